@@ -1,0 +1,458 @@
+"""A project as REDCap describes it: frozen values, no I/O, no record and no token."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+from redcap_dagster.project.choices import Choice, checkbox_column, parse_choices
+
+FORMAT = 1
+"""Version of what `REDCapProject.to_json` writes; readers accept older ones."""
+
+STATUS_CHOICES = "0, Incomplete | 1, Unverified | 2, Complete"
+NOT_COMPLETED = "[not completed]"
+"""What stands in a survey's timestamp while the response is unfinished."""
+
+# Servers since this version are taken to honour exportBlankForGrayFormStatus. Clients date it
+# 11.4 or 13; an older one that ignored it would make unsaved forms look saved, so the later one.
+BLANK_STATUS_SINCE = (13, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectInfo:
+    """What ``content=project`` says: a value is None where the server's version does not send it."""
+
+    project_id: int | None = None
+    project_title: str = ""
+    creation_time: str | None = None
+    production_time: str | None = None
+    in_production: int | None = None
+    project_language: str | None = None
+    purpose: int | None = None
+    purpose_other: str | None = None
+    project_notes: str | None = None
+    custom_record_label: str | None = None
+    secondary_unique_field: str | None = None
+    is_longitudinal: int | None = None
+    has_repeating_instruments_or_events: int | None = None
+    surveys_enabled: int | None = None
+    scheduling_enabled: int | None = None
+    record_autonumbering_enabled: int | None = None
+    randomization_enabled: int | None = None
+    ddp_enabled: int | None = None
+    project_irb_number: str | None = None
+    project_grant_number: str | None = None
+    project_pi_firstname: str | None = None
+    project_pi_lastname: str | None = None
+    project_pi_email: str | None = None
+    display_today_now_button: int | None = None
+    missing_data_codes: str | None = None
+    external_modules: str | None = None
+    bypass_branching_erase_field_prompt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One row of the data dictionary, by REDCap's own 18 columns."""
+
+    field_name: str
+    form_name: str
+    section_header: str = ""
+    field_type: str = "text"
+    field_label: str = ""
+    select_choices_or_calculations: str = ""
+    field_note: str = ""
+    text_validation_type_or_show_slider_number: str = ""
+    text_validation_min: str = ""
+    text_validation_max: str = ""
+    identifier: str = ""
+    branching_logic: str = ""
+    required_field: str = ""
+    custom_alignment: str = ""
+    question_number: str = ""
+    matrix_group_name: str = ""
+    matrix_ranking: str = ""
+    field_annotation: str = ""
+
+    @property
+    def validation(self) -> str:
+        """The validation of a text field (``date_dmy``, ``integer``, ...), or blank."""
+        return self.text_validation_type_or_show_slider_number
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The options of a multiple-choice field; yes/no and true/false have theirs built in."""
+        match self.field_type:
+            case "radio" | "dropdown" | "checkbox":
+                return parse_choices(self.select_choices_or_calculations)
+            case "yesno":
+                return (Choice("1", "Yes"), Choice("0", "No"))
+            case "truefalse":
+                return (Choice("1", "True"), Choice("0", "False"))
+            case _:
+                return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A data collection form."""
+
+    instrument_name: str
+    instrument_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """An arm of a longitudinal project."""
+
+    arm_num: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of a longitudinal project."""
+
+    event_name: str
+    arm_num: int
+    unique_event_name: str
+    custom_event_label: str | None = None
+    event_id: int | None = None
+    day_offset: int | None = None
+    offset_min: int | None = None
+    offset_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FormEvent:
+    """The designation of a form in an event."""
+
+    arm_num: int
+    unique_event_name: str
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeating:
+    """A repeating form (in an event, where longitudinal) or, with a blank form, a repeating event."""
+
+    form_name: str = ""
+    event_name: str = ""
+    custom_form_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFieldName:
+    """The export column of a field, or of one option of a checkbox field."""
+
+    original_field_name: str
+    choice_value: str
+    export_field_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a record export: of a field, or of one option of a checkbox field."""
+
+    name: str
+    field: Field
+    choice: Choice | None = None
+
+    @property
+    def label(self) -> str:
+        """The field's label, with the option's for a checkbox, as REDCap writes its headers."""
+        if self.choice is None:
+            return self.field.field_label
+        return f"{self.field.field_label} (choice={self.choice.label})"
+
+
+@dataclass(frozen=True)
+class REDCapProject:
+    """The structure of a REDCap project: what says which tables, keys and columns exist.
+
+    Attributes:
+        fields: The data dictionary in its order; the first is the record id.
+        has_access_groups: Whether exports carry ``redcap_data_access_group``.
+        surveys: Names of the instruments that are surveys.
+        version: The server's REDCap version, blank if unknown.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "record_id", "form_name": "visit", "field_type": "text"},
+        ...     {"field_name": "race", "form_name": "visit", "field_type": "checkbox",
+        ...      "select_choices_or_calculations": "1, A | 2, B"}])
+        >>> project.record_id_field
+        'record_id'
+        >>> [column.name for column in project.columns("visit")]
+        ['race___1', 'race___2', 'visit_complete']
+    """
+
+    fields: tuple[Field, ...]
+    instruments: tuple[Instrument, ...]
+    info: ProjectInfo = ProjectInfo()
+    arms: tuple[Arm, ...] = ()
+    events: tuple[Event, ...] = ()
+    form_events: tuple[FormEvent, ...] = ()
+    repeating: tuple[Repeating, ...] = ()
+    field_names: tuple[ExportFieldName, ...] = field(default=(), repr=False)
+    version: str = ""
+    has_access_groups: bool = False
+    surveys: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.fields:
+            raise ValueError("A REDCap project has at least one field, the record id; got none.")
+        if self.info.is_longitudinal and not self.events:
+            raise ValueError(
+                "The project is longitudinal: give its events and its form-event mapping too."
+            )
+
+    # -- rows -------------------------------------------------------------------------------
+
+    @property
+    def record_id_field(self) -> str:
+        """The field that holds the record id: the first of the dictionary, whatever its name."""
+        return self.fields[0].field_name
+
+    @property
+    def is_longitudinal(self) -> bool:
+        """Whether records have events; exports then carry ``redcap_event_name``."""
+        return bool(self.events)
+
+    @property
+    def has_repeating(self) -> bool:
+        """Whether any form or event repeats; exports then carry both repeat columns."""
+        return bool(self.repeating)
+
+    @property
+    def honours_blank_status(self) -> bool:
+        """Whether the server answers ``exportBlankForGrayFormStatus``, by its version."""
+        numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
+        return numbers >= BLANK_STATUS_SINCE
+
+    def events_of(self, form: str) -> tuple[str, ...]:
+        """The unique names of the events in which a form is designated; none if classic."""
+        return tuple(row.unique_event_name for row in self.form_events if row.form == form)
+
+    def events_where_repeating(self, form: str) -> tuple[str, ...]:
+        """The events in which the form itself repeats; ``("",)`` for one of a classic project."""
+        return tuple(row.event_name for row in self.repeating if row.form_name == form)
+
+    @cached_property
+    def repeating_events(self) -> frozenset[str]:
+        """The unique names of the events that repeat as a whole."""
+        return frozenset(row.event_name for row in self.repeating if not row.form_name)
+
+    def can_repeat(self, form: str) -> bool:
+        """Whether rows of a form can have an instance: it repeats, or an event of it does."""
+        return bool(self.events_where_repeating(form)) or not self.repeating_events.isdisjoint(
+            self.events_of(form)
+        )
+
+    # -- columns ----------------------------------------------------------------------------
+
+    def key_columns(self, form: str) -> tuple[str, ...]:
+        """The columns that identify a row of a form's table, from configuration alone."""
+        keys = (self.record_id_field,)
+        if self.is_longitudinal:
+            keys += ("redcap_event_name", "redcap_arm")
+        if self.can_repeat(form):
+            keys += ("redcap_repeat_instrument", "redcap_repeat_instance")
+        return keys
+
+    @property
+    def context_columns(self) -> tuple[str, ...]:
+        """The columns that every row carries besides its key: access group, survey identifier."""
+        return ("redcap_data_access_group",) * self.has_access_groups + (
+            "redcap_survey_identifier",
+        ) * bool(self.surveys)
+
+    def fields_of(self, form: str) -> tuple[Field, ...]:
+        """What a form's table holds, in REDCap's order.
+
+        The survey timestamp (of a survey), the dictionary's fields without the record id and
+        descriptive texts, and the form status. The first and the last are in no dictionary; they
+        are given here as the fields that they behave like.
+        """
+        timestamp = Field(
+            f"{form}_timestamp",
+            form,
+            field_label="Survey Timestamp",
+            text_validation_type_or_show_slider_number="datetime_seconds_ymd",
+        )
+        status = Field(
+            f"{form}_complete",
+            form,
+            section_header="Form Status",
+            field_type="dropdown",
+            field_label="Complete?",
+            select_choices_or_calculations=STATUS_CHOICES,
+        )
+        own = self._fields_by_form.get(form, ())
+        return (timestamp,) * (form in self.surveys) + own + (status,)
+
+    def columns(self, form: str) -> tuple[Column, ...]:
+        """The export columns of a form, without keys and context.
+
+        Checkbox columns are named by the server's own list where there is one. A checkbox has a
+        column for each missing data code of the project as well.
+
+        Raises:
+            ValueError: Two options of a checkbox fall onto one column.
+        """
+        columns: list[Column] = []
+        for form_field in self.fields_of(form):
+            if form_field.field_type != "checkbox":
+                columns.append(Column(form_field.field_name, form_field))
+            else:
+                columns.extend(self._checkbox_columns(form_field))
+        return tuple(columns)
+
+    def _checkbox_columns(self, checkbox: Field) -> list[Column]:
+        missing = () if "@NOMISSING" in checkbox.field_annotation else self.missing_data_codes
+        columns: dict[str, Column] = {}
+        for choice in (*checkbox.choices, *missing):
+            name = self._export_names.get(
+                (checkbox.field_name, choice.code),
+                checkbox_column(checkbox.field_name, choice.code),
+            )
+            twin = columns.get(name)
+            if twin is not None and twin.choice is not None:
+                if twin.choice.code == choice.code:
+                    continue
+                raise ValueError(
+                    f"Field {checkbox.field_name!r}: the codes {twin.choice.code!r} and "
+                    f"{choice.code!r} are exported as one column, {name!r}, so that their values "
+                    "cannot be told apart. Change one of the two codes in REDCap."
+                )
+            columns[name] = Column(name, checkbox, choice)
+        return list(columns.values())
+
+    @property
+    def missing_data_codes(self) -> tuple[Choice, ...]:
+        """The project's own codes for missing values, valid in any field."""
+        return parse_choices(self.info.missing_data_codes or "")
+
+    @cached_property
+    def _fields_by_form(self) -> Mapping[str, tuple[Field, ...]]:
+        forms: dict[str, list[Field]] = {}
+        for row in self.fields[1:]:
+            if row.field_type != "descriptive":
+                forms.setdefault(row.form_name, []).append(row)
+        return {form: tuple(rows) for form, rows in forms.items()}
+
+    @cached_property
+    def _export_names(self) -> Mapping[tuple[str, str], str]:
+        return {
+            (row.original_field_name, row.choice_value): row.export_field_name
+            for row in self.field_names
+            if row.choice_value != ""
+        }
+
+    # -- from and to text -------------------------------------------------------------------
+
+    @classmethod
+    def from_exports(
+        cls,
+        *,
+        metadata: Iterable[Mapping[str, Any]],
+        instruments: Iterable[Mapping[str, Any]] | None = None,
+        info: Mapping[str, Any] | None = None,
+        arms: Iterable[Mapping[str, Any]] = (),
+        events: Iterable[Mapping[str, Any]] = (),
+        form_event_mapping: Iterable[Mapping[str, Any]] = (),
+        repeating: Iterable[Mapping[str, Any]] = (),
+        field_names: Iterable[Mapping[str, Any]] = (),
+        version: str = "",
+        header: Iterable[str] = (),
+    ) -> Self:
+        """Build a project from what the API exports, as lists of dicts; only metadata is required.
+
+        Columns that this version of the package does not know are passed over, missing ones take
+        their default: servers differ.
+
+        Args:
+            header: Column names of a record export of all forms, asked for with access groups and
+                survey fields: no other export tells whether a project has them.
+
+        Raises:
+            ValueError: No field, or a longitudinal project without its events.
+        """
+        rows = tuple(_value(Field, row) for row in metadata)
+        if instruments is None:
+            forms = list(dict.fromkeys(row.form_name for row in rows))
+            named = tuple(Instrument(form, form.replace("_", " ").capitalize()) for form in forms)
+        else:
+            named = tuple(_value(Instrument, row) for row in instruments)
+        columns = set(header)
+        return cls(
+            fields=rows,
+            instruments=named,
+            info=_value(ProjectInfo, info or {}),
+            arms=tuple(_value(Arm, row) for row in arms),
+            events=tuple(_value(Event, row) for row in events),
+            form_events=tuple(_value(FormEvent, row) for row in form_event_mapping),
+            repeating=tuple(_value(Repeating, row) for row in repeating),
+            field_names=tuple(_value(ExportFieldName, row) for row in field_names),
+            version=version,
+            has_access_groups="redcap_data_access_group" in columns,
+            surveys=tuple(
+                row.instrument_name
+                for row in named
+                if f"{row.instrument_name}_timestamp" in columns
+            ),
+        )
+
+    @classmethod
+    def from_xml(cls, path: str | Path) -> Self:
+        """Read a project from its XML (CDISC ODM), as REDCap exports it; records are passed over.
+
+        Raises:
+            ValueError: The file is no REDCap project XML.
+        """
+        # The reader needs this class; imported late so that both stay in their rooms.
+        from redcap_dagster.project.odm import read_odm
+
+        return cast(Self, read_odm(path).project)
+
+    def to_json(self) -> str:
+        """Write the project as JSON: no record and no token is in it."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote, by this version of the package or an older one."""
+        data = json.loads(text)
+        return cls(
+            fields=tuple(_value(Field, row) for row in data["fields"]),
+            instruments=tuple(_value(Instrument, row) for row in data["instruments"]),
+            info=_value(ProjectInfo, data.get("info", {})),
+            arms=tuple(_value(Arm, row) for row in data.get("arms", ())),
+            events=tuple(_value(Event, row) for row in data.get("events", ())),
+            form_events=tuple(_value(FormEvent, row) for row in data.get("form_events", ())),
+            repeating=tuple(_value(Repeating, row) for row in data.get("repeating", ())),
+            field_names=tuple(_value(ExportFieldName, row) for row in data.get("field_names", ())),
+            version=data.get("version", ""),
+            has_access_groups=data.get("has_access_groups", False),
+            surveys=tuple(data.get("surveys", ())),
+        )
+
+
+_T = TypeVar("_T")
+
+
+def _value(kind: type[_T], row: Mapping[str, Any]) -> _T:
+    """Make a frozen value of a row, with numbers where the value has numbers."""
+    known: dict[str, Any] = {}
+    for column in fields(kind):  # type: ignore[arg-type]
+        given = row.get(column.name)
+        if given is None:
+            continue
+        if "int" not in str(column.type):
+            known[column.name] = str(given)
+        elif given != "":
+            known[column.name] = int(given)
+    return kind(**known)
