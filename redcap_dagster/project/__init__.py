@@ -1,0 +1,37 @@
+"""A project as REDCap describes it: frozen values, no I/O.
+
+Example:
+    >>> from redcap_dagster.project import REDCapProject
+    >>> rows = [{"field_name": "record_id", "form_name": "visit"}]
+    >>> REDCapProject.from_exports(metadata=rows).instruments
+    (Instrument(instrument_name='visit', instrument_label='Visit'),)
+"""
+
+from redcap_dagster.project.choices import Choice, parse_choices
+from redcap_dagster.project.model import (
+    Arm,
+    Column,
+    Event,
+    ExportFieldName,
+    Field,
+    FormEvent,
+    Instrument,
+    ProjectInfo,
+    REDCapProject,
+    Repeating,
+)
+
+__all__ = [
+    "Arm",
+    "Choice",
+    "Column",
+    "Event",
+    "ExportFieldName",
+    "Field",
+    "FormEvent",
+    "Instrument",
+    "ProjectInfo",
+    "REDCapProject",
+    "Repeating",
+    "parse_choices",
+]

@@ -23,7 +23,7 @@ BLANK_STATUS_SINCE = (13, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
-    """What ``content=project`` says: a value is None where the server's version does not send it."""
+    """What ``content=project`` says; None where the server's version does not send a value."""
 
     project_id: int | None = None
     project_title: str = ""
@@ -137,7 +137,7 @@ class FormEvent:
 
 @dataclass(frozen=True, slots=True)
 class Repeating:
-    """A repeating form (in an event, where longitudinal) or, with a blank form, a repeating event."""
+    """A repeating form (of an event, where longitudinal); with a blank form, a repeating event."""
 
     form_name: str = ""
     event_name: str = ""
@@ -256,7 +256,7 @@ class REDCapProject:
 
     def key_columns(self, form: str) -> tuple[str, ...]:
         """The columns that identify a row of a form's table, from configuration alone."""
-        keys = (self.record_id_field,)
+        keys: tuple[str, ...] = (self.record_id_field,)
         if self.is_longitudinal:
             keys += ("redcap_event_name", "redcap_arm")
         if self.can_repeat(form):
@@ -375,6 +375,15 @@ class REDCapProject:
         their default: servers differ.
 
         Args:
+            metadata: The data dictionary (``content=metadata``); its first row is the record id.
+            instruments: ``content=instrument``; by default the forms that the dictionary names.
+            info: ``content=project``.
+            arms: ``content=arm``, of a longitudinal project.
+            events: ``content=event``, of a longitudinal project.
+            form_event_mapping: ``content=formEventMapping``, of a longitudinal project.
+            repeating: ``content=repeatingFormsEvents``, of a project that has any.
+            field_names: ``content=exportFieldNames``.
+            version: ``content=version``.
             header: Column names of a record export of all forms, asked for with access groups and
                 survey fields: no other export tells whether a project has them.
 
@@ -416,7 +425,7 @@ class REDCapProject:
         # The reader needs this class; imported late so that both stay in their rooms.
         from redcap_dagster.project.odm import read_odm
 
-        return cast(Self, read_odm(path).project)
+        return cast("Self", read_odm(path).project)
 
     def to_json(self) -> str:
         """Write the project as JSON: no record and no token is in it."""

@@ -233,9 +233,8 @@ def _read_field(item: Element, variable: str, form: str, lists: Mapping[str, Ele
     label = ""
     if question is not None:
         # The formatted text, where there is one, is the label with its HTML, as the API sends it.
-        label = question.findtext(f"{REDCAP}FormattedTranslatedText") or question.findtext(
-            f"{ODM}TranslatedText", ""
-        )
+        plain = question.findtext(f"{ODM}TranslatedText", "")
+        label = question.findtext(f"{REDCAP}FormattedTranslatedText", "") or plain
     return Field(
         field_name=variable,
         form_name=form,

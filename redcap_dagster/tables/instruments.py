@@ -1,0 +1,163 @@
+"""The block matrix of a record export -> one table per instrument.
+
+An export has a row per record, event and instance, and the columns of all forms; most of its cells
+stand where no form is. Which rows are a form's is decided here, from the project's configuration
+and from the row itself, never from other rows (decision 2 of the design: a form that gets its first
+instance must not change the tables of the others).
+"""
+
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.project import Column, REDCapProject
+from redcap_dagster.project.model import NOT_COMPLETED
+
+
+def split_by_instrument(
+    export: pa.Table,
+    project: REDCapProject,
+    *,
+    blank_status: bool = False,
+    keep_unsaved: bool = False,
+) -> dict[str, pa.Table]:
+    """Split a flat record export into one table per instrument.
+
+    Args:
+        export: The columns of a flat export with raw values, all text; blanks as ``""`` or null.
+        project: The structure; it alone says which tables, keys and columns there are.
+        blank_status: Whether the export was asked for with ``exportBlankForGrayFormStatus`` of a
+            server that honours it: then a non-blank status proves that the form was saved.
+        keep_unsaved: Keep every base row whose event designates the form, saved or not.
+
+    Returns:
+        Form name to table, in the project's order: keys, context columns, the form's columns; text
+        as sent, blanks null, ``redcap_arm`` an integer. A column that the export lacks is null.
+
+    Raises:
+        ValueError: The export lacks the record id, or two options of a checkbox share a column.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "visit"},
+        ...     {"field_name": "age", "form_name": "visit"}])
+        >>> export = pa.table({"id": ["1", "2"], "age": ["40", ""], "visit_complete": ["2", "0"]})
+        >>> split_by_instrument(export, project)["visit"].to_pylist()
+        [{'id': '1', 'age': '40', 'visit_complete': '2'}]
+    """
+    return {
+        instrument.instrument_name: instrument_table(
+            export,
+            project,
+            instrument.instrument_name,
+            blank_status=blank_status,
+            keep_unsaved=keep_unsaved,
+        )
+        for instrument in project.instruments
+    }
+
+
+def instrument_table(
+    export: pa.Table,
+    project: REDCapProject,
+    form: str,
+    *,
+    blank_status: bool = False,
+    keep_unsaved: bool = False,
+) -> pa.Table:
+    """Give the table of one instrument; see `split_by_instrument`."""
+    if project.record_id_field not in export.column_names:
+        raise ValueError(f"The export lacks the record id, {project.record_id_field!r}.")
+    columns = project.columns(form)
+    rows = _base_rows(export, project, form)
+    if not keep_unsaved:
+        rows = pc.and_(rows, _saved(export, columns, form, blank_status=blank_status))
+    rows = pc.or_(rows, _own_instances(export, project, form))
+    names = (*project.key_columns(form), *project.context_columns, *(c.name for c in columns))
+    return pa.table(
+        {
+            name: _arm(export, project, rows)
+            if name == "redcap_arm"
+            else _text(export, name).filter(rows)
+            for name in names
+        }
+    )
+
+
+def hidden_columns(export_columns: list[str], project: REDCapProject, form: str) -> list[str]:
+    """Name the form's columns that an export does not have: export rights keep them back.
+
+    The form status, which old exports lack for forms without data, and the survey timestamp count
+    as well: a form without any right loses them too.
+    """
+    present = set(export_columns)
+    return [column.name for column in project.columns(form) if column.name not in present]
+
+
+def _own_instances(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
+    """Rows that name the form: they are its instances, always."""
+    if not project.has_repeating:
+        return _constant(export, value=False)
+    named = pc.equal(_text(export, "redcap_repeat_instrument"), form)
+    return pc.fill_null(named, False)
+
+
+def _base_rows(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
+    """Rows that name no form, of events where the form is designated and does not repeat."""
+    repeating = project.events_where_repeating(form)
+    if project.is_longitudinal:
+        events = [event for event in project.events_of(form) if event not in repeating]
+        placed = pc.is_in(_text(export, "redcap_event_name"), pa.array(events, pa.string()))
+    else:
+        placed = _constant(export, value=not repeating)
+    if not project.has_repeating:
+        return placed
+    return pc.and_(placed, pc.is_null(_text(export, "redcap_repeat_instrument")))
+
+
+def _saved(
+    export: pa.Table, columns: tuple[Column, ...], form: str, *, blank_status: bool
+) -> pa.ChunkedArray:
+    """Rows that hold something which only a saved form has."""
+    tests = [
+        _proves_saved(_text(export, column.name), column, form, blank_status=blank_status)
+        for column in columns
+        if column.field.field_type != "calc" and column.name in export.column_names
+    ]
+    return reduce(pc.or_, tests, _constant(export, value=False))
+
+
+def _proves_saved(
+    values: pa.ChunkedArray, column: Column, form: str, *, blank_status: bool
+) -> pa.ChunkedArray:
+    if column.field.field_type == "checkbox":
+        test = pc.equal(values, "1")
+    elif column.name == f"{form}_timestamp":
+        test = pc.not_equal(values, NOT_COMPLETED)
+    elif column.name == f"{form}_complete" and not blank_status:
+        test = pc.is_in(values, pa.array(["1", "2"]))
+    else:
+        test = pc.is_valid(values)
+    return pc.fill_null(test, False)
+
+
+def _arm(export: pa.Table, project: REDCapProject, rows: pa.ChunkedArray) -> pa.ChunkedArray:
+    names = pa.array([event.unique_event_name for event in project.events], pa.string())
+    arms = pa.array([event.arm_num for event in project.events], pa.int64())
+    event = _text(export, "redcap_event_name").filter(rows)
+    return pa.chunked_array(
+        [arms.take(indices) for indices in pc.index_in(event, names).chunks], pa.int64()
+    )
+
+
+def _text(export: pa.Table, name: str) -> pa.ChunkedArray:
+    """Give a column with its blanks null; all null where the export does not have it."""
+    if name not in export.column_names:
+        return pa.chunked_array([pa.nulls(export.num_rows, pa.string())])
+    column = export.column(name).cast(pa.string())
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+
+
+def _constant(export: pa.Table, *, value: bool) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.repeat(value, export.num_rows)])
