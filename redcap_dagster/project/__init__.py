@@ -19,6 +19,7 @@ from redcap_dagster.project.model import (
     ProjectInfo,
     REDCapProject,
     Repeating,
+    StructureError,
 )
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "ProjectInfo",
     "REDCapProject",
     "Repeating",
+    "StructureError",
     "parse_choices",
 ]

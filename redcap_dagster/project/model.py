@@ -21,6 +21,10 @@ NOT_COMPLETED = "[not completed]"
 BLANK_STATUS_SINCE = (13, 0, 0)
 
 
+class StructureError(ValueError):
+    """A project's structure cannot be made into tables; the text names fields, never values."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
     """What ``content=project`` says; None where the server's version does not send a value."""
@@ -204,9 +208,11 @@ class REDCapProject:
 
     def __post_init__(self) -> None:
         if not self.fields:
-            raise ValueError("A REDCap project has at least one field, the record id; got none.")
+            raise StructureError(
+                "A REDCap project has at least one field, the record id; got none."
+            )
         if self.info.is_longitudinal and not self.events:
-            raise ValueError(
+            raise StructureError(
                 "The project is longitudinal: give its events and its form-event mapping too."
             )
 
@@ -301,7 +307,7 @@ class REDCapProject:
         column for each missing data code of the project as well.
 
         Raises:
-            ValueError: Two options of a checkbox fall onto one column.
+            StructureError: Two options of a checkbox fall onto one column.
         """
         columns: list[Column] = []
         for form_field in self.fields_of(form):
@@ -312,24 +318,27 @@ class REDCapProject:
         return tuple(columns)
 
     def _checkbox_columns(self, checkbox: Field) -> list[Column]:
-        missing = () if "@NOMISSING" in checkbox.field_annotation else self.missing_data_codes
         columns: dict[str, Column] = {}
-        for choice in (*checkbox.choices, *missing):
-            name = self._export_names.get(
-                (checkbox.field_name, choice.code),
-                checkbox_column(checkbox.field_name, choice.code),
-            )
-            twin = columns.get(name)
-            if twin is not None and twin.choice is not None:
-                if twin.choice.code == choice.code:
-                    continue
-                raise ValueError(
-                    f"Field {checkbox.field_name!r}: the codes {twin.choice.code!r} and "
+        for choice in self.options(checkbox):
+            name = self.export_column(checkbox.field_name, choice.code)
+            twin = columns.setdefault(name, Column(name, checkbox, choice)).choice
+            if twin is not None and twin.code != choice.code:
+                raise StructureError(
+                    f"Field {checkbox.field_name!r}: the codes {twin.code!r} and "
                     f"{choice.code!r} are exported as one column, {name!r}, so that their values "
                     "cannot be told apart. Change one of the two codes in REDCap."
                 )
-            columns[name] = Column(name, checkbox, choice)
         return list(columns.values())
+
+    def options(self, checkbox: Field) -> tuple[Choice, ...]:
+        """The options of a checkbox: its own, and the project's missing data codes."""
+        if "@NOMISSING" in checkbox.field_annotation:
+            return checkbox.choices
+        return checkbox.choices + self.missing_data_codes
+
+    def export_column(self, checkbox_name: str, code: str) -> str:
+        """The export column of a checkbox option: as the server named it, else by REDCap's rule."""
+        return self._export_names.get((checkbox_name, code), checkbox_column(checkbox_name, code))
 
     @property
     def missing_data_codes(self) -> tuple[Choice, ...]:
@@ -388,7 +397,7 @@ class REDCapProject:
                 survey fields: no other export tells whether a project has them.
 
         Raises:
-            ValueError: No field, or a longitudinal project without its events.
+            StructureError: No field, or a longitudinal project without its events.
         """
         rows = tuple(_value(Field, row) for row in metadata)
         if instruments is None:
@@ -462,6 +471,6 @@ def _value(kind: type[_T], row: Mapping[str, Any]) -> _T:
             continue
         if "int" not in str(column.type):
             known[column.name] = str(given)
-        elif given != "":
+        elif str(given).lstrip("-").isdigit():
             known[column.name] = int(given)
     return kind(**known)

@@ -7,7 +7,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import Choice, Column, REDCapProject
+from redcap_dagster.project import Choice, Column, REDCapProject, StructureError
 from redcap_dagster.project.model import NOT_COMPLETED
 from redcap_dagster.tables.types import (
     INTEGER,
@@ -93,7 +93,7 @@ def clean(
         The clean table. Keys keep their text, but for the arm and the instance, which are integers.
 
     Raises:
-        ValueError: A column of codes that the rules ask for has the name of another column.
+        StructureError: A column of codes that the rules ask for has the name of another column.
     """
     columns: dict[str, pa.ChunkedArray] = {}
     replaced: dict[str, int] = {}
@@ -114,7 +114,7 @@ def clean(
         typed = _typed(column, values, kind, rules)
         twins = sorted(columns.keys() & typed.keys())
         if twins:
-            raise ValueError(
+            raise StructureError(
                 f"The column of codes {twins} has the name of another column of {instrument!r}. "
                 "Ask for labels or for codes rather than for both."
             )

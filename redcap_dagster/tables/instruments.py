@@ -11,7 +11,7 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import Column, REDCapProject
+from redcap_dagster.project import Column, REDCapProject, StructureError
 from redcap_dagster.project.model import NOT_COMPLETED
 
 
@@ -36,7 +36,7 @@ def split_by_instrument(
         as sent, blanks null, ``redcap_arm`` an integer. A column that the export lacks is null.
 
     Raises:
-        ValueError: The export lacks the record id, or two options of a checkbox share a column.
+        StructureError: The export lacks the record id, or two options of a checkbox share a column.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -68,7 +68,7 @@ def instrument_table(
 ) -> pa.Table:
     """Give the table of one instrument; see `split_by_instrument`."""
     if project.record_id_field not in export.column_names:
-        raise ValueError(f"The export lacks the record id, {project.record_id_field!r}.")
+        raise StructureError(f"The export lacks the record id, {project.record_id_field!r}.")
     columns = project.columns(form)
     rows = _base_rows(export, project, form)
     if not keep_unsaved:
@@ -83,6 +83,35 @@ def instrument_table(
             for name in names
         }
     )
+
+
+def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
+    """Give one row per record and event that REDCap lists: what belongs to no form.
+
+    Args:
+        census: An export of the record id alone, with access groups and survey fields.
+        project: The structure.
+
+    Returns:
+        Record id, event and arm (longitudinal), access group and survey identifier (where the
+        project has them), in the order of the export.
+    """
+    keys = [project.record_id_field, "redcap_event_name"][: 1 + project.is_longitudinal]
+    # A row of an instance repeats the access group, but has a survey identifier of its own.
+    base = pc.is_null(_text(census, "redcap_repeat_instance"))
+    rows = pa.table({name: _text(census, name) for name in (*keys, *project.context_columns)})
+    first = (
+        rows.append_column("base", base)
+        .append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+        .sort_by([("base", "descending"), ("row", "ascending")])
+        .group_by(keys, use_threads=False)
+        .aggregate([("row", "first")])
+    )
+    rows = rows.take(first.column("row_first").sort())
+    if not project.is_longitudinal:
+        return rows
+    everything = _constant(rows, value=True)
+    return rows.add_column(2, "redcap_arm", _arm(rows, project, everything))
 
 
 def hidden_columns(export_columns: list[str], project: REDCapProject, form: str) -> list[str]:
