@@ -8,21 +8,20 @@ Example:
 """
 
 from redcap_dagster.project.choices import Choice, parse_choices
-from redcap_dagster.project.model import (
+from redcap_dagster.project.model import NOT_COMPLETED, Column, REDCapProject, StructureError
+from redcap_dagster.project.rows import (
     Arm,
-    Column,
     Event,
     ExportFieldName,
     Field,
     FormEvent,
     Instrument,
     ProjectInfo,
-    REDCapProject,
     Repeating,
-    StructureError,
 )
 
 __all__ = [
+    "NOT_COMPLETED",
     "Arm",
     "Choice",
     "Column",

@@ -2,12 +2,23 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
 from redcap_dagster.project.choices import Choice, checkbox_column, parse_choices
+from redcap_dagster.project.rows import (
+    Arm,
+    Event,
+    ExportFieldName,
+    Field,
+    FormEvent,
+    Instrument,
+    ProjectInfo,
+    Repeating,
+    row_value,
+)
 
 FORMAT = 1
 """Version of what `REDCapProject.to_json` writes; readers accept older ones."""
@@ -23,138 +34,6 @@ BLANK_STATUS_SINCE = (13, 0, 0)
 
 class StructureError(ValueError):
     """A project's structure cannot be made into tables; the text names fields, never values."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectInfo:
-    """What ``content=project`` says; None where the server's version does not send a value."""
-
-    project_id: int | None = None
-    project_title: str = ""
-    creation_time: str | None = None
-    production_time: str | None = None
-    in_production: int | None = None
-    project_language: str | None = None
-    purpose: int | None = None
-    purpose_other: str | None = None
-    project_notes: str | None = None
-    custom_record_label: str | None = None
-    secondary_unique_field: str | None = None
-    is_longitudinal: int | None = None
-    has_repeating_instruments_or_events: int | None = None
-    surveys_enabled: int | None = None
-    scheduling_enabled: int | None = None
-    record_autonumbering_enabled: int | None = None
-    randomization_enabled: int | None = None
-    ddp_enabled: int | None = None
-    project_irb_number: str | None = None
-    project_grant_number: str | None = None
-    project_pi_firstname: str | None = None
-    project_pi_lastname: str | None = None
-    project_pi_email: str | None = None
-    display_today_now_button: int | None = None
-    missing_data_codes: str | None = None
-    external_modules: str | None = None
-    bypass_branching_erase_field_prompt: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One row of the data dictionary, by REDCap's own 18 columns."""
-
-    field_name: str
-    form_name: str
-    section_header: str = ""
-    field_type: str = "text"
-    field_label: str = ""
-    select_choices_or_calculations: str = ""
-    field_note: str = ""
-    text_validation_type_or_show_slider_number: str = ""
-    text_validation_min: str = ""
-    text_validation_max: str = ""
-    identifier: str = ""
-    branching_logic: str = ""
-    required_field: str = ""
-    custom_alignment: str = ""
-    question_number: str = ""
-    matrix_group_name: str = ""
-    matrix_ranking: str = ""
-    field_annotation: str = ""
-
-    @property
-    def validation(self) -> str:
-        """The validation of a text field (``date_dmy``, ``integer``, ...), or blank."""
-        return self.text_validation_type_or_show_slider_number
-
-    @property
-    def choices(self) -> tuple[Choice, ...]:
-        """The options of a multiple-choice field; yes/no and true/false have theirs built in."""
-        match self.field_type:
-            case "radio" | "dropdown" | "checkbox":
-                return parse_choices(self.select_choices_or_calculations)
-            case "yesno":
-                return (Choice("1", "Yes"), Choice("0", "No"))
-            case "truefalse":
-                return (Choice("1", "True"), Choice("0", "False"))
-            case _:
-                return ()
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """A data collection form."""
-
-    instrument_name: str
-    instrument_label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """An arm of a longitudinal project."""
-
-    arm_num: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event of a longitudinal project."""
-
-    event_name: str
-    arm_num: int
-    unique_event_name: str
-    custom_event_label: str | None = None
-    event_id: int | None = None
-    day_offset: int | None = None
-    offset_min: int | None = None
-    offset_max: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FormEvent:
-    """The designation of a form in an event."""
-
-    arm_num: int
-    unique_event_name: str
-    form: str
-
-
-@dataclass(frozen=True, slots=True)
-class Repeating:
-    """A repeating form (of an event, where longitudinal); with a blank form, a repeating event."""
-
-    form_name: str = ""
-    event_name: str = ""
-    custom_form_label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportFieldName:
-    """The export column of a field, or of one option of a checkbox field."""
-
-    original_field_name: str
-    choice_value: str
-    export_field_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +59,7 @@ class REDCapProject:
     Attributes:
         fields: The data dictionary in its order; the first is the record id.
         has_access_groups: Whether exports carry ``redcap_data_access_group``.
+        has_survey_identifier: Whether exports carry ``redcap_survey_identifier``.
         surveys: Names of the instruments that are surveys.
         version: The server's REDCap version, blank if unknown.
 
@@ -196,7 +76,7 @@ class REDCapProject:
 
     fields: tuple[Field, ...]
     instruments: tuple[Instrument, ...]
-    info: ProjectInfo = ProjectInfo()
+    info: ProjectInfo = field(default_factory=ProjectInfo)
     arms: tuple[Arm, ...] = ()
     events: tuple[Event, ...] = ()
     form_events: tuple[FormEvent, ...] = ()
@@ -204,6 +84,7 @@ class REDCapProject:
     field_names: tuple[ExportFieldName, ...] = field(default=(), repr=False)
     version: str = ""
     has_access_groups: bool = False
+    has_survey_identifier: bool = False
     surveys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -274,7 +155,7 @@ class REDCapProject:
         """The columns that every row carries besides its key: access group, survey identifier."""
         return ("redcap_data_access_group",) * self.has_access_groups + (
             "redcap_survey_identifier",
-        ) * bool(self.surveys)
+        ) * self.has_survey_identifier
 
     def fields_of(self, form: str) -> tuple[Field, ...]:
         """What a form's table holds, in REDCap's order.
@@ -399,24 +280,25 @@ class REDCapProject:
         Raises:
             StructureError: No field, or a longitudinal project without its events.
         """
-        rows = tuple(_value(Field, row) for row in metadata)
+        rows = tuple(row_value(Field, row) for row in metadata)
         if instruments is None:
             forms = list(dict.fromkeys(row.form_name for row in rows))
             named = tuple(Instrument(form, form.replace("_", " ").capitalize()) for form in forms)
         else:
-            named = tuple(_value(Instrument, row) for row in instruments)
+            named = tuple(row_value(Instrument, row) for row in instruments)
         columns = set(header)
         return cls(
             fields=rows,
             instruments=named,
-            info=_value(ProjectInfo, info or {}),
-            arms=tuple(_value(Arm, row) for row in arms),
-            events=tuple(_value(Event, row) for row in events),
-            form_events=tuple(_value(FormEvent, row) for row in form_event_mapping),
-            repeating=tuple(_value(Repeating, row) for row in repeating),
-            field_names=tuple(_value(ExportFieldName, row) for row in field_names),
+            info=row_value(ProjectInfo, info or {}),
+            arms=tuple(row_value(Arm, row) for row in arms),
+            events=tuple(row_value(Event, row) for row in events),
+            form_events=tuple(row_value(FormEvent, row) for row in form_event_mapping),
+            repeating=tuple(row_value(Repeating, row) for row in repeating),
+            field_names=tuple(row_value(ExportFieldName, row) for row in field_names),
             version=version,
             has_access_groups="redcap_data_access_group" in columns,
+            has_survey_identifier="redcap_survey_identifier" in columns,
             surveys=tuple(
                 row.instrument_name
                 for row in named
@@ -445,32 +327,18 @@ class REDCapProject:
         """Read what `to_json` wrote, by this version of the package or an older one."""
         data = json.loads(text)
         return cls(
-            fields=tuple(_value(Field, row) for row in data["fields"]),
-            instruments=tuple(_value(Instrument, row) for row in data["instruments"]),
-            info=_value(ProjectInfo, data.get("info", {})),
-            arms=tuple(_value(Arm, row) for row in data.get("arms", ())),
-            events=tuple(_value(Event, row) for row in data.get("events", ())),
-            form_events=tuple(_value(FormEvent, row) for row in data.get("form_events", ())),
-            repeating=tuple(_value(Repeating, row) for row in data.get("repeating", ())),
-            field_names=tuple(_value(ExportFieldName, row) for row in data.get("field_names", ())),
+            fields=tuple(row_value(Field, row) for row in data["fields"]),
+            instruments=tuple(row_value(Instrument, row) for row in data["instruments"]),
+            info=row_value(ProjectInfo, data.get("info", {})),
+            arms=tuple(row_value(Arm, row) for row in data.get("arms", ())),
+            events=tuple(row_value(Event, row) for row in data.get("events", ())),
+            form_events=tuple(row_value(FormEvent, row) for row in data.get("form_events", ())),
+            repeating=tuple(row_value(Repeating, row) for row in data.get("repeating", ())),
+            field_names=tuple(
+                row_value(ExportFieldName, row) for row in data.get("field_names", ())
+            ),
             version=data.get("version", ""),
             has_access_groups=data.get("has_access_groups", False),
+            has_survey_identifier=data.get("has_survey_identifier", False),
             surveys=tuple(data.get("surveys", ())),
         )
-
-
-_T = TypeVar("_T")
-
-
-def _value(kind: type[_T], row: Mapping[str, Any]) -> _T:
-    """Make a frozen value of a row, with numbers where the value has numbers."""
-    known: dict[str, Any] = {}
-    for column in fields(kind):  # type: ignore[arg-type]
-        given = row.get(column.name)
-        if given is None:
-            continue
-        if "int" not in str(column.type):
-            known[column.name] = str(given)
-        elif str(given).lstrip("-").isdigit():
-            known[column.name] = int(given)
-    return kind(**known)

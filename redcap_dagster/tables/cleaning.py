@@ -7,8 +7,13 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import Choice, Column, REDCapProject, StructureError
-from redcap_dagster.project.model import NOT_COMPLETED
+from redcap_dagster.project import (
+    NOT_COMPLETED,
+    Choice,
+    Column,
+    REDCapProject,
+    StructureError,
+)
 from redcap_dagster.tables.types import (
     INTEGER,
     TEXT,
@@ -100,11 +105,11 @@ def clean(
     unfit: dict[str, int] = {}
     inferred: dict[str, str] = {}
     for name in (*project.key_columns(instrument), *project.context_columns):
-        columns[name] = records.column(name)
+        columns[name] = _column(records, name)
         if name == "redcap_repeat_instance":
             columns[name] = cast_text(columns[name], INTEGER)
     for column in project.columns(instrument):
-        text = records.column(column.name)
+        text = _column(records, column.name)
         values = _without_markers(text, _markers(column, project, rules))
         kind = _type_of(column, rules)
         if kind is None:
@@ -122,6 +127,13 @@ def clean(
         _count(replaced, column.name, text, values)
         _count(unfit, column.name, values, typed[column.name])
     return CleanTable(pa.table(columns), replaced, unfit, inferred)
+
+
+def _column(records: pa.Table, name: str) -> pa.ChunkedArray:
+    """Give a column; all null where the records were stored before REDCap had the field."""
+    if name in records.column_names:
+        return records.column(name)
+    return pa.chunked_array([pa.nulls(records.num_rows, pa.string())])
 
 
 def _markers(column: Column, project: REDCapProject, rules: CleaningRules) -> list[str]:

@@ -11,8 +11,7 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import Column, REDCapProject, StructureError
-from redcap_dagster.project.model import NOT_COMPLETED
+from redcap_dagster.project import NOT_COMPLETED, Column, REDCapProject, StructureError
 
 
 def split_by_instrument(
@@ -89,7 +88,8 @@ def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
     """Give one row per record and event that REDCap lists: what belongs to no form.
 
     Args:
-        census: An export of the record id alone, with access groups and survey fields.
+        census: An export of the record id alone, with access groups and survey fields, one row
+            per record and event.
         project: The structure.
 
     Returns:
@@ -97,21 +97,10 @@ def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
         project has them), in the order of the export.
     """
     keys = [project.record_id_field, "redcap_event_name"][: 1 + project.is_longitudinal]
-    # A row of an instance repeats the access group, but has a survey identifier of its own.
-    base = pc.is_null(_text(census, "redcap_repeat_instance"))
     rows = pa.table({name: _text(census, name) for name in (*keys, *project.context_columns)})
-    first = (
-        rows.append_column("base", base)
-        .append_column("row", pa.array(range(rows.num_rows), pa.int64()))
-        .sort_by([("base", "descending"), ("row", "ascending")])
-        .group_by(keys, use_threads=False)
-        .aggregate([("row", "first")])
-    )
-    rows = rows.take(first.column("row_first").sort())
     if not project.is_longitudinal:
         return rows
-    everything = _constant(rows, value=True)
-    return rows.add_column(2, "redcap_arm", _arm(rows, project, everything))
+    return rows.add_column(2, "redcap_arm", _arm(rows, project, _constant(rows, value=True)))
 
 
 def hidden_columns(export_columns: list[str], project: REDCapProject, form: str) -> list[str]:

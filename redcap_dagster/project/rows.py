@@ -1,0 +1,155 @@
+"""The rows of a project's structure exports, as frozen values by REDCap's own column names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from redcap_dagster.project.choices import Choice, parse_choices
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectInfo:
+    """What ``content=project`` says; None where the server's version does not send a value."""
+
+    project_id: int | None = None
+    project_title: str = ""
+    creation_time: str | None = None
+    production_time: str | None = None
+    in_production: int | None = None
+    project_language: str | None = None
+    purpose: int | None = None
+    purpose_other: str | None = None
+    project_notes: str | None = None
+    custom_record_label: str | None = None
+    secondary_unique_field: str | None = None
+    is_longitudinal: int | None = None
+    has_repeating_instruments_or_events: int | None = None
+    surveys_enabled: int | None = None
+    scheduling_enabled: int | None = None
+    record_autonumbering_enabled: int | None = None
+    randomization_enabled: int | None = None
+    ddp_enabled: int | None = None
+    project_irb_number: str | None = None
+    project_grant_number: str | None = None
+    project_pi_firstname: str | None = None
+    project_pi_lastname: str | None = None
+    project_pi_email: str | None = None
+    display_today_now_button: int | None = None
+    missing_data_codes: str | None = None
+    external_modules: str | None = None
+    bypass_branching_erase_field_prompt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One row of the data dictionary, by REDCap's own 18 columns."""
+
+    field_name: str
+    form_name: str
+    section_header: str = ""
+    field_type: str = "text"
+    field_label: str = ""
+    select_choices_or_calculations: str = ""
+    field_note: str = ""
+    text_validation_type_or_show_slider_number: str = ""
+    text_validation_min: str = ""
+    text_validation_max: str = ""
+    identifier: str = ""
+    branching_logic: str = ""
+    required_field: str = ""
+    custom_alignment: str = ""
+    question_number: str = ""
+    matrix_group_name: str = ""
+    matrix_ranking: str = ""
+    field_annotation: str = ""
+
+    @property
+    def validation(self) -> str:
+        """The validation of a text field (``date_dmy``, ``integer``, ...), or blank."""
+        return self.text_validation_type_or_show_slider_number
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The options of a multiple-choice field; yes/no and true/false have theirs built in."""
+        match self.field_type:
+            case "radio" | "dropdown" | "checkbox":
+                return parse_choices(self.select_choices_or_calculations)
+            case "yesno":
+                return (Choice("1", "Yes"), Choice("0", "No"))
+            case "truefalse":
+                return (Choice("1", "True"), Choice("0", "False"))
+            case _:
+                return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A data collection form."""
+
+    instrument_name: str
+    instrument_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """An arm of a longitudinal project."""
+
+    arm_num: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of a longitudinal project."""
+
+    event_name: str
+    arm_num: int
+    unique_event_name: str
+    custom_event_label: str | None = None
+    event_id: int | None = None
+    day_offset: int | None = None
+    offset_min: int | None = None
+    offset_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FormEvent:
+    """The designation of a form in an event."""
+
+    arm_num: int
+    unique_event_name: str
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeating:
+    """A repeating form (of an event, where longitudinal); with a blank form, a repeating event."""
+
+    form_name: str = ""
+    event_name: str = ""
+    custom_form_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFieldName:
+    """The export column of a field, or of one option of a checkbox field."""
+
+    original_field_name: str
+    choice_value: str
+    export_field_name: str
+
+
+def row_value(kind: type[_T], row: Mapping[str, Any]) -> _T:
+    """Make a frozen value of a row, with numbers where the value has numbers."""
+    known: dict[str, Any] = {}
+    for column in fields(kind):  # type: ignore[arg-type]
+        given = row.get(column.name)
+        if given is None:
+            continue
+        if "int" not in str(column.type):
+            known[column.name] = str(given)
+        elif str(given).lstrip("-").isdigit():
+            known[column.name] = int(given)
+    return kind(**known)

@@ -1,0 +1,102 @@
+"""What the configuration says of keys and columns."""
+
+from typing import Any
+
+import pytest
+
+from redcap_dagster.project import REDCapProject, StructureError
+
+METADATA = [
+    {"field_name": "id", "form_name": "base", "field_type": "text"},
+    {"field_name": "note", "form_name": "base", "field_type": "descriptive"},
+    {
+        "field_name": "race",
+        "form_name": "visit",
+        "field_type": "checkbox",
+        "select_choices_or_calculations": "-1, A | b, B",
+        "a_column_of_next_year": "kept out",
+    },
+]
+LONGITUDINAL: dict[str, Any] = {
+    "events": [
+        {"event_name": "Base", "arm_num": "1", "unique_event_name": "base_arm_1"},
+        {"event_name": "Visit", "arm_num": 2, "unique_event_name": "visit_arm_2"},
+    ],
+    "form_event_mapping": [
+        {"arm_num": 1, "unique_event_name": "base_arm_1", "form": "base"},
+        {"arm_num": 2, "unique_event_name": "visit_arm_2", "form": "visit"},
+    ],
+}
+
+
+def test_classic() -> None:
+    project = REDCapProject.from_exports(metadata=METADATA)
+    assert project.key_columns("visit") == ("id",)
+    assert [column.name for column in project.columns("base")] == ["base_complete"]
+    assert [column.name for column in project.columns("visit")] == [
+        "race____1",
+        "race___b",
+        "visit_complete",
+    ]
+
+
+def test_keys_follow_the_configuration_not_the_data() -> None:
+    project = REDCapProject.from_exports(
+        metadata=METADATA, repeating=[{"event_name": "visit_arm_2"}], **LONGITUDINAL
+    )
+    longitudinal = ("id", "redcap_event_name", "redcap_arm")
+    assert project.key_columns("base") == longitudinal
+    assert project.key_columns("visit") == (
+        *longitudinal,
+        "redcap_repeat_instrument",
+        "redcap_repeat_instance",
+    )
+
+
+def test_the_server_s_own_column_names_come_first() -> None:
+    names = [
+        {"original_field_name": "race", "choice_value": "-1", "export_field_name": "race___minus"}
+    ]
+    project = REDCapProject.from_exports(metadata=METADATA, field_names=names)
+    assert project.columns("visit")[0].name == "race___minus"
+
+
+def test_a_checkbox_has_a_column_for_each_missing_data_code() -> None:
+    project = REDCapProject.from_exports(
+        metadata=METADATA, info={"missing_data_codes": "NI, No information"}
+    )
+    assert "race___ni" in [column.name for column in project.columns("visit")]
+
+
+def test_codes_that_collide_are_named() -> None:
+    metadata = [
+        METADATA[0],
+        {**METADATA[2], "select_choices_or_calculations": "-1, A | _1, B"},
+    ]
+    with pytest.raises(StructureError, match=r"'race'.*'-1' and '_1'.*'race____1'"):
+        REDCapProject.from_exports(metadata=metadata).columns("visit")
+
+
+def test_a_longitudinal_project_needs_its_events() -> None:
+    with pytest.raises(StructureError, match="events"):
+        REDCapProject.from_exports(metadata=METADATA, info={"is_longitudinal": 1})
+
+
+def test_json_gives_the_same_project() -> None:
+    project = REDCapProject.from_exports(
+        metadata=METADATA,
+        info={"project_title": "é", "purpose": "0"},
+        header=["redcap_data_access_group", "redcap_survey_identifier", "visit_timestamp"],
+        version="14.7.3",
+        **LONGITUDINAL,
+    )
+    assert project.surveys == ("visit",)
+    assert REDCapProject.from_json(project.to_json()) == project
+
+
+@pytest.mark.parametrize(
+    ("version", "honoured"), [("", False), ("12.5.9", False), ("13.0.0", True), ("14.7.3", True)]
+)
+def test_blank_status_by_version(version: str, honoured: bool) -> None:
+    project = REDCapProject.from_exports(metadata=METADATA, version=version)
+    assert project.honours_blank_status is honoured

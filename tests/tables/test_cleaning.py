@@ -1,0 +1,188 @@
+"""From records to clean tables."""
+
+import datetime as dt
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.tables import CleaningRules, CleanTable, clean, split_by_instrument
+
+PROJECT = REDCapProject.from_exports(
+    metadata=[
+        {"field_name": "id", "form_name": "f"},
+        {"field_name": "free", "form_name": "f"},
+        {"field_name": "notes", "form_name": "f", "field_type": "notes"},
+        {
+            "field_name": "born",
+            "form_name": "f",
+            "text_validation_type_or_show_slider_number": "date_dmy",
+        },
+        {
+            "field_name": "sex",
+            "form_name": "f",
+            "field_type": "radio",
+            "select_choices_or_calculations": "0, Female | 1, Male | 2, | 9, Male",
+        },
+        {"field_name": "ok", "form_name": "f", "field_type": "yesno"},
+        {
+            "field_name": "race",
+            "form_name": "f",
+            "field_type": "checkbox",
+            "select_choices_or_calculations": "1, A",
+        },
+        {"field_name": "score", "form_name": "f", "field_type": "calc"},
+        {
+            "field_name": "term",
+            "form_name": "f",
+            "select_choices_or_calculations": "BIOPORTAL:CTCAE",
+        },
+    ],
+    info={"missing_data_codes": "UNK, Unknown"},
+    header=["redcap_survey_identifier", "f_timestamp"],
+)
+BLANK = {"id": "1", "f_complete": "2"}
+
+
+def _clean(*rows: dict[str, str], rules: CleaningRules | None = None) -> CleanTable:
+    names = dict.fromkeys(name for row in (BLANK, *rows) for name in row)
+    export = pa.table({name: [(BLANK | row).get(name, "") for row in rows] for name in names})
+    records = split_by_instrument(export, PROJECT)["f"]
+    return clean(records, "f", PROJECT, rules or CleaningRules())
+
+
+def _cell(table: CleanTable, name: str) -> Any:
+    return table.table[name][0].as_py()
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "value"),
+    [
+        ("born", "2001-12-31", dt.date(2001, 12, 31)),
+        ("sex", "1", "Male"),
+        ("sex", "2", "2"),
+        ("ok", "0", False),
+        ("race___1", "1", True),
+        ("score", "1.5", 1.5),
+        ("notes", "12", "12"),
+        ("term", "12", "12"),
+        ("free", "12", 12),
+        ("f_complete", "1", "Unverified"),
+        ("f_timestamp", "2018-03-06 15:52:43", dt.datetime(2018, 3, 6, 15, 52, 43)),  # noqa: DTZ001
+    ],
+)
+def test_values_by_the_dictionary(column: str, text: str, value: Any) -> None:
+    cleaned = _clean({column: text})
+    assert _cell(cleaned, column) == value
+    assert (cleaned.replaced, cleaned.unfit) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [("born", "31.12.2001"), ("sex", "7"), ("ok", "yes"), ("score", "high"), ("race___1", "2")],
+)
+def test_what_does_not_fit_is_null_and_counted(column: str, text: str) -> None:
+    cleaned = _clean({column: text})
+    assert _cell(cleaned, column) is None
+    assert cleaned.unfit == {column: 1}
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("free", "?"),
+        ("born", "?"),
+        ("sex", "UNK"),
+        ("notes", "UNK"),
+        ("f_timestamp", "[not completed]"),
+    ],
+)
+def test_markers_are_null_and_counted_apart(column: str, text: str) -> None:
+    cleaned = _clean({column: text})
+    assert _cell(cleaned, column) is None
+    assert cleaned.replaced == {column: 1}
+    assert cleaned.unfit == {}
+
+
+def test_a_marker_does_not_untick_a_box_nor_a_status() -> None:
+    cleaned = _clean({"race___1": "1"}, rules=CleaningRules(missing_values=["1", "2"]))
+    assert _cell(cleaned, "race___1") is True
+    assert _cell(cleaned, "f_complete") == "Complete"
+
+
+def test_inference_looks_at_what_is_left_after_markers() -> None:
+    cleaned = _clean({"free": "1"}, {"free": "?"}, {"free": "2.5"})
+    assert cleaned.inferred == {"free": "double"}
+    assert cleaned.table["free"].to_pylist() == [1.0, None, 2.5]
+
+
+def test_types_overrule_dictionary_and_inference() -> None:
+    rules = CleaningRules(types={"free": "text", "sex": "integer", "score": "text"})
+    cleaned = _clean({"free": "1", "sex": "7", "score": "high"}, rules=rules)
+    assert [_cell(cleaned, name) for name in ("free", "sex", "score")] == ["1", 7, "high"]
+    assert cleaned.inferred == {}
+
+
+def test_inference_can_be_switched_off() -> None:
+    assert _cell(_clean({"free": "1"}, rules=CleaningRules(infer_types=False)), "free") == "1"
+
+
+def test_labels_codes_or_both() -> None:
+    assert _cell(_clean({"sex": "9"}, rules=CleaningRules(labels="codes")), "sex") == "9"
+    both = _clean({"sex": "9"}, rules=CleaningRules(labels="both"))
+    assert (_cell(both, "sex"), _cell(both, "sex_code")) == ("Male", "9")
+
+
+def test_a_column_of_codes_must_not_hide_another() -> None:
+    metadata = [
+        {"field_name": "id", "form_name": "f"},
+        {
+            "field_name": "a",
+            "form_name": "f",
+            "field_type": "radio",
+            "select_choices_or_calculations": "1, x",
+        },
+        {"field_name": "a_code", "form_name": "f"},
+    ]
+    project = REDCapProject.from_exports(metadata=metadata)
+    records = split_by_instrument(pa.table({"id": ["1"], "a": ["1"]}), project)["f"]
+    with pytest.raises(StructureError, match="a_code"):
+        clean(records, "f", project, CleaningRules(labels="both"))
+
+
+def test_an_empty_table_has_its_types() -> None:
+    cleaned = _clean()
+    assert cleaned.table.num_rows == 0
+    types = {name: str(cleaned.table.schema.field(name).type) for name in ("born", "ok", "score")}
+    assert types == {"born": "date32[day]", "ok": "bool", "score": "double"}
+    assert pa.types.is_dictionary(cleaned.table.schema.field("sex").type)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"missing_values": "?"},
+        {"labels": "names"},
+        {"types": {"free": "float"}},
+    ],
+)
+def test_rules_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        CleaningRules(**wrong)
+
+
+TYPED = ("free", "notes", "born", "sex", "ok")
+_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(TYPED, _texts))))
+def test_every_cell_is_kept_or_counted(rows: list[dict[str, str]]) -> None:
+    cleaned = _clean(*rows)
+    for column in TYPED:
+        given = sum(row[column] != "" for row in rows)
+        kept = len(rows) - cleaned.table[column].null_count
+        assert given == kept + cleaned.replaced.get(column, 0) + cleaned.unfit.get(column, 0)
+    assert _clean(*rows).table.equals(cleaned.table)

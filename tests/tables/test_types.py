@@ -1,0 +1,177 @@
+"""Casting by the dictionary: against Python's own reading of the same text."""
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from redcap_dagster.project import Field, REDCapProject
+from redcap_dagster.tables.types import (
+    DATE,
+    DATETIME,
+    DOUBLE,
+    DOUBLE_COMMA,
+    INTEGER,
+    TIME,
+    TIME_MM_SS,
+    cast_text,
+    infer_type,
+    type_of,
+)
+from tests.tables.recorded import rows_of
+
+
+def _cast(values: list[str | None], kind: Any) -> list[Any]:
+    column: pa.ChunkedArray = cast_text(pa.chunked_array([values], pa.string()), kind)
+    assert column.type == kind.arrow
+    return column.to_pylist()
+
+
+def _try(read: Callable[[str], Any], pattern: str) -> Callable[[str], Any]:
+    def attempt(text: str) -> Any:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            return None
+        try:
+            return read(text)
+        except ValueError:
+            return None
+
+    return attempt
+
+
+def _float(text: str) -> float | None:
+    number = float(text.replace(",", "."))
+    return number if math.isfinite(number) else None
+
+
+_digits = st.text("0123456789", min_size=1, max_size=4)
+_numbers = st.one_of(
+    st.from_regex(r"-?[0-9]{0,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.floats().map(repr),
+    st.integers().map(str),
+    st.sampled_from(["", "0x10", "007", "NaN", "inf", "1_000", "١٢", "+5", "5.", "-", "1e999"]),
+)
+_dates = st.one_of(
+    st.dates().map(str),
+    st.builds("{:04d}-{:02d}-{:02d}".format, *[st.integers(0, n) for n in (9999, 13, 32)]),
+    st.sampled_from(["1900-02-29", "2000-02-29", "2023-2-3", "0000-01-01", "2020-01-01 "]),
+)
+_times = st.builds(":".join, st.lists(_digits, min_size=1, max_size=3))
+
+
+@given(_numbers)
+@example("9" * 18)
+@example("9" * 19)
+def test_integer(text: str) -> None:
+    expected = _try(int, r"-?(0|[1-9]\d{0,17})")(text)
+    assert _cast([text], INTEGER) == [expected]
+
+
+@given(_numbers)
+def test_double(text: str) -> None:
+    expected = _try(_float, r"-?((0|[1-9]\d*)(\.\d+)?|\.\d+)([eE][+-]?\d+)?")(text)
+    assert _cast([text], DOUBLE) == [expected]
+    assert _cast([text.replace(".", ",")], DOUBLE_COMMA) == [expected]
+
+
+@given(_dates)
+def test_date(text: str) -> None:
+    assert _cast([text], DATE) == [_try(dt.date.fromisoformat, r"\d{4}-\d\d-\d\d")(text)]
+
+
+@given(_dates, _times, st.sampled_from(" T_"))
+def test_datetime(day: str, time: str, between: str) -> None:
+    text = f"{day}{between}{time}"
+    expected = _try(dt.datetime.fromisoformat, r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")(text)
+    assert _cast([text], DATETIME) == [expected]
+
+
+@given(_times)
+def test_time(text: str) -> None:
+    assert _cast([text], TIME) == [_try(dt.time.fromisoformat, r"\d\d:\d\d(:\d\d)?")(text)]
+    minutes = _try(lambda t: dt.time.fromisoformat(f"00:{t}"), r"\d\d:\d\d")(text)
+    assert _cast([text], TIME_MM_SS) == [minutes]
+
+
+def test_nulls_stay_and_only_what_does_not_fit_is_lost() -> None:
+    assert _cast(["1", None, "x", "2"], INTEGER) == [1, None, None, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["1", "-2", None], "integer"),
+        (["1", "2.50"], "double"),
+        (["0.000000000000001"], "double"),
+        (["123456789012345"], "integer"),
+        (["1234567890123456"], "text"),
+        (["12345678.90123456"], "text"),
+        (["007"], "text"),
+        (["1", "a"], "text"),
+        (["1e5"], "text"),
+        ([".5"], "text"),
+        ([""], "text"),
+        ([None, None], "text"),
+        ([], "text"),
+    ],
+)
+def test_inference(values: list[str | None], expected: str) -> None:
+    assert infer_type(pa.chunked_array([values], pa.string())).name == expected
+
+
+@given(st.lists(st.integers(-(10**15) + 1, 10**15 - 1).map(str), min_size=1))
+def test_inferred_integers_are_exact(values: list[str]) -> None:
+    column = pa.chunked_array([values], pa.string())
+    kind = infer_type(column)
+    assert kind is INTEGER
+    assert cast_text(column, kind).to_pylist() == [int(value) for value in values]
+
+
+# Of the types that REDCapR gives, ours differ on purpose.
+DELIBERATE = {
+    "record_id": "a key stays text, so that no zero or group prefix is lost",
+    "bmi": "a calc is a number; what is none is counted as unfit",
+    "f_calculated": "a calc is a number; what is none is counted as unfit",
+    "_complete": "a status is one of three choices, looked up rather than cast",
+    "_comma_decimal": "the comma is read as what the validation says it is",
+}
+OURS = {
+    "integer": "integer",
+    "double": "double",
+    "boolean": "logical",
+    "date": "date",
+    "datetime": "datetime",
+    "time": "time",
+    "text": "character",
+}
+
+
+@pytest.mark.parametrize(
+    ("project", "expected"),
+    [("simple", "simple"), ("validation-types-1", "validation-types")],
+)
+def test_types_are_those_of_redcapr(project: str, expected: str, fixtures: Path) -> None:
+    model = REDCapProject.from_xml(fixtures / "projects" / project / "project.xml")
+    kinds = {model.record_id_field: "character"}
+    for form in model.instruments:
+        for column in model.columns(form.instrument_name):
+            kinds[column.name] = OURS[type_of(column.field).name]
+    theirs = {
+        row["column"]: row["collector"]
+        for row in rows_of(fixtures / f"expected/metadata-coltypes__{expected}.csv")
+    }
+    assert kinds.keys() == theirs.keys()
+    different = {name for name in kinds if kinds[name] != theirs[name]}
+    assert {name for name in different if not name.endswith(tuple(DELIBERATE))} == set()
+
+
+def test_unknown_validations_are_text() -> None:
+    field = Field("f", "a", text_validation_type_or_show_slider_number="nhs_number")
+    assert type_of(field).name == "text"
