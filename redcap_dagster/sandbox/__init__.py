@@ -1,0 +1,33 @@
+"""A REDCap on this machine, for testing pipelines: the API over HTTP, projects in SQLite.
+
+Needs the extra ``sandbox``. It listens on the loopback address only, and what it holds is gone
+when it stops.
+
+Example:
+    >>> import requests
+    >>> from redcap_dagster.sandbox import Sandbox
+    >>> with Sandbox() as sandbox:
+    ...     token = sandbox.add_project(
+    ...         exports={"metadata": [{"field_name": "record_id", "form_name": "visit"}]},
+    ...         records=[{"record_id": "1", "visit_complete": "2"}],
+    ...     )
+    ...     asked = {"token": token, "content": "record", "format": "csv"}
+    ...     print(requests.post(sandbox.url, asked, timeout=10).text)
+    record_id,visit_complete
+    1,2
+    <BLANKLINE>
+"""
+
+try:
+    from redcap_dagster.sandbox.app import Answered
+    from redcap_dagster.sandbox.server import Sandbox
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("click", "starlette", "uvicorn"):
+        raise
+    raise ModuleNotFoundError(
+        f"The sandbox needs {error.name!r}, which is not installed: "
+        "pip install 'redcap-dagster[sandbox]'",
+        name=error.name,
+    ) from None
+
+__all__ = ["Answered", "Sandbox"]

@@ -1,0 +1,120 @@
+"""A running sandbox, a way to ask it, and two projects to ask for."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from redcap_dagster.sandbox import Sandbox
+
+Ask = Callable[..., requests.Response]
+
+CLASSIC: dict[str, Any] = {
+    "metadata": [
+        {"field_name": "id", "form_name": "visit"},
+        {"field_name": "note", "form_name": "visit", "field_type": "notes"},
+        {"field_name": "text", "form_name": "visit", "field_type": "descriptive"},
+        {
+            "field_name": "race",
+            "form_name": "visit",
+            "field_type": "checkbox",
+            "select_choices_or_calculations": "1, A | -99, B/C",
+        },
+        {"field_name": "scan", "form_name": "lab", "field_type": "file"},
+        {"field_name": "dose", "form_name": "drug"},
+    ],
+    "repeatingFormsEvents": [{"form_name": "drug", "custom_form_label": "[dose]"}],
+}
+CLASSIC_RECORDS: list[dict[str, object]] = [
+    {"id": "10", "note": 'a "b"\nc', "race____99": "1", "visit_complete": "2"},
+    {"id": "9", "redcap_repeat_instrument": "drug", "redcap_repeat_instance": 2, "dose": "5"},
+    {"id": "9", "redcap_repeat_instrument": "drug", "redcap_repeat_instance": 10, "dose": "é"},
+    {"id": "9", "scan": "a.pdf", "lab_complete": "0"},
+]
+CLASSIC_CSV = """\
+id,redcap_repeat_instrument,redcap_repeat_instance,note,race___1,race____99,visit_complete,scan,lab_complete,dose,drug_complete
+9,,,,0,0,0,a.pdf,0,,
+9,drug,2,,,,,,,5,0
+9,drug,10,,,,,,,é,0
+10,,,"a ""b""
+c",0,1,2,,0,,
+"""
+LONGITUDINAL: dict[str, Any] = {
+    "metadata": [
+        {"field_name": "id", "form_name": "visit"},
+        {"field_name": "age", "form_name": "visit"},
+        {"field_name": "dose", "form_name": "drug"},
+    ],
+    "event": [
+        {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1", "event_id": 7},
+        {"event_name": "Then", "arm_num": 1, "unique_event_name": "then_arm_1"},
+        {"event_name": "First", "arm_num": 2, "unique_event_name": "first_arm_2"},
+    ],
+    "arm": [
+        {"arm_num": 1, "name": "One"},
+        {"arm_num": 2, "name": "Two"},
+        {"arm_num": 3, "name": "No"},
+    ],
+    "formEventMapping": [
+        {"arm_num": 1, "unique_event_name": "first_arm_1", "form": "visit"},
+        {"arm_num": 1, "unique_event_name": "first_arm_1", "form": "drug"},
+        {"arm_num": 1, "unique_event_name": "then_arm_1", "form": "drug"},
+        {"arm_num": 2, "unique_event_name": "first_arm_2", "form": "visit"},
+    ],
+    "repeatingFormsEvents": [
+        {"event_name": "first_arm_1", "form_name": "drug"},
+        {"event_name": "then_arm_1", "form_name": ""},
+    ],
+}
+
+
+def row(event: str, form: str, instance: object, **values: str) -> dict[str, object]:
+    place = {"redcap_event_name": event, "redcap_repeat_instrument": form}
+    return {"id": "1", **place, "redcap_repeat_instance": instance, **values}
+
+
+LONGITUDINAL_RECORDS = [
+    # The dose is of a form that this event does not have: REDCap shows nothing of it.
+    row("first_arm_2", "", "", age="3", redcap_data_access_group="south", dose="99"),
+    row("then_arm_1", "", 2, dose="8"),
+    row("first_arm_1", "drug", 1, dose="7"),
+    row("first_arm_1", "", "", age="2", redcap_data_access_group="north"),
+    row("then_arm_1", "", 1, dose=""),
+]
+
+
+@pytest.fixture(scope="session")
+def _shared() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_shared: Sandbox) -> Sandbox:
+    """A sandbox of REDCap 14.7.3; tests add projects of their own to it."""
+    return _shared
+
+
+@pytest.fixture
+def ask(sandbox: Sandbox) -> Ask:
+    """Post parameters to the sandbox; CSV unless another format is given."""
+    return asker(sandbox)
+
+
+def asker(sandbox: Sandbox) -> Ask:
+    def ask(token: str = "", **parameters: str) -> requests.Response:
+        sent = {"token": token, "format": "csv"} | parameters
+        return requests.post(sandbox.url, sent, timeout=20, allow_redirects=False)
+
+    return ask
+
+
+@pytest.fixture
+def classic(sandbox: Sandbox) -> str:
+    return sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
+
+
+@pytest.fixture
+def longitudinal(sandbox: Sandbox) -> str:
+    return sandbox.add_project(exports=LONGITUDINAL, records=LONGITUDINAL_RECORDS)

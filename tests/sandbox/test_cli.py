@@ -1,0 +1,79 @@
+"""The sandbox from a shell, and without its extra."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+PROJECT = """<?xml version="1.0" encoding="UTF-8" ?>
+<ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:redcap="https://projectredcap.org">
+<Study OID="P"><GlobalVariables><StudyName>P</StudyName></GlobalVariables>
+<MetaDataVersion OID="M" Name="P" redcap:RecordIdField="id">
+<FormDef OID="Form.visit" Name="Visit" Repeating="No" redcap:FormName="visit">
+<ItemGroupRef ItemGroupOID="visit.id"/></FormDef>
+<ItemGroupDef OID="visit.id" Name="Visit"><ItemRef ItemOID="id"/></ItemGroupDef>
+<ItemDef OID="id" Name="id" redcap:Variable="id" redcap:FieldType="text"/>
+</MetaDataVersion></Study>
+<ClinicalData><SubjectData SubjectKey="canary"><FormData OID="Form.visit" FormOID="Form.visit">
+<ItemGroupData><ItemData ItemOID="id" Value="canary"/></ItemGroupData></FormData></SubjectData>
+</ClinicalData></ODM>"""
+
+SERVE = [sys.executable, "-c", "from redcap_dagster.sandbox.cli import main; main()", "serve"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve(number: signal.Signals, tmp_path: Path) -> None:
+    file = tmp_path / "project.xml"
+    file.write_text(PROJECT)
+    with subprocess.Popen(
+        [*SERVE, str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url, token = (process.stdout.readline().strip().partition("=") for _ in range(2))
+        assert (url[0], token[0]) == ("REDCAP_API_URL", "REDCAP_API_TOKEN")
+        asked = {"token": token[2], "content": "record", "format": "csv"}
+        assert requests.post(url[2], asked, timeout=20).text == "id,visit_complete\ncanary,0\n"
+        process.send_signal(number)
+        rest, log = process.communicate(timeout=20)
+    assert (process.returncode, rest) == (0, "")
+    assert "content=record status=200" in log
+    assert "canary" not in log
+    assert token[2] not in log
+
+
+def test_serve_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "project.xml"
+    file.write_text("<a/>")
+    done = subprocess.run([*SERVE, str(file)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: project.xml: not a REDCap project XML")
+
+
+def test_serve_says_when_a_port_is_taken(tmp_path: Path) -> None:
+    import socket
+
+    file = tmp_path / "project.xml"
+    file.write_text(PROJECT)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*SERVE, str(file), "--port", port], capture_output=True, text=True, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: Port {port} cannot be had; leave --port out.\n",
+    )
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_a_missing_extra_is_named(missing: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; from redcap_dagster.sandbox import Sandbox"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr.rstrip().endswith("pip install 'redcap-dagster[sandbox]'")
+    assert missing in done.stderr.splitlines()[-1]

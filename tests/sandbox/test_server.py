@@ -1,0 +1,128 @@
+"""The sandbox from Python."""
+
+import threading
+from typing import Any
+
+import pytest
+import requests
+
+from redcap_dagster.sandbox import Sandbox
+from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, Ask, asker
+
+
+def test_edit_changes_ticks_and_clears(classic: str, sandbox: Sandbox, ask: Ask) -> None:
+    def line(record: str) -> str:
+        return ask(classic, content="record", records=record, forms="visit").text.splitlines()[-1]
+
+    sandbox.edit(classic, record="10", field="note", value="")
+    sandbox.edit(classic, record="10", field="race___1", value="1")
+    sandbox.edit(classic, record="10", field="race____99", value="0")
+    assert line("10") == "10,,,,1,0,2"
+    sandbox.edit(classic, record="12", field="visit_complete", value="1")
+    assert line("12") == "12,,,,0,0,1"
+    sandbox.delete_record(classic, "10")
+    assert "\n10," not in ask(classic, content="record").text
+    with pytest.raises(KeyError, match="no such record"):
+        sandbox.delete_record(classic, "10")
+
+
+def test_edit_of_an_access_group_is_for_the_arm(
+    longitudinal: str, sandbox: Sandbox, ask: Ask
+) -> None:
+    group = "redcap_data_access_group"
+    sandbox.edit(longitudinal, record="1", event="first_arm_1", field=group, value="east")
+    sandbox.edit(longitudinal, record="1", event="first_arm_2", field=group, value="")
+    rows = ask(longitudinal, content="record", exportDataAccessGroups="true", format="json").json()
+    assert [row[group] for row in rows] == ["east", "", "east", "east", "east"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"field": "nothing"},
+        {"field": "id"},
+        {"field": "race___1", "value": "2"},
+        {"field": "dose"},
+        {"field": "note", "repeat_instrument": "drug", "repeat_instance": 1},
+        {"field": "dose", "repeat_instrument": "drug"},
+        {"field": "note", "repeat_instrument": "visit", "repeat_instance": 1},
+        {"field": "note", "event": "first_arm_1"},
+    ],
+)
+def test_edit_refuses_what_no_export_would_show(
+    classic: str, sandbox: Sandbox, place: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"^(?!.*canary)"):
+        sandbox.edit(classic, **{"record": "canary", "value": "canary", **place})
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([{"id": "canary", "weight": "canary"}], "no columns weight"),
+        ([{"note": "canary"}], "Row 1 of records lacks id"),
+        ([{"id": "canary", "redcap_repeat_instance": "canary"}], "Row 1 of records"),
+        ([{"id": "canary", "redcap_event_name": "canary"}], "redcap_event_name"),
+        ([{"id": "canary", "race___1": "canary"}], "race___1"),
+    ],
+)
+def test_add_project_refuses_rows_without_telling_them(
+    sandbox: Sandbox, records: list[dict[str, object]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        sandbox.add_project(exports=CLASSIC, records=records)
+    assert "canary" not in str(error.value)
+    assert error.value.__context__ is None
+
+
+def test_add_project_wants_one_kind_of_project(sandbox: Sandbox) -> None:
+    token = "0123456789ABCDEF" * 2
+    assert sandbox.add_project(exports=CLASSIC, token=token) == token
+    wrongs: list[dict[str, Any]] = [
+        {},
+        {"xml": "a.xml", "exports": CLASSIC},
+        {"exports": {"instrument": []}},
+        {"exports": CLASSIC | {"users": []}},
+        {"exports": CLASSIC, "token": "x"},
+        {"exports": CLASSIC, "token": token},
+    ]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match=r"^(?!.*0123456789)"):
+            sandbox.add_project(**wrong)
+
+
+def test_it_is_gone_when_it_stops_and_starts_anew() -> None:
+    before = threading.active_count()
+    sandbox = Sandbox()
+    with pytest.raises(RuntimeError, match="not running"):
+        sandbox.add_project(exports=CLASSIC)
+    sandbox.start()
+    token, url = sandbox.add_project(exports=CLASSIC), sandbox.url
+    assert url.startswith("http://127.0.0.1:")
+    assert asker(sandbox)(token, content="version").text == "14.7.3"
+    sandbox.stop()
+    sandbox.stop()
+    assert threading.active_count() == before
+    with pytest.raises(requests.ConnectionError):
+        requests.post(url, timeout=20)
+    with sandbox:
+        assert sandbox.requests == ()
+        assert asker(sandbox)(token, content="version").status_code == 403
+
+
+def test_requests_at_the_same_time(classic: str, ask: Ask) -> None:
+    bodies: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: bodies.append(ask(classic, content="record").text))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bodies == [CLASSIC_CSV] * 8
+
+
+def test_versions_are_three_numbers() -> None:
+    with pytest.raises(ValueError, match="three numbers"):
+        Sandbox("14")
