@@ -31,7 +31,8 @@ from tests.tables.recorded import rows_of
 def _cast(values: list[str | None], kind: Any) -> list[Any]:
     column: pa.ChunkedArray = cast_text(pa.chunked_array([values], pa.string()), kind)
     assert column.type == kind.arrow
-    return column.to_pylist()
+    values_cast: list[Any] = column.to_pylist()
+    return values_cast
 
 
 def _try(read: Callable[[str], Any], pattern: str) -> Callable[[str], Any]:

@@ -1,0 +1,134 @@
+"""Everything for one project, put together."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from redcap_dagster.assets import build_redcap_assets_definitions, check_name
+from redcap_dagster.dagster_private import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+    StateBackedDefinitionsLoader,
+)
+from redcap_dagster.io_managers import ParquetTableIOManager
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.resource import REDCapResource
+from redcap_dagster.tables import CleaningRules
+from redcap_dagster.translator import DagsterREDCapTranslator
+
+
+def build_redcap_definitions(
+    *,
+    name: str,
+    redcap: REDCapResource,
+    project: REDCapProject | str | Path | None = None,
+    instruments: Sequence[str] | None = None,
+    rules: CleaningRules | None = None,
+    translator: DagsterREDCapTranslator | None = None,
+    io_manager: dg.ConfigurableIOManager | None = None,
+) -> dg.Definitions:
+    """Build the definitions of one REDCap project: its assets and the resources they need.
+
+    Args:
+        name: What the project is called in Dagster: first part of all keys and group name; lower
+            case letters, digits and underscores.
+        redcap: Where the project is.
+        project: The structure, or the path of a project XML. By default it is fetched when the
+            code location loads; the processes of its runs reuse it. Call this function inside of
+            one that is decorated with `dagster.definitions`: definitions that are made while
+            their module is imported are hidden from some of Dagster's commands, whose processes
+            then fetch the structure again.
+        instruments: The forms to have assets of; all by default.
+        rules: How records become clean tables.
+        translator: Makes the specs; override it to change them.
+        io_manager: Where tables are kept; by default Parquet files under the storage directory of
+            the Dagster instance (``$DAGSTER_HOME/storage/redcap``).
+
+    Returns:
+        Definitions that can be merged with any others.
+
+    Raises:
+        REDCapError: The structure cannot be fetched.
+        StructureError: The project has no such form, or the rules name a field that it lacks.
+        ValueError: The name cannot be used, or the file is no project XML.
+
+    Example:
+        >>> defs = build_redcap_definitions(
+        ...     name="trial",
+        ...     redcap=REDCapResource(
+        ...         url="https://redcap.example.edu/api/", token=dg.EnvVar("REDCAP_API_TOKEN")),
+        ...     project=REDCapProject.from_exports(
+        ...         metadata=[{"field_name": "record_id", "form_name": "visit"}]))
+        >>> [key.to_user_string() for key in sorted(defs.resolve_all_asset_keys())]
+        ... # doctest: +NORMALIZE_WHITESPACE
+        ['trial/clean/visit', 'trial/metadata/choices', 'trial/metadata/fields',
+         'trial/metadata/instruments', 'trial/metadata/project', 'trial/records/_census',
+         'trial/records/visit']
+    """
+    check_name(name)
+    if redcap.holds_token:
+        warnings.warn(
+            "The REDCap token is written out in the definitions, so that Dagster's snapshots of "
+            "them hold it. Give it as dagster.EnvVar.",
+            stacklevel=2,
+        )
+
+    def build(structure: REDCapProject) -> dg.Definitions:
+        return dg.Definitions(
+            assets=build_redcap_assets_definitions(
+                name=name,
+                project=structure,
+                instruments=instruments,
+                rules=rules,
+                translator=translator,
+            ),
+            resources={
+                f"{name}__redcap": redcap,
+                f"{name}__io_manager": io_manager or ParquetTableIOManager(),
+            },
+        )
+
+    if project is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)  # of how Dagster keeps the state
+            return _Fetched(name, redcap, build).build_defs()
+    if not isinstance(project, REDCapProject):
+        project = REDCapProject.from_xml(project)
+    return build(project)
+
+
+_fetched: dict[str, str] = {}
+
+
+class _Fetched(StateBackedDefinitionsLoader[str]):
+    """Fetches the structure when a code location loads, and only then.
+
+    Dagster keeps it, as JSON without record or token, and hands it to the processes of runs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        redcap: REDCapResource,
+        build: Callable[[REDCapProject], dg.Definitions],
+    ) -> None:
+        self._name = name
+        self._redcap = redcap
+        self._build = build
+
+    @property
+    def defs_key(self) -> str:
+        return f"redcap_dagster/{self._name}"
+
+    def fetch_state(self) -> str:
+        # Dagster's own commands load a location several times over in one process, and tell only
+        # the processes that they start what the first load has found.
+        reloads = DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION
+        if not (reloads and self.defs_key in _fetched):
+            _fetched[self.defs_key] = self._redcap.get_client().export_project().to_json()
+        return _fetched[self.defs_key]
+
+    def defs_from_state(self, state: str) -> dg.Definitions:
+        return self._build(REDCapProject.from_json(state))

@@ -1,0 +1,92 @@
+"""The resource: where a REDCap project is and what opens it."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from redcap_dagster.api import REDCapClient
+
+
+class REDCapResource(dg.ConfigurableResource[REDCapClient]):
+    """A REDCap project behind its API.
+
+    Give the token as `dg.EnvVar`, so that it stays in the environment: Dagster keeps the
+    configuration of resources in its snapshots, and a token written out would be kept with it.
+
+    Example:
+        >>> import dagster as dg
+        >>> redcap = REDCapResource(
+        ...     url="https://redcap.example.edu/api/", token=dg.EnvVar("REDCAP_API_TOKEN"))
+        >>> "REDCAP" in repr(redcap)
+        False
+    """
+
+    url: str = Field(
+        description="URL of the API, with the slash at its end.",
+        examples=["https://redcap.example.edu/api/"],
+    )
+    token: str = Field(
+        description="API token of the project. Give it as EnvVar.",
+        repr=False,
+        json_schema_extra={"dagster__is_secret": True},
+    )
+    ca_bundle: str | None = Field(
+        default=None, description="Path of the certificates to trust instead of the usual ones."
+    )
+    verify_tls: bool = Field(
+        default=True, description="Whether the server must prove who it is. Leave it on."
+    )
+    connect_timeout: float = Field(default=10, description="Seconds to wait for a connection.")
+    read_timeout: float = Field(
+        default=300, description="Seconds to wait for the next bytes of an answer."
+    )
+    retries: int = Field(default=5, description="How often a failed read is tried again.")
+    rate_limit: int | None = Field(
+        default=300,
+        description="Requests per minute and host, over all processes of this machine; REDCap bans "
+        "an address at 600. None for no limit.",
+    )
+
+    def get_client(self) -> REDCapClient:
+        """Give a client for the project, here or outside of Dagster.
+
+        Raises:
+            REDCapError: URL or token cannot be right.
+        """
+        return REDCapClient(
+            _resolved(self.url),
+            _resolved(self.token),
+            ca_bundle=self.ca_bundle,
+            verify_tls=self.verify_tls,
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+            retries=self.retries,
+            rate_limit=self.rate_limit,
+        )
+
+    @property
+    def holds_token(self) -> bool:
+        """Whether the token itself is in this value, rather than the name of a variable."""
+        return not isinstance(self.token, dg.EnvVar)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        if self.holds_token:
+            raise TypeError(
+                "A REDCapResource that holds its token is not pickled, since the token would be "
+                "in the pickle. Give the token as dagster.EnvVar."
+            )
+        return super().__getstate__()
+
+
+def _resolved(value: str) -> str:
+    """Read an `EnvVar` where Dagster has not done it, as outside of a run."""
+    if not isinstance(value, dg.EnvVar):
+        return value
+    found = value.get_value()
+    if not found:
+        raise ValueError(
+            f"The environment variable {value.env_var_name} is not set. Set it, or a line of it in "
+            "a file .env where Dagster starts."
+        )
+    return found

@@ -1,0 +1,80 @@
+"""What a table of a REDCap project becomes as a Dagster asset."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import dagster as dg
+
+from redcap_dagster.project import Instrument, REDCapProject
+
+Layer = Literal["metadata", "records", "clean"]
+
+_METADATA_DESCRIPTIONS = {
+    "project": "Project information, as exported: one row.",
+    "fields": "The data dictionary, one row per field, by REDCap's own columns.",
+    "choices": "The options of multiple-choice fields: one row per field and choice.",
+    "instruments": "The data collection instruments.",
+    "events": "The events of the project and their arms.",
+    "form_events": "The instruments that are designated in each event.",
+    "repeating": "The instruments and events that repeat.",
+}
+
+
+@dataclass(frozen=True)
+class REDCapTableProps:
+    """One table of a project, as a translator sees it.
+
+    Attributes:
+        name: The name given to the project in Dagster.
+        layer: ``metadata``, ``records`` (text, as sent) or ``clean`` (typed).
+        table: The name of the table: of the instrument, in ``records`` and ``clean``; the census
+            is ``_census``.
+        instrument: The instrument, where the table is one's.
+        project: The structure of the project when definitions were loaded.
+    """
+
+    name: str
+    layer: Layer
+    table: str
+    instrument: Instrument | None
+    project: REDCapProject
+
+
+class DagsterREDCapTranslator:
+    """Turns tables into asset specs. Override it to change keys, groups, owners and the like.
+
+    Edges and places in storage follow the translated keys.
+
+    Example:
+        >>> class UnderClinic(DagsterREDCapTranslator):
+        ...     def get_asset_spec(self, props):
+        ...         spec = super().get_asset_spec(props)
+        ...         return spec.replace_attributes(key=spec.key.with_prefix("clinic"))
+    """
+
+    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
+        """Give the spec of a table's asset, without its upstream assets.
+
+        Args:
+            props: The table.
+
+        Returns:
+            A spec with the key ``name/layer/table`` in the group ``name``.
+        """
+        return dg.AssetSpec(
+            key=[props.name, props.layer, props.table],
+            group_name=props.name,
+            description=_describe(props),
+            kinds={"redcap", "table"},
+        )
+
+
+def _describe(props: REDCapTableProps) -> str:
+    if props.layer == "metadata":
+        return _METADATA_DESCRIPTIONS[props.table]
+    if props.instrument is None:
+        return "Every record that REDCap lists, by event, with what belongs to no instrument."
+    label = props.instrument.instrument_label or props.instrument.instrument_name
+    if props.layer == "records":
+        return f"{label}: one row per saved form, as the text that REDCap sent."
+    return f"{label}: typed, missing markers replaced, choices labelled."

@@ -1,0 +1,97 @@
+"""Projects in a sandbox, materialized by real Dagster runs."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+
+from redcap_dagster import DuckDBTableIOManager, REDCapResource, build_redcap_definitions
+from redcap_dagster.sandbox import Sandbox
+
+TOKEN_VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
+
+
+@dataclass(frozen=True)
+class Study:
+    """A project of a sandbox, with a place for its tables and for what Dagster keeps."""
+
+    sandbox: Sandbox
+    token: str
+    instance: dg.DagsterInstance
+    database: Path
+
+    def definitions(self, **options: Any) -> dg.Definitions:
+        """Build the definitions of the project, by default from the sandbox's structure."""
+        given = {
+            "name": "study",
+            "redcap": REDCapResource(url=self.sandbox.url, token=dg.EnvVar(TOKEN_VARIABLE)),
+            "io_manager": DuckDBTableIOManager(database=str(self.database)),
+        }
+        return build_redcap_definitions(**{**given, **options})
+
+    def run(
+        self, definitions: dg.Definitions | None = None, *, select: Sequence[str] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize all assets, or those that are named."""
+        definitions = definitions or self.definitions()
+        job = definitions.resolve_implicit_global_asset_job_def()
+        keys = None if select is None else [dg.AssetKey.from_user_string(key) for key in select]
+        return job.execute_in_process(
+            instance=self.instance, asset_selection=keys, raise_on_error=False
+        )
+
+    def contents(self) -> list[str]:
+        """Name what the sandbox was asked for so far."""
+        return [request.content for request in self.sandbox.requests]
+
+    def table(self, name: str) -> pa.Table:
+        """Read a table of the warehouse, such as ``study_clean.form_1``."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            return connection.sql(f"from {name}").to_arrow_table()
+
+
+@contextmanager
+def studying(folder: Path, *arguments: Any, **project: Any) -> Iterator[Study]:
+    """Put a project into a sandbox of its own; arguments are those of `Sandbox.add_project`."""
+    with Sandbox() as sandbox, dg.DagsterInstance.ephemeral(tempdir=str(folder)) as instance:
+        token = sandbox.add_project(*arguments, **project)
+        before = os.environ.get(TOKEN_VARIABLE)
+        os.environ[TOKEN_VARIABLE] = token
+        try:
+            yield Study(sandbox, token, instance, folder / "warehouse.duckdb")
+        finally:
+            os.environ.pop(TOKEN_VARIABLE)
+            if before is not None:
+                os.environ[TOKEN_VARIABLE] = before
+
+
+def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMaterialization]:
+    """Give what a run materialized, by key."""
+    return {
+        event.materialization.asset_key.to_user_string(): event.materialization
+        for event in result.get_asset_materialization_events()
+    }
+
+
+def versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Give the data versions of what a run materialized, by key."""
+    return {
+        key: (materialization.tags or {})["dagster/data_version"]
+        for key, materialization in materializations(result).items()
+    }
+
+
+def entry(materialization: dg.AssetMaterialization, name: str) -> Any:
+    """Give the value of a metadata entry."""
+    return materialization.metadata[name].value
+
+
+def keys(layer: str, tables: Iterable[str]) -> set[str]:
+    """Name assets of the study."""
+    return {f"study/{layer}/{table}" for table in tables}

@@ -1,0 +1,286 @@
+"""Assets of projects of every shape, made by real runs against a sandbox."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from redcap_dagster import CleaningRules, DagsterREDCapTranslator, REDCapTableProps
+from redcap_dagster.project.odm import read_odm
+from tests.conftest import SHARED
+from tests.runs import TOKEN_VARIABLE, Study, entry, keys, materializations, studying, versions
+
+METADATA = [
+    {"field_name": "id", "form_name": "base", "field_label": "Study id"},
+    {
+        "field_name": "sex",
+        "form_name": "base",
+        "field_type": "radio",
+        "field_label": "Sex",
+        "select_choices_or_calculations": "0, Female | 1, Male",
+    },
+    {"field_name": "weight", "form_name": "visit"},
+    {
+        "field_name": "pain",
+        "form_name": "visit",
+        "field_type": "checkbox",
+        "select_choices_or_calculations": "1, Head | 2, Back",
+    },
+]
+RECORDS = [
+    {"id": "1", "sex": "0", "base_complete": "2", "weight": "70", "visit_complete": "2"},
+    {"id": "2", "sex": "1", "base_complete": "2", "weight": "?", "visit_complete": "1"},
+    {"id": "10", "sex": "1", "base_complete": "0", "weight": "81.5", "visit_complete": "2"},
+]
+STRUCTURE = Counter(["project", "metadata", "instrument", "exportFieldNames", "version"])
+METADATA_TABLES = ("project", "fields", "choices", "instruments")
+ALL = (
+    keys("metadata", METADATA_TABLES)
+    | keys("records", ("_census", "base", "visit"))
+    | keys("clean", ("base", "visit"))
+)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+        yield study
+
+
+def test_every_asset_is_materialized(study: Study) -> None:
+    result = study.run()
+    assert result.success
+    assert materializations(result).keys() == ALL
+    assert study.table("study_clean.base").to_pylist() == [
+        {"id": "1", "sex": "Female", "base_complete": "Complete"},
+        {"id": "2", "sex": "Male", "base_complete": "Complete"},
+        {"id": "10", "sex": "Male", "base_complete": "Incomplete"},
+    ]
+    assert study.table("study_records.visit")["weight"].to_pylist() == ["70", "?", "81.5"]
+    assert study.table("study_clean.visit")["weight"].to_pylist() == [70, None, 81.5]
+    assert study.table("study_records._census").to_pylist() == [
+        {"id": "1"},
+        {"id": "2"},
+        {"id": "10"},
+    ]
+    assert study.table("study_metadata.choices").num_rows == 4
+
+
+def test_lineage_follows_the_data(study: Study) -> None:
+    graph = study.definitions().resolve_asset_graph()
+    edges = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    fields = "study/metadata/fields"
+    assert edges == {
+        **{key: set() for key in keys("metadata", METADATA_TABLES)},
+        "study/records/_census": {fields},
+        "study/records/base": {fields},
+        "study/records/visit": {fields},
+        "study/clean/base": {"study/records/base", fields},
+        "study/clean/visit": {"study/records/visit", fields},
+    }
+
+
+def test_what_a_materialization_tells(study: Study) -> None:
+    made = materializations(study.run())
+    clean = made["study/clean/visit"]
+    assert entry(clean, "dagster/row_count") == 3
+    assert entry(clean, "redcap/replaced") == {"weight": 1}
+    assert entry(clean, "redcap/unfit") == {}
+    assert entry(clean, "redcap/inferred_types") == {"weight": "double"}
+    columns = {c.name: c for c in entry(made["study/clean/base"], "dagster/column_schema").columns}
+    assert {name: column.type for name, column in columns.items()} == {
+        "id": "text",
+        "sex": "choice",
+        "base_complete": "choice",
+    }
+    assert columns["sex"].description == "Sex [0, Female | 1, Male]"
+    assert columns["id"].description == "Study id"
+    assert made["study/clean/base"].metadata["dagster/table_name"].value == "study_clean.base"
+
+
+def test_labels_go_along_into_the_warehouse(study: Study) -> None:
+    assert study.run().success
+    comments = study.table("(select column_name, comment from duckdb_columns())").to_pylist()
+    assert {"column_name": "sex", "comment": "Sex [0, Female | 1, Male]"} in comments
+
+
+# -- subsets --------------------------------------------------------------------------------------
+
+
+def test_metadata_alone_asks_for_no_record(study: Study) -> None:
+    definitions = study.definitions()
+    asked = len(study.contents())
+    result = study.run(definitions, select=["study/metadata/fields"])
+    assert materializations(result).keys() == {"study/metadata/fields"}
+    assert Counter(study.contents()[asked:]) == STRUCTURE
+
+
+def test_one_form_asks_for_one_form(study: Study) -> None:
+    definitions = study.definitions()
+    asked = len(study.contents())
+    result = study.run(definitions, select=["study/records/visit", "study/clean/visit"])
+    assert materializations(result).keys() == {"study/records/visit", "study/clean/visit"}
+    assert Counter(study.contents()[asked:]) == STRUCTURE + Counter(record=2)
+    assert "forms" in " ".join(study.sandbox.requests[-1].parameters)
+
+
+def test_clean_alone_takes_records_from_storage(study: Study) -> None:
+    definitions = study.definitions()
+    first = study.run(definitions)
+    asked = len(study.contents())
+    study.sandbox.edit(study.token, record="1", field="sex", value="1")
+    again = study.run(definitions, select=["study/clean/base", "study/clean/visit"])
+    assert materializations(again).keys() == {"study/clean/base", "study/clean/visit"}
+    assert "record" not in study.contents()[asked:]
+    assert versions(again).items() <= versions(first).items()
+
+
+# -- what changes and what does not ---------------------------------------------------------------
+
+
+def test_requests_of_a_run_do_not_grow_with_forms_or_processes(
+    study: Study, tmp_path: Path
+) -> None:
+    """Loading: the structure and a header. Then two steps, each its structure; one export."""
+    module = tmp_path / "location_under_test.py"
+    module.write_text(
+        f"""
+import dagster as dg
+from redcap_dagster import DuckDBTableIOManager, REDCapResource, build_redcap_definitions
+
+@dg.definitions
+def defs():
+    return build_redcap_definitions(
+        name="study",
+        redcap=REDCapResource(url={study.sandbox.url!r}, token=dg.EnvVar({TOKEN_VARIABLE!r})),
+        io_manager=DuckDBTableIOManager(database={str(study.database)!r}),
+    )
+"""
+    )
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "*"]
+    done = subprocess.run(
+        [*command, "-f", module.name],
+        cwd=tmp_path,
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    assert Counter(study.contents()) == Counter(
+        {content: 3 * count for content, count in STRUCTURE.items()} | {"record": 1 + 2}
+    )
+    assert study.table("study_clean.base").num_rows == 3
+
+
+def test_data_versions_change_with_the_data_alone(study: Study) -> None:
+    first, second = versions(study.run()), versions(study.run())
+    assert first == second
+    assert first.keys() == ALL
+    study.sandbox.edit(study.token, record="2", field="pain___2", value="1")
+    third = versions(study.run())
+    changed = {key for key in ALL if third[key] != second[key]}
+    assert changed == {"study/records/visit", "study/clean/visit"}
+
+
+def test_a_token_of_another_project_gives_other_versions(study: Study, tmp_path: Path) -> None:
+    """A version is a keyed hash: it cannot be used to test a guess at what a table holds."""
+    (tmp_path / "other").mkdir()
+    ours = versions(study.run())
+    with studying(tmp_path / "other", exports={"metadata": METADATA}, records=RECORDS) as other:
+        theirs = versions(other.run())
+    assert all(ours[key] != theirs[key] for key in ALL)
+
+
+def test_a_form_that_fails_does_not_stop_the_others(study: Study) -> None:
+    """A field was added whose name is that of the codes of another."""
+    definitions = study.definitions(rules=CleaningRules(labels="both"))
+    added = [*METADATA, {"field_name": "sex_code", "form_name": "base"}]
+    token = study.sandbox.add_project(exports={"metadata": added}, records=RECORDS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TOKEN_VARIABLE, token)
+        result = study.run(definitions)
+    assert not result.success
+    assert materializations(result).keys() == ALL - {"study/clean/base"}
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    text = str(failure.event_specific_data)
+    assert "base: The column of codes ['sex_code']" in text
+    assert study.table("study_clean.visit").num_rows == 3
+
+
+def test_a_form_that_left_redcap_is_named(study: Study) -> None:
+    definitions = study.definitions()
+    token = study.sandbox.add_project(exports={"metadata": METADATA[:2]}, records=RECORDS[:0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TOKEN_VARIABLE, token)
+        result = study.run(definitions)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "visit: REDCap no longer has this instrument" in str(failure.event_specific_data)
+
+
+# -- every project ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(SHARED.glob("projects/*/project*.xml")),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)
+def test_every_project_materializes(path: Path, tmp_path: Path) -> None:
+    project = read_odm(path).project
+    with studying(tmp_path, path) as study:
+        result = study.run()
+        assert result.success
+        made = materializations(result)
+        for form in (form.instrument_name for form in project.instruments):
+            table = study.table(f"study_clean.{form}")
+            keys = project.key_columns(form)
+            assert tuple(table.column_names[: len(keys)]) == keys
+            assert entry(made[f"study/clean/{form}"], "dagster/row_count") == table.num_rows
+            columns = {column.name for column in project.columns(form)}
+            assert columns <= set(table.column_names)
+            distinct = table.select(keys).group_by(list(keys)).aggregate([])
+            assert distinct.num_rows == table.num_rows
+        expected = ["project", "fields", "choices", "instruments"]
+        expected += ["events", "form_events"] * project.is_longitudinal
+        expected += ["repeating"] * project.has_repeating
+        layers = {key for key in made if key.startswith("study/metadata/")}
+        assert layers == {f"study/metadata/{table}" for table in expected}
+
+
+# -- options ---------------------------------------------------------------------------------------
+
+
+class _UnderClinic(DagsterREDCapTranslator):
+    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
+        spec = super().get_asset_spec(props)
+        return spec.replace_attributes(key=spec.key.with_prefix("clinic"), group_name="clinic")
+
+
+def test_edges_and_storage_follow_the_translated_key(study: Study) -> None:
+    definitions = study.definitions(translator=_UnderClinic(), instruments=["visit"])
+    graph = definitions.resolve_asset_graph()
+    clean = graph.get(dg.AssetKey(["clinic", "study", "clean", "visit"]))
+    assert {key.to_user_string() for key in clean.parent_keys} == {
+        "clinic/study/records/visit",
+        "clinic/study/metadata/fields",
+    }
+    assert study.run(definitions).success
+    assert study.table("clinic_study_clean.visit").num_rows == 3
+    assert study.run(definitions, select=["clinic/study/clean/visit"]).success
+
+
+def test_rules_reach_the_tables(study: Study) -> None:
+    rules = CleaningRules(labels="codes", types={"weight": "text"}, missing_values=[])
+    assert study.run(study.definitions(rules=rules)).success
+    assert study.table("study_clean.base")["sex"].to_pylist() == ["0", "1", "1"]
+    assert study.table("study_clean.visit")["weight"].to_pylist() == ["70", "?", "81.5"]
