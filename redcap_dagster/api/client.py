@@ -1,0 +1,299 @@
+"""REDCapClient: the exports that everyone uses."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import pandas as pd
+import pyarrow as pa
+
+from redcap_dagster.api.answers import Answer, malformed, read_json, read_text
+from redcap_dagster.api.errors import EmptyAnswerError, NotApplicableError
+from redcap_dagster.api.exports import (
+    RecordSelection,
+    array,
+    check_selection,
+    count_missing,
+    incomplete,
+    iterate_records,
+    read_census,
+    read_header,
+    read_records,
+    with_record_id,
+)
+from redcap_dagster.api.structure import ProjectStructure
+from redcap_dagster.api.transport import Transport
+from redcap_dagster.project import REDCapProject
+
+
+class REDCapClient:
+    """A client of one REDCap project.
+
+    It shows its token nowhere and cannot be pickled.
+
+    Args:
+        url: The address of the API, such as ``https://redcap.example.edu/api/``.
+        token: The project's API token.
+        ca_bundle: A PEM file with the certificate authority of your institution.
+        verify_tls: Whether to verify the server's certificate. Leave it on.
+        connect_timeout: Seconds to wait for a connection.
+        read_timeout: Seconds to wait for the next bytes of an answer.
+        retries: How often a request is sent again where the network or the server fails.
+        rate_limit: Requests per minute to a host, over all processes of this user on this
+            machine; None for no limit. REDCap bans an address that sends more than 600 (by
+            default) until an administrator lifts the ban. This machine itself is not limited.
+
+    Raises:
+        ValueError: The address or the token is none.
+
+    Example:
+        >>> REDCapClient("https://redcap.example.edu/api", "0123456789ABCDEF0123456789ABCDEF")
+        REDCapClient(url='https://redcap.example.edu/api/', token='****')
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        ca_bundle: str | Path | None = None,
+        verify_tls: bool = True,
+        connect_timeout: float = 10,
+        read_timeout: float = 300,
+        retries: int = 5,
+        rate_limit: int | None = 300,
+    ) -> None:
+        self._transport = Transport(
+            url,
+            token,
+            ca_bundle=ca_bundle,
+            verify_tls=verify_tls,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries=retries,
+            rate_limit=rate_limit,
+        )
+        self._record_id_field: str | None = None
+
+    def __repr__(self) -> str:
+        return f"REDCapClient(url={self.url!r}, token='****')"
+
+    @property
+    def url(self) -> str:
+        """The address of the API, ending in a slash."""
+        return self._transport.url
+
+    @property
+    def digest_key(self) -> bytes:
+        """A key for hashes of this project's data: without the token, nobody can have it."""
+        return self._transport.digest_key
+
+    # -- structure --------------------------------------------------------------------------------
+
+    def export_project_info(self) -> dict[str, Any]:
+        """Export the project's attributes (``content=project``); flags are ints.
+
+        Raises:
+            REDCapError: Of the type that says what is wrong; so does every export.
+        """
+
+        def receive(answer: Answer) -> dict[str, Any]:
+            info = read_json(answer)
+            if not isinstance(info, dict) or not info:
+                raise malformed(answer, "it is no JSON object")
+            return info
+
+        return self._transport.post("project export", _json("project"), receive)
+
+    def export_metadata(
+        self, fields: Sequence[str] | None = None, forms: Sequence[str] | None = None
+    ) -> list[dict[str, str]]:
+        """Export the data dictionary, by default all of it: a row per field, in REDCap's order."""
+        parameters: dict[str, str] = {}
+        if fields is not None:
+            parameters |= array("fields", fields)
+        if forms is not None:
+            parameters |= array("forms", forms)
+        rows = self._export_rows("metadata", "field_name", **parameters)
+        if not parameters:
+            if not rows:
+                raise EmptyAnswerError(
+                    "metadata export: the data dictionary is empty, and every project has at least "
+                    "the record id. Try again, or look at the project in REDCap."
+                )
+            self._record_id_field = rows[0]["field_name"]
+        return rows
+
+    def export_instruments(self) -> list[dict[str, str]]:
+        """Export names and labels of the instruments."""
+        return self._export_rows("instrument", "instrument_name")
+
+    def export_arms(self) -> list[dict[str, Any]]:
+        """Export the arms that have events; none of a classic project."""
+        return self._export_applicable("arm", "arm_num")
+
+    def export_events(self) -> list[dict[str, Any]]:
+        """Export the events; none of a classic project."""
+        return self._export_applicable("event", "unique_event_name")
+
+    def export_form_event_mapping(self) -> list[dict[str, Any]]:
+        """Export which form is designated in which event; nothing of a classic project."""
+        return self._export_applicable("formEventMapping", "form")
+
+    def export_repeating_forms_events(self) -> list[dict[str, str]]:
+        """Export the repeating forms and events; nothing where there are none."""
+        return self._export_applicable("repeatingFormsEvents", "form_name")
+
+    def export_field_names(self) -> list[dict[str, str]]:
+        """Export the export column of each field and checkbox option.
+
+        File and descriptive fields are not in it.
+        """
+        return self._export_rows("exportFieldNames", "export_field_name")
+
+    def export_version(self) -> str:
+        """Export the version of the REDCap server, such as ``14.7.3``."""
+
+        def receive(answer: Answer) -> str:
+            text = read_text(answer).strip()
+            if not re.fullmatch(r"\d+(\.\d+)+", text):
+                raise malformed(answer, "it is no version number")
+            return text
+
+        return self._transport.post("version export", _json("version"), receive)
+
+    def export_structure(self) -> ProjectStructure:
+        """Export all of the above, each once, as far as the project has it.
+
+        What a classic project cannot have is not asked for, nor are repeating forms where project
+        info says that there are none.
+        """
+        info = self.export_project_info()
+        longitudinal = _is_set(info.get("is_longitudinal"))
+        # Servers of 2017 do not say whether anything repeats; they refuse where nothing does.
+        repeats = _is_set(info.get("has_repeating_instruments_or_events", 1))
+        return ProjectStructure(
+            info=info,
+            metadata=self.export_metadata(),
+            instruments=self.export_instruments(),
+            arms=self.export_arms() if longitudinal else [],
+            events=self.export_events() if longitudinal else [],
+            form_event_mapping=self.export_form_event_mapping() if longitudinal else [],
+            repeating=self.export_repeating_forms_events() if repeats else [],
+            field_names=self.export_field_names(),
+            version=self.export_version(),
+        )
+
+    def export_project(self) -> REDCapProject:
+        """Export the structure and the header of an export of everything, as one model.
+
+        The header says whether the project has access groups and which forms are surveys; a
+        server that sends none without rows (17.4.1) leaves both as absent.
+        """
+        structure = self.export_structure()
+        return structure.project(read_header(self._transport, structure.record_id_field))
+
+    # -- records ----------------------------------------------------------------------------------
+
+    def export_records(self, **selection: Unpack[RecordSelection]) -> pd.DataFrame:
+        """Export records as text: what REDCap sent, with blank cells as nulls.
+
+        Args:
+            **selection: See `RecordSelection`: ``records``, ``fields``, ``forms``, ``events``,
+                ``filter_logic``, ``date_range_begin``, ``date_range_end``,
+                ``export_survey_fields``, ``export_data_access_groups``,
+                ``export_blank_for_gray_form_status``.
+
+        Returns:
+            One row per record, event and instance, in REDCap's order, backed by Arrow. Where no
+            row comes, newer servers name no columns; then there is the record id alone.
+
+        Raises:
+            TypeError: A parameter of another type; nothing was sent.
+            ValueError: A parameter that REDCap cannot take; nothing was sent.
+            REDCapError: Of the type that says what is wrong.
+        """
+        table = self.export_records_table(**selection)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
+
+    def export_records_table(self, **selection: Unpack[RecordSelection]) -> pa.Table:
+        """Export records like `export_records`, as an Arrow table."""
+        parameters = check_selection(**selection)
+        record_id_field = self._known_record_id_field()
+        return read_records(
+            self._transport, with_record_id(parameters, record_id_field), record_id_field
+        )
+
+    def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:
+        """Export records like `export_records`, as Arrow batches that are read as they come.
+
+        There is at least one batch. Where the answer breaks off, the iterator raises: what came
+        before is then incomplete.
+        """
+        parameters = check_selection(**selection)
+        record_id_field = self._known_record_id_field()
+        return iterate_records(
+            self._transport, with_record_id(parameters, record_id_field), record_id_field
+        )
+
+    def export_census(self) -> pa.Table:
+        """Export what there is: one row per record and event that REDCap lists, as text.
+
+        Its columns are the record id and, where the project has them, event, access group and
+        survey identifier.
+        """
+        return read_census(self._transport, self._known_record_id_field())
+
+    def check_complete(self, export: pa.Table, census: pa.Table) -> None:
+        """Make sure that an export has every record of the census taken before it.
+
+        REDCap has been seen to leave records out of large answers without a word. A record that
+        was deleted meanwhile is none of these: the census is taken again where one is missing.
+
+        Args:
+            export: All records, of any forms, as `export_records_table` gives them.
+            census: What `export_census` gave before.
+
+        Raises:
+            IncompleteExportError: Records are missing; it says how many.
+        """
+        record_id_field = self._known_record_id_field()
+        if count_missing(export, census, record_id_field):
+            missing = count_missing(export, self.export_census(), record_id_field)
+            if missing:
+                raise incomplete(missing)
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _known_record_id_field(self) -> str:
+        """Give the first field of the dictionary, which is asked for once."""
+        return self._record_id_field or self.export_metadata()[0]["field_name"]
+
+    def _export_rows(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
+        """Export a list of objects, each of which has the key."""
+
+        def receive(answer: Answer) -> list[dict[str, Any]]:
+            rows = read_json(answer)
+            if not isinstance(rows, list):
+                raise malformed(answer, "it is no JSON list")
+            if not all(isinstance(row, dict) and key in row for row in rows):
+                raise malformed(answer, f"it has rows without {key}")
+            return rows
+
+        return self._transport.post(f"{content} export", _json(content) | parameters, receive)
+
+    def _export_applicable(self, content: str, key: str) -> list[dict[str, Any]]:
+        try:
+            return self._export_rows(content, key)
+        except NotApplicableError:
+            return []
+
+
+def _json(content: str) -> dict[str, str]:
+    return {"content": content, "format": "json", "returnFormat": "json"}
+
+
+def _is_set(flag: Any) -> bool:
+    return str(flag) == "1"

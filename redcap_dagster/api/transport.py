@@ -1,0 +1,276 @@
+"""One POST to REDCap, done safely: TLS, time limits, retries, rate limit, and a token kept secret.
+
+The exceptions of requests hold the request with its token, so none of them leaves this room, not
+even as the context of another.
+"""
+
+import hmac
+import logging
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from pathlib import Path
+from time import sleep
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from redcap_dagster.api.address import is_loopback, normalize_url
+from redcap_dagster.api.answers import Answer, check_status
+from redcap_dagster.api.errors import CertificateError, NetworkError, REDCapError, ServerError
+from redcap_dagster.api.rate_limit import shared_limiter
+
+logger = logging.getLogger("redcap_dagster.api")
+
+T = TypeVar("T")
+
+LONGEST_WAIT = 120.0
+"""Seconds. A server that wants to be left alone for longer is not asked again."""
+
+_CHUNK = 1 << 16
+
+
+class Transport:
+    """A connection to the API of one project. It holds the token, and cannot be pickled."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        ca_bundle: str | Path | None = None,
+        verify_tls: bool = True,
+        connect_timeout: float = 10,
+        read_timeout: float = 300,
+        retries: int = 5,
+        rate_limit: int | None = 300,
+    ) -> None:
+        self.url = normalize_url(url)
+        self._token = check_token(token)
+        if ca_bundle is not None and not Path(ca_bundle).exists():
+            raise ValueError("ca_bundle: there is no such file; give the path of a PEM file.")
+        if retries < 0:
+            raise ValueError("retries: give 0 for none, or a number of retries.")
+        if rate_limit is not None and rate_limit < 1:
+            raise ValueError("rate_limit: give requests per minute, or None for no limit.")
+        if not verify_tls:
+            logger.warning(
+                "TLS certificates are not verified (verify_tls=False): whoever sits between here "
+                "and REDCap can read the token and the data. Give ca_bundle instead."
+            )
+        self._verify: bool | str = str(ca_bundle) if verify_tls and ca_bundle else verify_tls
+        self._timeout = (connect_timeout, read_timeout)
+        self._retries = retries
+        host = urlsplit(self.url).hostname or ""
+        self._rate = None if is_loopback(host) else rate_limit
+        self._host = host
+        self._session = _session(loopback=is_loopback(host))
+
+    def __repr__(self) -> str:
+        return f"Transport(url={self.url!r}, token='****')"
+
+    @property
+    def digest_key(self) -> bytes:
+        """A key for hashes: the same for the same token, which it does not tell."""
+        return hmac.digest(self._token.encode(), b"redcap_dagster digest key", "sha256")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            "A REDCap client cannot be pickled, as it holds a token and a connection. Make a new "
+            "one where it is needed, from its URL and a token that is read there."
+        )
+
+    def post(
+        self, request: str, parameters: Mapping[str, str], receive: Callable[[Answer], T]
+    ) -> T:
+        """Ask for something that changes nothing, and give what `receive` makes of the answer.
+
+        Where the network or the server fails, the whole is done again, after a while.
+
+        Args:
+            request: What it is, for errors and the log: ``record export``.
+            parameters: Those of the API, without the token.
+            receive: Reads the answer; it is closed afterwards.
+
+        Raises:
+            REDCapError: Of the type that says what is wrong.
+        """
+
+        def once() -> T:
+            with self._send(request, parameters) as answer:
+                return receive(answer)
+
+        return self._again(request, once)
+
+    def open(self, request: str, parameters: Mapping[str, str]) -> Answer:
+        """Ask like `post`, but leave the body to the caller, who closes the answer.
+
+        Raises:
+            REDCapError: Of the type that says what is wrong. What breaks in the body is not
+                asked for again.
+        """
+        return self._again(request, lambda: self._send(request, parameters))
+
+    def _again(self, request: str, once: Callable[[], T]) -> T:
+        def log(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            status = f", status {error.status}" if isinstance(error, ServerError) else ""
+            logger.warning(
+                "%s: %s%s; retry %d of %d in %.1f s",
+                request,
+                type(error).__name__,
+                status,
+                state.attempt_number,
+                self._retries,
+                state.upcoming_sleep,
+            )
+
+        return Retrying(
+            stop=stop_after_attempt(self._retries + 1),
+            wait=_wait,
+            retry=retry_if_exception(_may_pass),
+            before_sleep=log,
+            sleep=sleep,
+            reraise=True,
+        )(once)
+
+    def _send(self, request: str, parameters: Mapping[str, str]) -> Answer:
+        if self._rate is not None:
+            shared_limiter(self._host, self._rate).try_acquire("request")
+        failure: REDCapError
+        try:
+            response = self._session.post(
+                self.url,
+                data={"token": self._token, **parameters},
+                allow_redirects=False,
+                stream=True,
+                timeout=self._timeout,
+                verify=self._verify,
+            )
+        except requests.exceptions.SSLError:
+            failure = CertificateError(
+                f"{request}: the TLS certificate of {self._host} cannot be verified, so the token "
+                "was not sent. If your institution has its own certificate authority, give "
+                "the path of its PEM file as ca_bundle.",
+                request=request,
+            )
+        except requests.RequestException as error:
+            failure = _network_error(request, self._host, _what_failed(error))
+        else:
+            answer = Answer(
+                request,
+                self.url,
+                response.status_code,
+                response.headers,
+                _chunks(response, request, self._host),
+                response.close,
+            )
+            try:
+                check_status(answer)
+            except REDCapError:
+                answer.close()
+                raise
+            return answer
+        raise failure
+
+
+def check_token(token: str) -> str:
+    """Strip what surrounds a token, and check its form.
+
+    Raises:
+        ValueError: It is no token; the text does not show it.
+    """
+    stripped = token.strip()
+    if not re.fullmatch(r"[0-9A-Za-z]{32}|[0-9A-Za-z]{64}", stripped):
+        raise ValueError(
+            f"token: has {len(stripped)} characters or others than letters and digits; REDCap's "
+            "have 32 letters and digits. Copy it anew from the project's API page."
+        )
+    return stripped
+
+
+def _session(*, loopback: bool) -> requests.Session:
+    session = requests.Session()
+    session.headers["Accept-Encoding"] = "gzip"
+    session.headers["User-Agent"] = f"redcap-dagster/{version('redcap-dagster')}"
+    # An http:// request to this machine must not go by a proxy of the environment.
+    session.trust_env = not loopback
+    # Without an auth of its own, requests would send a password that it finds in ~/.netrc.
+    session.auth = _no_auth
+    # With cookies, REDCap would take parallel requests for one browser session (a guess).
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
+
+
+def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
+
+
+def _chunks(response: requests.Response, request: str, host: str) -> Iterator[bytes]:
+    """Give the body, decompressed; one that breaks off is an error.
+
+    urllib3 sees that by length and framing, but takes a gzip that has no end for whole, so that
+    is decompressed here.
+    """
+    zipped = response.headers.get("Content-Encoding", "") == "gzip"
+    gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    what = "the answer broke off, and was thrown away. Try again, or ask for less at once"
+    try:
+        for chunk in response.raw.stream(_CHUNK, decode_content=False):
+            yield gzip.decompress(chunk) if zipped else chunk
+        if not zipped or (gzip.eof and not gzip.unused_data):
+            return
+    except urllib3.exceptions.ReadTimeoutError:
+        what = _TOO_SLOW
+    except (urllib3.exceptions.HTTPError, zlib.error, OSError):
+        pass
+    raise _network_error(request, host, what)
+
+
+_TOO_SLOW = "no answer within the time limit. Ask for less at once, or raise read_timeout"
+
+
+def _what_failed(error: requests.RequestException) -> str:
+    match error:
+        case requests.exceptions.ProxyError():
+            return "the proxy cannot be reached or refused. Check HTTPS_PROXY and NO_PROXY"
+        case requests.ConnectTimeout():
+            return "no connection within the time limit. Check the URL, VPN and firewall"
+        case requests.Timeout():
+            return _TOO_SLOW
+        case _:
+            return "no connection, or it was lost. Check the URL, VPN and firewall, or try again"
+
+
+def _network_error(request: str, host: str, what: str) -> NetworkError:
+    return NetworkError(f"{request} from {host}: {what}.", request=request)
+
+
+# -- retries --------------------------------------------------------------------------------------
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, ServerError):
+        return (error.retry_after or 0) <= LONGEST_WAIT
+    return isinstance(error, NetworkError)
+
+
+_backoff = wait_random_exponential(multiplier=1, max=60)
+
+
+def _wait(state: RetryCallState) -> float:
+    """Full jitter, but never less than the server asks for."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, ServerError) else None
+    return max(_backoff(state), asked or 0.0)

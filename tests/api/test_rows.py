@@ -1,0 +1,88 @@
+"""Rows come out as REDCap put them in, whatever text they hold and however the bytes arrive."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from redcap_dagster.api import MalformedAnswerError, rows
+from redcap_dagster.api.answers import Answer
+from redcap_dagster.api.rows import open_csv
+
+Table = Sequence[tuple[str, ...]]
+COLUMNS = ("record_id", "name", "race___1")
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
+    ["NA", "null", "0x10", "007", "TRUE", "=1+1", '"', '""', "a\\", "\r", "\r\n", "\n", "\x00"]
+)
+ROWS = st.lists(st.tuples(TEXT.filter(bool), TEXT, TEXT), max_size=6)
+
+
+def quoted(cell: str) -> str:
+    """Write a cell as REDCap does: in quotes where it needs them, or has a blank."""
+    if any(mark in cell for mark in ',"\n\r\t '):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
+
+
+def csv_of(table: Table) -> bytes:
+    lines = [",".join(COLUMNS), *(",".join(quoted(cell) for cell in row) for row in table)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def in_chunks(body: bytes, sizes: list[int]) -> Iterator[bytes]:
+    position = 0
+    for size in itertools.cycle(sizes):
+        if position >= len(body):
+            return
+        yield body[position : position + size]
+        position += size
+
+
+def answer(chunks: Iterator[bytes]) -> Answer:
+    return Answer("record export", "https://redcap.example.edu/api/", 200, {}, chunks, lambda: None)
+
+
+@given(ROWS, st.lists(st.integers(1, 40), min_size=1, max_size=5))
+@example([("\ufeff1", "\ufeff", "")], [1])
+@example([("1", '"', "\r")], [1])
+@example([("1", "", "")], [1000])
+def test_any_text_comes_out_unchanged(table: Table, sizes: list[int]) -> None:
+    read = open_csv(answer(in_chunks(csv_of(table), sizes)), "record_id").read_all()
+
+    assert read.schema == pa.schema([(name, pa.string()) for name in COLUMNS])
+    got = list(zip(*(column.to_pylist() for column in read.columns), strict=True))
+    assert got == [tuple(cell or None for cell in row) for row in table]
+
+
+@given(ROWS.filter(bool), st.data())
+def test_a_part_of_a_row_is_never_data(table: Table, data: st.DataObject) -> None:
+    body = csv_of(table)
+    cut = body[: data.draw(st.integers(1, len(body) - 1))]
+    ends_a_row = cut.endswith(b"\n") and cut.count(b'"') % 2 == 0
+
+    if not ends_a_row:
+        with pytest.raises(MalformedAnswerError):
+            open_csv(answer(iter([cut])), "record_id").read_all()
+
+
+def test_rows_come_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_BLOCK", 100)
+    table = [(str(number), "x\n,y\n" * (number % 5), "z") for number in range(100)]
+
+    batches = list(open_csv(answer(iter([csv_of(table)])), "record_id").batches)
+
+    assert len(batches) > 5
+    assert [row["name"] or "" for batch in batches for row in batch.to_pylist()] == [
+        name for _, name, _ in table
+    ]
+
+
+def test_a_row_longer_than_a_block_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_BLOCK", 100)
+
+    with pytest.raises(MalformedAnswerError, match="a row is longer"):
+        open_csv(answer(iter([csv_of([("1", "", "x" * 1000)])])), "record_id").read_all()
