@@ -1,0 +1,19 @@
+"""Where tables are kept: IO managers that store any asset's frame as a table, never as a pickle.
+
+An asset hands out a `pandas.DataFrame` or a `pyarrow.Table`; an asset that takes it as input gets
+a frame with pyarrow dtypes, or a `pyarrow.Table` where its parameter is annotated so. The last part
+of the asset key is the table, the parts before it are the schema: see `TablePlace`.
+"""
+
+from redcap_dagster.io_managers.duckdb import DuckDBTableIOManager
+from redcap_dagster.io_managers.parquet import ParquetTableIOManager
+from redcap_dagster.io_managers.place import TablePlace
+from redcap_dagster.io_managers.table import TableIOManager, to_frame
+
+__all__ = [
+    "DuckDBTableIOManager",
+    "ParquetTableIOManager",
+    "TableIOManager",
+    "TablePlace",
+    "to_frame",
+]

@@ -1,0 +1,180 @@
+"""Tables as Parquet files, on this machine or on an object store."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, PrivateAttr
+from upath import UPath
+
+from redcap_dagster.io_managers.place import TablePlace, make_private_folder
+from redcap_dagster.io_managers.table import TableIOManager
+from redcap_dagster.io_managers.widening import concatenate
+
+SUFFIX = ".parquet"
+
+
+class ParquetTableIOManager(TableIOManager):
+    """Keeps each asset as ``BASE/SCHEMA/TABLE.parquet``, a partition in ``BASE/SCHEMA/TABLE/``.
+
+    A file is there whole or not at all. On this machine files are made for the user alone (0600).
+    What an object store needs to know comes from its own environment variables or configuration
+    files; secrets do not belong in `storage_options`, which Dagster shows.
+
+    Example:
+        >>> tables = ParquetTableIOManager(base_path="s3://bucket/redcap")
+        >>> tables.get_table_name(TablePlace("trial_clean", "visit"))
+        's3://bucket/redcap/trial_clean/visit.parquet'
+    """
+
+    base_path: str | None = Field(
+        default=None,
+        description="A folder, or a URL that universal-pathlib knows; by default the folder redcap "
+        "in the storage directory of the Dagster instance.",
+    )
+    _default_base: str | None = PrivateAttr(default=None)
+    storage_options: dict[str, Any] = Field(
+        default={}, description="Options of the file system of base_path, as fsspec names them."
+    )
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Find the default folder, which only the instance knows."""
+        if self.base_path is None and context.instance is not None:
+            self._default_base = str(Path(context.instance.storage_directory()) / "redcap")
+
+    def get_base(self) -> str:
+        """Say below which folder or URL the tables are.
+
+        Raises:
+            ValueError: No base_path was given, and there is no Dagster instance to tell one.
+        """
+        base = self.base_path or self._default_base
+        if base is None:
+            raise ValueError("Outside of Dagster, ParquetTableIOManager needs a base_path.")
+        return base
+
+    def get_table_name(self, place: TablePlace) -> str:
+        """Say where a table is: its file."""
+        return str(self._file(place))
+
+    def write_table(self, place: TablePlace, table: pa.Table, partition_key: str | None) -> None:
+        """Write one file, then take away what it replaces if the asset's partitioning changed."""
+        file, folder = self._file(place), self._folder(place)
+        try:
+            if partition_key is None:
+                _write(file, table)
+                if folder.is_dir():
+                    _remove(folder)
+            else:
+                _write(folder / _partition_file(partition_key), table)
+                file.unlink(missing_ok=True)
+        except pa.ArrowException as error:
+            raise RuntimeError(
+                f"Table {place} could not be written as Parquet ({type(error).__name__}); "
+                "the one that was there is unchanged."
+            ) from None
+
+    def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
+        """Read the table's file, or those of its partitions."""
+        file, folder = self._file(place), self._folder(place)
+        if partition_keys is not None:
+            files = [folder / _partition_file(key) for key in partition_keys]
+        elif file.exists() or not folder.is_dir():
+            files = [file]
+        else:
+            files = _partition_files(folder)
+        if not files:
+            raise place.never_written()
+        return concatenate(_read(path, place) for path in files)
+
+    def _folder(self, place: TablePlace) -> UPath:
+        base: UPath = UPath(self.get_base(), **self.storage_options)
+        return base / place.schema / place.table
+
+    def _file(self, place: TablePlace) -> UPath:
+        return self._folder(place).with_name(f"{place.table}{SUFFIX}")
+
+
+def _partition_file(key: str) -> str:
+    """Name the file of a partition; `urllib.parse.unquote` gives the key again."""
+    return f"{quote(key, safe='')}{SUFFIX}"
+
+
+def _partition_files(folder: UPath) -> list[UPath]:
+    return sorted(
+        (path for path in folder.iterdir() if path.name.endswith(SUFFIX)),
+        key=lambda path: path.name,
+    )
+
+
+def _remove(folder: UPath) -> None:
+    for path in folder.iterdir():
+        path.unlink(missing_ok=True)
+    if _is_local(folder):
+        folder.rmdir()
+
+
+def _read(path: UPath, place: TablePlace) -> pa.Table:
+    # Not pq.read_table, which takes a folder called "a=1" for a column.
+    try:
+        with path.open("rb") as file:
+            return pq.ParquetFile(file).read()
+    except FileNotFoundError:
+        raise place.never_written() from None
+    except pa.ArrowException as error:
+        raise RuntimeError(
+            f"A file of table {place} could not be read as Parquet ({type(error).__name__}). "
+            "Materialize the asset anew."
+        ) from None
+
+
+def _write(path: UPath, table: pa.Table) -> None:
+    if _is_local(path):
+        _write_local(Path(path.path), table)
+    else:
+        # From memory, as one put: a store shows an object only when all of it has arrived.
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(buffer.getvalue().to_pybytes())
+
+
+def _is_local(path: UPath) -> bool:
+    return path.protocol in ("", "file", "local")
+
+
+def _write_local(path: Path, table: pa.Table) -> None:
+    """Write beside the file, then rename: whoever reads or is killed finds the old or the new."""
+    make_private_folder(path.parent)
+    # mkstemp makes files 0600, whatever the umask. The name has not our suffix: it is never read.
+    descriptor, name = tempfile.mkstemp(
+        prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent
+    )
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last; where folders cannot be opened (Windows), the system sees to it."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
