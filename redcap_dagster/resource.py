@@ -70,13 +70,19 @@ class REDCapResource(dg.ConfigurableResource[REDCapClient]):
         """Whether the token itself is in this value, rather than the name of a variable."""
         return not isinstance(self.token, dg.EnvVar)
 
-    def __getstate__(self) -> dict[Any, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         if self.holds_token:
             raise TypeError(
                 "A REDCapResource that holds its token is not pickled, since the token would be "
                 "in the pickle. Give the token as dagster.EnvVar."
             )
-        return super().__getstate__()
+        # What Dagster adds to a resource does not survive a pickle; it is made anew.
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return _with_values, (type(self), values)
+
+
+def _with_values(kind: type[REDCapResource], values: dict[str, Any]) -> REDCapResource:
+    return kind(**values)
 
 
 def _resolved(value: str) -> str:

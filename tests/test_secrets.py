@@ -1,0 +1,224 @@
+"""Token, cells and record ids: nowhere but in the tables, whatever goes wrong."""
+
+import json
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster_shared.serdes import serialize_value
+
+from redcap_dagster import REDCapResource, build_redcap_definitions
+from redcap_dagster.sandbox import Sandbox
+from tests.api.conftest import CANARY, Reply, Server, json_reply, server  # noqa: F401
+from tests.runs import TOKEN_VARIABLE, Study, studying
+
+TOKEN = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
+METADATA = [
+    {"field_name": "id", "form_name": "base"},
+    {"field_name": "note", "form_name": "base", "field_type": "notes"},
+    {
+        "field_name": "age",
+        "form_name": "base",
+        "text_validation_type_or_show_slider_number": "integer",
+    },
+    {
+        "field_name": "sex",
+        "form_name": "base",
+        "field_type": "radio",
+        "select_choices_or_calculations": "0, Female",
+    },
+]
+RECORDS = [dict.fromkeys(("id", "note", "age", "sex"), CANARY), {"id": "2", "age": "5"}]
+HEADER = b"id,note,age,sex,base_complete\n"
+CELL = CANARY.encode()
+
+Listen = Callable[[dg.DagsterInstance], str]
+
+
+@pytest.fixture
+def listen(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Listen:
+    """Give all that Dagster and the process have said so far: events, logs, output."""
+    caplog.set_level("DEBUG")
+
+    def heard(instance: dg.DagsterInstance) -> str:
+        events = [
+            serialize_value(entry)
+            for run in instance.get_runs()
+            for entry in instance.all_logs(run.run_id)
+        ]
+        assert events
+        said = capfd.readouterr()
+        return "\n".join([*events, caplog.text, said.out, said.err])
+
+    return heard
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS, token=TOKEN) as study:
+        yield study
+
+
+def _assert_silent(text: str) -> None:
+    assert TOKEN not in text
+    assert CANARY not in text
+
+
+def test_a_run_tells_counts_and_names_alone(study: Study, listen: Listen) -> None:
+    """The canary is a record id, a note, and a value that fits neither integer nor choice."""
+    definitions = study.definitions()
+    assert study.run(definitions).success
+    assert study.table("study_records.base")["age"].to_pylist() == ["5", CANARY]
+    assert study.table("study_clean.base")["age"].to_pylist() == [5, None]
+    heard = listen(study.instance)
+    assert '"age": 1' in heard.replace("\\", "")
+    _assert_silent(heard)
+    _assert_silent(definitions.get_repository_def().__repr__())
+
+
+def test_the_snapshot_of_the_definitions(study: Study) -> None:
+    snapshot = serialize_value(RepositorySnap.from_def(study.definitions().get_repository_def()))
+    assert TOKEN_VARIABLE in snapshot
+    _assert_silent(snapshot)
+
+
+def test_a_resource_shows_and_pickles_a_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    resource = REDCapResource(
+        url="https://redcap.example.edu/api/", token=dg.EnvVar(TOKEN_VARIABLE)
+    )
+    again = pickle.loads(pickle.dumps(resource))  # noqa: S301
+    assert again.get_client().url == "https://redcap.example.edu/api/"
+    assert TOKEN.encode() not in pickle.dumps(resource)
+    with resource.process_config_and_initialize_cm() as resolved:
+        for value in (resource, resolved, resolved.get_client()):
+            _assert_silent(f"{value!r} {value!s}")
+        for value in (resolved, resolved.get_client()):
+            with pytest.raises(TypeError, match="token"):
+                pickle.dumps(value)
+
+
+def test_public_values_show_no_cell(study: Study) -> None:
+    client = study.definitions().resources["study__redcap"].get_client()  # type: ignore[index]
+    structure = client.export_structure()
+    for value in (client, structure, structure.project(), study.sandbox, study.sandbox.requests):
+        _assert_silent(f"{value!r} {value!s}")
+
+
+BROKEN = {
+    "a row with too many cells": Reply(HEADER + CELL + b",x,1,0,2,3\n"),
+    "a quote that never ends": Reply(HEADER + CELL + b',"' + CELL + b",1,0,2\n"),
+    "a byte that is no UTF-8": Reply(HEADER + CELL + b",\xa0" + CELL + b",1,0,2\n"),
+    "a web page": Reply(b"<html><body>Welcome back, " + CELL + b"</body></html>"),
+    "an error body": Reply(b'{"error":"The record ' + CELL + b' is locked"}'),
+    "a refusal": json_reply({"error": f'The record "{CANARY}" does not exist'}, 400),
+    "an unknown refusal": json_reply({"error": f"{CANARY} cannot be exported"}, 400),
+    "no rights": json_reply({"error": f"{CANARY}: you may not"}, 403),
+    "an empty body": Reply(b""),
+    "a record that is missing": Reply(HEADER + b"2,,5,,2\n"),
+}
+
+
+@pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
+def test_answers_that_are_wrong(
+    reply: Reply,
+    server: Server,
+    tmp_path: Path,
+    listen: Listen,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    server.say("project", json_reply({"project_id": 1, "has_repeating_instruments_or_events": 0}))
+    server.say("metadata", json_reply(METADATA))
+    server.say("instrument", json_reply([{"instrument_name": "base", "instrument_label": "Base"}]))
+    server.say("exportFieldNames", json_reply([]))
+    server.say("version", Reply(b"14.7.3"))
+    census = Reply(b"id\n" + CELL + b"\n2\n")
+    # The header at loading; the census; the export; the census again where a record is missing.
+    server.say("record", Reply(HEADER), census, reply, census)
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
+        study = Study(_at(server), TOKEN, instance, tmp_path / "warehouse.duckdb")
+        definitions = study.definitions(
+            redcap=REDCapResource(url=server.url, token=dg.EnvVar(TOKEN_VARIABLE), retries=0)
+        )
+        result = study.run(definitions)
+        assert not result.success
+        (failure,) = [event for event in result.all_events if event.is_step_failure]
+        assert "record export" in str(failure.event_specific_data)
+        _assert_silent(listen(instance))
+    assert "form_1" not in _tables(study.database)
+
+
+def _at(server: Server) -> Sandbox:
+    """Stand in for a sandbox, of which a study takes the address alone."""
+    return server  # type: ignore[return-value]
+
+
+def _tables(database: Path) -> list[str]:
+    if not database.exists():
+        return []
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return [
+            name for (name,) in connection.sql("select table_name from duckdb_tables()").fetchall()
+        ]
+
+
+def _not_a_database(database: Path) -> None:
+    database.write_bytes(b"old notes: " + CELL)
+
+
+def _a_view_in_the_way(database: Path) -> None:
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("create schema study_clean")
+        connection.execute(f"create view study_clean.base as select '{CANARY}' as x")
+
+
+@pytest.mark.parametrize("spoil", [_not_a_database, _a_view_in_the_way])
+def test_a_warehouse_that_fails(
+    spoil: Callable[[Path], None], study: Study, listen: Listen
+) -> None:
+    spoil(study.database)
+    result = study.run()
+    assert not result.success
+    _assert_silent(listen(study.instance))
+
+
+def test_a_cell_that_cannot_be_computed_with(study: Study, listen: Listen) -> None:
+    """Records in storage whose type no cast takes, as another IO manager may return them."""
+    definitions = study.definitions(io_manager=_Odd())
+    result = study.run(definitions, select=["study/clean/base"])
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "base: unexpected" in str(failure.event_specific_data)
+    _assert_silent(listen(study.instance))
+
+
+class _Odd(dg.ConfigurableIOManager):
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ARG002
+        raise AssertionError
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:  # noqa: ARG002
+        return pd.DataFrame({"id": [CANARY, "2"], "note": [{CANARY: CANARY}, CANARY]})
+
+
+def test_state_that_dagster_keeps_holds_no_record_and_no_token(study: Study) -> None:
+    repository = study.definitions().get_repository_def()
+    state = json.dumps(
+        {key: str(value) for key, value in repository.repository_load_data.__dict__.items()}
+        if repository.repository_load_data
+        else {}
+    )
+    _assert_silent(state)
+    kept = build_redcap_definitions(
+        name="kept",
+        redcap=REDCapResource(url=study.sandbox.url, token=dg.EnvVar(TOKEN_VARIABLE)),
+    )
+    (text,) = [str(value.value) for value in (kept.metadata or {}).values()]
+    assert '"field_name": "note"' in text.replace("\\", "")
+    _assert_silent(text)
