@@ -298,7 +298,8 @@ def _export(
     export = client.export_records_table(
         forms=None if len(present) == len(structure.instruments) else present,
         export_survey_fields=True,
-        export_data_access_groups=True,
+        # The census has them, if this token may see them; to ask all the same would be refused.
+        export_data_access_groups="redcap_data_access_group" in census.column_names,
         export_blank_for_gray_form_status=project.honours_blank_status,
     )
     client.check_complete(export, census)
