@@ -217,12 +217,13 @@ def test_a_form_that_fails_does_not_stop_the_others(study: Study) -> None:
     assert study.table("study_clean.visit").num_rows == 3
 
 
-def test_a_form_that_left_redcap_is_named(study: Study) -> None:
+@pytest.mark.parametrize("select", [None, ["study/records/visit", "study/clean/visit"]])
+def test_a_form_that_left_redcap_is_named(study: Study, select: list[str] | None) -> None:
     definitions = study.definitions()
     token = study.sandbox.add_project(exports={"metadata": METADATA[:2]}, records=RECORDS[:0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_VARIABLE, token)
-        result = study.run(definitions)
+        result = study.run(definitions, select=select)
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert "visit: REDCap no longer has this instrument" in str(failure.event_specific_data)
 

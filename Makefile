@@ -1,0 +1,67 @@
+# Everything that is installed goes into .venv, in the versions of constraints.txt.
+
+PYTHON ?= python3
+PIP = bin/python -m pip --quiet --disable-pip-version-check
+INSTALLED = pyproject.toml example_project/pyproject.toml constraints.txt
+EXAMPLE = -e '.[all]' -e example_project
+DEV = $(EXAMPLE) --group dev --group example_project/pyproject.toml:dev
+
+.PHONY: help demo ui test test-pandas2 lint
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo          run the example: a study in REDCap becomes tables in DuckDB'
+	@echo 'make ui            open the example in the Dagster UI'
+	@echo 'make test          run the tests'
+	@echo 'make test-pandas2  run the tests on pandas 2'
+	@echo 'make lint          check style, types, imports, spelling and dependencies'
+	@echo
+	@echo 'With REDCAP_API_URL and REDCAP_API_TOKEN set, demo and ui use that project.'
+	@echo 'Another Python: make demo PYTHON=python3.12'
+
+demo: .venv/demo
+	@.venv/bin/python -m example_project.demo
+
+ui: .venv/dev
+	@.venv/bin/python -m example_project.ui
+
+test: .venv/dev
+	.venv/bin/python -m pytest -n 2 --dist loadscope
+
+test-pandas2: .venv-pandas2/dev
+	.venv-pandas2/bin/python -m pytest -n 2 --dist loadscope
+
+lint: .venv/dev
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/codespell
+	.venv/bin/deptry redcap_dagster
+	.venv/bin/deptry example_project/src --config example_project/pyproject.toml
+
+# -- what the above need ---------------------------------------------------------------------
+
+.venv/made .venv-pandas2/made: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Python 3.11 or newer is needed. Name one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@echo 'Making $(@D) ...'
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/$(PIP) install -c constraints.txt pip  # one that knows --group
+	@touch $@
+
+.venv/demo: .venv/made $(INSTALLED)
+	@echo 'Installing the package and the example ...'
+	@.venv/$(PIP) install -c constraints.txt $(EXAMPLE)
+	@touch $@
+
+.venv/dev: .venv/made $(INSTALLED)
+	@echo 'Installing the package, the example and the tools ...'
+	@.venv/$(PIP) install -c constraints.txt $(DEV)
+	@touch .venv/demo $@
+
+.venv-pandas2/dev: .venv-pandas2/made $(INSTALLED)
+	@echo 'Installing the same with pandas 2 ...'
+	@sed 's/^pandas==.*/pandas==2.3.3/' constraints.txt > .venv-pandas2/constraints.txt
+	@.venv-pandas2/$(PIP) install -c .venv-pandas2/constraints.txt $(DEV)
+	@touch $@

@@ -1,0 +1,123 @@
+"""Materialize every asset once and tell how it went: ``python -m example_project.demo``."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from example_project.defs.cervical import WAREHOUSE
+from example_project.local import DAGSTER_HOME, redcap, running, tail
+
+LOG = DAGSTER_HOME / "demo.log"
+MATERIALIZE = ("dagster", "asset", "materialize", "--select", "*")
+
+
+def main() -> None:
+    """Run everything on the REDCap that the environment names, else on a sandbox."""
+    console = Console(highlight=False, soft_wrap=True)
+    stored: dict[dg.AssetKey, dict[str, Any]] = {}
+    failures = 0
+    started = time.monotonic()
+    with dg.DagsterInstance.from_config(str(DAGSTER_HOME)) as instance, redcap() as url:
+        console.print(f"REDCap at {url}, tables to {_short(WAREHOUSE)}")
+        with (
+            console.status("Dagster is working"),
+            running(*MATERIALIZE, "-m", "example_project.definitions", log=LOG) as process,
+        ):
+            for event in _events(instance, process):
+                if event.is_step_failure:
+                    failures += 1
+                    console.print(f"[red]failed[/]  {escape(_reason(event))}")
+                elif event.is_step_materialization:
+                    done = event.step_materialization_data.materialization
+                    metadata = {name: entry.value for name, entry in done.metadata.items()}
+                    stored[done.asset_key] = metadata
+                    rows = metadata.get("dagster/row_count", "?")
+                    console.print(
+                        f"[green]stored[/]  {done.asset_key.to_user_string()}, rows: {rows}"
+                    )
+    if process.returncode:
+        if not failures:  # Then the run did not come about at all.
+            console.print(escape(tail(LOG)), style="dim")
+        console.print(f"The run failed; all that Dagster said is in {_short(LOG)}")
+        sys.exit(1)
+    console.print(_table(stored))
+    console.print(
+        f"{len(stored)} tables in {time.monotonic() - started:.0f} s. What next:\n"
+        "  make ui     the same in the Dagster UI, with the pictures\n"
+        f'  {_short(Path(sys.executable))} -c "import duckdb; '
+        f"duckdb.connect('{_short(WAREHOUSE)}', read_only=True)"
+        f".sql('from {_place(stored)}').show()\""
+    )
+
+
+def _events(
+    instance: dg.DagsterInstance, process: subprocess.Popen[bytes]
+) -> Iterator[dg.DagsterEvent]:
+    """Give what happens in the run that a process makes, as it happens."""
+    begun = dg.RunsFilter(created_after=datetime.now(UTC))
+    cursor = None
+    ended = False
+    while not ended:
+        # Looked at before the events are read, so that none of the last is missed.
+        ended = process.poll() is not None
+        for run in instance.get_runs(begun, limit=1):
+            page = instance.get_records_for_run(run.run_id, cursor)
+            cursor = page.cursor
+            for record in page.records:
+                if record.event_log_entry.dagster_event:
+                    yield record.event_log_entry.dagster_event
+        time.sleep(0.2)
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """Say which step failed, and why: the error that the others were raised from."""
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return f"{event.step_key}: {error.message.strip() if error else event.message}"
+
+
+def _table(stored: Mapping[dg.AssetKey, Mapping[str, Any]]) -> Table:
+    table = Table("asset")
+    for heading in ("rows", "columns", "markers replaced"):
+        table.add_column(heading, justify="right")
+    for key, metadata in sorted(stored.items()):
+        rows = metadata.get("dagster/row_count")
+        schema = metadata.get("dagster/column_schema")
+        replaced = metadata.get("redcap/replaced")
+        counts = (
+            rows,
+            None if schema is None else len(schema.columns),
+            None if replaced is None else sum(replaced.values()),
+        )
+        table.add_row(
+            key.to_user_string(), *("" if count is None else f"{count:,}" for count in counts)
+        )
+    return table
+
+
+def _place(keys: Iterable[dg.AssetKey]) -> str:
+    """Name the table of a clean asset, as the I/O manager does."""
+    *prefix, name = max(keys, key=lambda key: "clean" in key.path).path
+    return f"{'_'.join(prefix)}.{name}"
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nStopped.")

@@ -1,0 +1,82 @@
+"""A REDCap and a Dagster on this machine, for as long as they are needed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from example_project import study
+from redcap_dagster.api import REDCapClient, REDCapError
+from redcap_dagster.sandbox import Sandbox
+
+PROJECT = Path(__file__).parents[2]
+DAGSTER_HOME = PROJECT / "dagster_home"
+PATIENCE = 20.0
+"""Seconds that Dagster gets to stop by itself."""
+
+
+@contextmanager
+def redcap() -> Iterator[str]:
+    """Give the URL of the REDCap that the environment names, else of a sandbox with the study.
+
+    The former is asked for its version first: what is wrong with a URL or a token shows there.
+    """
+    given = [name for name in ("REDCAP_API_URL", "REDCAP_API_TOKEN") if os.environ.get(name)]
+    if len(given) == 1:
+        sys.exit(
+            f"Only {given[0]} is set. Set REDCAP_API_URL and REDCAP_API_TOKEN to use your own "
+            "project, or neither to use the example study."
+        )
+    if given:
+        url, token = os.environ["REDCAP_API_URL"], os.environ["REDCAP_API_TOKEN"]
+        try:
+            REDCapClient(url, token).export_version()
+        except (REDCapError, ValueError) as error:
+            sys.exit(str(error))
+        yield url
+        return
+    with Sandbox() as sandbox:
+        token = sandbox.add_project(exports=study.exports(), records=study.records())
+        os.environ.update(REDCAP_API_URL=sandbox.url, REDCAP_API_TOKEN=token)
+        yield sandbox.url
+
+
+@contextmanager
+def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command of Dagster's in this project; neither it nor its children are left behind."""
+    # In a background job of a shell interrupts are ignored, and Dagster would ignore them too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    program, *arguments = command
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [Path(sys.executable).with_name(program), *arguments],
+            cwd=PROJECT,
+            env={**os.environ, "DAGSTER_HOME": str(DAGSTER_HOME)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # A group of its own: Ctrl-C comes here first, and all of it can be stopped at once.
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(PATIENCE)
+            finally:
+                with suppress(ProcessLookupError):  # Nothing was left.
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    """Give the last lines of a log."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

@@ -1,0 +1,52 @@
+"""Open the project in the Dagster UI: ``python -m example_project.ui``, until Ctrl-C."""
+
+import socket
+import sys
+import time
+
+from example_project.local import DAGSTER_HOME, redcap, running, tail
+
+HOST = "127.0.0.1"
+LOG = DAGSTER_HOME / "ui.log"
+
+
+def main() -> None:
+    """Serve the UI, and the sandbox unless the environment names a REDCap."""
+    port = _free_port(preferred=3000)
+    with (
+        redcap() as url,
+        running("dg", "dev", "--host", HOST, "--port", str(port), log=LOG) as process,
+    ):
+        print("Dagster is starting ...", flush=True)
+        while not _answers(port):
+            if process.poll() is not None:
+                sys.exit(f"{tail(LOG)}\n\nDagster did not start; all that it said is in {LOG}")
+            time.sleep(0.3)
+        print(f"\nDagster UI  http://{HOST}:{port}\nREDCap API  {url}\n")
+        print(f"Ctrl-C stops both. What Dagster says goes to {LOG}", flush=True)
+        process.wait()
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((HOST, port))
+            except OSError:
+                continue
+            return int(listener.getsockname()[1])
+    raise OSError(f"No port is free on {HOST}.")
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped.")

@@ -1,0 +1,50 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from example_project import study
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.odm import read_odm
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "fixtures" / "cervical"
+
+
+def unanswered(rows: list[dict[str, str]]) -> Counter[str]:
+    return Counter(name for row in rows for name, value in row.items() if value == "?")
+
+
+def test_the_records_fit_the_dictionary() -> None:
+    exports = study.exports()
+    project = REDCapProject.from_exports(
+        metadata=exports["metadata"], instruments=exports["instrument"], info=exports["project"]
+    )
+    columns = [project.record_id_field, *(c.name for c in project.columns(study.FORM))]
+    rows = study.records()
+    assert all(list(row) == columns for row in rows)
+    assert [row["record_id"] for row in rows] == [str(n) for n in range(1, 859)]
+
+
+def test_the_same_seed_makes_the_same_people() -> None:
+    assert study.records() == study.records()
+    assert study.records() != study.records(seed=1)
+
+
+def test_answers_agree_with_each_other() -> None:
+    for row in study.records():
+        if row["first_intercourse"] != "?":
+            assert int(row["first_intercourse"]) <= int(row["age"])
+        if row["smokes"] != "?":
+            assert (row["smokes"] == "1") == (float(row["n_smoke_years"]) > 0)
+        if row["stds"] != "?":
+            assert int(row["n_stds"]) == sum(int(row[name]) for name in study.DISEASES)
+        assert (row["stds_n_dx"] == "0") == (row["stds_time_since_last_dx"] == "?")
+
+
+def test_it_has_the_shape_of_the_published_project() -> None:
+    if not PUBLISHED.is_dir():
+        pytest.skip("needs ../shared/fixtures/cervical, which is not here")
+    published = read_odm(PUBLISHED / "cervical_cancer_factors.REDCap.xml")
+    assert list(study.LABELS) == [field.field_name for field in published.project.fields]
+    marked = Counter(point.field_name for point in published.points if point.value == "?")
+    assert unanswered(study.records()) == marked
