@@ -8,7 +8,7 @@ from pydantic import Field
 from redcap_dagster.api import REDCapClient
 
 
-class REDCapResource(dg.ConfigurableResource[REDCapClient]):
+class REDCapResource(dg.ConfigurableResource[Any]):
     """A REDCap project behind its API.
 
     Give the token as `dg.EnvVar`, so that it stays in the environment: Dagster keeps the

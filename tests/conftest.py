@@ -1,8 +1,12 @@
 """What all tests share."""
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.servers import Server
 
 SHARED = Path(__file__).parents[2] / "shared" / "fixtures"
 
@@ -13,3 +17,15 @@ def fixtures() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs ../shared/fixtures (answers of real servers), which is not here")
     return SHARED
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.stopped.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -15,8 +15,8 @@ from dagster_shared.serdes import serialize_value
 
 from redcap_dagster import REDCapResource, build_redcap_definitions
 from redcap_dagster.sandbox import Sandbox
-from tests.api.conftest import CANARY, Reply, Server, json_reply, server  # noqa: F401
 from tests.runs import TOKEN_VARIABLE, Study, studying
+from tests.servers import CANARY, Reply, Server, json_reply
 
 TOKEN = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
 METADATA = [

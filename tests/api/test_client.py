@@ -12,8 +12,8 @@ import pytest
 from redcap_dagster.api import EmptyAnswerError, MalformedAnswerError, REDCapClient
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.odm import read_odm
-from tests.api.conftest import RECORDS, TOKEN, Reply, Server, json_reply
 from tests.conftest import SHARED
+from tests.servers import RECORDS, TOKEN, Reply, Server, json_reply
 
 PROJECTS = sorted((SHARED / "projects").glob("*/*.xml"))
 

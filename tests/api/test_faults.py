@@ -27,7 +27,7 @@ from redcap_dagster.api import (
     WebPageError,
     WrongURLError,
 )
-from tests.api.conftest import CANARY, RECORDS, TOKEN, Reply, Server, json_reply
+from tests.servers import CANARY, RECORDS, TOKEN, Reply, Server, json_reply
 
 PAGE = f"<!DOCTYPE html>\n<html><body>{CANARY}</body></html>".encode()
 PHP = f"<br />\n<b>Fatal error</b>:  Allowed memory size of 1 bytes {CANARY}".encode()

@@ -24,7 +24,7 @@ from redcap_dagster.api import (
     TokenError,
 )
 from redcap_dagster.api.rate_limit import shared_limiter
-from tests.api.conftest import CANARY, RECORDS, TOKEN, Reply, Server, json_reply
+from tests.servers import CANARY, RECORDS, TOKEN, Reply, Server, json_reply
 
 INFO = json_reply({"project_id": 1, "is_longitudinal": 0})
 FAR = "https://redcap.example.edu/api/"
