@@ -4,6 +4,8 @@ PYTHON ?= python3
 PIP = bin/python -m pip --quiet --disable-pip-version-check
 INSTALLED = pyproject.toml example_project/pyproject.toml constraints.txt
 EXAMPLE = -e '.[all]' -e example_project
+# What takes longer is left to CI.
+TESTS = -m pytest -n 2 --dist loadscope $(if $(CI),,-m 'not slow')
 DEV = $(EXAMPLE) --group dev --group example_project/pyproject.toml:dev
 
 .PHONY: help demo ui test test-pandas2 lint
@@ -26,10 +28,10 @@ ui: .venv/dev
 	@.venv/bin/python -m example_project.ui
 
 test: .venv/dev
-	.venv/bin/python -m pytest -n 2 --dist loadscope
+	.venv/bin/python $(TESTS)
 
 test-pandas2: .venv-pandas2/dev
-	.venv-pandas2/bin/python -m pytest -n 2 --dist loadscope
+	.venv-pandas2/bin/python $(TESTS)
 
 lint: .venv/dev
 	.venv/bin/ruff format --check

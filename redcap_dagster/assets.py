@@ -1,14 +1,49 @@
 """The assets of one project: metadata, records, clean."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict, Unpack
 
 import dagster as dg
 
-from redcap_dagster.ops import TableSpecs, metadata_asset, tables_asset
+from redcap_dagster.ops import OpSettings, TableSpecs, metadata_asset, tables_asset
 from redcap_dagster.project import Instrument, REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules
 from redcap_dagster.translator import DagsterREDCapTranslator, Layer, REDCapTableProps
+
+
+class AssetOptions(TypedDict, total=False):
+    """How Dagster shows and runs the assets of a project; by default as it does any other.
+
+    Attributes:
+        key_prefix: Comes before all keys.
+        group_name: Instead of the project's name.
+        owners: Of all assets.
+        tags: Of all assets.
+        freshness_policy: Of all assets.
+        automation_condition: Of all assets.
+        op_name: The op of records and clean tables, instead of ``NAME__tables``; that of metadata
+            is then called ``OP_NAME__metadata``.
+        pool: The pool whose limit the two ops share.
+        op_tags: Of the two ops.
+        backfill_policy: Of the two ops.
+        retry_policy: When an op fails as a whole; a form that fails alone is not tried again.
+        io_manager_key: The resource that keeps the tables, instead of ``NAME__io_manager``.
+    """
+
+    key_prefix: str | Sequence[str]
+    group_name: str
+    owners: Sequence[str]
+    tags: Mapping[str, str]
+    freshness_policy: dg.FreshnessPolicy
+    automation_condition: dg.AutomationCondition[Any]
+    op_name: str
+    pool: str
+    op_tags: Mapping[str, Any]
+    backfill_policy: dg.BackfillPolicy
+    retry_policy: dg.RetryPolicy
+    io_manager_key: str
 
 
 def build_redcap_assets_definitions(
@@ -18,6 +53,7 @@ def build_redcap_assets_definitions(
     instruments: Sequence[str] | None = None,
     rules: CleaningRules | None = None,
     translator: DagsterREDCapTranslator | None = None,
+    **options: Unpack[AssetOptions],
 ) -> list[dg.AssetsDefinition]:
     """Build the assets of one project, for people who compose their own `Definitions`.
 
@@ -32,6 +68,7 @@ def build_redcap_assets_definitions(
         instruments: The forms to have assets of; all by default.
         rules: How records become clean tables.
         translator: Makes the specs; override it to change them.
+        **options: See `AssetOptions`.
 
     Returns:
         Two multi-assets, ``NAME__metadata`` and ``NAME__tables``; any subset of either can be
@@ -45,9 +82,21 @@ def build_redcap_assets_definitions(
     rules = rules or CleaningRules()
     _check_fields(project, rules)
     tables = _specs(
-        name, project, _chosen(project, instruments), translator or DagsterREDCapTranslator()
+        name,
+        project,
+        _chosen(project, instruments),
+        translator or DagsterREDCapTranslator(),
+        options,
     )
-    return [metadata_asset(tables), tables_asset(tables, project, rules)]
+    settings = OpSettings(
+        name=options.get("op_name", f"{name}__tables"),
+        pool=options.get("pool"),
+        tags=options.get("op_tags", {}),
+        backfill_policy=options.get("backfill_policy"),
+        retry_policy=options.get("retry_policy"),
+    )
+    of_metadata = replace(settings, name=f"{options.get('op_name', name)}__metadata")
+    return [metadata_asset(tables, of_metadata), tables_asset(tables, settings, project, rules)]
 
 
 def check_name(name: str) -> None:
@@ -80,11 +129,13 @@ def _specs(
     project: REDCapProject,
     instruments: list[Instrument],
     translator: DagsterREDCapTranslator,
+    options: AssetOptions,
 ) -> TableSpecs:
     def spec(layer: Layer, table: str, instrument: Instrument | None = None) -> dg.AssetSpec:
         props = REDCapTableProps(name, layer, table, instrument, project)
         translated = translator.get_asset_spec(props)
-        return translated.with_io_manager_key(f"{name}__io_manager")
+        key = options.get("io_manager_key", f"{name}__io_manager")
+        return _with_options(translated, options).with_io_manager_key(key)
 
     def after(own: dg.AssetSpec, *upstream: dg.AssetSpec) -> dg.AssetSpec:
         return own.merge_attributes(deps=[other.key for other in upstream])
@@ -107,6 +158,17 @@ def _specs(
             for form in instruments
         },
     )
+
+
+def _with_options(spec: dg.AssetSpec, options: AssetOptions) -> dg.AssetSpec:
+    """Put what was asked for all assets onto one; owners and tags add to its own."""
+    key = spec.key.with_prefix(options["key_prefix"]) if "key_prefix" in options else spec.key
+    return spec.replace_attributes(
+        key=key,
+        group_name=options.get("group_name", spec.group_name),
+        freshness_policy=options.get("freshness_policy", spec.freshness_policy),
+        automation_condition=options.get("automation_condition", spec.automation_condition),
+    ).merge_attributes(owners=options.get("owners", []), tags=options.get("tags", {}))
 
 
 def _metadata_tables(project: REDCapProject) -> list[str]:

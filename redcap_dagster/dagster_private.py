@@ -5,5 +5,13 @@ from dagster._core.definitions.definitions_load_context import (
     DefinitionsLoadType,
     StateBackedDefinitionsLoader,
 )
+from dagster._utils.env import using_dagster_dev
+from dagster.components.utils.project_paths import get_local_state_path
 
-__all__ = ["DefinitionsLoadContext", "DefinitionsLoadType", "StateBackedDefinitionsLoader"]
+__all__ = [
+    "DefinitionsLoadContext",
+    "DefinitionsLoadType",
+    "StateBackedDefinitionsLoader",
+    "get_local_state_path",
+    "using_dagster_dev",
+]

@@ -3,10 +3,11 @@
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Unpack
 
 import dagster as dg
 
-from redcap_dagster.assets import build_redcap_assets_definitions, check_name
+from redcap_dagster.assets import AssetOptions, build_redcap_assets_definitions, check_name
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
@@ -28,6 +29,7 @@ def build_redcap_definitions(
     rules: CleaningRules | None = None,
     translator: DagsterREDCapTranslator | None = None,
     io_manager: dg.ConfigurableIOManager | None = None,
+    **options: Unpack[AssetOptions],
 ) -> dg.Definitions:
     """Build the definitions of one REDCap project: its assets and the resources they need.
 
@@ -44,7 +46,9 @@ def build_redcap_definitions(
         rules: How records become clean tables.
         translator: Makes the specs; override it to change them.
         io_manager: Where tables are kept; by default Parquet files under the storage directory of
-            the Dagster instance (``$DAGSTER_HOME/storage/redcap``).
+            the Dagster instance (``$DAGSTER_HOME/storage/redcap``). With the option
+            ``io_manager_key``, tables go to a resource of yours instead.
+        **options: See `AssetOptions`.
 
     Returns:
         Definitions that can be merged with any others.
@@ -75,6 +79,10 @@ def build_redcap_definitions(
             stacklevel=2,
         )
 
+    resources: dict[str, Any] = {f"{name}__redcap": redcap}
+    if "io_manager_key" not in options:
+        resources[f"{name}__io_manager"] = io_manager or ParquetTableIOManager()
+
     def build(structure: REDCapProject) -> dg.Definitions:
         return dg.Definitions(
             assets=build_redcap_assets_definitions(
@@ -83,11 +91,9 @@ def build_redcap_definitions(
                 instruments=instruments,
                 rules=rules,
                 translator=translator,
+                **options,
             ),
-            resources={
-                f"{name}__redcap": redcap,
-                f"{name}__io_manager": io_manager or ParquetTableIOManager(),
-            },
+            resources=resources,
         )
 
     if project is None:

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +51,33 @@ class TableSpecs:
     clean: Mapping[str, dg.AssetSpec]
 
 
+@dataclass(frozen=True)
+class OpSettings:
+    """How Dagster runs an op."""
+
+    name: str
+    pool: str | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    backfill_policy: dg.BackfillPolicy | None = None
+    retry_policy: dg.RetryPolicy | None = None
+
+
 # -- metadata -----------------------------------------------------------------------------------
 
 
-def metadata_asset(tables: TableSpecs) -> dg.AssetsDefinition:
+def metadata_asset(tables: TableSpecs, settings: OpSettings) -> dg.AssetsDefinition:
     """Make the op ``NAME__metadata``: what REDCap says of the project, as exported."""
     resource = f"{tables.name}__redcap"
 
     @dg.multi_asset(
-        name=f"{tables.name}__metadata",
+        name=settings.name,
         specs=list(tables.metadata.values()),
         can_subset=True,
         required_resource_keys={resource},
+        pool=settings.pool,
+        op_tags=settings.tags,
+        backfill_policy=settings.backfill_policy,
+        retry_policy=settings.retry_policy,
     )
     def metadata(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         client: REDCapClient = getattr(context.resources, resource).get_client()
@@ -97,7 +112,7 @@ class _Run:
 
 
 def tables_asset(
-    tables: TableSpecs, known: REDCapProject, rules: CleaningRules
+    tables: TableSpecs, settings: OpSettings, known: REDCapProject, rules: CleaningRules
 ) -> dg.AssetsDefinition:
     """Make the op ``NAME__tables``: the census, and the records and clean table of each form.
 
@@ -106,16 +121,21 @@ def tables_asset(
 
     Args:
         tables: The assets.
+        settings: How Dagster runs the op.
         known: The structure when definitions were loaded; see `_as_seen`.
         rules: How records become clean tables.
     """
     resource = f"{tables.name}__redcap"
 
     @dg.multi_asset(
-        name=f"{tables.name}__tables",
+        name=settings.name,
         specs=[tables.census, *tables.records.values(), *tables.clean.values()],
         can_subset=True,
         required_resource_keys={resource},
+        pool=settings.pool,
+        op_tags=settings.tags,
+        backfill_policy=settings.backfill_policy,
+        retry_policy=settings.retry_policy,
     )
     def records_and_clean(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         client: REDCapClient = getattr(context.resources, resource).get_client()

@@ -1,0 +1,218 @@
+"""REDCapProjectComponent: a project from YAML, its structure kept as the component's state."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+from dagster.components.component.state_backed_component import StateBackedComponent
+from dagster.components.resolved.core_models import OpSpec
+from dagster.components.resolved.form_config import FormWidget
+from dagster.components.utils.defs_state import (
+    DefsStateConfig,
+    DefsStateConfigArgs,
+    ResolvedDefsStateConfig,
+)
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from pydantic import Field
+
+from redcap_dagster.assets import AssetOptions
+from redcap_dagster.component.attributes import (
+    Cleaning,
+    Freshness,
+    Retries,
+    Schedule,
+    Storage,
+    lazily,
+    matching,
+    time_span,
+)
+from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
+from redcap_dagster.dagster_private import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+    get_local_state_path,
+    using_dagster_dev,
+)
+from redcap_dagster.definitions import build_redcap_definitions
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.resource import REDCapResource
+from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
+
+logger = logging.getLogger("redcap_dagster")
+
+Translation = Annotated[
+    TranslationFn[REDCapTableProps],
+    TranslationFnResolver[REDCapTableProps](lambda props: {"props": props}),
+]
+
+
+@dg.scaffold_with(REDCapProjectScaffolder)
+class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
+    """A REDCap project as Dagster assets: one typed table per instrument, from its dictionary.
+
+    Its state is the structure of the project, without records and token. ``dg utils
+    refresh-defs-state`` fetches it; ``dagster dev`` and ``dg`` fetch it only where there is none
+    yet, or where it is older than ``max_age``.
+    """
+
+    name: str = Field(description="What the project is called in Dagster.", examples=["trial"])
+    url: Annotated[
+        Any,
+        dg.Resolver(
+            lazily,
+            model_field_type=str,
+            inject_before_resolve=False,
+            description="URL of the REDCap API.",
+        ),
+    ]
+    token: Annotated[
+        Any,
+        dg.Resolver(
+            lazily,
+            model_field_type=str,
+            inject_before_resolve=False,
+            description="API token. Write {{ env.NAME }}, so that it stays in the environment.",
+            form_config=dg.ComponentFormConfig(widget=FormWidget.SECRET),
+        ),
+    ] = Field(repr=False)
+    instruments: list[str] | None = Field(
+        default=None, description="Names or patterns (follow_up_*) of instruments; all by default."
+    )
+    cleaning: Cleaning = Field(default=Cleaning(), description="How records become clean tables.")
+    translation: Translation | None = Field(
+        default=None, description="Attributes of the assets, with {{ props... }} of each table."
+    )
+    storage: Storage | None = Field(default=None, description="Where the tables are kept.")
+    io_manager_key: str | None = Field(
+        default=None, description="A resource of yours that keeps the tables, instead of storage."
+    )
+    op: OpSpec | None = Field(default=None, description="Settings of the ops, such as their pool.")
+    retries: Retries | None = Field(default=None, description="When an op fails as a whole.")
+    freshness: Freshness | None = Field(default=None, description="How old tables may be.")
+    schedule: Schedule | None = Field(default=None, description="When tables are made anew.")
+    max_age: str | None = Field(
+        default=None, description="When dagster dev fetches the structure anew: 12h, 7d."
+    )
+    defs_state: ResolvedDefsStateConfig = DefsStateConfigArgs.local_filesystem()
+
+    @classmethod
+    def get_form_config(cls) -> dg.ComponentFormConfig:
+        """Show the component in Dagster's forms."""
+        return dg.ComponentFormConfig(label="REDCap project", editable=True)
+
+    @property
+    def defs_state_config(self) -> DefsStateConfig:
+        """Where the state is: by project name, since two projects of one server are two."""
+        return DefsStateConfig.from_args(
+            # This class decides by itself when to fetch; see `build_defs`.
+            self.defs_state.model_copy(update={"refresh_if_dev": False}),
+            default_key=f"{type(self).__name__}[{self.name}]",
+        )
+
+    def write_state_to_path(self, state_path: Path) -> None:
+        """Fetch the structure."""
+        state_path.write_text(self._resource().get_client().export_project().to_json())
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Build the definitions; where there is none yet, or it is too old, fetch the state."""
+        if (
+            self.defs_state.refresh_if_dev
+            and using_dagster_dev()
+            and DefinitionsLoadContext.get().load_type is DefinitionsLoadType.INITIALIZATION
+            and self._is_due(context.project_root)
+        ):
+            self._refresh(context.project_root)
+        return super().build_defs(context)
+
+    def build_defs_from_state(
+        self,
+        context: dg.ComponentLoadContext,  # noqa: ARG002 part of the interface
+        state_path: Path | None,
+    ) -> dg.Definitions:
+        """Build the definitions, offline."""
+        if state_path is None:
+            logger.warning(
+                "REDCap project %s: no structure yet, so no assets. Run: dg utils "
+                "refresh-defs-state",
+                self.name,
+            )
+            return dg.Definitions()
+        project = REDCapProject.from_json(state_path.read_text())
+        definitions = build_redcap_definitions(
+            name=self.name,
+            redcap=self._resource(),
+            project=project,
+            instruments=matching(project, self.instruments),
+            rules=self.cleaning.rules(),
+            translator=_Translator(self),
+            io_manager=None if self.storage is None else self.storage.io_manager(),
+            **self._options(),
+        )
+        if self.schedule is None:
+            return definitions
+        keys = sorted(definitions.resolve_all_asset_keys())
+        schedule = self.schedule.definition(self.name, keys)
+        return dg.Definitions.merge(definitions, dg.Definitions(schedules=[schedule]))
+
+    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
+        """Give the spec of a table's asset; override it to change more than YAML can."""
+        spec = DagsterREDCapTranslator().get_asset_spec(props)
+        return spec if self.translation is None else self.translation(spec, props)
+
+    def _resource(self) -> REDCapResource:
+        return REDCapResource(url=self.url, token=self.token)
+
+    def _options(self) -> AssetOptions:
+        options: AssetOptions = {}
+        if self.io_manager_key is not None:
+            options["io_manager_key"] = self.io_manager_key
+        if self.op is not None:
+            asked = {
+                "op_name": self.op.name,
+                "pool": self.op.pool,
+                "op_tags": self.op.tags,
+                "backfill_policy": self.op.backfill_policy,
+            }
+            options |= {name: value for name, value in asked.items() if value is not None}  # type: ignore[typeddict-item]
+        if self.retries is not None:
+            options["retry_policy"] = self.retries.policy()
+        if self.freshness is not None:
+            options["freshness_policy"] = self.freshness.policy()
+        return options
+
+    def _is_due(self, project_root: Path) -> bool:
+        """Whether there is no state, or one that is too old."""
+        config = self.defs_state_config
+        path = get_local_state_path(config.key, project_root)
+        known = DefinitionsLoadContext.get().get_defs_key_state_info(config.key)
+        if path.exists():
+            written = path.stat().st_mtime
+        elif known is not None and known.create_timestamp is not None:
+            written = known.create_timestamp
+        else:
+            return True
+        if self.max_age is None:
+            return False
+        return time.time() - written > time_span(self.max_age).total_seconds()
+
+    def _refresh(self, project_root: Path) -> None:
+        """Fetch the state; if that fails, go on with what there is, and say so."""
+        try:
+            version = asyncio.run(self.refresh_state(project_root))
+        except Exception as error:  # noqa: BLE001 a server that is down must not stop a code location
+            logger.warning("REDCap project %s: structure not fetched. %s", self.name, error)
+        else:
+            DefinitionsLoadContext.get().add_defs_state_info(self.defs_state_config.key, version)
+
+
+class _Translator(DagsterREDCapTranslator):
+    """Hands each table to the component."""
+
+    def __init__(self, component: REDCapProjectComponent) -> None:
+        self._component = component
+
+    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
+        return self._component.get_asset_spec(props)

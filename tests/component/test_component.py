@@ -1,0 +1,241 @@
+"""The component from YAML, as Dagster loads it."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster.components.testing.test_cases import (
+    TestOpCustomization as OpCustomization,
+)
+from dagster.components.testing.test_cases import (
+    TestTranslation as Translation,
+)
+from dagster.components.testing.test_cases import (
+    TestTranslationBatched as TranslationBatched,
+)
+from dagster.components.testing.utils import DefsFolderSandbox, create_defs_folder_sandbox
+
+from redcap_dagster import REDCapProjectComponent
+from redcap_dagster.component.attributes import matching, time_span
+from redcap_dagster.dagster_private import get_local_state_path
+from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.sandbox import Sandbox
+from tests.runs import TOKEN_VARIABLE
+
+METADATA = [
+    {"field_name": "id", "form_name": "base"},
+    {"field_name": "weight", "form_name": "follow_up_1"},
+    {"field_name": "height", "form_name": "follow_up_2"},
+]
+PROJECT = REDCapProject.from_exports(metadata=METADATA)
+RECORDS = dg.AssetKey(["trial", "records", "base"])
+
+
+def _yaml(**attributes: Any) -> dict[str, Any]:
+    given = {
+        "name": "trial",
+        "url": "https://redcap.example.edu/api/",
+        "token": f"{{{{ env.{TOKEN_VARIABLE} }}}}",
+    }
+    return {
+        "type": "redcap_dagster.REDCapProjectComponent",
+        "attributes": {**given, **attributes},
+    }
+
+
+@contextmanager
+def _loaded(
+    state: REDCapProject | None = PROJECT, **attributes: Any
+) -> Iterator[tuple[REDCapProjectComponent, dg.Definitions]]:
+    """Load a component in a project of its own, with or without state."""
+    with create_defs_folder_sandbox() as sandbox:
+        path = sandbox.scaffold_component(
+            component_cls=REDCapProjectComponent, defs_yaml_contents=_yaml(**attributes)
+        )
+        if state is not None:
+            _keep(sandbox, state)
+        with sandbox.load_component_and_build_defs(defs_path=path) as (component, definitions):
+            assert isinstance(component, REDCapProjectComponent)
+            yield component, definitions
+
+
+def _keep(sandbox: DefsFolderSandbox, state: REDCapProject, name: str = "trial") -> Path:
+    """Write the state that a component finds, and say where."""
+    with sandbox.build_component_tree():
+        path = get_local_state_path(f"REDCapProjectComponent[{name}]", sandbox.project_root)
+    path.write_text(state.to_json())
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    monkeypatch.delenv("DAGSTER_IS_DEV_CLI", raising=False)
+
+
+class TestTranslation(Translation):
+    def test_translation(
+        self,
+        attributes: dict[str, Any],
+        assertion: Callable[[dg.AssetSpec], bool],
+        key_modifier: Callable[[dg.AssetKey], dg.AssetKey] | None,
+    ) -> None:
+        """Translated deps add to the data's own edge, which the suite does not know of."""
+        modify = key_modifier or (lambda key: key)
+        fields = modify(dg.AssetKey(["trial", "metadata", "fields"]))
+        with _loaded(translation=attributes) as (_, definitions):
+            key = modify(RECORDS)
+            spec = definitions.resolve_assets_def(key).get_asset_spec(key)
+            others = [dep for dep in spec.deps if dep.asset_key != fields]
+            assert len(others) == len(list(spec.deps)) - 1
+            assert assertion(spec.replace_attributes(deps=others))
+
+
+class TestTranslationBatched(TranslationBatched, TestTranslation):
+    pass
+
+
+class TestOpCustomization(OpCustomization):
+    def test_op(
+        self, attributes: dict[str, Any], assertion: Callable[[SimpleNamespace], bool]
+    ) -> None:
+        with _loaded(op=attributes) as (_, definitions):
+            made = definitions.resolve_assets_def(RECORDS)
+            op = SimpleNamespace(
+                name=made.op.name, tags=made.op.tags, backfill_policy=made.backfill_policy
+            )
+            assert assertion(op)
+
+
+def test_translation_sees_the_table() -> None:
+    with _loaded(translation={"group_name": "trial_{{ props.layer }}"}) as (_, definitions):
+        spec = definitions.resolve_assets_def(RECORDS).get_asset_spec(RECORDS)
+        assert spec.group_name == "trial_records"
+
+
+def test_settings_reach_the_assets() -> None:
+    with _loaded(
+        instruments=["follow_up_*"],
+        freshness={"fail_after": "36h"},
+        op={"pool": "redcap_example_edu"},
+        retries={"max_retries": 3},
+        schedule={"cron": "0 3 * * *"},
+        storage={"duckdb": "trial.duckdb"},
+    ) as (_, definitions):
+        keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
+        assert "trial/clean/follow_up_2" in keys
+        assert "trial/clean/base" not in keys
+        key = dg.AssetKey(["trial", "clean", "follow_up_1"])
+        assets = definitions.resolve_assets_def(key)
+        assert assets.get_asset_spec(key).freshness_policy == dg.FreshnessPolicy.time_window(
+            timedelta(hours=36)
+        )
+        assert assets.op.pool == "redcap_example_edu"
+        assert assets.op.retry_policy is not None
+        assert assets.op.retry_policy.max_retries == 3
+        assert [schedule.name for schedule in definitions.schedules or ()] == ["trial__schedule"]
+
+
+def test_two_components_never_collide() -> None:
+    with create_defs_folder_sandbox() as sandbox:
+        for name in ("trial", "other"):
+            sandbox.scaffold_component(
+                component_cls=REDCapProjectComponent,
+                defs_path=name,
+                defs_yaml_contents=_yaml(name=name, schedule={"cron": "@daily"}),
+            )
+            _keep(sandbox, PROJECT, name)
+        with sandbox.build_all_defs() as definitions:
+            dg.Definitions.validate_loadable(definitions)
+            assert len(definitions.resolve_all_asset_keys()) == 2 * 11
+
+
+def test_without_state_there_is_nothing_yet(caplog: pytest.LogCaptureFixture) -> None:
+    with _loaded(state=None) as (_, definitions):
+        assert not definitions.resolve_all_asset_keys()
+    assert "dg utils refresh-defs-state" in caplog.text
+
+
+# -- when the structure is fetched -----------------------------------------------------------------
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A REDCap with one form more than the state that is kept."""
+    with Sandbox() as sandbox:
+        added = [*METADATA, {"field_name": "bmi", "form_name": "added"}]
+        monkeypatch.setenv(TOKEN_VARIABLE, sandbox.add_project(exports={"metadata": added}))
+        monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
+        yield sandbox
+
+
+def _has_added(definitions: dg.Definitions) -> bool:
+    return dg.AssetKey(["trial", "clean", "added"]) in definitions.resolve_all_asset_keys()
+
+
+def test_dev_fetches_where_there_is_no_state(server: Sandbox) -> None:
+    with _loaded(state=None, url=server.url) as (_, definitions):
+        assert _has_added(definitions)
+
+
+def test_dev_keeps_the_state_that_is_there(server: Sandbox) -> None:
+    with _loaded(url=server.url) as (_, definitions):
+        assert not _has_added(definitions)
+    assert server.requests == ()
+
+
+@pytest.mark.parametrize(("age", "fetched"), [(3_000, False), (4_000, True)])
+def test_dev_fetches_what_is_too_old(server: Sandbox, age: float, fetched: bool) -> None:
+    with create_defs_folder_sandbox() as sandbox:
+        path = sandbox.scaffold_component(
+            component_cls=REDCapProjectComponent,
+            defs_yaml_contents=_yaml(url=server.url, max_age="1h"),
+        )
+        state = _keep(sandbox, PROJECT)
+        os.utime(state, (time.time() - age, time.time() - age))
+        with sandbox.load_component_and_build_defs(defs_path=path) as (_, definitions):
+            assert _has_added(definitions) is fetched
+
+
+def test_a_fetch_that_fails_leaves_the_old_state(
+    server: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, "0" * 32)
+    with _loaded(url=server.url, max_age="0m") as (_, definitions):
+        assert len(definitions.resolve_all_asset_keys()) == 11
+    assert "structure not fetched" in caplog.text
+    assert "0" * 32 not in caplog.text
+
+
+def test_the_token_is_in_no_repr_of_a_component() -> None:
+    component = REDCapProjectComponent(name="trial", url="u", token="0" * 32)
+    assert "0" * 32 not in repr(component)
+
+
+# -- plain words -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("90m", 1.5), ("36h", 36), ("2d", 48), ("1w", 168), (" 12 h ", 12)]
+)
+def test_spans_of_time(text: str, hours: float) -> None:
+    assert time_span(text) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["", "36", "h", "-1h", "1.5h", "1 month"])
+def test_no_spans_of_time(text: str) -> None:
+    with pytest.raises(ValueError, match="36h"):
+        time_span(text)
+
+
+def test_patterns_that_choose_nothing_are_named() -> None:
+    assert matching(PROJECT, ["follow_up_?", "base"]) == ["base", "follow_up_1", "follow_up_2"]
+    with pytest.raises(StructureError, match=r"\['visit_\*'\]"):
+        matching(PROJECT, ["visit_*", "base"])
