@@ -1,13 +1,20 @@
 """Definitions: what they are made of, and what is refused before anything is sent."""
 
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from redcap_dagster import CleaningRules, REDCapProject, REDCapResource, build_redcap_definitions
+from redcap_dagster import (
+    CleaningRules,
+    ParquetTableIOManager,
+    REDCapProject,
+    REDCapResource,
+    build_redcap_definitions,
+)
 
 PROJECT = REDCapProject.from_exports(
     metadata=[
@@ -81,3 +88,37 @@ def test_tables_are_parquet_under_the_instance_by_default(tmp_path: Path) -> Non
         context = dg.build_init_resource_context(instance=instance)
         with manager.from_resource_context_cm(context) as ready:
             assert ready.get_base() == str(tmp_path / "storage" / "redcap")
+
+
+def test_options_pass_through() -> None:
+    ours = _build(
+        key_prefix="clinic",
+        group_name="trials",
+        owners=["team:trials"],
+        tags={"phase": "3"},
+        freshness_policy=dg.FreshnessPolicy.time_window(timedelta(hours=36)),
+        automation_condition=dg.AutomationCondition.on_cron("@daily"),
+        pool="redcap",
+        op_tags={"priority": "1"},
+        retry_policy=dg.RetryPolicy(max_retries=2),
+        io_manager_key="warehouse",
+    )
+    warehouse = dg.Definitions(resources={"warehouse": ParquetTableIOManager(base_path="x")})
+    definitions = dg.Definitions.merge(ours, warehouse)
+    key = dg.AssetKey(["clinic", "study", "clean", "visit"])
+    assets = definitions.resolve_assets_def(key)
+    spec = assets.get_asset_spec(key)
+    assert (spec.group_name, list(spec.owners), spec.tags["phase"]) == (
+        "trials",
+        ["team:trials"],
+        "3",
+    )
+    assert spec.freshness_policy == dg.FreshnessPolicy.time_window(timedelta(hours=36))
+    assert spec.automation_condition == dg.AutomationCondition.on_cron("@daily")
+    assert {dep.asset_key.path[0] for dep in spec.deps} == {"clinic"}
+    for made in definitions.assets or ():
+        assert isinstance(made, dg.AssetsDefinition)
+        assert (made.op.pool, made.op.tags["priority"]) == ("redcap", "1")
+        assert made.op.retry_policy == dg.RetryPolicy(max_retries=2)
+    assert set(ours.resources or {}) == {"study__redcap"}
+    assert assets.required_resource_keys == {"study__redcap", "warehouse"}
