@@ -3,7 +3,7 @@
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from redcap_dagster.api import REDCapClient
 
@@ -21,6 +21,9 @@ class REDCapResource(dg.ConfigurableResource[Any]):
         >>> "REDCAP" in repr(redcap)
         False
     """
+
+    # A token of another type than text must not be shown in pydantic's error.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     url: str = Field(
         description="URL of the API, with the slash at its end.",
@@ -52,7 +55,7 @@ class REDCapResource(dg.ConfigurableResource[Any]):
         """Give a client for the project, here or outside of Dagster.
 
         Raises:
-            REDCapError: URL or token cannot be right.
+            ValueError: URL or token cannot be right, or their variables are not set.
         """
         return REDCapClient(
             _resolved(self.url),
@@ -92,7 +95,7 @@ def _resolved(value: str) -> str:
     found = value.get_value()
     if not found:
         raise ValueError(
-            f"The environment variable {value.env_var_name} is not set. Set it, or a line of it in "
-            "a file .env where Dagster starts."
+            f"The environment variable {value.env_var_name} is not set. Export it; a file .env "
+            "where Dagster starts is read by dagster dev and dg, but not by every command."
         )
     return found

@@ -18,8 +18,6 @@ from redcap_dagster.io_managers.place import make_private_folder
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_changing_umask = threading.Lock()
-
 
 @contextmanager
 def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyConnection]":
@@ -113,12 +111,29 @@ def _in_use(path: Path, timeout: float, holder: str) -> TimeoutError:
 def _private_files() -> Iterator[None]:
     """Make all files of DuckDB private: it has no setting for it, and makes some at any time.
 
-    The umask is that of the whole process, hence one thread at a time; other threads that make a
-    file meanwhile make it private too.
+    The umask is that of the whole process: it is changed by the first thread that needs it and
+    put back by the last; other threads that make a file meanwhile make it private too.
     """
-    with _changing_umask:
-        before = os.umask(0o077)
-        try:
-            yield
-        finally:
-            os.umask(before)
+    with _umask.lock:
+        if not _umask.users:
+            _umask.before = os.umask(0o077)
+        _umask.users += 1
+    try:
+        yield
+    finally:
+        with _umask.lock:
+            _umask.users -= 1
+            if not _umask.users:
+                os.umask(_umask.before)
+
+
+class _Umask:
+    """Who of this process needs private files at the moment."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.before = 0
+
+
+_umask = _Umask()

@@ -1,5 +1,6 @@
 """Tables as Parquet files, on this machine or on an object store."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from upath import UPath
 from redcap_dagster.io_managers.place import TablePlace, make_private_folder
 from redcap_dagster.io_managers.table import TableIOManager
 from redcap_dagster.io_managers.widening import concatenate
+
+logger = logging.getLogger("redcap_dagster")
 
 SUFFIX = ".parquet"
 
@@ -47,6 +50,11 @@ class ParquetTableIOManager(TableIOManager):
         """Find the default folder, which only the instance knows."""
         if self.base_path is None and context.instance is not None:
             self._default_base = str(Path(context.instance.storage_directory()) / "redcap")
+            if context.instance.is_ephemeral:
+                logger.warning(
+                    "This Dagster instance is temporary, and the tables go with it. Set "
+                    "DAGSTER_HOME, or give ParquetTableIOManager a base_path."
+                )
 
     def get_base(self) -> str:
         """Say below which folder or URL the tables are.

@@ -126,7 +126,10 @@ def _to_arrow_column(name: str, column: "pd.Series[Any]") -> pa.ChunkedArray:
     # Column by column, so that the error can name it: pyarrow's own text holds values.
     try:
         frame = pd.DataFrame({name: column})
-        return pa.Table.from_pandas(frame, preserve_index=False).column(0)
+        arrow = pa.Table.from_pandas(frame, preserve_index=False).column(0)
+        if pa.types.is_dictionary(arrow.type) and pa.types.is_null(arrow.type.value_type):
+            return pa.chunked_array([pa.nulls(len(arrow), pa.string())])  # no categories
+        return arrow
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         raise ValueError(
             f"Column {name!r} (dtype {column.dtype}) holds values of mixed kinds, or of one that "

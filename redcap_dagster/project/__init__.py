@@ -8,7 +8,7 @@ Example:
 """
 
 from redcap_dagster.project.choices import Choice, parse_choices
-from redcap_dagster.project.model import NOT_COMPLETED, Column, REDCapProject, StructureError
+from redcap_dagster.project.model import NOT_COMPLETED, Column, REDCapProject
 from redcap_dagster.project.rows import (
     Arm,
     Event,
@@ -18,6 +18,7 @@ from redcap_dagster.project.rows import (
     Instrument,
     ProjectInfo,
     Repeating,
+    StructureError,
 )
 
 __all__ = [

@@ -17,6 +17,7 @@ from redcap_dagster.project.rows import (
     Instrument,
     ProjectInfo,
     Repeating,
+    StructureError,
     row_value,
 )
 
@@ -30,10 +31,6 @@ NOT_COMPLETED = "[not completed]"
 # Servers since this version are taken to honour exportBlankForGrayFormStatus. Clients date it
 # 11.4 or 13; an older one that ignored it would make unsaved forms look saved, so the later one.
 BLANK_STATUS_SINCE = (13, 0, 0)
-
-
-class StructureError(ValueError):
-    """A project's structure cannot be made into tables; the text names fields, never values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +283,8 @@ class REDCapProject:
             named = tuple(Instrument(form, form.replace("_", " ").capitalize()) for form in forms)
         else:
             named = tuple(row_value(Instrument, row) for row in instruments)
-        columns = set(header)
+        # A field of the dictionary may be called FORM_timestamp without FORM being a survey.
+        columns = set(header) - {row.field_name for row in rows}
         return cls(
             fields=rows,
             instruments=named,
@@ -326,6 +324,11 @@ class REDCapProject:
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote, by this version of the package or an older one."""
         data = json.loads(text)
+        if data.get("format", FORMAT) > FORMAT:
+            raise StructureError(
+                "The structure was written by a newer redcap-dagster than this one; upgrade it, or "
+                "fetch the structure anew."
+            )
         return cls(
             fields=tuple(row_value(Field, row) for row in data["fields"]),
             instruments=tuple(row_value(Instrument, row) for row in data["instruments"]),

@@ -150,19 +150,26 @@ def _read_subject(
     for child in subject:
         if child.tag == f"{ODM}StudyEventData" and project.is_longitudinal:
             event = child.attrib[f"{REDCAP}UniqueEventName"]
-            event_instance = int(child.get("StudyEventRepeatKey", "1"))
+            event_instance = _repeat_key(child, "StudyEventRepeatKey")
         else:
             event, event_instance = "", 1
         for form in child.iter(f"{ODM}FormData"):
             name = form.attrib["FormOID"].removeprefix("Form.")
             if event in project.events_where_repeating(name):
-                instrument, instance = name, int(form.get("FormRepeatKey", "1"))
+                instrument, instance = name, _repeat_key(form, "FormRepeatKey")
             else:
                 instrument = ""
                 instance = event_instance if event in project.repeating_events else 0
             place = (subject.attrib["SubjectKey"], event, instrument, instance)
             for item in form.iter():
                 yield from _read_item(item, place, checkboxes)
+
+
+def _repeat_key(element: Element, name: str) -> int:
+    text = element.get(name, "1")
+    if not re.fullmatch("[0-9]+", text):
+        raise ValueError(f"a {name} is no number.")
+    return int(text)
 
 
 def _read_item(

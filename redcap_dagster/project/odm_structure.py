@@ -38,10 +38,10 @@ def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str
             group = groups.get(reference.attrib["ItemGroupOID"])
             for item_reference in () if group is None else group.iter(f"{ODM}ItemRef"):
                 oid = item_reference.attrib["ItemOID"]
-                if oid == f"{name}_timestamp" and name not in surveys:
-                    surveys.append(name)
                 item = items.get(oid)
                 field_type = None if item is None else item.get(f"{REDCAP}FieldType")
+                if oid == f"{name}_timestamp" and field_type is None and name not in surveys:
+                    surveys.append(name)
                 if item is None or field_type is None or oid == f"{name}_complete":
                     continue
                 variable = item.get(f"{REDCAP}Variable", oid)

@@ -1,12 +1,17 @@
 """The rows of a project's structure exports, as frozen values by REDCap's own column names."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 from redcap_dagster.project.choices import Choice, parse_choices
 
 _T = TypeVar("_T")
+
+
+class StructureError(ValueError):
+    """A project's structure cannot be made into tables; the text names fields, never values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,13 @@ def row_value(kind: type[_T], row: Mapping[str, Any]) -> _T:
             continue
         if "int" not in str(column.type):
             known[column.name] = str(given)
-        elif str(given).lstrip("-").isdigit():
+        elif re.fullmatch(r"-?[0-9]+", str(given)):
             known[column.name] = int(given)
+    missing = [
+        column.name
+        for column in fields(kind)  # type: ignore[arg-type]
+        if column.default is MISSING and column.name not in known
+    ]
+    if missing:
+        raise StructureError(f"A row of {kind.__name__} lacks {missing}.")
     return kind(**known)

@@ -118,6 +118,13 @@ def test_a_table_without_rows_has_its_columns_and_types(asset: Asset) -> None:
     assert asset.read(pa.Table).schema.equals(expected.schema)
 
 
+def test_a_categorical_without_categories_is_text(asset: Asset) -> None:
+    asset.write(
+        pd.DataFrame({"label": pd.Categorical([None, None], dtype=pd.CategoricalDtype([]))})
+    )
+    assert asset.read(pa.Table).schema.field("label").type == pa.string()
+
+
 def test_a_frame_of_numpy_and_objects_is_stored_too(asset: Asset) -> None:
     frame = pd.DataFrame(
         {

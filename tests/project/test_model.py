@@ -94,6 +94,30 @@ def test_json_gives_the_same_project() -> None:
     assert REDCapProject.from_json(project.to_json()) == project
 
 
+def test_a_field_that_is_called_like_a_survey_timestamp_makes_no_survey() -> None:
+    metadata = [*METADATA, {"field_name": "visit_timestamp", "form_name": "base"}]
+    project = REDCapProject.from_exports(metadata=metadata, header=["id", "visit_timestamp"])
+    assert project.surveys == ()
+    assert "visit_timestamp" in [column.name for column in project.columns("base")]
+
+
+def test_a_newer_format_is_refused() -> None:
+    text = REDCapProject.from_exports(metadata=METADATA).to_json()
+    with pytest.raises(StructureError, match="newer"):
+        REDCapProject.from_json(text.replace('"format": 1', '"format": 99'))
+
+
+def test_a_row_that_lacks_a_column_is_named() -> None:
+    with pytest.raises(StructureError, match=r"Field lacks \['form_name'\]"):
+        REDCapProject.from_exports(metadata=[{"field_name": "id"}])
+
+
+def test_numbers_of_exports_are_numbers() -> None:
+    events = [{**LONGITUDINAL["events"][0], "offset_min": "-3", "day_offset": "0.5"}]
+    (event,) = REDCapProject.from_exports(metadata=METADATA, events=events).events
+    assert (event.arm_num, event.offset_min, event.day_offset) == (1, -3, None)
+
+
 @pytest.mark.parametrize(
     ("version", "honoured"), [("", False), ("12.5.9", False), ("13.0.0", True), ("14.7.3", True)]
 )

@@ -78,6 +78,34 @@ def test_repeats_stand_where_they_belong(fixtures: Path) -> None:
     assert not any(event.startswith("enrollment") and repeats for event, _, repeats in places)
 
 
+def test_settings_that_the_xml_holds(fixtures: Path) -> None:
+    survey = REDCapProject.from_xml(fixtures / "projects/vignette-repeating/project.xml")
+    assert [row.custom_form_label for row in survey.repeating] == [
+        "[sbp] / [dbp]",
+        "[lab] @ [conc]",
+        "",
+    ]
+    text = (fixtures / "projects/simple/project.xml").read_text()
+    coded = text.replace("MissingDataCodes></", "MissingDataCodes>NI, No information</")
+    (code,) = parse_odm(coded.encode()).project.missing_data_codes
+    assert (code.code, code.label) == ("NI", "No information")
+
+
+def test_a_repeat_key_that_is_none_is_not_shown() -> None:
+    spoilt = (
+        MINIMAL.replace("<SubjectData", "<Skip/><SubjectData")
+        .replace('FormOID="Form.f"', 'FormOID="Form.f" FormRepeatKey="Xanthippe"')
+        .replace(
+            "<MetaDataVersion",
+            '<GlobalVariables><redcap:RepeatingInstrument redcap:UniqueEventName="event_1_arm_1"'
+            ' redcap:RepeatInstrument="f"/></GlobalVariables><MetaDataVersion',
+        )
+    )
+    with pytest.raises(ValueError, match="FormRepeatKey is no number") as caught:
+        parse_odm(spoilt.encode())
+    assert "Xanthippe" not in str(caught.value)
+
+
 MINIMAL = """<?xml version="1.0" encoding="UTF-8"?>
 <ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:redcap="https://projectredcap.org"
  SourceSystemVersion="14.7.3"><Study OID="P"><MetaDataVersion OID="M" Name="n">

@@ -1,12 +1,15 @@
 """A REDCap and a Dagster on this machine, for as long as they are needed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from dotenv import dotenv_values
 
 from example_project import study
 from redcap_dagster.api import REDCapClient, REDCapError
@@ -23,7 +26,9 @@ def redcap() -> Iterator[str]:
     """Give the URL of the REDCap that the environment names, else of a sandbox with the study.
 
     The former is asked for its version first: what is wrong with a URL or a token shows there.
+    A file .env in the project counts, and comes before the environment, as it does for Dagster.
     """
+    os.environ.update({n: v for n, v in dotenv_values(PROJECT / ".env").items() if v is not None})
     given = [name for name in ("REDCAP_API_URL", "REDCAP_API_TOKEN") if os.environ.get(name)]
     if len(given) == 1:
         sys.exit(
@@ -78,5 +83,7 @@ def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """Give the last lines of a log."""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    """Give what redcap-dagster complained of last, else the last lines of a log."""
+    said = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    complaints = [line for line in said if re.match(r"redcap_dagster[\w.]*: ", line)]
+    return "\n".join(complaints[-1:] or said[-lines:])

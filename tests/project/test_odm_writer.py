@@ -1,0 +1,67 @@
+"""Project XML that is written: what was read from a server's file is read from ours again."""
+
+from pathlib import Path
+
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.odm import DataPoint, EmbeddedFile, parse_odm, read_odm
+from redcap_dagster.project.odm_writer import write_odm
+
+PROJECT = REDCapProject.from_exports(
+    metadata=[
+        {"field_name": "id", "form_name": "a"},
+        {"field_name": "note", "form_name": "a", "field_label": "<b>Say</b> & \r\n\tmore"},
+        {
+            "field_name": "race",
+            "form_name": "a",
+            "field_type": "checkbox",
+            "select_choices_or_calculations": "-1, A | b.2, B | XY, C",
+        },
+        {"field_name": "none", "form_name": "a", "field_type": "checkbox"},
+        {
+            "field_name": "sex",
+            "form_name": "a",
+            "field_type": "radio",
+            "select_choices_or_calculations": "1, A | 1, B | 2, ",
+        },
+        {"field_name": "scan", "form_name": "b", "field_type": "file"},
+    ],
+    info={"missing_data_codes": "NI, No information"},
+    repeating=[{"form_name": "b", "custom_form_label": "[scan]"}],
+)
+
+
+def test_every_xml_comes_back(fixtures: Path) -> None:
+    paths = sorted(fixtures.glob("projects/*/project*.xml"))
+    assert len(paths) == 17
+    for path in paths:
+        odm = read_odm(path)
+        again = parse_odm(write_odm(odm.project, odm.points, with_files=True))
+        assert again.project == odm.project, path.parent.name
+        assert again.points == odm.points, path.parent.name
+
+
+def test_text_codes_and_files_come_back() -> None:
+    text = "<a> & \"b\" 'c'\r\n\tﬁ 😀 \u202e=1+1"
+    points = (
+        DataPoint("1", "", "", 0, "id", "1"),
+        DataPoint("1", "", "", 0, "note", text),
+        DataPoint("1", "", "", 0, "race", "-1"),
+        DataPoint("1", "", "", 0, "race", "b.2"),
+        DataPoint("1", "", "", 0, "race", "XY"),
+        DataPoint("1", "", "", 0, "race", "NI"),
+        DataPoint("1", "", "b", 3, "scan", "é.bin", EmbeddedFile("é.bin", "a/b", b"\0\xff")),
+        DataPoint("1", "", "b", 4, "b_complete", "0"),
+        DataPoint("2", "", "", 0, "id", "2"),
+    )
+    odm = parse_odm(write_odm(PROJECT, points, with_files=True))
+    assert odm.points == points
+    assert odm.project.fields == PROJECT.fields
+    assert odm.project.repeating == PROJECT.repeating
+    blank = parse_odm(write_odm(PROJECT, points, with_files=False)).points
+    assert blank == tuple(point for point in points if point.file is None)
+
+
+def test_what_xml_cannot_hold_is_marked() -> None:
+    point = DataPoint("1", "", "", 0, "note", "a\x01b\ud800c")
+    (again,) = parse_odm(write_odm(PROJECT, [point], with_files=False)).points
+    assert again.value == "a\ufffdb\ufffdc"
