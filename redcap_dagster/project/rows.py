@@ -76,6 +76,13 @@ class Field:
         return self.text_validation_type_or_show_slider_number
 
     @property
+    def is_calculated(self) -> bool:
+        """Whether REDCap fills it by itself, even on a form that nobody saved."""
+        return self.field_type == "calc" or any(
+            tag in self.field_annotation for tag in ("@CALCTEXT", "@CALCDATE")
+        )
+
+    @property
     def choices(self) -> tuple[Choice, ...]:
         """The options of a multiple-choice field; yes/no and true/false have theirs built in."""
         match self.field_type:

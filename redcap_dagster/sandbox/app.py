@@ -4,10 +4,10 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -19,27 +19,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from redcap_dagster.sandbox.formats import CONTENT_TYPES, write, write_error
+from redcap_dagster.sandbox import admin, changes, imports, log, names, records, structure
+from redcap_dagster.sandbox.formats import write_error
 from redcap_dagster.sandbox.parameters import FORMATS, Parameters, RequestError
-from redcap_dagster.sandbox.records import export_records
+from redcap_dagster.sandbox.reply import Answerer, Call, Reply, Upload, text_reply
+from redcap_dagster.sandbox.rights import Rights, require
 from redcap_dagster.sandbox.store import Store
-from redcap_dagster.sandbox.structure import EXPORTS
 
 logger = logging.getLogger("redcap_dagster.sandbox")
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_PARAMETERS = 200_000
+MAX_FILES = 10
 
-_NOT_YET: Final = frozenset(
-    {
-        *("dag", "file", "fileRepository", "generateNextRecordName", "log", "participantList"),
-        *("pdf", "project_settings", "project_xml", "report", "surveyAccessCode", "surveyLink"),
-        *("surveyQueueLink", "surveyReturnCode", "user", "userDagMapping", "userRole"),
-        "userRoleMapping",
-    }
-)
-_CONTENTS: Final = frozenset({*EXPORTS, *_NOT_YET, "record", "version"})
-_ACTIONS: Final = frozenset({"export", "import", "delete", "rename", "randomize", "switch"})
+ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+    **structure.ANSWERS,
+    **records.ANSWERS,
+    **imports.ANSWERS,
+    **changes.ANSWERS,
+    **names.ANSWERS,
+    **log.ANSWERS,
+    **admin.ANSWERS,
+}
+"""What answers each content and action."""
+
+_CONTENTS: Final = frozenset(content for content, _ in ANSWERS)
+_ACTIONS: Final = frozenset(action for _, action in ANSWERS) | {"import"}
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 # As a server of July 2023 sent them.
@@ -72,6 +77,14 @@ class Answered:
     status: int
     parameters: tuple[str, ...]
 
+    @classmethod
+    def of(cls, parameters: Parameters, status: int) -> Self:
+        """Say of a request what may be told, and how it was answered."""
+        content = parameters.text("content")
+        return cls(
+            content if content in _CONTENTS else "", _action(parameters), status, parameters.names
+        )
+
 
 def create_app(store: Store, answered: Callable[[Answered], None]) -> Starlette:
     """Make the web application of a sandbox.
@@ -88,31 +101,29 @@ def create_app(store: Store, answered: Callable[[Answered], None]) -> Starlette:
         try:
             if request.method != "POST" or not request.url.path.endswith("/"):
                 raise RequestError(501, "The requested method is not implemented.")
-            parameters = await _read(request)
+            parameters, files = await read_form(request)
             format_ = _format_of_errors(parameters)
-            body, format_ = await run_in_threadpool(answer, store, parameters)
-            status = 200
+            reply, status = await run_in_threadpool(answer, store, parameters, files), 200
         except RequestError as refused:
-            body, status = write_error(refused.message, format_), refused.status
+            reply = text_reply(write_error(refused.message, format_), format_)
+            status = refused.status
         except Exception as error:  # noqa: BLE001
             # A defect of ours. Its text may hold a value, so only its place is told.
             *_, frame = traceback.extract_tb(error.__traceback__)
             where = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
             logger.error("the sandbox failed: %s", where)
-            body, status = write_error(f"The sandbox failed: {where}", format_), 500
-        content = parameters.text("content")
-        seen = Answered(
-            content if content in _CONTENTS else "", _action(parameters), status, parameters.names
-        )
+            reply = text_reply(write_error(f"The sandbox failed: {where}", format_), format_)
+            status = 500
+        seen = Answered.of(parameters, status)
         answered(seen)
         milliseconds = round(1000 * (time.perf_counter() - began))
         logger.info("content=%s status=%d %d ms", seen.content, status, milliseconds)
         # Filler of random length, which shows that REDCap and no proxy answered.
         filler = secrets.token_hex(32)[: 1 + secrets.randbelow(64)]
         return Response(
-            body.encode(errors="replace"),
+            reply.body,
             status,
-            {**_HEADERS, "redcap-random-text": filler, "content-type": CONTENT_TYPES[format_]},
+            {**_HEADERS, "redcap-random-text": filler, "content-type": reply.content_type},
         )
 
     return Starlette(
@@ -122,32 +133,39 @@ def create_app(store: Store, answered: Callable[[Answered], None]) -> Starlette:
     )
 
 
-def answer(store: Store, parameters: Parameters) -> tuple[str, str]:
-    """Answer a request: the body and its format.
+def answer(store: Store, parameters: Parameters, files: Mapping[str, Upload]) -> Reply:
+    """Answer a request.
 
     Raises:
         RequestError: The answer is an error.
     """
-    if not parameters.names:
+    if not (parameters.names or files):
         raise RequestError(501, "The requested method is not implemented.")
+    token, what = parameters.text("token"), (parameters.text("content"), _action(parameters))
     with store.lock:
-        project = store.find(parameters.text("token"))
+        if token == store.super_token and what in admin.CREATORS:
+            return admin.CREATORS[what](store, parameters)
+        project = store.find(token)
         if project is None:
             raise RequestError(403, "You do not have permissions to use the API")
-        content = parameters.text("content")
-        if content not in _CONTENTS:
+        if what[0] not in _CONTENTS:
             raise RequestError(400, 'The value of the parameter "content" is not valid')
-        if content in _NOT_YET or _action(parameters) != "export":
-            raise RequestError(400, f"This sandbox does not answer this yet of content: {content}")
-        format_ = parameters.choice("format", FORMATS, "xml")
-        if content == "version":
-            return project.structure.version, format_
-        if content != "record":
-            return write(EXPORTS[content](project.structure, parameters), format_), format_
-        if format_ == "xml":
-            raise RequestError(400, "This sandbox does not know this value yet of: format")
-        table = export_records(store, project, parameters)
-    return write(table, format_), format_
+        if what not in ANSWERS:
+            # Guess.
+            raise RequestError(400, 'The value of the parameter "action" is not valid')
+        _require_api_rights(project.rights, what[1])
+        return ANSWERS[what](Call(store, project, parameters, files))
+
+
+def _require_api_rights(rights: Rights, action: str) -> None:
+    """Refuse what the user may not do by the API at all."""
+    refused = "You do not have permissions to use the API"
+    require(rights.api_export or rights.api_import, 403, refused)
+    if action in ("export", "list"):
+        # Guess, by the text for imports.
+        require(rights.api_export, 403, "You do not have API Export privileges")
+    elif action in ("import", "createFolder"):
+        require(rights.api_import, 403, "You do not have API Import/Update privileges")
 
 
 def _action(parameters: Parameters) -> str:
@@ -161,7 +179,7 @@ def _format_of_errors(parameters: Parameters) -> str:
     return asked if asked in FORMATS else "xml"
 
 
-async def _read(request: Request) -> Parameters:
+async def read_form(request: Request) -> tuple[Parameters, Mapping[str, Upload]]:
     """Read the form of a request into memory, bounded; nothing of it reaches the disk."""
     body = bytearray()
     async for chunk in request.stream():
@@ -179,20 +197,31 @@ async def _read(request: Request) -> Parameters:
             raise RequestError(
                 413, "The request has too many parameters for this sandbox."
             ) from None
-        return Parameters.of(pairs)
+        return Parameters.of(pairs), {}
 
     async def whole() -> AsyncGenerator[bytes, None]:
         yield bytes(body)
 
-    # Files are what a parser would put on disk: there are none to take yet.
     parser = MultiPartParser(
-        request.headers, whole(), max_files=0, max_fields=MAX_PARAMETERS, max_part_size=MAX_BODY
+        request.headers,
+        whole(),
+        max_files=MAX_FILES,
+        max_fields=MAX_PARAMETERS,
+        max_part_size=MAX_BODY,
     )
+    parser.spool_max_size = MAX_BODY + 1  # a part as large as this would go to the disk
     try:
         form = await parser.parse()
     except MultiPartException:
         raise RequestError(400, "This sandbox cannot read the form of this request.") from None
-    return Parameters.of((name, str(value)) for name, value in form.multi_items())
+    texts = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    files = {
+        name: Upload(value.filename or "", value.content_type or "", await value.read())
+        for name, value in form.multi_items()
+        if not isinstance(value, str)
+    }
+    await form.close()
+    return Parameters.of(texts), files
 
 
 async def _not_found(_: Request, __: Exception) -> Response:

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
+from redcap_dagster.sandbox.fault_text import KINDS, PlannedFault, read_fault
 from redcap_dagster.sandbox.server import Sandbox
+
+
+def _read_faults(
+    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
+) -> tuple[PlannedFault, ...]:
+    try:
+        return tuple(map(read_fault, texts))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.group()
@@ -19,7 +29,17 @@ def main() -> None:
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free port.")
-def serve(file: Path, port: int) -> None:
+@click.option(
+    "--fault",
+    "faults",
+    callback=_read_faults,
+    multiple=True,
+    metavar="'KIND [NAME=VALUE ...]'",
+    help="Let something go wrong; may be given several times. For instance 'status status=503 "
+    'body="<html>" content=record after=1 times=2\'. Content, after and times say when, for every '
+    f"kind. The kinds: {', '.join(KINDS)}.",
+)
+def serve(file: Path, port: int, faults: tuple[PlannedFault, ...]) -> None:
     """Serve the project XML FILE until interrupted.
 
     The first two lines give the URL and the token as environment variables. Requests are logged
@@ -37,6 +57,8 @@ def serve(file: Path, port: int) -> None:
         raise click.ClickException(f"Port {port} cannot be had; leave --port out.") from None
     try:
         token = sandbox.add_project(file)
+        for fault in faults:
+            fault.inject(sandbox, token)
         click.echo(f"REDCAP_API_URL={sandbox.url}")
         click.echo(f"REDCAP_API_TOKEN={token}")
         stop.wait()

@@ -12,7 +12,10 @@ CONTENT_TYPES = {
     "xml": "text/xml; charset=utf-8",  # guess: no answer in XML was captured
 }
 
-_XML = '<?xml version="1.0" encoding="UTF-8" ?>'
+_CARRIAGE_RETURN = {"\r": "&#13;"}
+"""Readers of XML take a bare one for a newline."""
+
+XML = '<?xml version="1.0" encoding="UTF-8" ?>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def write(table: Table, format_: str) -> str:
 
 
 def to_csv(table: Table) -> str:
-    r"""Write CSV: the header bare, a cell in quotes where it holds something special or a space.
+    r"""Write CSV: a cell in quotes where it holds something special or a space.
 
     Recorded for delimiter, quote, newline and space; that tab and carriage return count as well
     is how PHP's fputcsv does it.
@@ -60,7 +63,8 @@ def to_csv(table: Table) -> str:
             return '"' + text.replace('"', '""') + '"'
         return text
 
-    lines = [table.delimiter.join(table.columns)]
+    # No column name has anything special; a label that stands for one can.
+    lines = [table.delimiter.join(cell(name, False) for name in table.columns)]
     lines.extend(table.delimiter.join(map(cell, row, always)) for row in table.rows)
     return "\n".join(lines) + ("\n" if table.newline else "")
 
@@ -83,12 +87,12 @@ def to_xml(table: Table) -> str:
     """Write XML. Names and order of the elements are documented, blanks between them a guess."""
     items = (
         "".join(
-            f"<{column}>{escape(str(value))}</{column}>"
+            f"<{column}>{escape(str(value), _CARRIAGE_RETURN)}</{column}>"
             for column, value in zip(table.columns, row, strict=True)
         )
         for row in table.rows
     )
-    return f"{_XML}<records>{''.join(f'<item>{item}</item>' for item in items)}</records>"
+    return f"{XML}<records>{''.join(f'<item>{item}</item>' for item in items)}</records>"
 
 
 def write_error(message: str, format_: str) -> str:
@@ -104,7 +108,7 @@ def write_error(message: str, format_: str) -> str:
         case "csv":
             return f"ERROR: {message}"
         case _:
-            return f"{_XML}<hash><error>{escape(message)}</error></hash>"
+            return f"{XML}<hash><error>{escape(message)}</error></hash>"
 
 
 def _json(value: object) -> str:

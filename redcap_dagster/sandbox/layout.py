@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from redcap_dagster.project import REDCapProject
+from redcap_dagster.project import Column, REDCapProject
 from redcap_dagster.sandbox.loading import SURVEY_IDENTIFIER
 from redcap_dagster.sandbox.parameters import Parameters
-from redcap_dagster.sandbox.store import ACCESS_GROUP, forms_at
-from redcap_dagster.sandbox.structure import version_of
+from redcap_dagster.sandbox.rights import (
+    DEIDENTIFIED,
+    FULL,
+    NO_ACCESS,
+    REMOVE_IDENTIFIERS,
+    Rights,
+)
+from redcap_dagster.sandbox.store import ACCESS_GROUP, StoredProject, forms_at
+from redcap_dagster.sandbox.version import version_of
 
 _PSEUDO_FIELDS: Final = (
     "redcap_event_name",
@@ -72,13 +79,20 @@ class Layout:
         return RowKind(tuple(asked.get(name, "") for name in self.header), slots)
 
 
-def layout_of(structure: REDCapProject, parameters: Parameters) -> Layout:
-    """Columns in REDCap's order, of the fields and the forms asked for together."""
+def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
+    """Columns in REDCap's order, of the fields and the forms asked for together.
+
+    What the user may not export is left out without a word, unless it is asked for by name.
+    """
+    structure, rights = project.structure, project.rights
     names = [row.instrument_name for row in structure.instruments]
     statuses = {f"{name}_complete" for name in names}
     timestamps = {f"{name}_timestamp" for name in structure.surveys}
     version = version_of(structure.version)
-    known = {field.field_name for field in structure.fields} | statuses
+    columns = {name: _exportable(structure, rights, name) for name in names}
+    shown = {column.field.field_name for each in columns.values() for column in each}
+    hidden = {f.field_name for name in names for f in structure.fields_of(name)} - shown
+    known = ({field.field_name for field in structure.fields} | statuses) - hidden
     if version < _PSEUDO_FIELDS_REFUSED_SINCE:
         known |= {*_PSEUDO_FIELDS, *timestamps}
     fields = parameters.known("fields", known)
@@ -93,7 +107,7 @@ def layout_of(structure: REDCapProject, parameters: Parameters) -> Layout:
     for name in names:
         cells = {
             column.name: gray if column.name in statuses else "0" if column.choice else ""
-            for column in structure.columns(name)
+            for column in columns[name]
             if (everything or name in forms or column.field.field_name in fields)
             and column.name not in timestamps
         }
@@ -110,9 +124,41 @@ def layout_of(structure: REDCapProject, parameters: Parameters) -> Layout:
         keys += ("redcap_event_name",) * structure.is_longitudinal
         if structure.has_repeating:
             keys += ("redcap_repeat_instrument", "redcap_repeat_instance")
-        if structure.has_access_groups and parameters.flag("exportDataAccessGroups"):
+        groups = structure.has_access_groups and parameters.flag("exportDataAccessGroups")
+        if groups and not rights.data_access_group:
             keys += (ACCESS_GROUP,)
         if structure.surveys and parameters.flag("exportSurveyFields"):
             identifier = (SURVEY_IDENTIFIER,)
-    columns = tuple(column for cells in asked.values() for column in cells)
-    return Layout(structure, keys, (*keys, *identifier, *columns), asked)
+    names_of_columns = tuple(column for cells in asked.values() for column in cells)
+    return Layout(structure, keys, (*keys, *identifier, *names_of_columns), asked)
+
+
+def hides_record_id(project: StoredProject) -> bool:
+    """Whether the user gets hashes for record ids: they are identifiers, and not to be exported."""
+    field = project.structure.fields[0]
+    level = project.rights.export_level(field.form_name)
+    return bool(field.identifier) and level in (DEIDENTIFIED, REMOVE_IDENTIFIERS)
+
+
+def _exportable(structure: REDCapProject, rights: Rights, form: str) -> tuple[Column, ...]:
+    """The columns of a form that its export level lets through."""
+    level = rights.export_level(form)
+    if level == NO_ACCESS:
+        return ()
+    columns = structure.columns(form)
+    if level == FULL:
+        return columns
+    columns = tuple(column for column in columns if not column.field.identifier)
+    if level == REMOVE_IDENTIFIERS:
+        return columns
+    return tuple(column for column in columns if not _is_free(column))
+
+
+def _is_free(column: Column) -> bool:
+    """Whether a field could tell who someone is. Recorded of text; of notes and dates a guess."""
+    field = column.field
+    if column.name == f"{field.form_name}_timestamp":
+        return False
+    return field.field_type == "notes" or (
+        field.field_type == "text" and (not field.validation or field.validation.startswith("date"))
+    )

@@ -1,10 +1,12 @@
 """The sandbox as a whole: a server in a thread of this process, on the loopback address."""
 
 import re
+import secrets
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,8 +14,10 @@ from typing import Any, Self
 import uvicorn
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.odm import read_odm
-from redcap_dagster.sandbox.app import Answered, create_app
+from redcap_dagster.project.odm import DataPoint, read_odm
+from redcap_dagster.sandbox.app import ANSWERS, Answered, create_app
+from redcap_dagster.sandbox.exchange import Fault
+from redcap_dagster.sandbox.files import keep_embedded
 from redcap_dagster.sandbox.loading import (
     Cells,
     cells_of_points,
@@ -22,7 +26,11 @@ from redcap_dagster.sandbox.loading import (
     stored,
     structure_of_exports,
 )
+from redcap_dagster.sandbox.log import write_record_log
+from redcap_dagster.sandbox.reports import add_report
+from redcap_dagster.sandbox.rights import Rights
 from redcap_dagster.sandbox.store import ACCESS_GROUP, Place, Store, StoredProject, forms_at
+from redcap_dagster.sandbox.wire import OpenProtocol, Wire
 
 _TOKEN = re.compile(r"[0-9A-F]{32}")
 
@@ -33,6 +41,8 @@ class Sandbox:
     Args:
         version: The REDCap version that it says it is; some answers differ by it.
         port: The port to listen on; by default any free one.
+        time_zone: The server's, in which REDCap tells and takes all times.
+        clock: What gives the time, for tests of what changed when; it has a time zone.
 
     Example:
         >>> with Sandbox(version="14.7.3") as sandbox:
@@ -42,12 +52,21 @@ class Sandbox:
         32
     """
 
-    def __init__(self, version: str = "14.7.3", port: int = 0) -> None:
+    def __init__(
+        self,
+        version: str = "14.7.3",
+        port: int = 0,
+        time_zone: tzinfo = UTC,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         if not re.fullmatch(r"\d+\.\d+\.\d+", version):
             raise ValueError(f"A REDCap version is three numbers, as 14.7.3; got {version!r}.")
         self.version = version
         self._port = port
+        self._zone = time_zone
+        self._clock = clock
         self._store: Store | None = None
+        self._wire: Wire | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._requests: list[Answered] = []
@@ -61,10 +80,14 @@ class Sandbox:
             raise RuntimeError("The sandbox is running already.")
         listener = socket.create_server(("127.0.0.1", self._port))
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/"
-        self._store = Store()
+        self._store = Store(lambda: self._clock().astimezone(self._zone), self.version)
         self._requests = []
+        answered = self._requests.append
+        self._wire = Wire(create_app(self._store, answered), answered)
         config = uvicorn.Config(
-            create_app(self._store, self._requests.append),
+            self._wire,
+            http=OpenProtocol,
+            ws="none",
             # Its own logs would hold paths and tracebacks; ours name contents and statuses.
             log_config=None,
             log_level="critical",
@@ -87,7 +110,7 @@ class Sandbox:
         self._server.should_exit = True
         self._thread.join()
         self._store.close()
-        self._store = self._server = self._thread = None
+        self._store = self._wire = self._server = self._thread = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -107,9 +130,40 @@ class Sandbox:
         return self._url
 
     @property
+    def super_token(self) -> str:
+        """The token that creates projects."""
+        return self._running().super_token
+
+    @property
     def requests(self) -> tuple[Answered, ...]:
         """What was answered so far, in order."""
         return tuple(self._requests)
+
+    # -- faults -----------------------------------------------------------------------------
+
+    def inject(
+        self, fault: Fault, *, content: str | None = None, after: int = 0, times: int | None = None
+    ) -> None:
+        """Let something go wrong from now on; several faults act together, the last one first.
+
+        Args:
+            fault: What goes wrong; see `redcap_dagster.sandbox.faults`.
+            content: Only for requests of this content, such as ``record``.
+            after: How many of these requests pass by it first.
+            times: For how many requests it then stands there; by default until `clear_faults`.
+
+        Raises:
+            ValueError: There is no such content, or a number that is too small.
+        """
+        if content is not None and content not in {known for known, _ in ANSWERS}:
+            raise ValueError("content: not one that this sandbox answers, such as record.")
+        if after < 0 or (times is not None and times < 1):
+            raise ValueError("after: give 0 or more; times: give 1 or more, or None for always.")
+        self._injectable().inject(fault, content, after, times)
+
+    def clear_faults(self) -> None:
+        """Take all faults away, bans too."""
+        self._injectable().clear()
 
     # -- projects and records ---------------------------------------------------------------
 
@@ -120,6 +174,7 @@ class Sandbox:
         exports: Mapping[str, Any] | None = None,
         records: Sequence[Mapping[str, object]] = (),
         token: str | None = None,
+        rights: Mapping[str, Any] | None = None,
     ) -> str:
         """Add a project; give the token that opens it.
 
@@ -131,6 +186,8 @@ class Sandbox:
                 access group make a project with surveys and groups. A form status of ``0`` says
                 that the form was saved; leave it blank where it was not.
             token: A token of one's own: 32 digits and letters A to F.
+            rights: What the user of the token may do, by the names of a user export; what is left
+                out is allowed. See `redcap_dagster.sandbox.rights.Rights`.
 
         Raises:
             ValueError: What was given makes no project; the text has no value and no record id.
@@ -139,10 +196,11 @@ class Sandbox:
         if token is not None and not _TOKEN.fullmatch(token):
             raise ValueError("A token is 32 characters, each a digit or a letter from A to F.")
         cells: Sequence[Cells]
+        points: Sequence[DataPoint] = ()
         if xml is not None and exports is None and not records:
             odm = read_odm(xml)
             structure = odm.project
-            cells = list(cells_of_points(structure, odm.points))
+            cells, points = list(cells_of_points(structure, odm.points)), odm.points
         elif xml is None and exports is not None:
             structure = structure_of_exports(exports, records)
             cells = list(cells_of_rows(structure, records))
@@ -150,9 +208,40 @@ class Sandbox:
             raise ValueError("A project is made of a project XML, or else of exports and records.")
         for place, _ in cells:
             _check(structure, place)
-        token = store.add(replace(structure, version=self.version), token)
+        given = Rights.of_row(rights or {})
+        token = store.add(replace(structure, version=self.version), token, given)
         store.save(self._project(token), cells)
+        keep_embedded(store, self._project(token), points)
         return token
+
+    def add_user(self, token: str, username: str, rights: Mapping[str, Any] | None = None) -> str:
+        """Add a user to a project; give the token that opens it for this user.
+
+        Args:
+            token: A token of the project.
+            username: The name, by which the log tells what the user did.
+            rights: As `add_project` takes them.
+
+        Raises:
+            ValueError: The project has this user already, or a right is none.
+        """
+        store, project = self._running(), self._project(token)
+        given = Rights.of_row(rights or {})
+        with store.lock:
+            if username in store.users(project.id):
+                raise ValueError("The project has a user of this name already.")
+            own = secrets.token_hex(16).upper()
+            store.save_user(project.id, username, given, own)
+        return own
+
+    def set_rights(self, token: str, rights: Mapping[str, Any]) -> None:
+        """Change some rights of the user of a token, as an administrator would.
+
+        Raises:
+            ValueError: A name that is no right, or a value that is no number.
+        """
+        project = self._project(token)
+        self._running().save_user(project.id, project.username, project.rights.changed(rights))
 
     def edit(
         self,
@@ -189,7 +278,19 @@ class Sandbox:
             value = stored(column, value)
         elif field != ACCESS_GROUP:
             raise ValueError(f"The project has no export column {field!r} to edit.")
-        self._running().save(project, [(place, {field: value})])
+        store = self._running()
+        with store.lock:
+            new = not store.has(project, record)
+            store.save(project, [(place, {field: value})])
+            write_record_log(store, project, "Create" if new else "Update", record, {field: value})
+
+    def add_report(self, token: str, fields: Sequence[str], filter_logic: str = "") -> int:
+        """Put a report of some fields together; give its ``report_id``.
+
+        Raises:
+            ValueError: A field that the project does not have.
+        """
+        return add_report(self._running(), self._project(token), fields, filter_logic)
 
     def delete_record(self, token: str, record: str) -> None:
         """Delete a record, in all arms.
@@ -197,8 +298,15 @@ class Sandbox:
         Raises:
             KeyError: There is no such record.
         """
-        if not self._running().delete(self._project(token), record):
+        store, project = self._running(), self._project(token)
+        if not store.delete(project, record):
             raise KeyError("The project has no such record.")
+        write_record_log(store, project, "Delete", record)
+
+    def _injectable(self) -> Wire:
+        self._running()
+        assert self._wire is not None  # noqa: S101
+        return self._wire
 
     def _running(self) -> Store:
         if self._store is None:

@@ -8,18 +8,30 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.sandbox.rights import Rights
 
 ACCESS_GROUP = "redcap_data_access_group"
+FIRST_USER = "sandbox"
+"""The user whose token a new project comes with."""
 
 _SCHEMA = """
 pragma foreign_keys = on;
-create table project (id integer primary key, token text unique not null, structure text not null);
+create table project (id integer primary key, structure text not null);
+create table user (
+    project integer not null references project on delete cascade, username text not null,
+    token text unique, rights text not null, primary key (project, username)
+) without rowid;
+create table log (
+    id integer primary key, project integer not null references project on delete cascade,
+    time text not null, username text not null, type text not null, action text not null,
+    details text not null, record text not null
+);
 create table access_group (
     project integer not null references project, record text not null, arm integer not null,
     name text not null, primary key (project, record, arm)
@@ -61,10 +73,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class StoredProject:
-    """A project of the store."""
+    """A project of the store, as one of its users has it."""
 
     id: int
     structure: REDCapProject = field(repr=False)
+    username: str = field(repr=False)
+    rights: Rights = field(repr=False)
 
 
 def forms_at(structure: REDCapProject, event: str, instrument: str) -> tuple[str, ...]:
@@ -94,10 +108,16 @@ class Store:
 
     Attributes:
         lock: Held while a request is answered, so that an answer is of one moment.
+        super_token: What opens the creation of projects.
+        now: The server's time.
+        version: The REDCap version that new projects are of.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime], version: str) -> None:
+        self.now = now
+        self.version = version
         self.lock = threading.RLock()
+        self.super_token = secrets.token_hex(32).upper()
         # The empty name is SQLite's private temporary database: no other process can open it, and
         # it is gone when it is closed.
         self._database = sqlite3.connect("", check_same_thread=False)
@@ -108,10 +128,17 @@ class Store:
         with self.lock:
             self._database.close()
 
-    # -- projects ---------------------------------------------------------------------------
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database, for rooms that keep tables of their own; use it with the lock held."""
+        return self._database
 
-    def add(self, structure: REDCapProject, token: str | None = None) -> str:
-        """Keep a project without records; give its token.
+    # -- projects and users -----------------------------------------------------------------
+
+    def add(
+        self, structure: REDCapProject, token: str | None = None, rights: Rights | None = None
+    ) -> str:
+        """Keep a project without records; give the token of its first user.
 
         The ids and the time of creation that a server gives are filled in where there is none.
         """
@@ -119,7 +146,7 @@ class Store:
         with self.lock, self._database:
             found = self._database.execute("select coalesce(max(id), 0) + 1 from project")
             (number,) = found.fetchone()
-            created = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            created = self.now().strftime("%Y-%m-%d %H:%M:%S")
             info = replace(
                 structure.info,
                 project_id=structure.info.project_id or number,
@@ -130,21 +157,62 @@ class Store:
                 for index, event in enumerate(structure.events)
             )
             text = replace(structure, info=info, events=events).to_json()
-            try:
-                self._database.execute(
-                    "insert into project values (?, ?, ?)", (number, token, text)
-                )
-            except sqlite3.IntegrityError:
-                raise ValueError("Another project of this sandbox has this token.") from None
+            self._database.execute("insert into project values (?, ?)", (number, text))
+            self.save_user(number, FIRST_USER, rights or Rights(), token)
         return token
 
     def find(self, token: str) -> StoredProject | None:
         """The project of a token, if there is one."""
         with self.lock:
             found = self._database.execute(
-                "select id, structure from project where token = ?", (token,)
+                "select project, structure, username, rights from user"
+                " join project on project.id = user.project where token = ?",
+                (token,),
             ).fetchone()
-        return None if found is None else StoredProject(found[0], _structure(found[1]))
+        if found is None:
+            return None
+        number, structure, username, rights = found
+        return StoredProject(number, _structure(structure), username, _rights(rights))
+
+    def change(self, project: int, structure: REDCapProject) -> None:
+        """Replace the structure of a project. Values stay, also those that no longer show."""
+        with self.lock, self._database:
+            self._database.execute(
+                "update project set structure = ? where id = ?", (structure.to_json(), project)
+            )
+
+    def users(self, project: int) -> dict[str, Rights]:
+        """The users of a project, by name."""
+        found = self._database.execute(
+            "select username, rights from user where project = ? order by username", (project,)
+        )
+        return {username: _rights(rights) for username, rights in found}
+
+    def save_user(
+        self, project: int, username: str, rights: Rights, token: str | None = None
+    ) -> None:
+        """Add a user, or change the rights of one, who then keeps the token.
+
+        Raises:
+            ValueError: The token is another user's.
+        """
+        try:
+            with self.lock, self._database:
+                self._database.execute(
+                    "insert into user values (?, ?, ?, ?) on conflict (project, username)"
+                    " do update set rights = excluded.rights,"
+                    " token = coalesce(excluded.token, token)",
+                    (project, username, token, rights.to_json()),
+                )
+        except sqlite3.IntegrityError:
+            raise ValueError("Another project of this sandbox has this token.") from None
+
+    def delete_user(self, project: int, username: str) -> None:
+        """Take a user out of a project; the token no longer opens it."""
+        with self.lock, self._database:
+            self._database.execute(
+                "delete from user where project = ? and username = ?", (project, username)
+            )
 
     # -- records ----------------------------------------------------------------------------
 
@@ -211,6 +279,13 @@ class Store:
             )
         return gone.rowcount > 0
 
+    def has(self, project: StoredProject, record: str) -> bool:
+        """Whether there is a record of this name, in any arm."""
+        found = self._database.execute(
+            "select 1 from row where project = ? and record = ?", (project.id, record)
+        )
+        return found.fetchone() is not None
+
     def access_groups(self, project: StoredProject) -> dict[tuple[str, int], str]:
         """The access group by record and arm."""
         found = self._database.execute(
@@ -249,3 +324,4 @@ def _asked(
 
 
 _structure = lru_cache(maxsize=32)(REDCapProject.from_json)
+_rights = lru_cache(maxsize=32)(Rights.from_json)

@@ -6,7 +6,10 @@ from typing import Final
 
 from redcap_dagster.project import Event, ExportFieldName, Field, ProjectInfo, REDCapProject
 from redcap_dagster.sandbox.formats import Table
+from redcap_dagster.sandbox.log import log_manage
 from redcap_dagster.sandbox.parameters import Parameters, RequestError
+from redcap_dagster.sandbox.reply import Answerer, Call, Reply, table_reply, text_reply
+from redcap_dagster.sandbox.version import version_of
 
 # Recorded: a server of 2017 lacked has_repeating..., missing_data_codes, external_modules and
 # bypass..., one of 9.1.3 the last three; project_pi_email came with 15.8.2. The others are guesses.
@@ -18,16 +21,6 @@ _SINCE: Final = {
     "project_pi_email": (15, 8, 2),
 }
 _SCHEDULING = ("day_offset", "offset_min", "offset_max")
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """A REDCap version as numbers, which compare.
-
-    Example:
-        >>> version_of("14.7.3") < version_of("14.10.0")
-        True
-    """
-    return tuple(int(part) for part in text.split("."))
 
 
 def export_project(project: REDCapProject, _: Parameters) -> Table:
@@ -133,17 +126,40 @@ def export_field_names(project: REDCapProject, parameters: Parameters) -> Table:
     return Table(columns, [astuple(row) for row in rows])
 
 
-EXPORTS: Final[Mapping[str, Callable[[REDCapProject, Parameters], Table]]] = {
-    "project": export_project,
-    "metadata": export_metadata,
-    "instrument": export_instruments,
-    "arm": export_arms,
-    "event": export_events,
-    "formEventMapping": export_form_event_mapping,
-    "repeatingFormsEvents": export_repeating,
-    "exportFieldNames": export_field_names,
+def export_version(call: Call) -> Reply:
+    """The REDCap version, as plain text in every format."""
+    log_manage(call, "Export REDCap version (API)")
+    return text_reply(call.project.structure.version, call.format)
+
+
+def _answer(export: Callable[[REDCapProject, Parameters], Table], details: str) -> Answerer:
+    def answer(call: Call) -> Reply:
+        reply = table_reply(call, export(call.project.structure, call.parameters))
+        log_manage(call, details)
+        return reply
+
+    return answer
+
+
+# What the log says of arms, events, mapping and repeating is a guess.
+ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+    ("project", "export"): _answer(export_project, "Export project information (API)"),
+    ("metadata", "export"): _answer(export_metadata, "Download data dictionary (API)"),
+    ("instrument", "export"): _answer(export_instruments, "Export instruments (API)"),
+    ("arm", "export"): _answer(export_arms, "Export arms (API)"),
+    ("event", "export"): _answer(export_events, "Export events (API)"),
+    ("formEventMapping", "export"): _answer(
+        export_form_event_mapping, "Export instrument-event mappings (API)"
+    ),
+    ("repeatingFormsEvents", "export"): _answer(
+        export_repeating, "Export repeating instruments and events (API)"
+    ),
+    ("exportFieldNames", "export"): _answer(
+        export_field_names, "Download export field names (API)"
+    ),
+    ("version", "export"): export_version,
 }
-"""What answers each content."""
+"""What answers the exports of a project's structure."""
 
 
 def _refuse_classic(project: REDCapProject, what: str) -> None:

@@ -1,5 +1,6 @@
 """Project XML that is written: what was read from a server's file is read from ours again."""
 
+import re
 from pathlib import Path
 
 from redcap_dagster.project import REDCapProject
@@ -57,6 +58,9 @@ def test_text_codes_and_files_come_back() -> None:
     assert odm.points == points
     assert odm.project.fields == PROJECT.fields
     assert odm.project.repeating == PROJECT.repeating
+    written = write_odm(PROJECT, points, with_files=True).decode()
+    groups = set(re.findall('<ItemGroupData ItemGroupOID="(.*?)"', written))
+    assert groups <= set(re.findall('<ItemGroupDef OID="(.*?)"', written))
     blank = parse_odm(write_odm(PROJECT, points, with_files=False)).points
     assert blank == tuple(point for point in points if point.file is None)
 

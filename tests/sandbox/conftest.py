@@ -1,6 +1,9 @@
 """A running sandbox, a way to ask it, and two projects to ask for."""
 
+import csv
+import json
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -108,6 +111,19 @@ def asker(sandbox: Sandbox) -> Ask:
         return requests.post(sandbox.url, sent, timeout=20, allow_redirects=False)
 
     return ask
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(text, newline="")))
+
+
+def imported(ask: Ask, token: str, rows: object, **more: str) -> requests.Response:
+    parameters = {"content": "record", "action": "import", "format": "json", **more}
+    return ask(token, data=rows if isinstance(rows, str) else json.dumps(rows), **parameters)
+
+
+def stored(ask: Ask, token: str, **more: str) -> list[dict[str, str]]:
+    return rows_of(ask(token, content="record", **more).content.decode())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from redcap_dagster.sandbox import Sandbox
 from tests.conftest import SHARED
-from tests.sandbox.conftest import Ask, asker
+from tests.sandbox.conftest import Ask, asker, rows_of
 
 Rows = list[dict[str, str]]
 
@@ -39,13 +39,10 @@ LOST = {
     ("f_slider", "text_validation_max"),
     ("f_sql", "select_choices_or_calculations"),
 }
+LABEL = {"rawOrLabel": "label"}
 ALL = {"exportDataAccessGroups": "true", "exportSurveyFields": "true"}
 
 pytestmark = pytest.mark.usefixtures("fixtures")
-
-
-def rows_of(text: str) -> Rows:
-    return list(csv.DictReader(StringIO(text, newline="")))
 
 
 def one_line(body: str) -> str:
@@ -153,6 +150,9 @@ def test_arms_and_events_of_a_longitudinal_project(
     [
         ("simple", "read-oneshot__raw", {}),
         ("simple", "read-oneshot__raw-and-dag", {"exportDataAccessGroups": "true"}),
+        ("simple", "read-oneshot__label", LABEL),
+        ("simple", "read-oneshot__label-and-dag", LABEL | {"exportDataAccessGroups": "true"}),
+        ("simple", "read-oneshot__export_checkbox_label", LABEL | {"exportCheckboxLabel": "true"}),
         ("blank-for-gray-status", "read-oneshot__blank-for-gray-false", {}),
         (
             "blank-for-gray-status",
@@ -173,7 +173,51 @@ def test_answers_that_a_client_kept(
     ours = rows_of(ask(token, content="record", **parameters).content.decode())
     theirs = rows_of((fixtures / "expected" / f"{expected}.csv").read_text())
     assert list(ours[0]) == list(theirs[0])
+    if "rawOrLabel" in parameters:
+        for row in theirs:
+            row["interpreter_needed"] = row["interpreter_needed"].capitalize()  # TRUE is R's
     assert ours == theirs
+
+
+def test_header_labels_that_a_client_kept(fixtures: Path, sandbox: Sandbox, ask: Ask) -> None:
+    token = sandbox.add_project(fixtures / "projects/simple/project.xml")
+    body = ask(token, content="record", rawOrLabelHeaders="label").content.decode()
+    ours, *_ = csv.reader(StringIO(body))
+    path = fixtures / "expected/read-oneshot__label-header.csv"
+    theirs, *_ = csv.reader(StringIO(path.read_text()))
+    assert ours == [re.sub(r"\?_\d$", "?", name) for name in theirs]
+
+
+@pytest.mark.parametrize(
+    ("project", "expected", "parameters"),
+    [
+        ("simple", "default", {}),
+        ("blank-for-gray-status", "blank-for-gray-false", {}),
+        (
+            "blank-for-gray-status",
+            "blank-for-gray-true",
+            {"exportBlankForGrayFormStatus": "true"},
+        ),
+    ],
+)
+def test_single_values_that_a_client_kept(
+    project: str,
+    expected: str,
+    parameters: dict[str, str],
+    fixtures: Path,
+    sandbox: Sandbox,
+    ask: Ask,
+) -> None:
+    token = sandbox.add_project(fixtures / "projects" / project / "project.xml")
+    body = ask(token, content="record", type="eav", **parameters).content.decode()
+    ours = list(csv.reader(StringIO(body, newline="")))
+    text = (fixtures / "expected" / f"read-eav-oneshot__{expected}.csv").read_text()
+    theirs = list(csv.reader(StringIO(text, newline="")))
+    assert ours[0] == theirs[0]
+    # The value of a file is that server's own number, and some exports have none.
+    assert sorted(row for row in ours if row[1] != "mugshot") == sorted(
+        row for row in theirs if row[1] != "mugshot"
+    )
 
 
 def test_field_names_and_instruments_that_a_client_kept(
@@ -255,6 +299,23 @@ def test_recorded_records(
     path = fixtures / "recorded" / body
     token = sandbox.add_project(**recorded_project(path.parent))
     assert ask(token, content="record", **parameters).content == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("body", "parameters"),
+    [
+        ("records.csv", {}),
+        ("records_forms_no_access.csv", {"forms": "no_access,full_access"}),
+    ],
+)
+def test_recorded_records_of_a_user_with_few_rights(
+    body: str, parameters: dict[str, str], fixtures: Path, sandbox: Sandbox, ask: Ask
+) -> None:
+    folder = fixtures / "recorded/restricted_export_rights"
+    levels = {"remove_phi_access": 3, "deidentify_phi_access": 2, "no_access": 0}
+    project = recorded_project(folder)
+    token = sandbox.add_project(**project, rights={"forms_export": levels})
+    assert ask(token, content="record", **parameters).content == (folder / body).read_bytes()
 
 
 @pytest.mark.parametrize(

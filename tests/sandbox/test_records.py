@@ -3,8 +3,9 @@
 import pytest
 import requests
 
+from redcap_dagster.project.odm import parse_odm
 from redcap_dagster.sandbox import Sandbox
-from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, Ask, asker
+from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, CLASSIC_RECORDS, Ask, asker
 
 
 def header(response: requests.Response) -> str:
@@ -149,3 +150,85 @@ def test_pseudo_fields_are_refused_since_13_4_10(classic: str, ask: Ask) -> None
     with Sandbox("13.4.9") as older:
         token = older.add_project(exports=CLASSIC)
         assert asker(older)(token, content="record", fields="id,redcap_event_name").ok
+
+
+def test_files_by_version(classic: str, ask: Ask) -> None:
+    assert "a.pdf" in ask(classic, content="record").text
+    with Sandbox("11.4.4") as older:
+        token = older.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
+        asked = asker(older)(token, content="record", format="json", fields="scan").json()
+    assert [row["scan"] for row in asked] == ["[document]", ""]
+
+
+def test_labels_of_rows_and_header(longitudinal: str, classic: str, ask: Ask) -> None:
+    labels = {"rawOrLabel": "label", "rawOrLabelHeaders": "label"}
+    body = ask(longitudinal, content="record", events="then_arm_1", fields="id,dose", **labels)
+    assert body.text == (
+        ',"Event Name","Repeat Instrument","Repeat Instance",\n'
+        '1,"Then (Arm 1: One)",,1,\n1,"Then (Arm 1: One)",,2,8\n'
+    )
+    boxes = {"rawOrLabel": "label", "fields": "race,dose", "records": "9,10"}
+    assert ask(classic, content="record", **boxes).text == (
+        "race___1,race____99,dose\nUnchecked,Unchecked,\n,,5\n,,é\nUnchecked,Checked,\n"
+    )
+    shown = ask(classic, content="record", **boxes, exportCheckboxLabel="true")
+    assert shown.text == "race___1,race____99,dose\n,,\n,,5\n,,é\n,B/C,\n"
+
+
+def test_labels_of_groups(longitudinal: str, ask: Ask) -> None:
+    group = '[{"data_access_group_name": "The North", "unique_group_name": "north"}]'
+    assert ask(longitudinal, content="dag", action="import", format="json", data=group).ok
+    asked = {"content": "record", "exportDataAccessGroups": "true", "events": "first_arm_1"}
+    labelled = ask(longitudinal, **asked, rawOrLabel="label", fields="id").text
+    assert labelled.splitlines()[1:] == ['1,"First (Arm 1: One)",,,"The North"']
+
+
+def test_single_values_of_a_longitudinal_project(longitudinal: str, ask: Ask) -> None:
+    asked = {"content": "record", "type": "eav", "rawOrLabel": "label"}
+    assert ask(longitudinal, **asked, fields="dose").text == (
+        "record,redcap_event_name,redcap_repeat_instrument,redcap_repeat_instance,field_name,value\n"
+        '1,"First (Arm 1: One)",drug,1,dose,7\n'
+        '1,"Then (Arm 1: One)",,2,dose,8\n'
+    )
+
+
+def test_decimal_characters(sandbox: Sandbox, ask: Ask) -> None:
+    exports = {
+        "metadata": [
+            {"field_name": "id", "form_name": "a"},
+            {"field_name": "bmi", "form_name": "a", "field_type": "calc"},
+            {
+                "field_name": "dose",
+                "form_name": "a",
+                "text_validation_type_or_show_slider_number": "number_1dp_comma_decimal",
+            },
+            {"field_name": "note", "form_name": "a"},
+        ]
+    }
+    records = [{"id": "1", "bmi": "2.5", "dose": "1,5", "note": "1.5"}]
+    token = sandbox.add_project(exports=exports, records=records)
+    for mark, row in ((",", "2,5|1,5|1.5"), (".", "2.5|1.5|1.5"), ("", "2.5|1,5|1.5")):
+        asked = {"decimalCharacter": mark, "csvDelimiter": "|", "fields": "bmi,dose,note"}
+        assert ask(token, content="record", **asked).text.splitlines()[1] == row
+
+
+def test_records_in_xml(classic: str, ask: Ask) -> None:
+    body = ask(classic, content="record", format="xml", fields="id,note", records="10")
+    assert body.headers["content-type"] == "text/xml; charset=utf-8"
+    assert body.text == (
+        '<?xml version="1.0" encoding="UTF-8" ?><records><item><id>10</id>'
+        "<redcap_repeat_instrument></redcap_repeat_instrument>"
+        "<redcap_repeat_instance></redcap_repeat_instance>"
+        '<note>a "b"\nc</note></item></records>'
+    )
+
+
+def test_records_in_odm(classic: str, ask: Ask) -> None:
+    answer = ask(classic, content="record", format="odm", fields="id,note,race", records="10")
+    assert answer.headers["content-type"] == "text/xml; charset=utf-8"
+    points = parse_odm(answer.content).points
+    assert {(point.record, point.field_name, point.value) for point in points} == {
+        ("10", "id", "10"),
+        ("10", "note", 'a "b"\nc'),
+        ("10", "race", "-99"),
+    }

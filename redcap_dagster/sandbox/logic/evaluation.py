@@ -1,0 +1,124 @@
+"""What logic says of a row: true, false, or that it cannot be said."""
+
+import operator
+from collections.abc import Callable, Mapping
+from decimal import Context, Decimal
+from typing import Final, assert_never
+
+from redcap_dagster.sandbox.logic.functions import (
+    FUNCTIONS,
+    Facts,
+    Value,
+    number_of,
+    text_of,
+    truth_of,
+)
+from redcap_dagster.sandbox.logic.tokens import LogicError
+from redcap_dagster.sandbox.logic.tree import (
+    Function,
+    Junction,
+    Literal,
+    Node,
+    Operation,
+    Reference,
+)
+
+_DIGITS: Final = Context(prec=14)
+_ORDERINGS: Final[Mapping[str, Callable[[Decimal | str, Decimal | str], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_ARITHMETIC: Final[Mapping[str, Callable[[Decimal, Decimal], Decimal]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "%": operator.mod,
+    "^": operator.pow,
+}
+
+
+def truth(node: Node, facts: Facts) -> bool | None:
+    """Whether logic holds; None if that cannot be said.
+
+    Raises:
+        LogicError: It is nested too deeply.
+    """
+    try:
+        return truth_of(_value(node, facts))
+    except RecursionError:
+        raise LogicError("it is nested too deeply") from None
+
+
+def result(node: Node, facts: Facts) -> str:
+    """What a calculation gives, as text; blank if it cannot be said.
+
+    Raises:
+        LogicError: It is nested too deeply.
+    """
+    try:
+        value = _value(node, facts)
+    except RecursionError:
+        raise LogicError("it is nested too deeply") from None
+    # As many digits as PHP shows of a number (guess).
+    return text_of(_DIGITS.plus(value) if isinstance(value, Decimal) else value)
+
+
+def _value(node: Node, facts: Facts) -> Value:
+    match node:
+        case Literal(value):
+            return value
+        case Reference(parts):
+            return facts.value(parts)
+        case Junction(word, conditions):
+            return _joined(word, [truth_of(_value(each, facts)) for each in conditions])
+        case Operation(sign, left, right):
+            return _operation(sign, _value(left, facts), _value(right, facts))
+        case Function(name, arguments):
+            values = tuple(_value(each, facts) for each in arguments)
+            try:
+                return FUNCTIONS[name].call(facts, values)
+            except (ArithmeticError, ValueError):
+                return None  # the root of a negative number, the 31st of February
+        case _:
+            assert_never(node)
+
+
+def _joined(word: str, truths: list[bool | None]) -> bool | None:
+    """Join with ``and`` or ``or``: what cannot be said matters only if the others do not decide."""
+    deciding = word == "or"
+    if deciding in truths:
+        return deciding
+    return None if None in truths else not deciding
+
+
+def _operation(sign: str, left: Value, right: Value) -> Value:
+    if left is None or right is None:
+        return None
+    if sign in _ARITHMETIC:
+        if left == "" or right == "":
+            return ""  # as documented: a sum with a blank in it is blank
+        numbers = number_of(left), number_of(right)
+        if numbers[0] is None or numbers[1] is None:
+            return None
+        try:
+            return _ARITHMETIC[sign](numbers[0], numbers[1])
+        except ArithmeticError:
+            return None
+    return _compared(sign, left, right)
+
+
+def _compared(sign: str, left: Value, right: Value) -> bool | None:
+    """Compare as numbers if both are; else as texts, of which no blank is before or after."""
+    first, second = number_of(left), number_of(right)
+    numeric = first is not None and second is not None
+    if sign in ("=", "<>"):
+        equal = first == second if numeric else left == right
+        return equal if sign == "=" else not equal
+    if first is not None and second is not None:
+        return _ORDERINGS[sign](first, second)
+    if first is not None or second is not None or "" in (left, right):
+        return None
+    return _ORDERINGS[sign](str(left), str(right))

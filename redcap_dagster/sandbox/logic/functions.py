@@ -1,0 +1,242 @@
+"""The functions of logic.
+
+Evidence: a community list of REDCap 16's functions. What they give for blanks, where that list says
+nothing, is a guess: blank for blank.
+"""
+
+import re
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from typing import Final
+
+from redcap_dagster.sandbox.logic.tree import Parts
+
+Value = str | Decimal | bool | None
+"""Text, number, condition, or None for what cannot be said."""
+
+_NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*")
+_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
+_LONGEST_TEXT: Final = 1_000_000
+_SECONDS: Final = {
+    "y": Decimal("31556952"),  # 365.2425 days
+    "M": Decimal("2630016"),  # 30.44 days
+    "d": Decimal(86400),
+    "h": Decimal(3600),
+    "m": Decimal(60),
+    "s": Decimal(1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What logic is asked about.
+
+    Attributes:
+        value: Gives the value of a reference, blank if there is none.
+        missing_codes: The project's codes for missing values.
+        now: The server's time.
+    """
+
+    value: Callable[[Parts], str] = field(repr=False)
+    missing_codes: frozenset[str]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A function: how many values it takes, at least and at most, and what it makes of them."""
+
+    arity: tuple[int, int]
+    call: Callable[[Facts, tuple[Value, ...]], Value]
+
+
+def number_of(value: Value) -> Decimal | None:
+    """A value as a number, or None if it is none."""
+    match value:
+        case bool():
+            return Decimal(value)
+        case str() if _NUMBER.fullmatch(value):
+            return Decimal(value.strip())
+        case Decimal():
+            return value
+    return None
+
+
+def text_of(value: Value) -> str:
+    """A value as text; a number without needless zeros."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(int(value))
+        case Decimal():
+            text = f"{value:f}"
+            return text.rstrip("0").rstrip(".") if "." in text else text
+    return value
+
+
+# -- kinds of functions ---------------------------------------------------------------------------
+
+
+def _numeric(call: Callable[..., Decimal], least: int = 1, most: int | None = None) -> Known:
+    """A function of numbers: blank if one is blank, and nothing to be said if one is a text."""
+
+    def of_numbers(_: Facts, values: tuple[Value, ...]) -> Value:
+        numbers = [number_of(value) for value in values]
+        if None not in numbers:
+            return call(*numbers)
+        return "" if any(value == "" for value in values) else None
+
+    return Known((least, most or least), of_numbers)
+
+
+def _over(call: Callable[[list[Decimal]], Decimal]) -> Known:
+    """A function over several numbers, which passes over blanks."""
+
+    def over(_: Facts, values: tuple[Value, ...]) -> Value:
+        numbers = [number_of(value) for value in values if value != ""]
+        known = [number for number in numbers if number is not None]
+        if len(known) < len(numbers):
+            return None
+        return call(known) if known else ""
+
+    return Known((1, 1000), over)
+
+
+def _textual(call: Callable[..., Value], least: int = 1, most: int | None = None) -> Known:
+    """A function of texts; a number is taken as it is written."""
+
+    def of_texts(_: Facts, values: tuple[Value, ...]) -> Value:
+        return None if None in values else call(*map(text_of, values))
+
+    return Known((least, most or least), of_texts)
+
+
+# -- functions ------------------------------------------------------------------------------------
+
+
+def _round(mode: str) -> Known:
+    def rounded(number: Decimal, places: Decimal = Decimal(0)) -> Decimal:
+        return number.quantize(Decimal(1).scaleb(-int(places)), rounding=mode)
+
+    return _numeric(rounded, 1, 2)
+
+
+def _log(number: Decimal, base: Decimal | None = None) -> Decimal:
+    return number.ln() if base is None else number.ln() / base.ln()
+
+
+def _count(text: str) -> int:
+    """A number of characters, from the text of a number."""
+    number = number_of(text)
+    return max(int(number), 0) if number is not None else 0
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    if len(text) + text.count(old) * len(new) > _LONGEST_TEXT:
+        raise ValueError("A text of this length is no value of a field.")
+    return text.replace(old, new) if old else text
+
+
+def _mid(text: str, start: str, length: str) -> str:
+    begin = max(_count(start) - 1, 0)
+    return text[begin : begin + _count(length)]
+
+
+def _part(begin: int, end: int) -> Known:
+    """A part of a date."""
+    return _textual(lambda text: Decimal(text[begin:end]) if _MOMENT.fullmatch(text) else "")
+
+
+def _if(_: Facts, values: tuple[Value, ...]) -> Value:
+    condition = truth_of(values[0])
+    return None if condition is None else values[1 if condition else 2]
+
+
+def truth_of(value: Value) -> bool | None:
+    """Whether a value holds as a condition: not if it is blank or zero."""
+    if value is None or isinstance(value, bool):
+        return value
+    number = number_of(value)
+    return value != "" if number is None else number != 0
+
+
+def _missing(facts: Facts, value: Value) -> bool:
+    return text_of(value) in facts.missing_codes
+
+
+def _has_missing_code(_: Facts, values: tuple[Value, ...]) -> Value:
+    codes = {code.strip() for code in ",".join(map(text_of, values[1:])).split(",")}
+    return text_of(values[0]) in codes
+
+
+def _moment(facts: Facts, value: Value) -> datetime | None:
+    text = text_of(value)
+    if text in ("now", "today"):
+        now = facts.now.replace(tzinfo=None, microsecond=0)
+        return now if text == "now" else now.replace(hour=0, minute=0, second=0)
+    return datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else None
+
+
+def _datediff(facts: Facts, values: tuple[Value, ...]) -> Value:
+    """The time between two dates; older forms have the format of the dates before the sign."""
+    if values[0] == "" or values[1] == "":
+        return ""
+    unit, *more = (text_of(value) for value in values[2:])
+    first, second = _moment(facts, values[0]), _moment(facts, values[1])
+    if first is None or second is None or unit not in _SECONDS:
+        return None
+    between = second - first
+    seconds = Decimal(between.days) * 86400 + between.seconds
+    signed = any(text.lower() in ("true", "1") for text in more)
+    return (seconds if signed else abs(seconds)) / _SECONDS[unit]
+
+
+FUNCTIONS: Final[Mapping[str, Known]] = {
+    "not": Known((1, 1), lambda _, v: None if truth_of(v[0]) is None else not truth_of(v[0])),
+    "minus": _numeric(lambda number: -number),
+    "if": Known((3, 3), _if),
+    "datediff": Known((3, 5), _datediff),
+    "year": _part(0, 4),
+    "month": _part(5, 7),
+    "day": _part(8, 10),
+    "round": _round(ROUND_HALF_UP),
+    "roundup": _round(ROUND_CEILING),
+    "rounddown": _round(ROUND_FLOOR),
+    "sqrt": _numeric(lambda number: number.sqrt()),
+    "abs": _numeric(abs),
+    "exponential": _numeric(lambda number: number.exp()),
+    "log": _numeric(_log, 1, 2),
+    "mod": _numeric(lambda number, by: number % by, 2),
+    "sum": _over(lambda numbers: sum(numbers, Decimal(0))),
+    "mean": _over(statistics.mean),
+    "median": _over(statistics.median),
+    "stdev": _over(statistics.stdev),
+    "min": _over(min),
+    "max": _over(max),
+    "isnumber": _textual(lambda text: number_of(text) is not None),
+    "isinteger": _textual(lambda text: re.fullmatch(r"[-+]?[0-9]+", text) is not None),
+    "isblankormissingcode": Known((1, 1), lambda f, v: v[0] == "" or _missing(f, v[0])),
+    "isblanknotmissingcode": Known((1, 1), lambda _, v: v[0] == ""),
+    "ismissingcode": Known((1, 1), lambda f, v: _missing(f, v[0])),
+    "hasmissingcode": Known((2, 2), _has_missing_code),
+    "contains": _textual(lambda text, part: part.lower() in text.lower(), 2),
+    "not_contain": _textual(lambda text, part: part.lower() not in text.lower(), 2),
+    "starts_with": _textual(lambda text, part: text.lower().startswith(part.lower()), 2),
+    "ends_with": _textual(lambda text, part: text.lower().endswith(part.lower()), 2),
+    "find": _textual(lambda part, text: Decimal(text.lower().find(part.lower()) + 1), 2),
+    "left": _textual(lambda text, count: text[: _count(count)], 2),
+    "right": _textual(lambda text, count: text[max(len(text) - _count(count), 0) :], 2),
+    "mid": _textual(_mid, 3),
+    "length": _textual(lambda text: Decimal(len(text))),
+    "trim": _textual(lambda text: text.strip()),
+    "upper": _textual(lambda text: text.upper()),
+    "lower": _textual(lambda text: text.lower()),
+    "replace_text": _textual(_replaced, 3),
+    "concat": _textual(lambda *texts: "".join(texts), 1, 1000),
+    "concat_ws": _textual(lambda mark, *texts: mark.join(filter(None, texts)), 2, 1000),
+}
+"""What is known, by name in lower case; ``not`` and ``minus`` are how the tree has these signs."""

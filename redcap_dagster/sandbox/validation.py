@@ -1,0 +1,98 @@
+"""What REDCap takes as the value of a field, and how it complains of what it does not take."""
+
+import re
+from datetime import date
+from typing import Final
+
+from redcap_dagster.project import Column, Field, REDCapProject
+
+NOT_THE_FORMAT: Final = (
+    "The value you provided could not be validated because it does not follow the expected "
+    "format. Please try again."
+)
+
+# By validation type; one that is not here takes any text (servers have types of their own). What
+# each pattern lets through is a guess; the message is known of a number.
+_HOURS = r"([01]\d|2[0-3]):[0-5]\d"
+_PATTERNS: Final = {
+    "integer": r"[-+]?\d+",
+    "int": r"[-+]?\d+",
+    "number": r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?",
+    "float": r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?",
+    "number_comma_decimal": r"[-+]?(\d+,?\d*|,\d+)([eE][-+]?\d+)?",
+    **{f"number_{n}dp": rf"-?\d+\.\d{{{n}}}" for n in range(1, 5)},
+    **{f"number_{n}dp_comma_decimal": rf"-?\d+,\d{{{n}}}" for n in range(1, 5)},
+    "time": _HOURS,
+    "time_hh_mm_ss": rf"{_HOURS}:[0-5]\d",
+    "time_mm_ss": r"[0-5]\d:[0-5]\d",
+    "email": r"[^@\s]+@[^@\s]+\.[^@\s.]+",
+    "alpha_only": r"[a-zA-Z]+",
+    "zipcode": r"\d{5}(-\d{4})?",
+    "ssn": r"\d{3}-\d{2}-\d{4}",
+    "mrn_10d": r"\d{10}",
+    "mrn_generic": r"[a-z0-9-_]+",
+    "phone": r"[-+0-9(). x]*\d{3}[-. ]?\d{4}.*",
+    "postalcode_australia": r"\d{4}",
+    "postalcode_germany": r"\d{5}",
+    "postalcode_french": r"\d{5}",
+}
+_CLOCKS: Final = {"date": "", "datetime": f" {_HOURS}", "datetime_seconds": rf" {_HOURS}:[0-5]\d"}
+_ORDERS: Final = {
+    "YMD": r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})",
+    "MDY": r"(?P<m>\d{1,2})[-/](?P<d>\d{1,2})[-/](?P<y>\d{4})",
+    "DMY": r"(?P<d>\d{1,2})[-/](?P<m>\d{1,2})[-/](?P<y>\d{4})",
+}
+DATE_FORMATS: Final = tuple(_ORDERS)
+
+
+def import_value(structure: REDCapProject, column: Column, value: str, date_format: str) -> str:
+    """What is kept of a value that is not blank: dates are Y-M-D, whatever they came as.
+
+    Args:
+        structure: The project, whose missing data codes go in any field.
+        column: The value's column.
+        value: What came.
+        date_format: The order of its dates: ``YMD``, ``MDY`` or ``DMY``.
+
+    Raises:
+        ValueError: It is no value of this field; the text is REDCap's and has no value in it.
+    """
+    field = column.field
+    if column.choice is not None:
+        if value not in ("0", "1"):
+            raise ValueError(f"The value is not a valid category for {column.name}")  # guess
+        return value
+    missing = {choice.code for choice in structure.missing_data_codes}
+    if value in missing and "@NOMISSING" not in field.field_annotation:
+        return value
+    if field.choices:
+        if value not in {choice.code for choice in field.choices}:
+            raise ValueError(f"The value is not a valid category for {column.name}")  # guess
+        return value
+    if field.field_type == "file":
+        raise ValueError("The value of a file field cannot be imported as data.")  # guess
+    if field.field_type != "text":
+        return value
+    return _text_value(field, value, date_format)
+
+
+def _text_value(field: Field, value: str, date_format: str) -> str:
+    kind = re.sub("_[ymd]{3}$", "", field.validation)
+    if kind in _CLOCKS:
+        return _date_value(kind, value, date_format)
+    pattern = _PATTERNS.get(field.validation)
+    if pattern and not re.fullmatch(pattern, value, re.ASCII):
+        raise ValueError(NOT_THE_FORMAT)
+    return value
+
+
+def _date_value(kind: str, value: str, date_format: str) -> str:
+    pattern = f"{_ORDERS[date_format]}(?P<clock>{_CLOCKS[kind]})"
+    found = re.fullmatch(pattern, value, re.ASCII)
+    if found is None:
+        raise ValueError(NOT_THE_FORMAT)
+    try:
+        day = date(int(found["y"]), int(found["m"]), int(found["d"]))
+    except ValueError:
+        raise ValueError(NOT_THE_FORMAT) from None
+    return day.isoformat() + found["clock"]

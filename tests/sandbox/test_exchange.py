@@ -1,0 +1,52 @@
+"""What faults make of a request and its answer, where no wire is needed to see it."""
+
+import asyncio
+import json
+import re
+
+from redcap_dagster.sandbox.exchange import Asked, Fault, Sent, rows
+from redcap_dagster.sandbox.faults import Ban, Cost, DroppedRecords
+from redcap_dagster.sandbox.parameters import Parameters
+
+
+def spoil(fault: Fault, sent: Sent, moments: tuple[float, ...] = (0,)) -> Sent:
+    async def redcap() -> Sent:
+        return sent
+
+    async def answer() -> Sent:
+        return await fault.answer(Asked(Parameters.of([]), moments), redcap)
+
+    return asyncio.run(answer())
+
+
+def test_a_ban_counts_within_a_minute() -> None:
+    def status(*moments: float) -> int:
+        return spoil(Ban(2), Sent(200), moments).status
+
+    assert status(0, 59) == 200
+    assert status(0, 59, 60) == 200
+    assert status(0, 58, 59.9) == 403
+    assert status(0, 1, 2, 1000) == 403
+
+
+def test_cost_is_by_records_and_cells_and_bounded() -> None:
+    content = [{"id": "1", "x": "2"}, {"id": "1", "x": "3"}, {"id": "2", "x": ""}]
+    sent = Sent(200, {"content-type": "application/json"}, json.dumps(content).encode(), wait=1)
+    assert spoil(Cost(per_record=0.5, per_cell=0.25), sent).wait == 1 + 2 * 0.5 + 6 * 0.25
+    assert spoil(Cost(per_record=0.5, per_cell=0.25, at_most=2), sent).wait == 1 + 2
+    count = Sent(200, {"content-type": "application/json"}, b'{"count": 3}')
+    ids = Sent(200, {"content-type": "application/json"}, b'["1", "2"]')
+    refused = Sent(400, {"content-type": "application/json"}, b"[{}]")
+    page = Sent(200, {"content-type": "text/html"}, b"a,b\n1,2\n")
+    for other in (count, ids, refused, page):
+        assert spoil(Cost(1, 1), other).wait == 0
+
+
+def test_rows_of_csv_are_counted_by_their_quotes() -> None:
+    csv = {"content-type": "text/csv; charset=utf-8"}
+    many = "id,note\n" + "".join(f'{number},"{"x" * 50}""\n"\n' for number in range(2000))
+    kept = spoil(DroppedRecords(1999), Sent(200, csv, many.encode())).body.decode()
+    assert re.fullmatch(r'id,note\n0,"x{50}""\n"\n', kept)
+    labels = Sent(200, csv, b'ID,"Name, given"\n1,2\n3,4')
+    assert rows(labels) == [(b"1", 2), (b"3", 2)]
+    assert spoil(DroppedRecords(), labels).body == b'ID,"Name, given"\n1,2\n'

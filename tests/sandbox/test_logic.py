@@ -1,0 +1,189 @@
+"""REDCap's logic: what it says, what it cannot say, and which rows it lets through."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redcap_dagster.sandbox.logic import Facts, LogicError, parse_logic, truth
+from tests.sandbox.conftest import Ask
+
+VALUES = {
+    ("age",): "41",
+    ("name",): "Ana",
+    ("blank",): "",
+    ("code",): "UNK",
+    ("day",): "2024-02-29",
+    ("e_arm_1", "age", "2"): "7",
+    ("race(-99)",): "1",
+}
+NOW = datetime(2024, 3, 30, 13, 30, tzinfo=UTC)
+FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
+
+
+@pytest.mark.parametrize(
+    ("logic", "expected"),
+    [
+        # comparisons: as numbers if both are, else as texts; a blank is neither before nor after
+        ("[age] = 41", True),
+        ("[age] = '41.0'", True),
+        ("[age] > '9'", True),
+        ("[age]<>'41'", False),
+        ("[age] != 40", True),
+        ('[name] = "Ana"', True),
+        ("[name] = 'ana'", False),
+        ("[day] >= '2024-01-01'", True),
+        ("[age] > 'x'", None),
+        ("[blank] = ''", True),
+        ('[blank] <> ""', False),
+        ("[blank] < 3", None),
+        ("[blank] = 0", False),
+        ("[e_arm_1][age][2] = 7", True),
+        ("[race(-99)] = '1'", True),
+        # three values: what cannot be said matters only if the others do not decide
+        ("[blank] < 3 or [age] = 41", True),
+        ("[blank] < 3 and [age] = 1", False),
+        ("[blank] < 3 and [age] = 41", None),
+        ("[blank] < 3 or [age] = 1", None),
+        ("not([blank] < 3)", None),
+        ("!([age] = 41)", False),
+        ("NOT [age] = 1 AND [age] = 41", True),
+        ("1 = 2 and 1 = 1 or 1 = 1", True),
+        ("1 = 1 || 1 = 1 && 1 = 2", True),
+        ("(1 = 1 or 1 = 1) and 1 = 2", False),
+        ("[name] = 'a and b' or 'x or y' = 'x or y'", True),
+        ("[age]", True),
+        ("0", False),
+        # arithmetic
+        ("1 + 2 * 3 - 4 / 2 = 5", True),
+        ("2 ^ 3 ^ 2 = 512", True),
+        ("-2 ^ 2 = -4", True),
+        ("7 % 4 = 3 and (2)^(3) = 8", True),
+        ("0.1 + 0.2 = 0.3", True),
+        ("[age] + [blank] = ''", True),
+        ("[age] + [name] = 1", None),
+        ("1 / 0 = 1", None),
+        # functions
+        ("if([age] > 40, 'old', 'young') = 'old'", True),
+        ("if([blank] > 40, 1, 1) = 1", None),
+        ("sum([age], [blank], 1) = 42 and mean(1, [blank], 2) = 1.5", True),
+        ("max(1, 10, 9) = 10 and min([blank]) = '' and median(1, 5, 2) = 2", True),
+        ("stdev(1, 2, 3) = 1", True),
+        ("round(2.345, 2) = 2.35 and roundup(2.1) = 3 and rounddown(2.9) = 2", True),
+        ("sqrt(16) = 4 and abs(-2) = 2 and mod(7, 4) = 3 and log(8, 2) > 2.99", True),
+        ("sqrt(-1) = 1", None),
+        ("datediff('2024-02-28', '2024-03-01', 'd') = 2", True),
+        ("datediff('2024-03-01', '2024-02-28', 'd', 'ymd', true) = 1", "error"),
+        ("datediff('2024-03-01', '2024-02-28', 'd', 'ymd', 'true') = -2", True),
+        ("datediff([day], 'today', 'd') = 30 and datediff([day], 'now', 'h') = 733.5", True),
+        ("round(datediff('2000-01-01', '2024-01-01', 'y'), 1) = 24", True),
+        ("datediff([blank], 'today', 'd') = ''", True),
+        ("year([day]) = 2024 and month([day]) = 2 and day([day]) = 29", True),
+        ("isnumber([age]) and not(isnumber([name])) and isinteger('7')", True),
+        ("isblankormissingcode([code]) and isblankormissingcode([blank])", True),
+        ("ismissingcode([code]) and not(ismissingcode([age]))", True),
+        ("isblanknotmissingcode([blank]) and hasmissingcode([code], 'NA,UNK')", True),
+        ("contains([name], 'AN') and not_contain([name], 'x')", True),
+        ("starts_with([name], 'a') and ends_with([name], 'NA') and find('n', [name]) = 2", True),
+        ("left('abc', 2) = 'ab' and right('abc', 2) = 'bc' and mid('abcd', 2, 2) = 'bc'", True),
+        ("length(trim('  a ')) = 1 and upper('a') = 'A' and lower('A') = 'a'", True),
+        ("concat('a', 1) = 'a1' and concat_ws('-', 'a', '', 'b') = 'a-b'", True),
+        ("replace_text('aXb', 'X', '-') = 'a-b'", True),
+        # what is no logic, or not known
+        ("", "error"),
+        ("[age", "error"),
+        ("[age] = ", "error"),
+        ("[age] = 1)", "error"),
+        ("(1 = 1", "error"),
+        ("1 = 1 2", "error"),
+        ("'open", "error"),
+        ("eval('1')", "error"),
+        ("__import__('os')", "error"),
+        ("round()", "error"),
+        ("(" * 50_000, "error"),
+        ("1" + "+1" * 20_000, "error"),
+        ("replace_text(replace_text('%s','a','%s'),'a','%s')='x'" % (("a" * 9999,) * 3), None),
+    ],
+)
+def test_truth(logic: str, expected: Any) -> None:
+    if expected == "error":
+        with pytest.raises(LogicError):
+            truth(parse_logic(logic), FACTS)
+    else:
+        assert truth(parse_logic(logic), FACTS) is expected
+
+
+@given(st.text(st.sampled_from(list("[]()'\"<>=!&|+-*/^%, 019.aA_and or not if sum")), max_size=60))
+def test_anything_is_logic_or_a_logic_error(text: str) -> None:
+    facts = Facts(lambda _: "", frozenset(), NOW)
+    with suppress(LogicError):
+        assert truth(parse_logic(text), facts) in (True, False, None)
+
+
+def test_many_conditions(ask: Ask, classic: str) -> None:
+    logic = " or ".join(f"[id] = '{number}'" for number in range(1000))
+    assert rows(ask, classic, logic) == [("9", ""), ("9", "2"), ("9", "10"), ("10", "")]
+
+
+# -- as a filter ----------------------------------------------------------------------------------
+
+
+def rows(ask: Ask, token: str, logic: str) -> list[tuple[str, ...]]:
+    answer = ask(token, content="record", format="json", filterLogic=logic)
+    assert answer.status_code == 200, answer.text
+    names = ("id", "redcap_event_name", "redcap_repeat_instance")
+    return [tuple(str(row[name]) for name in names if name in row) for row in answer.json()]
+
+
+@pytest.mark.parametrize(
+    ("logic", "expected"),
+    [
+        ("[id] >= 10", [("10", "")]),
+        ("[race(-99)] = '1'", [("10", "")]),
+        # Row by row: an instance has no value of another form.
+        ("[race(1)] = '0'", [("9", ""), ("10", "")]),
+        ("[dose] = 5", [("9", "2")]),
+        ("[dose][2] = 5", [("9", ""), ("9", "2"), ("9", "10")]),
+        ("[dose][last-instance] = 'é'", [("9", ""), ("9", "2"), ("9", "10")]),
+        ("[visit_complete] = 2", [("10", "")]),
+        ("[lab_complete] = '0'", [("9", ""), ("10", "")]),
+        ("[record-name] = '9' and [current-instance] = 10", [("9", "10")]),
+        ("[id] = ''", []),
+    ],
+)
+def test_filters_of_a_classic_project(
+    classic: str, ask: Ask, logic: str, expected: list[tuple[str, ...]]
+) -> None:
+    assert rows(ask, classic, logic) == expected
+
+
+def test_filters_by_events(longitudinal: str, ask: Ask) -> None:
+    assert rows(ask, longitudinal, "[age] > 2") == [("1", "first_arm_2", "")]
+    assert len(rows(ask, longitudinal, "[first_arm_1][age] = 2")) == 5
+    assert rows(ask, longitudinal, "[event-name] = 'then_arm_1' and [dose] = 8") == [
+        ("1", "then_arm_1", "2")
+    ]
+    assert len(rows(ask, longitudinal, "[then_arm_1][dose][2] = 8")) == 5
+    assert len(rows(ask, longitudinal, "[first_arm_1][dose][first-instance] = 7")) == 5
+    assert len(rows(ask, longitudinal, "[first_arm_1][dose] = 7")) == 5
+
+
+@pytest.mark.parametrize(
+    "logic",
+    [
+        "[x] = 1",
+        "[race] = 1",
+        "[race____99] = 1",
+        "[note(1)] = 1",
+        "[race(7)] = 1",
+        "[x][note] = 1",
+        "[user-name] = 1",
+    ],
+)
+def test_references_that_a_project_does_not_have(classic: str, ask: Ask, logic: str) -> None:
+    answer = ask(classic, content="record", filterLogic=logic)
+    assert answer.status_code == 400
+    assert answer.text.startswith('ERROR: The logic in the parameter "filterLogic" is not valid: ')
