@@ -1,12 +1,21 @@
 """An export -> tables: pure functions over Arrow tables, without network and without Dagster."""
 
-from redcap_dagster.tables.cleaning import CleaningRules, CleanTable, clean
+from redcap_dagster.tables.accounts import (
+    duplicate_keys,
+    has_hashed_ids,
+    hidden_columns,
+    leftovers,
+)
+from redcap_dagster.tables.agreement import check_agreement
+from redcap_dagster.tables.cleaning import CleanTable, clean
 from redcap_dagster.tables.instruments import (
     census_table,
-    hidden_columns,
     instrument_table,
     split_by_instrument,
 )
+from redcap_dagster.tables.labels import pair_labels
+from redcap_dagster.tables.rejected import rejected
+from redcap_dagster.tables.rules import CleaningRules
 from redcap_dagster.tables.structure import choices_table, structure_table
 from redcap_dagster.tables.types import ColumnType, type_of
 
@@ -15,10 +24,16 @@ __all__ = [
     "CleaningRules",
     "ColumnType",
     "census_table",
+    "check_agreement",
     "choices_table",
     "clean",
+    "duplicate_keys",
+    "has_hashed_ids",
     "hidden_columns",
     "instrument_table",
+    "leftovers",
+    "pair_labels",
+    "rejected",
     "split_by_instrument",
     "structure_table",
     "type_of",

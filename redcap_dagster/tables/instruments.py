@@ -66,22 +66,46 @@ def instrument_table(
     keep_unsaved: bool = False,
 ) -> pa.Table:
     """Give the table of one instrument; see `split_by_instrument`."""
-    if project.record_id_field not in export.column_names:
-        raise StructureError(f"The export lacks the record id, {project.record_id_field!r}.")
     columns = project.columns(form)
-    rows = _base_rows(export, project, form)
-    if not keep_unsaved:
-        rows = pc.and_(rows, _saved(export, columns, form, blank_status=blank_status))
-    rows = pc.or_(rows, _own_instances(export, project, form))
-    names = (*project.key_columns(form), *project.context_columns, *(c.name for c in columns))
-    return pa.table(
+    rows = instrument_rows(
+        export, project, form, blank_status=blank_status, keep_unsaved=keep_unsaved
+    )
+    keys = project.key_columns(form)
+    names = (*keys, *project.context_columns, *(column.name for column in columns))
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise StructureError(
+            f"The fields {twins} of {form!r} have the names of columns that REDCap adds by itself. "
+            "Rename them in REDCap."
+        )
+    table = pa.table(
         {
-            name: _arm(export, project, rows)
-            if name == "redcap_arm"
-            else _text(export, name).filter(rows)
+            name: _arm(export, project)
+            if name == "redcap_arm" and name in keys
+            else export_text(export, name)
             for name in names
         }
     )
+    # Most forms of a classic project have every row: then nothing is copied.
+    return table if pc.all(rows).as_py() else table.filter(rows)
+
+
+def instrument_rows(
+    export: pa.Table,
+    project: REDCapProject,
+    form: str,
+    *,
+    blank_status: bool = False,
+    keep_unsaved: bool = False,
+) -> pa.ChunkedArray:
+    """Tell which rows of an export are an instrument's; see `split_by_instrument`."""
+    if export.schema.get_field_index(project.record_id_field) < 0:
+        raise StructureError(f"The export lacks the record id, {project.record_id_field!r}.")
+    rows = _base_rows(export, project, form)
+    if not keep_unsaved:
+        saved = _saved(export, project.columns(form), form, blank_status=blank_status)
+        rows = pc.and_(rows, saved)
+    return pc.or_(rows, _own_instances(export, project, form))
 
 
 def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
@@ -97,27 +121,17 @@ def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
         project has them), in the order of the export.
     """
     keys = [project.record_id_field, "redcap_event_name"][: 1 + project.is_longitudinal]
-    rows = pa.table({name: _text(census, name) for name in (*keys, *project.context_columns)})
+    rows = pa.table({name: export_text(census, name) for name in (*keys, *project.context_columns)})
     if not project.is_longitudinal:
         return rows
-    return rows.add_column(2, "redcap_arm", _arm(rows, project, _constant(rows, value=True)))
-
-
-def hidden_columns(export_columns: list[str], project: REDCapProject, form: str) -> list[str]:
-    """Name the form's columns that an export does not have: export rights keep them back.
-
-    The form status, which old exports lack for forms without data, and the survey timestamp count
-    as well: a form without any right loses them too.
-    """
-    present = set(export_columns)
-    return [column.name for column in project.columns(form) if column.name not in present]
+    return rows.add_column(2, "redcap_arm", _arm(rows, project))
 
 
 def _own_instances(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
     """Rows that name the form: they are its instances, always."""
     if not project.has_repeating:
         return _constant(export, value=False)
-    named = pc.equal(_text(export, "redcap_repeat_instrument"), form)
+    named = pc.equal(export_text(export, "redcap_repeat_instrument"), form)
     return pc.fill_null(named, False)
 
 
@@ -126,12 +140,12 @@ def _base_rows(export: pa.Table, project: REDCapProject, form: str) -> pa.Chunke
     repeating = project.events_where_repeating(form)
     if project.is_longitudinal:
         events = [event for event in project.events_of(form) if event not in repeating]
-        placed = pc.is_in(_text(export, "redcap_event_name"), pa.array(events, pa.string()))
+        placed = pc.is_in(export_text(export, "redcap_event_name"), pa.array(events, pa.string()))
     else:
         placed = _constant(export, value=not repeating)
     if not project.has_repeating:
         return placed
-    return pc.and_(placed, pc.is_null(_text(export, "redcap_repeat_instrument")))
+    return pc.and_(placed, pc.is_null(export_text(export, "redcap_repeat_instrument")))
 
 
 def _saved(
@@ -139,9 +153,9 @@ def _saved(
 ) -> pa.ChunkedArray:
     """Rows that hold something which only a saved form has."""
     tests = [
-        _proves_saved(_text(export, column.name), column, form, blank_status=blank_status)
+        _proves_saved(export_text(export, column.name), column, form, blank_status=blank_status)
         for column in columns
-        if column.field.field_type != "calc" and column.name in export.column_names
+        if not column.field.is_calculated
     ]
     return reduce(pc.or_, tests, _constant(export, value=False))
 
@@ -160,21 +174,25 @@ def _proves_saved(
     return pc.fill_null(test, False)
 
 
-def _arm(export: pa.Table, project: REDCapProject, rows: pa.ChunkedArray) -> pa.ChunkedArray:
+def _arm(export: pa.Table, project: REDCapProject) -> pa.ChunkedArray:
     names = pa.array([event.unique_event_name for event in project.events], pa.string())
     arms = pa.array([event.arm_num for event in project.events], pa.int64())
-    event = _text(export, "redcap_event_name").filter(rows)
+    event = export_text(export, "redcap_event_name")
     return pa.chunked_array(
         [arms.take(indices) for indices in pc.index_in(event, names).chunks], pa.int64()
     )
 
 
-def _text(export: pa.Table, name: str) -> pa.ChunkedArray:
-    """Give a column with its blanks null; all null where the export does not have it."""
-    if name not in export.column_names:
+def export_text(export: pa.Table, name: str) -> pa.ChunkedArray:
+    """Give a column of an export with its blanks null; all null where it does not have it."""
+    position = export.schema.get_field_index(name)
+    if position < 0:
         return pa.chunked_array([pa.nulls(export.num_rows, pa.string())])
-    column = export.column(name).cast(pa.string())
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+    column = export.column(position).cast(pa.string())
+    blank = pc.equal(column, "")
+    return (
+        pc.if_else(blank, pa.scalar(None, pa.string()), column) if pc.any(blank).as_py() else column
+    )
 
 
 def _constant(export: pa.Table, *, value: bool) -> pa.ChunkedArray:

@@ -1,5 +1,6 @@
 """What a project says of itself -> tables, as exported."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -39,7 +40,7 @@ def structure_table(rows: Iterable[Mapping[str, Any]], kind: type) -> pa.Table:
 
 def _column(values: list[Any], *, number: bool) -> pa.Array:
     present = [None if value in (None, "") else value for value in values]
-    if number and all(value is None or str(value).lstrip("-").isdigit() for value in present):
+    if number and all(v is None or re.fullmatch(r"-?[0-9]+", str(v)) for v in present):
         return pa.array([None if v is None else int(v) for v in present], pa.int64())
     return pa.array([None if v is None else str(v) for v in present], pa.string())
 

@@ -40,24 +40,24 @@ class ColumnType:
     name: str
     arrow: pa.DataType
     grammar: str | None
-    cast: Callable[[pa.ChunkedArray], pa.ChunkedArray]
+    cast: Callable[[pa.Array], pa.Array]
 
 
-def _as_finite(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _as_finite(text: pa.Array) -> pa.Array:
     numbers = text.cast(pa.float64())
     return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
 
 
-def _as_finite_of_comma(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _as_finite_of_comma(text: pa.Array) -> pa.Array:
     return _as_finite(pc.replace_substring(text, ",", "."))
 
 
-def _as_time(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _as_time(text: pa.Array) -> pa.Array:
     moment = pc.binary_join_element_wise("1970-01-01", text, " ")  # Arrow casts no text to times
     return moment.cast(pa.timestamp("us")).cast(pa.time64("us"))
 
 
-def _as_time_of_minutes(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _as_time_of_minutes(text: pa.Array) -> pa.Array:
     return _as_time(pc.binary_join_element_wise("00", text, ":"))
 
 
@@ -138,6 +138,22 @@ def cast_text(text: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
     """Cast a column of text; what does not fit becomes null."""
     if kind.grammar is None:
         return text
+    if not _repeats(text):
+        return pa.chunked_array([_cast_values(chunk, kind) for chunk in text.chunks], kind.arrow)
+    # Matching is what takes time: each value is matched once, then put where it stands.
+    encoded = text.dictionary_encode().chunks
+    cast = _cast_values(encoded[0].dictionary, kind)
+    spread = [pc.take(cast, chunk.indices, boundscheck=False) for chunk in encoded]
+    return pa.chunked_array(spread, kind.arrow)
+
+
+def _repeats(text: pa.ChunkedArray) -> bool:
+    """Whether a column has few values for its length, by its first ones."""
+    first = text.slice(0, 2000).drop_null()
+    return len(first.unique()) < 0.9 * len(first)
+
+
+def _cast_values(text: pa.Array, kind: ColumnType) -> pa.Array:
     fits = pc.match_substring_regex(text, f"^(?:{kind.grammar})$")
     return kind.cast(pc.if_else(fits, text, pa.scalar(None, pa.string())))
 
@@ -148,10 +164,17 @@ def infer_type(text: pa.ChunkedArray) -> ColumnType:
     It needs one value at least, and every value a plain decimal number of at most 15 significant
     digits, which is what both types hold exactly.
     """
-    values = text.drop_null()
+    first = text.slice(0, 100).drop_null()
+    if len(first) and not _plain_numbers(first):
+        return TEXT  # so it is with words; there is no need to look at the others
+    values = text.unique().drop_null()
+    if not len(values) or not _plain_numbers(values):
+        return TEXT
+    return DOUBLE if pc.any(pc.match_substring(values, ".")).as_py() else INTEGER
+
+
+def _plain_numbers(values: pa.Array | pa.ChunkedArray) -> bool:
     plain = pc.match_substring_regex(values, r"^-?(?:0|[1-9]\d*)(?:\.\d+)?$")
     digits = pc.replace_substring_regex(values, r"^-?0?\.?0*|\.", "")
     exact = pc.less_equal(pc.binary_length(digits), 15)
-    if not pc.all(pc.and_(plain, exact), min_count=1).as_py():
-        return TEXT
-    return DOUBLE if pc.any(pc.match_substring(values, ".")).as_py() else INTEGER
+    return bool(pc.all(pc.and_(plain, exact)).as_py())

@@ -1,4 +1,4 @@
-"""Which rows are whose: recorded projects against other people's tables, and the rule itself."""
+"""Which rows are whose: the rule itself."""
 
 from pathlib import Path
 
@@ -7,65 +7,7 @@ import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import census_table, hidden_columns, split_by_instrument
-from tests.tables.recorded import RECORDED, Recorded, load, rows_of, table_of
-
-# Where its rule is known to be worse: it keeps classic rows with nothing in them and rows that have
-# only an access group, and drops instances that were saved blank.
-ONLY_THEIRS: dict[tuple[str, str], set[tuple[str, ...]]] = {
-    ("classic", "nonrepeated"): {("3",)},
-    ("classic", "nonrepeated2"): {("3",), ("4",)},
-    ("classic", "data_field_types"): {("3",), ("4",)},
-    ("classic", "text_input_validation_types"): {("2",), ("3",), ("4",)},
-    ("classic", "api_no_access"): {("1",), ("2",), ("3",), ("4",)},
-    ("classic", "api_no_access_2"): {("1",), ("2",), ("3",), ("4",)},
-    ("classic", "survey"): {("3",), ("4",)},
-    ("restricted_export_rights", "full_access"): {("3",)},
-    ("restricted_export_rights", "remove_phi_access"): {("3",)},
-    ("restricted_export_rights", "deidentify_phi_access"): {("3",)},
-    ("dag_longitudinal", "non_repeat_form_1"): {("2", "event_2_arm_1")},
-}
-ONLY_OURS: dict[tuple[str, str], set[tuple[str, ...]]] = {
-    ("repeating_event", "r_instrument"): {
-        ("1", "nr_event_arm_1", "3"),
-        ("3", "nr_event_arm_1", "1"),
-    },
-}
-
-
-def _our_keys(table: pa.Table) -> list[tuple[str, ...]]:
-    names = [table.column_names[0]]
-    names += [n for n in ("redcap_event_name", "redcap_repeat_instance") if n in table.column_names]
-    return [tuple(row[name] or "" for name in names) for row in table.select(names).to_pylist()]
-
-
-def _their_keys(path: Path, ours: pa.Table) -> list[tuple[str, ...]]:
-    def key(row: dict[str, str]) -> tuple[str, ...]:
-        parts = [row[ours.column_names[0]]]
-        if "redcap_event" in row:
-            arm = row.get("redcap_arm") or "1"
-            parts.append(f"{row['redcap_event']}_arm_{arm}")
-        if "redcap_repeat_instance" in ours.column_names:
-            instance = row.get("redcap_form_instance") or row.get("redcap_event_instance") or ""
-            parts.append(instance)
-        return tuple(parts)
-
-    return [key(row) for row in rows_of(path)]
-
-
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
-def test_keys_are_those_of_redcaptidier(recorded: Recorded, fixtures: Path) -> None:
-    project, records = load(recorded, fixtures)
-    tables = split_by_instrument(records, project)
-    assert list(tables) == [form.instrument_name for form in project.instruments]
-    for form, ours in tables.items():
-        path = fixtures / "tables" / recorded.name / "raw" / f"{form}.csv"
-        theirs = _their_keys(path, ours) if path.exists() else []
-        keys = _our_keys(ours)
-        assert len(set(keys)) == len(keys), form
-        assert set(theirs) - set(keys) == ONLY_THEIRS.get((recorded.name, form), set()), form
-        assert set(keys) - set(theirs) == ONLY_OURS.get((recorded.name, form), set()), form
-        common = [key for key in keys if key in set(theirs)]
-        assert [key for key in theirs if key in set(keys)] == common, "the order is REDCap's"
+from tests.tables.recorded import RECORDED, load, table_of
 
 
 def test_blank_status_tells_saved_forms(fixtures: Path) -> None:
