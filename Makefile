@@ -8,7 +8,7 @@ EXAMPLE = -e '.[all]' -e example_project
 TESTS = -m pytest -n 2 --dist loadscope $(if $(CI),,-m 'not slow')
 DEV = $(EXAMPLE) --group dev --group example_project/pyproject.toml:dev
 
-.PHONY: help demo ui test test-pandas2 lint
+.PHONY: help demo ui test test-pandas2 lint bench
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make ui            open the example in the Dagster UI'
 	@echo 'make test          run the tests'
 	@echo 'make test-pandas2  run the tests on pandas 2'
+	@echo 'make bench         measure speed and memory, side by side'
 	@echo 'make lint          check style, types, imports, spelling and dependencies'
 	@echo
 	@echo 'With REDCAP_API_URL and REDCAP_API_TOKEN set, demo and ui use that project.'
@@ -32,6 +33,9 @@ test: .venv/dev
 
 test-pandas2: .venv-pandas2/dev
 	.venv-pandas2/bin/python $(TESTS)
+
+bench: .venv/dev
+	.venv/bin/python -m benchmarks.tables
 
 lint: .venv/dev
 	.venv/bin/ruff format --check

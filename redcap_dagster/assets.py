@@ -109,7 +109,16 @@ def check_name(name: str) -> None:
 
 
 def _check_fields(project: REDCapProject, rules: CleaningRules) -> None:
-    unknown = sorted(set(rules.types) - {field.field_name for field in project.fields})
+    known = {
+        field.field_name
+        for form in project.instruments
+        for field in project.fields_of(form.instrument_name)
+    }
+    if project.record_id_field in rules.types:
+        raise StructureError(
+            f"The rules give a type to {project.record_id_field!r}; a record id is always text."
+        )
+    unknown = sorted(set(rules.types) - known)
     if unknown:
         raise StructureError(f"The rules give types to fields that the project lacks: {unknown}.")
 
@@ -134,8 +143,10 @@ def _specs(
     def spec(layer: Layer, table: str, instrument: Instrument | None = None) -> dg.AssetSpec:
         props = REDCapTableProps(name, layer, table, instrument, project)
         translated = translator.get_asset_spec(props)
-        key = options.get("io_manager_key", f"{name}__io_manager")
-        return _with_options(translated, options).with_io_manager_key(key)
+        translated = _with_options(translated, options)
+        if "dagster/io_manager_key" in translated.metadata:
+            return translated  # the translator's own choice
+        return translated.with_io_manager_key(options.get("io_manager_key", f"{name}__io_manager"))
 
     def after(own: dg.AssetSpec, *upstream: dg.AssetSpec) -> dg.AssetSpec:
         return own.merge_attributes(deps=[other.key for other in upstream])

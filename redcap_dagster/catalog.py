@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from redcap_dagster.project import Column, Field, REDCapProject
@@ -38,7 +39,7 @@ def from_frame(frame: pd.DataFrame) -> pa.Table:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
     return pa.table(
         {
-            name: column if name == "redcap_arm" else column.cast(pa.string())
+            name: column.cast(pa.int64() if name == "redcap_arm" else pa.string())
             for name, column in zip(table.column_names, table.columns, strict=True)
         }
     )
@@ -76,15 +77,28 @@ def plain_schema(table: pa.Table) -> dg.TableSchema:
 
 def type_name(kind: pa.DataType) -> str:
     """Name an Arrow type the way the rules for cleaning do; dictionaries are choices."""
+    if pa.types.is_list(kind):
+        return f"list of {type_name(kind.value_type)}"
     return "choice" if pa.types.is_dictionary(kind) else _TYPE_NAMES.get(kind, str(kind))
 
 
 def _described(columns: Mapping[str, Column], name: str) -> str:
     column = columns.get(name) or columns.get(name.removesuffix("_code"))
     if column is None:
-        return ""
+        return _described_field(columns, name)
     choices = _choices(column.field)
     return f"{column.label} [{choices}]" if choices else column.label
+
+
+def _described_field(columns: Mapping[str, Column], name: str) -> str:
+    """Describe a column that is of a field as a whole: a list of boxes, or the missing reasons."""
+    for column in columns.values():
+        label = column.field.field_label
+        if name in (column.field.field_name, f"{column.field.field_name}_code"):
+            return label
+        if name == f"{column.field.field_name}_missing":
+            return f"Why a value is missing: {label}"
+    return ""
 
 
 def _choices(field: Field) -> str:
@@ -116,10 +130,7 @@ def data_version(table: pa.Table, key: bytes) -> dg.DataVersion:
     """
     digest = hmac.new(key, repr(_signature(table)).encode(), hashlib.sha256)
     plain = pa.table(
-        [
-            column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-            for column in table.columns
-        ],
+        [_as_plain(column) for column in table.columns],
         names=table.column_names,
     )
     without_header = pyarrow.csv.WriteOptions(include_header=False)
@@ -128,6 +139,15 @@ def data_version(table: pa.Table, key: bytes) -> dg.DataVersion:
         pyarrow.csv.write_csv(batch, text, without_header)  # quotes text: blank and null differ
         digest.update(text.getbuffer())
     return dg.DataVersion(digest.hexdigest()[:32])
+
+
+def _as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Make a column what a CSV can hold."""
+    if pa.types.is_dictionary(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_list(column.type):
+        return pc.binary_join(column, "\x1f")
+    return column
 
 
 def _signature(table: pa.Table) -> list[tuple[str, str]]:

@@ -54,9 +54,11 @@ def build_redcap_definitions(
         Definitions that can be merged with any others.
 
     Raises:
-        REDCapError: The structure cannot be fetched.
+        REDCapError: The structure cannot be fetched. So that one project's trouble does not stop
+            the others of a code location, use `REDCapProjectComponent`, or give the structure.
         StructureError: The project has no such form, or the rules name a field that it lacks.
-        ValueError: The name cannot be used, or the file is no project XML.
+        ValueError: The name cannot be used, the file is no project XML, or the variable of the
+            token is not set when the structure is to be fetched.
 
     Example:
         >>> defs = build_redcap_definitions(
@@ -105,7 +107,7 @@ def build_redcap_definitions(
     return build(project)
 
 
-_fetched: dict[str, str] = {}
+_fetched: dict[tuple[str, ...], str] = {}
 
 
 class _Fetched(StateBackedDefinitionsLoader[str]):
@@ -132,9 +134,12 @@ class _Fetched(StateBackedDefinitionsLoader[str]):
         # Dagster's own commands load a location several times over in one process, and tell only
         # the processes that they start what the first load has found.
         reloads = DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION
-        if not (reloads and self.defs_key in _fetched):
-            _fetched[self.defs_key] = self._redcap.get_client().export_project().to_json()
-        return _fetched[self.defs_key]
+        token = self._redcap.token
+        variable = token.env_var_name if isinstance(token, dg.EnvVar) else token
+        project = (self.defs_key, repr(self._redcap), variable)
+        if not (reloads and project in _fetched):
+            _fetched[project] = self._redcap.get_client().export_project().to_json()
+        return _fetched[project]
 
     def defs_from_state(self, state: str) -> dg.Definitions:
         return self._build(REDCapProject.from_json(state))

@@ -2,21 +2,27 @@
 
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 
 from redcap_dagster.api import ProjectStructure, REDCapClient, REDCapError
 from redcap_dagster.catalog import (
     data_version,
     describe,
-    from_frame,
     instrument_schema,
     plain_schema,
+)
+from redcap_dagster.intake import (
+    as_seen,
+    export_forms,
+    has_header,
+    left_over,
+    still_there,
+    stored_records,
 )
 from redcap_dagster.io_managers import to_frame
 from redcap_dagster.project import (
@@ -34,6 +40,7 @@ from redcap_dagster.tables import (
     census_table,
     choices_table,
     clean,
+    duplicate_keys,
     hidden_columns,
     instrument_table,
     structure_table,
@@ -108,7 +115,7 @@ class _Run:
 
     client: REDCapClient
     structure: ProjectStructure
-    export: pa.Table | None
+    export: pa.Table | None = field(repr=False)
 
 
 def tables_asset(
@@ -117,12 +124,13 @@ def tables_asset(
     """Make the op ``NAME__tables``: the census, and the records and clean table of each form.
 
     One export is one moment for all forms. A form that fails stops no other: what succeeded is
-    stored, and the op fails at its end, naming the forms and the reasons.
+    stored, and the op fails at its end, naming the forms and the reasons. Where a table cannot be
+    stored, Dagster itself ends the op: that is the warehouse's failure, not the form's.
 
     Args:
         tables: The assets.
         settings: How Dagster runs the op.
-        known: The structure when definitions were loaded; see `_as_seen`.
+        known: The structure when definitions were loaded; see `redcap_dagster.intake.as_seen`.
         rules: How records become clean tables.
     """
     resource = f"{tables.name}__redcap"
@@ -144,12 +152,16 @@ def tables_asset(
         export = None
         if forms or tables.census.key in context.selected_asset_keys:
             census = client.export_census()
-            if tables.census.key in context.selected_asset_keys:
-                table = census_table(census, _as_seen(structure, census, known))
-                yield _result(client, tables.census, table, plain_schema(table))
-            present = _still_there(structure, forms)
+            present = still_there(structure, forms)
+            lost: Mapping[str, int] = {}
             if present:
-                export = _export(client, structure, present, census)
+                export = export_forms(client, structure, present, census)
+                lost = left_over(context, structure, export, known, rules)
+            if tables.census.key in context.selected_asset_keys:
+                table = census_table(census, as_seen(structure, census, known))
+                yield _result(
+                    client, tables.census, table, plain_schema(table), belongs_nowhere=lost
+                )
         run = _Run(client, structure, export)
         failed: dict[str, str] = {}
         for form in dict.fromkeys([*forms, *_selected(context, tables.clean)]):
@@ -162,7 +174,7 @@ def tables_asset(
         if failed:
             reasons = "; ".join(f"{form}: {reason}" for form, reason in failed.items())
             raise dg.Failure(
-                f"Instruments that failed: {len(failed)}; the others are stored. {reasons}",
+                f"Instruments that failed, while all others asked for are stored: {reasons}",
                 allow_retries=False,
             )
 
@@ -178,11 +190,11 @@ def _instrument(
     rules: CleaningRules,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Give the tables of one instrument that are selected: from the export, or from storage."""
-    if not _still_there(run.structure, [form]):
+    if not still_there(run.structure, [form]):
         raise StructureError("REDCap no longer has this instrument; reload the code location.")
     spec = tables.records[form]
     if run.export is not None and spec.key in context.selected_asset_keys:
-        project = _as_seen(run.structure, run.export, known)
+        project = as_seen(run.structure, run.export, known)
         records = instrument_table(
             run.export,
             project,
@@ -190,13 +202,20 @@ def _instrument(
             blank_status=project.honours_blank_status,
             keep_unsaved=rules.keep_unsaved,
         )
+        twins = duplicate_keys(records, project, form)
+        if twins:
+            raise StructureError(
+                f"{twins} rows have the key of another row, as if REDCap had sent them twice. Run "
+                "again; if it stays so, the repeating set-up is not what REDCap says of it."
+            )
         schema = instrument_schema(records, project, form)
-        hidden = hidden_columns(run.export.column_names, project, form)
+        hidden: list[str] = []
+        if has_header(run.export):
+            hidden = hidden_columns(run.export.column_names, project, form)
         yield _result(run.client, spec, records, schema, hidden_columns=hidden)
     else:
-        stored = context.load_asset_value(spec.key, python_type=pd.DataFrame)
-        records = from_frame(stored)
-        project = _as_seen(run.structure, records, known)
+        records = stored_records(context, spec.key)
+        project = as_seen(run.structure, records, known)
     spec = tables.clean[form]
     if spec.key in context.selected_asset_keys:
         cleaned = clean(records, form, project, rules)
@@ -211,49 +230,20 @@ def _instrument(
         )
 
 
-def _export(
-    client: REDCapClient, structure: ProjectStructure, forms: list[str], census: pa.Table
-) -> pa.Table:
-    """Export the records of forms, all as of one moment, and hold them against the census."""
-    project = structure.project()
-    export = client.export_records_table(
-        forms=None if len(forms) == len(structure.instruments) else forms,
-        export_survey_fields=True,
-        # The census has them, if this token may see them; to ask all the same would be refused.
-        export_data_access_groups="redcap_data_access_group" in census.column_names,
-        export_blank_for_gray_form_status=project.honours_blank_status,
-    )
-    client.check_complete(export, census)
-    return export
-
-
 def _place(error: Exception) -> str:
-    *_, frame = traceback.extract_tb(error.__traceback__)
-    return f"unexpected {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+    """Say where an error came up in this package, and its type, but not its text."""
+    here = Path(__file__).parent
+    frames = [
+        (Path(frame.filename).relative_to(here), frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(here)
+    ]
+    file, line = frames[-1]
+    return f"unexpected {type(error).__name__} at {file}:{line}"
 
 
 def _selected(context: dg.AssetExecutionContext, specs: Mapping[str, dg.AssetSpec]) -> list[str]:
     return [table for table, spec in specs.items() if spec.key in context.selected_asset_keys]
-
-
-def _still_there(structure: ProjectStructure, forms: list[str]) -> list[str]:
-    present = {row["instrument_name"] for row in structure.instruments}
-    return [form for form in forms if form in present]
-
-
-def _as_seen(structure: ProjectStructure, rows: pa.Table, known: REDCapProject) -> REDCapProject:
-    """Build the project of this run; the header of its rows tells of access groups and surveys.
-
-    A server that sends no header for no rows leaves both as they were when definitions loaded.
-    """
-    if rows.column_names:
-        return structure.project(header=rows.column_names)
-    return replace(
-        structure.project(),
-        has_access_groups=known.has_access_groups,
-        has_survey_identifier=known.has_survey_identifier,
-        surveys=known.surveys,
-    )
 
 
 def _result(

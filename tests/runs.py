@@ -57,9 +57,14 @@ class Study:
 
 
 @contextmanager
-def studying(folder: Path, *arguments: Any, **project: Any) -> Iterator[Study]:
+def studying(
+    folder: Path, *arguments: Any, version: str = "14.7.3", **project: Any
+) -> Iterator[Study]:
     """Put a project into a sandbox of its own; arguments are those of `Sandbox.add_project`."""
-    with Sandbox() as sandbox, dg.DagsterInstance.ephemeral(tempdir=str(folder)) as instance:
+    with (
+        Sandbox(version=version) as sandbox,
+        dg.DagsterInstance.ephemeral(tempdir=str(folder)) as instance,
+    ):
         token = sandbox.add_project(*arguments, **project)
         before = os.environ.get(TOKEN_VARIABLE)
         os.environ[TOKEN_VARIABLE] = token

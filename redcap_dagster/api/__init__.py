@@ -4,13 +4,16 @@ from redcap_dagster.api.client import REDCapClient
 from redcap_dagster.api.errors import (
     BlockedError,
     CertificateError,
+    Complaint,
     EmptyAnswerError,
     ErrorBodyError,
+    ImportRefusedError,
     IncompleteExportError,
     MalformedAnswerError,
     NetworkError,
     NotApplicableError,
     NotUTF8Error,
+    OutcomeUnknownError,
     REDCapError,
     RefusedError,
     RightsError,
@@ -21,21 +24,29 @@ from redcap_dagster.api.errors import (
     WrongURLError,
 )
 from redcap_dagster.api.exports import RecordSelection
+from redcap_dagster.api.files import REDCapFile
+from redcap_dagster.api.record_import import CellChange, RecordImport
 from redcap_dagster.api.structure import ProjectStructure
 
 __all__ = [
     "BlockedError",
+    "CellChange",
     "CertificateError",
+    "Complaint",
     "EmptyAnswerError",
     "ErrorBodyError",
+    "ImportRefusedError",
     "IncompleteExportError",
     "MalformedAnswerError",
     "NetworkError",
     "NotApplicableError",
     "NotUTF8Error",
+    "OutcomeUnknownError",
     "ProjectStructure",
     "REDCapClient",
     "REDCapError",
+    "REDCapFile",
+    "RecordImport",
     "RecordSelection",
     "RefusedError",
     "RightsError",

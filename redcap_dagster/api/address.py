@@ -17,6 +17,7 @@ def normalize_url(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")  # no label is blank or too long
     except ValueError:
         host = None
     if not host:

@@ -4,6 +4,7 @@ Nothing is taken for data that is not: a web page, an error, an empty body.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from redcap_dagster.api.refusals import known_refusal, message_of, unknown_refus
 
 _LOOK = 1 << 16
 """How much of an answer is looked at to see what it is."""
+
+_MAYBE_TOKEN = re.compile(r"[0-9A-Za-z]{32,}")
 
 
 @dataclass(frozen=True)
@@ -128,13 +131,18 @@ def _by_status(answer: Answer, message: str | None) -> REDCapError:
 
 def _redirected(answer: Answer) -> WrongURLError:
     """Name the address that a redirect points to, without what may be secret in it."""
-    parts = urlsplit(urljoin(answer.url, answer.headers.get("Location", "")))
-    host = parts.netloc.rpartition("@")[2]
-    target = f"{parts.scheme}://{host}{parts.path.partition(';')[0]}"
+    try:
+        parts = urlsplit(urljoin(answer.url, answer.headers.get("Location", "")))
+        host = parts.netloc.rpartition("@")[2]
+        path = parts.path.partition(";")[0]
+        target = ("".join)(f"{parts.scheme}://{host}{path}")
+    except ValueError:
+        target = None
     error = WrongURLError(
-        f"{answer.request}: {answer.url} redirects to {target} (status {answer.status}), and the "
-        "token is never sent after a redirect. If that is your REDCap, give that address, ending "
-        "in /api/; if it is a sign-on page, the API is not reachable from here.",
+        f"{answer.request}: {answer.url} redirects to {target or 'what is no address'} (status "
+        f"{answer.status}), and the token is never sent after a redirect. If that is your REDCap, "
+        "give that address, ending in /api/; if it is a sign-on page, the API is not reachable "
+        "from here.",
         request=answer.request,
     )
     error.url = target
@@ -147,10 +155,9 @@ def _retry_after(answer: Answer) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text)
     try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, date.timestamp() - time.time())
 
 
 # -- structure ------------------------------------------------------------------------------------
@@ -169,6 +176,8 @@ def read_json(answer: Answer) -> Any:
     except ValueError as error:
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         problem = f"not well-formed JSON{where}"
+    except RecursionError:
+        problem = "its JSON is nested too deep"
     raise malformed(answer, problem)
 
 

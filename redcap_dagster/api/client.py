@@ -8,22 +8,35 @@ from typing import Any, Unpack
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.answers import Answer, malformed, read_json, read_text
+from redcap_dagster.api.answers import Answer, malformed, read_text
+from redcap_dagster.api.calls import EVENTS, REPEATS, export_info, export_rows, has
+from redcap_dagster.api.design import Design
 from redcap_dagster.api.errors import EmptyAnswerError, NotApplicableError
 from redcap_dagster.api.exports import (
     RecordSelection,
-    array,
     check_selection,
     count_missing,
     incomplete,
     iterate_records,
+    of_events,
     read_census,
     read_header,
     read_records,
     with_record_id,
 )
+from redcap_dagster.api.files import Files
+from redcap_dagster.api.groups import AccessGroups
+from redcap_dagster.api.log import Log
+from redcap_dagster.api.parameters import asking, chosen, required
+from redcap_dagster.api.pdfs import PDFs
+from redcap_dagster.api.projects import Projects
+from redcap_dagster.api.records import Records
+from redcap_dagster.api.reports import Reports
+from redcap_dagster.api.repository import FileRepository
 from redcap_dagster.api.structure import ProjectStructure
+from redcap_dagster.api.surveys import Surveys
 from redcap_dagster.api.transport import Transport
+from redcap_dagster.api.users import UserRoles, Users
 from redcap_dagster.project import REDCapProject
 
 
@@ -43,6 +56,20 @@ class REDCapClient:
         rate_limit: Requests per minute to a host, over all processes of this user on this
             machine; None for no limit. REDCap bans an address that sends more than 600 (by
             default) until an administrator lifts the ban. This machine itself is not limited.
+
+    Attributes:
+        records: Import, delete, rename, randomize; single values.
+        files: Files of fields.
+        repository: The file repository.
+        reports: Reports.
+        surveys: Links, codes, participants.
+        pdfs: Instruments as PDF.
+        users: Users and their rights.
+        roles: User roles.
+        groups: Data access groups.
+        log: The log.
+        design: Changes of dictionary, arms, events and forms.
+        projects: Settings, XML, new projects.
 
     Raises:
         ValueError: The address or the token is none.
@@ -75,6 +102,18 @@ class REDCapClient:
             rate_limit=rate_limit,
         )
         self._record_id_field: str | None = None
+        self.records = Records(self._transport)
+        self.files = Files(self._transport)
+        self.repository = FileRepository(self._transport)
+        self.reports = Reports(self._transport)
+        self.surveys = Surveys(self._transport)
+        self.pdfs = PDFs(self._transport)
+        self.users = Users(self._transport)
+        self.roles = UserRoles(self._transport)
+        self.groups = AccessGroups(self._transport)
+        self.log = Log(self._transport)
+        self.design = Design(self._transport)
+        self.projects = Projects(self._transport)
 
     def __repr__(self) -> str:
         return f"REDCapClient(url={self.url!r}, token='****')"
@@ -97,24 +136,13 @@ class REDCapClient:
         Raises:
             REDCapError: Of the type that says what is wrong; so does every export.
         """
-
-        def receive(answer: Answer) -> dict[str, Any]:
-            info = read_json(answer)
-            if not isinstance(info, dict) or not info:
-                raise malformed(answer, "it is no JSON object")
-            return info
-
-        return self._transport.post("project export", _json("project"), receive)
+        return export_info(self._transport)
 
     def export_metadata(
         self, fields: Sequence[str] | None = None, forms: Sequence[str] | None = None
     ) -> list[dict[str, str]]:
         """Export the data dictionary, by default all of it: a row per field, in REDCap's order."""
-        parameters: dict[str, str] = {}
-        if fields is not None:
-            parameters |= array("fields", fields)
-        if forms is not None:
-            parameters |= array("forms", forms)
+        parameters = chosen("fields", fields) | chosen("forms", forms)
         rows = self._export_rows("metadata", "field_name", **parameters)
         if not parameters:
             if not rows:
@@ -129,28 +157,31 @@ class REDCapClient:
         """Export names and labels of the instruments."""
         return self._export_rows("instrument", "instrument_name")
 
-    def export_arms(self) -> list[dict[str, Any]]:
-        """Export the arms that have events; none of a classic project."""
-        return self._export_applicable("arm", "arm_num")
+    def export_arms(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
+        """Export the arms that have events, by default all; none of a classic project."""
+        return self._export_where(EVENTS, "arm", "arm_num", **chosen("arms", arms))
 
-    def export_events(self) -> list[dict[str, Any]]:
-        """Export the events; none of a classic project."""
-        return self._export_applicable("event", "unique_event_name")
+    def export_events(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
+        """Export the events of some arms, by default of all; none of a classic project."""
+        return self._export_where(EVENTS, "event", "unique_event_name", **chosen("arms", arms))
 
-    def export_form_event_mapping(self) -> list[dict[str, Any]]:
+    def export_form_event_mapping(
+        self, arms: Sequence[str | int] | None = None
+    ) -> list[dict[str, Any]]:
         """Export which form is designated in which event; nothing of a classic project."""
-        return self._export_applicable("formEventMapping", "form")
+        return self._export_where(EVENTS, "formEventMapping", "form", **chosen("arms", arms))
 
     def export_repeating_forms_events(self) -> list[dict[str, str]]:
         """Export the repeating forms and events; nothing where there are none."""
-        return self._export_applicable("repeatingFormsEvents", "form_name")
+        return self._export_where(REPEATS, "repeatingFormsEvents", "form_name")
 
-    def export_field_names(self) -> list[dict[str, str]]:
-        """Export the export column of each field and checkbox option.
+    def export_field_names(self, field: str | None = None) -> list[dict[str, str]]:
+        """Export the export column of each field and checkbox option, or those of one field.
 
         File and descriptive fields are not in it.
         """
-        return self._export_rows("exportFieldNames", "export_field_name")
+        wanted = {} if field is None else {"field": required("field", field)}
+        return self._export_rows("exportFieldNames", "export_field_name", **wanted)
 
     def export_version(self) -> str:
         """Export the version of the REDCap server, such as ``14.7.3``."""
@@ -161,7 +192,7 @@ class REDCapClient:
                 raise malformed(answer, "it is no version number")
             return text
 
-        return self._transport.post("version export", _json("version"), receive)
+        return self._transport.post("version export", asking("version"), receive)
 
     def export_structure(self) -> ProjectStructure:
         """Export all of the above, each once, as far as the project has it.
@@ -170,17 +201,19 @@ class REDCapClient:
         info says that there are none.
         """
         info = self.export_project_info()
-        longitudinal = _is_set(info.get("is_longitudinal"))
-        # Servers of 2017 do not say whether anything repeats; they refuse where nothing does.
-        repeats = _is_set(info.get("has_repeating_instruments_or_events", 1))
+        events, repeats = has(info, EVENTS), has(info, REPEATS)
         return ProjectStructure(
             info=info,
             metadata=self.export_metadata(),
             instruments=self.export_instruments(),
-            arms=self.export_arms() if longitudinal else [],
-            events=self.export_events() if longitudinal else [],
-            form_event_mapping=self.export_form_event_mapping() if longitudinal else [],
-            repeating=self.export_repeating_forms_events() if repeats else [],
+            arms=self._export_applicable("arm", "arm_num") if events else [],
+            events=self._export_applicable("event", "unique_event_name") if events else [],
+            form_event_mapping=(
+                self._export_applicable("formEventMapping", "form") if events else []
+            ),
+            repeating=(
+                self._export_applicable("repeatingFormsEvents", "form_name") if repeats else []
+            ),
             field_names=self.export_field_names(),
             version=self.export_version(),
         )
@@ -189,7 +222,8 @@ class REDCapClient:
         """Export the structure and the header of an export of everything, as one model.
 
         The header says whether the project has access groups and which forms are surveys; a
-        server that sends none without rows (17.4.1) leaves both as absent.
+        server that sends none without rows (17.4.1) leaves both as absent as long as the project
+        has no record.
         """
         structure = self.export_structure()
         return structure.project(read_header(self._transport, structure.record_id_field))
@@ -246,7 +280,9 @@ class REDCapClient:
         """
         return read_census(self._transport, self._known_record_id_field())
 
-    def check_complete(self, export: pa.Table, census: pa.Table) -> None:
+    def check_complete(
+        self, export: pa.Table, census: pa.Table, events: Sequence[str] | None = None
+    ) -> None:
         """Make sure that an export has every record of the census taken before it.
 
         REDCap has been seen to leave records out of large answers without a word. A record that
@@ -255,13 +291,15 @@ class REDCapClient:
         Args:
             export: All records, of any forms, as `export_records_table` gives them.
             census: What `export_census` gave before.
+            events: Those of the forms that were exported; all by default.
 
         Raises:
             IncompleteExportError: Records are missing; it says how many.
         """
         record_id_field = self._known_record_id_field()
-        if count_missing(export, census, record_id_field):
-            missing = count_missing(export, self.export_census(), record_id_field)
+        if count_missing(export, of_events(census, events), record_id_field):
+            again = of_events(self.export_census(), events)
+            missing = count_missing(export, again, record_id_field)
             if missing:
                 raise incomplete(missing)
 
@@ -272,28 +310,19 @@ class REDCapClient:
         return self._record_id_field or self.export_metadata()[0]["field_name"]
 
     def _export_rows(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
-        """Export a list of objects, each of which has the key."""
+        wanted = asking(content) | parameters
+        return export_rows(self._transport, f"{content} export", wanted, key)
 
-        def receive(answer: Answer) -> list[dict[str, Any]]:
-            rows = read_json(answer)
-            if not isinstance(rows, list):
-                raise malformed(answer, "it is no JSON list")
-            if not all(isinstance(row, dict) and key in row for row in rows):
-                raise malformed(answer, f"it has rows without {key}")
-            return rows
+    def _export_where(
+        self, flag: str, content: str, key: str, **parameters: str
+    ) -> list[dict[str, Any]]:
+        """Export what only some projects have, if project info says that this one does."""
+        if not has(self.export_project_info(), flag):
+            return []
+        return self._export_applicable(content, key, **parameters)
 
-        return self._transport.post(f"{content} export", _json(content) | parameters, receive)
-
-    def _export_applicable(self, content: str, key: str) -> list[dict[str, Any]]:
+    def _export_applicable(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
         try:
-            return self._export_rows(content, key)
+            return self._export_rows(content, key, **parameters)
         except NotApplicableError:
             return []
-
-
-def _json(content: str) -> dict[str, str]:
-    return {"content": content, "format": "json", "returnFormat": "json"}
-
-
-def _is_set(flag: Any) -> bool:
-    return str(flag) == "1"

@@ -4,6 +4,7 @@ No text of an error holds a token, a cell or a record id. What the server said m
 it is an attribute, which neither ``str``, ``repr`` nor a pickle shows.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -19,7 +20,7 @@ class REDCapError(Exception):
     request: str = ""
     server_message: str | None = None
 
-    _PRIVATE = frozenset({"server_message", "records"})
+    _PRIVATE = frozenset({"server_message", "records", "complaints"})
 
     def __init__(self, text: str, *, request: str = "", server_message: str | None = None) -> None:
         super().__init__(text)
@@ -81,6 +82,35 @@ class NotApplicableError(RefusedError):
     """The project has no such thing, such as arms in a classic project."""
 
 
+@dataclass(frozen=True)
+class Complaint:
+    """What REDCap has against one value of an import.
+
+    Attributes:
+        record: The record id.
+        field_name: The export column.
+        value: What was sent.
+        kind: The known form of the message: ``invalid format``, ``not designated``, or ``unknown``.
+        message: What the server said; it may hold the value.
+    """
+
+    record: str = field(repr=False)
+    field_name: str
+    value: str = field(repr=False)
+    kind: str
+    message: str = field(repr=False)
+
+
+class ImportRefusedError(RefusedError):
+    """REDCap refused values of an import, and imported nothing of that request.
+
+    Attributes:
+        complaints: What is wrong, value by value; in no text and no pickle.
+    """
+
+    complaints: tuple[Complaint, ...] = ()
+
+
 class ErrorBodyError(RefusedError):
     """An error came, with status 200, where data are due."""
 
@@ -105,14 +135,24 @@ class IncompleteExportError(REDCapError):
     """Records that REDCap lists are not in what it exported.
 
     Attributes:
-        missing: How many.
+        missing: How many, by event where the project has events.
     """
 
     missing: int = 0
 
 
 class NetworkError(REDCapError):
-    """No whole answer came: no connection, a time limit, or an answer that broke off."""
+    """No whole answer came: no connection, a time limit, or an answer that broke off.
+
+    Attributes:
+        sent: Whether the request may have reached the server.
+    """
+
+    sent: bool = True
+
+
+class OutcomeUnknownError(REDCapError):
+    """A change was sent, its answer was lost, and whether it was done is unknown."""
 
 
 class CertificateError(REDCapError):

@@ -9,7 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api.answers import Answer, read_json
-from redcap_dagster.api.errors import EmptyAnswerError, IncompleteExportError, RightsError
+from redcap_dagster.api.errors import (
+    EmptyAnswerError,
+    IncompleteExportError,
+    MalformedAnswerError,
+    RightsError,
+)
+from redcap_dagster.api.parameters import array, flag, one_of, server_time
 from redcap_dagster.api.rows import no_rows, open_csv
 from redcap_dagster.api.transport import Transport
 
@@ -38,6 +44,11 @@ class RecordSelection(TypedDict, total=False):
     Fields and forms add up. Filter logic is applied to each row by itself, so that it drops rows
     of repeating forms. Dates are of the server's time zone and mean "created or modified", by the
     server's log. The record id field is always added, so that rows can be told apart.
+
+    ``raw_or_label`` is ``raw`` or ``label``: labels instead of codes, event and group names;
+    ``export_checkbox_label`` then gives the option's label instead of ``Checked``.
+    ``combine_checkbox_options`` gives one column per checkbox (REDCap 16). ``decimal_character`` is
+    ``.`` or ``,``; None leaves numbers as they were saved.
     """
 
     records: Sequence[str | int] | None
@@ -50,6 +61,10 @@ class RecordSelection(TypedDict, total=False):
     export_survey_fields: bool
     export_data_access_groups: bool
     export_blank_for_gray_form_status: bool
+    raw_or_label: str
+    export_checkbox_label: bool
+    combine_checkbox_options: bool
+    decimal_character: str | None
 
 
 _LISTS = ("records", "fields", "forms", "events")
@@ -58,7 +73,11 @@ _FLAGS = {
     "export_survey_fields": "exportSurveyFields",
     "export_data_access_groups": "exportDataAccessGroups",
     "export_blank_for_gray_form_status": "exportBlankForGrayFormStatus",
+    "export_checkbox_label": "exportCheckboxLabel",
+    "combine_checkbox_options": "combineCheckboxOptions",
 }
+RAW_OR_LABEL = ("raw", "label")
+DECIMAL_CHARACTERS = (".", ",")
 
 
 def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
@@ -92,41 +111,17 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
         parameters["filterLogic"] = given["filter_logic"]
     for name, key in _DATES.items():
         if name in given:
-            parameters[key] = _date(name, given[name])
+            parameters[key] = server_time(name, given[name])
     for name, key in _FLAGS.items():
-        if not isinstance(given.get(name, False), bool):
-            raise TypeError(f"{name}: give True or False.")
-        if given.get(name):
-            parameters[key] = "true"
-    return parameters
-
-
-def array(name: str, values: Sequence[str | int]) -> dict[str, str]:
-    """Write a list as REDCap takes it: ``records[0]``, ``records[1]``, ...
-
-    Raises:
-        TypeError: One string instead of a list, or members that are no text.
-        ValueError: An empty list, which REDCap would take for everything.
-    """
-    if isinstance(values, str | bytes):
-        raise TypeError(f"{name}: give a list of {name}, not one string.")
-    members = list(values)
-    if not members:
-        raise ValueError(f"{name}: the list is empty; give None for all of them.")
-    if any(isinstance(member, bool) or not isinstance(member, str | int) for member in members):
-        raise TypeError(f"{name}: not every member of the list is text.")
-    return {f"{name}[{number}]": str(member) for number, member in enumerate(members)}
-
-
-def _date(name: str, value: Any) -> str:
-    if not isinstance(value, datetime):
-        raise TypeError(f"{name}: give a datetime.")
-    if value.tzinfo is not None:
-        raise ValueError(
-            f"{name}: REDCap reads it in the server's own time zone; give a datetime of that zone, "
-            "without tzinfo."
+        if on := flag(name, given.get(name, False)):
+            parameters[key] = on
+    if one_of("raw_or_label", given.get("raw_or_label", "raw"), RAW_OR_LABEL) == "label":
+        parameters["rawOrLabel"] = "label"
+    if "decimal_character" in given:
+        parameters["decimalCharacter"] = one_of(
+            "decimal_character", given["decimal_character"], DECIMAL_CHARACTERS
         )
-    return f"{value:%Y-%m-%d %H:%M:%S}"
+    return parameters
 
 
 def with_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str, str]:
@@ -148,7 +143,20 @@ def with_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str
 def read_records(
     transport: Transport, parameters: dict[str, str], record_id_field: str
 ) -> pa.Table:
-    """Export records whole: what breaks off is asked for again.
+    """Export records whole, a row per record, event and instance; see `read_rows`.
+
+    Raises:
+        MalformedAnswerError: Rows have no record id, or come twice.
+        REDCapError: Of the type that says what is wrong.
+    """
+    rows = read_rows(transport, parameters, record_id_field)
+    if parameters.get("rawOrLabel") != "label":  # several forms may have one label
+        _check_keys(rows, record_id_field)
+    return rows
+
+
+def read_rows(transport: Transport, parameters: dict[str, str], record_id_field: str) -> pa.Table:
+    """Export rows whole, whatever they are: what breaks off is asked for again.
 
     Raises:
         REDCapError: Of the type that says what is wrong.
@@ -162,8 +170,22 @@ def read_records(
         return transport.post(REQUEST, _csv(parameters), receive)
     except EmptyAnswerError as error:
         empty = error
-    _confirm_empty(transport, parameters, empty)
+    confirm_empty(transport, REQUEST, _csv(parameters), empty)
     return pa.Table.from_batches([no_rows((record_id_field,))])
+
+
+def _check_keys(rows: pa.Table, record_id_field: str) -> None:
+    keys = [record_id_field, "redcap_event_name", *_REPEAT]
+    places = rows.select([name for name in keys if name in rows.column_names])
+    blank = rows[record_id_field].null_count
+    again = rows.num_rows - places.group_by(places.column_names).aggregate([]).num_rows
+    if blank or again:
+        raise MalformedAnswerError(
+            f"{REQUEST}: {blank} rows have no record id, and {again} are of a record, event and "
+            "instance that came before. Try again; if it lasts, have a look at the export in "
+            "REDCap, or tell the server's administrator.",
+            request=REQUEST,
+        )
 
 
 def iterate_records(
@@ -182,14 +204,15 @@ def iterate_records(
         return
     except EmptyAnswerError as error:
         empty = error
-    _confirm_empty(transport, parameters, empty)
+    confirm_empty(transport, REQUEST, _csv(parameters), empty)
     yield no_rows((record_id_field,))
 
 
 def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
     """Give the columns of an export of everything, by one that matches no row.
 
-    It is blank from servers that send no header without rows (17.4.1 does not).
+    Servers that send no header without rows (17.4.1 does not) are asked for one record instead;
+    it is blank where there is none.
 
     Raises:
         REDCapError: Of the type that says what is wrong.
@@ -206,7 +229,12 @@ def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
             lambda wanted: transport.post(REQUEST, _csv(wanted), receive), parameters
         )
     except EmptyAnswerError:
+        pass
+    listed = read_census(transport, record_id_field)[record_id_field]
+    if not len(listed):
         return ()
+    one = check_selection(records=[listed[0].as_py()], export_survey_fields=True)
+    return _with_groups(lambda wanted: transport.post(REQUEST, _csv(wanted), receive), one)
 
 
 def read_census(transport: Transport, record_id_field: str) -> pa.Table:
@@ -239,17 +267,36 @@ def _with_groups(ask: Callable[[dict[str, str]], T], parameters: dict[str, str])
     return ask(parameters)
 
 
+def of_events(census: pa.Table, events: Sequence[str] | None) -> pa.Table:
+    """Give the rows of some events, or all where none are named or the project is classic."""
+    if events is None or "redcap_event_name" not in census.column_names:
+        return census
+    named = pa.array(list(events), pa.string())
+    return census.filter(pc.is_in(census["redcap_event_name"], named))
+
+
 def count_missing(export: pa.Table, census: pa.Table, record_id_field: str) -> int:
-    """Count the records of a census that an export does not have."""
-    listed = pc.unique(census[record_id_field])
-    return int(pc.sum(pc.invert(pc.is_in(listed, export[record_id_field])), min_count=0).as_py())
+    """Count the records, by event where there are events, of a census that an export lacks.
+
+    One record id may be of several subjects, one in each arm, which their events tell apart.
+    """
+    columns = [record_id_field, "redcap_event_name"]
+    present = [name for name in columns if name in census.column_names]
+
+    def places(table: pa.Table) -> pa.ChunkedArray:
+        texts = [pc.fill_null(table[name], "") for name in present]
+        return pc.binary_join_element_wise(*texts, "\x1f")
+
+    missing = pc.invert(pc.is_in(places(census), pc.unique(places(export))))
+    return int(pc.sum(missing, min_count=0).as_py())
 
 
 def incomplete(missing: int) -> IncompleteExportError:
     """Say how many records are missing, and what to do."""
     error = IncompleteExportError(
-        f"{REQUEST}: {missing} records that REDCap lists are not in what it sent. Large answers "
-        "can lose records: export fewer forms at once, and tell the server's administrator.",
+        f"{REQUEST}: {missing} records or events that REDCap lists are not in what it sent. Large "
+        "answers can lose records: export fewer forms at once, and tell the server's "
+        "administrator.",
         request=REQUEST,
     )
     error.missing = missing
@@ -268,14 +315,13 @@ def _csv(parameters: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _confirm_empty(
-    transport: Transport, parameters: dict[str, str], empty: EmptyAnswerError
+def confirm_empty(
+    transport: Transport, request: str, wanted: dict[str, str], empty: EmptyAnswerError
 ) -> None:
     """Make sure that an empty CSV means no rows: newer servers send no header, JSON tells.
 
     Raises:
         EmptyAnswerError: There are rows, and the server sent none of them.
     """
-    as_json = _csv(parameters) | {"format": "json"}
-    if transport.post(REQUEST, as_json, read_json) != []:
+    if transport.post(request, wanted | {"format": "json"}, read_json) != []:
         raise empty

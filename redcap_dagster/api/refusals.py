@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from redcap_dagster.api.complaints import import_refused, read_complaints
 from redcap_dagster.api.errors import (
     ErrorBodyError,
     NotApplicableError,
@@ -25,8 +26,17 @@ from redcap_dagster.api.errors import (
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SHOWN = 10
 
-_RIGHTS = ("API Export", "API Import/Update", "Data Access Groups", "Delete Record")
+_RIGHTS = (
+    "API Export",
+    "API Import/Update",
+    "Data Access Groups",
+    "Create Record",
+    "Delete Record",
+)
 """Those that messages have been seen to name."""
+
+_PARAMETERS = ("records", "fields", "forms", "events", "arms", "dags", "users", "roles")
+"""The arrays that the API takes; another word in a message may be data, and is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +60,12 @@ def message_of(body: str) -> str | None:
     if text.startswith("{"):
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         # Project info is an object too, but has no such key.
         return str(content["error"]) if "error" in content else None
-    found = re.search(r"<hash>\s*<error>(.*?)</error>", text, re.DOTALL)
+    # Only at the start: a cell may hold the same.
+    found = re.match(r"(?:<\?xml[^>]*>\s*)?<hash>\s*<error>(.*?)</error>", text, re.DOTALL)
     return found.group(1).strip() if found else None
 
 
@@ -66,16 +77,24 @@ def known_refusal(message: str, request: str, status: int) -> REDCapError | None
         >>> print(error)
         arm export: A classic project has no arms.
     """
+    # Complaints come first: what they quote may look like any other form.
+    complaints = read_complaints(message)
+    error = import_refused(complaints) if complaints else _by_form(message)
+    if error is None:
+        return None
+    error.args = (f"{request}: {error}",)
+    error.request = request
+    error.server_message = message
+    if isinstance(error, ServerError):
+        error.status = status
+    return error
+
+
+def _by_form(message: str) -> REDCapError | None:
     for form in _FORMS:
         found = form.pattern.search(message)
         if found:
-            error = form.build(found)
-            error.args = (f"{request}: {error}",)
-            error.request = request
-            error.server_message = message
-            if isinstance(error, ServerError):
-                error.status = status
-            return error
+            return form.build(found)
     return None
 
 
@@ -116,8 +135,13 @@ def _rights(found: re.Match[str]) -> RightsError:
     return error
 
 
+def _parameter(found: re.Match[str]) -> str:
+    name = found.group(1).lower()
+    return name if name in _PARAMETERS else "values"
+
+
 def _invalid_values(found: re.Match[str]) -> RefusedError:
-    parameter, values = found.group(1), re.findall(r"'([^']*)'", found.group(2))
+    parameter, values = _parameter(found), re.findall(r"'([^']*)'", found.group(2))
     if parameter not in ("fields", "forms", "events"):
         text = f"REDCap does not know {len(values)} of the {parameter} that were asked for."
         ids = values if parameter == "records" else ()
@@ -128,6 +152,17 @@ def _invalid_values(found: re.Match[str]) -> RefusedError:
         f"REDCap does not know these {parameter}, or does not let this user export them: "
         f"{', '.join(names[:_SHOWN])}{more}. Leave them out, or ask for the export rights.",
         f"unknown {parameter}",
+        names,
+    )
+
+
+def _unknown_columns(found: re.Match[str]) -> RefusedError:
+    names = [name for name in re.split(r"[,\s]+", found.group(1)) if _NAME.fullmatch(name)]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return _refused(
+        f"These are no fields of the project: {', '.join(names[:_SHOWN])}{more}. Nothing of this "
+        "request was imported. Leave them out, or correct their names.",
+        "unknown fields",
         names,
     )
 
@@ -190,7 +225,9 @@ _FORMS = (
     _form(r'values in the parameter "?(\w+)"? are not valid:(.*)', _invalid_values),
     _form(
         r'"?(\w+)"? parameter has been provided with a value, but the value is not an array',
-        lambda found: _refused(f"REDCap wants {found.group(1)} as an array.", "not an array"),
+        lambda found: _refused(
+            f"REDCap wants the {_parameter(found)} as an array.", "not an array"
+        ),
     ),
     _form(
         r"You cannot export (arms|events|form/event mappings) for classic projects",
@@ -211,6 +248,42 @@ _FORMS = (
             "renamed, or belong to another data access group.",
             "unknown record",
             records=(found.group(1),),
+        ),
+    ),
+    _form(r"not found in the project as real data fields:(.*)", _unknown_columns),
+    _form(
+        r"records provided cannot be deleted because .* do not exist: *(.*)",
+        lambda found: _refused(
+            "REDCap does not know all of the records that were to be deleted, and deleted none.",
+            "unknown record",
+            records=re.split(r",\s*", found.group(1).strip()),
+        ),
+    ),
+    _form(
+        r"The field '(\w+)' does not exist or is not a 'file' field",
+        lambda found: _refused(
+            f"{found.group(1)} is no field for files in this project.",
+            "no file field",
+            [found.group(1)],
+        ),
+    ),
+    _form(
+        r"There is no file to download for this record",
+        lambda _: _refused("Nothing is stored there.", "no file"),
+    ),
+    _form(
+        r"File Repository folder .* does not exist or else you do not have permission",
+        lambda _: _refused(
+            "The file repository has no such folder, or the token's user may not see it.",
+            "unknown folder",
+        ),
+    ),
+    _form(
+        r"The data is not in the specified format",
+        lambda _: _refused(
+            "REDCap cannot read the data of this import. Compare its columns with those that the "
+            "export gives.",
+            "unreadable data",
         ),
     ),
     _form(

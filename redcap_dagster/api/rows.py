@@ -20,8 +20,20 @@ from redcap_dagster.api.errors import REDCapError
 # A row must fit into two of them; the longest seen is well below one.
 _BLOCK = 1 << 24
 
-# What PHP appends to an answer when it dies in the middle. REDCap would have quoted the blanks.
-_PHP_DIED = re.compile(rb"\n(?:<br />\s*)?(?:<b>)?(?:PHP )?Fatal error(?:</b>)?:")
+# What PHP writes into an answer when it stumbles or dies. REDCap would have quoted the blanks.
+_PHP_SAID = re.compile(
+    rb"\n(?:<br />\s*)?(?:<b>)?(?:PHP )?"
+    rb"(?:Fatal error|Parse error|Warning|Notice|Deprecated)(?:</b>)?:\s"
+)
+
+# A quote, seen from outside quotes, that has something else than a delimiter beside it.
+_STRAY_QUOTE = re.compile(rb'"(?:[^,\n"]|(?<=[^,\n"]"))')
+
+# Bytes; what is looked for outside quotes is shorter, so that none is lost between two chunks.
+_SEAM = 64
+
+# Bytes of PHP's message that are looked at.
+_MESSAGE = 2048
 
 
 @dataclass(frozen=True)
@@ -41,12 +53,13 @@ def no_rows(columns: tuple[str, ...]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in columns]))
 
 
-def open_csv(answer: Answer, must_have: str) -> CSVAnswer:
+def open_csv(answer: Answer, must_have: str | None) -> CSVAnswer:
     """Read the header of a record export, and make its rows ready to be read as they come.
 
     Args:
         answer: An answer with status 200.
-        must_have: A column without which the rows are of no use: the record id.
+        must_have: A column without which the rows are of no use, the record id; None for a report,
+            which may have any.
 
     Raises:
         REDCapError: It is something else; the type says what. The iterator over the rows raises
@@ -67,12 +80,12 @@ def open_csv(answer: Answer, must_have: str) -> CSVAnswer:
     return CSVAnswer(columns, _batches(answer, columns, chain((rows,), answer.chunks)))
 
 
-def _header(answer: Answer, line: bytes, must_have: str) -> tuple[str, ...]:
+def _header(answer: Answer, line: bytes, must_have: str | None) -> tuple[str, ...]:
     text = line.decode("utf-8-sig", "replace")
     if "\ufffd" in text:
         raise not_utf8(answer, "the header of the answer")
     columns = tuple(next(csv.reader([text])))
-    if must_have not in columns:
+    if must_have is not None and must_have not in columns:
         other = next((mark for mark in ";\t|^" if must_have in text.split(mark)), None)
         hint = f"; its columns are separated by {other!r}" if other else ""
         raise malformed(answer, f"its header lacks the record id, {must_have}{hint}")
@@ -129,23 +142,28 @@ def _arrow_error(answer: Answer, columns: tuple[str, ...], problem: str) -> REDC
 def _whole(answer: Answer, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Pass on the rows of a CSV, and see to it that they are all there and as REDCap writes them.
 
-    Quotes come in pairs, and every row ends in a newline, the last one too (so in each recorded
-    answer). A carriage return stands only inside quotes (a guess: so does PHP); elsewhere Arrow
-    would end the row at it.
+    Quotes surround whole cells and come in pairs, and every row ends in a newline, the last one too
+    (so in each recorded answer). A carriage return stands only inside quotes (a guess: so does
+    PHP); elsewhere Arrow would end the row at it, as it would make up rows of stray quotes.
     """
-    quotes, tail, dead = 0, b"\n", b""
+    inside, tail, seam = False, b"\n", b"\n"
     for chunk in filter(None, chunks):
-        if b"\r" in chunk:
-            outside = chunk.split(b'"')[quotes % 2 :: 2]
-            if any(b"\r" in part for part in outside):
-                raise malformed(answer, "a carriage return stands outside quotes")
-        quotes += chunk.count(b'"')
-        tail = chunk[-1:]
-        dead = (dead + chunk)[-2048:]
+        parts = chunk.split(b'"')
+        outside = seam + b'"'.join(parts[inside::2])  # what stands in quotes is left out
+        inside ^= len(parts) % 2 == 0
+        if inside:
+            outside += b'"'
+        said = _PHP_SAID.search(outside)
+        if said:
+            page = outside[said.start() :] + look(chunks)
+            raise page_error(answer, page[:_MESSAGE].decode("utf-8", "replace"))
+        if b"\r" in outside:
+            raise malformed(answer, "a carriage return stands outside quotes")
+        if _STRAY_QUOTE.search(outside):
+            raise malformed(answer, "a quote stands within a cell, and is not doubled")
+        tail, seam = chunk[-1:], outside[-_SEAM:]
         yield chunk
-    if _PHP_DIED.search(b"\n" + dead):
-        raise page_error(answer, dead.decode("utf-8", "replace"))
-    if quotes % 2 or tail != b"\n":
+    if inside or tail != b"\n":
         raise malformed(answer, "it breaks off within a row")
 
 

@@ -28,7 +28,26 @@ from tenacity import (
 
 from redcap_dagster.api.address import is_loopback, normalize_url
 from redcap_dagster.api.answers import Answer, check_status
-from redcap_dagster.api.errors import CertificateError, NetworkError, REDCapError, ServerError
+from redcap_dagster.api.errors import (
+    CertificateError,
+    EmptyAnswerError,
+    MalformedAnswerError,
+    NetworkError,
+    NotUTF8Error,
+    OutcomeUnknownError,
+    REDCapError,
+    ServerError,
+    ServerMemoryError,
+    WebPageError,
+    WrongURLError,
+)
+from redcap_dagster.api.network import (
+    TOO_SLOW,
+    network_error,
+    never_connected,
+    tls_error,
+    what_failed,
+)
 from redcap_dagster.api.rate_limit import shared_limiter
 
 logger = logging.getLogger("redcap_dagster.api")
@@ -94,7 +113,7 @@ class Transport:
     def post(
         self, request: str, parameters: Mapping[str, str], receive: Callable[[Answer], T]
     ) -> T:
-        """Ask for something that changes nothing, and give what `receive` makes of the answer.
+        """Ask for what may be done twice, and give what `receive` makes of the answer.
 
         Where the network or the server fails, the whole is done again, after a while.
 
@@ -112,6 +131,40 @@ class Transport:
                 return receive(answer)
 
         return self._again(request, once)
+
+    def post_once(
+        self,
+        request: str,
+        parameters: Mapping[str, str],
+        receive: Callable[[Answer], T],
+        file: tuple[str, bytes, str] | None = None,
+    ) -> T:
+        """Ask for a change like `post`, but never twice.
+
+        Args:
+            request: As for `post`.
+            parameters: As for `post`.
+            receive: As for `post`.
+            file: Name, content and MIME type of what goes along as ``file``.
+
+        Raises:
+            OutcomeUnknownError: It may have been done, and the answer was lost.
+            REDCapError: It was not done; the type says why.
+        """
+        lost: REDCapError
+        try:
+            with self._send(request, parameters, file) as answer:
+                return receive(answer)
+        except _LOST as error:
+            if not _may_be_done(error):
+                raise
+            lost = error
+        raise OutcomeUnknownError(
+            f"{request}: the answer was lost ({type(lost).__name__}), so whether REDCap did it is "
+            "unknown. Look in the project before you do it again.",
+            request=request,
+            server_message=lost.server_message,
+        )
 
     def open(self, request: str, parameters: Mapping[str, str]) -> Answer:
         """Ask like `post`, but leave the body to the caller, who closes the answer.
@@ -145,28 +198,30 @@ class Transport:
             reraise=True,
         )(once)
 
-    def _send(self, request: str, parameters: Mapping[str, str]) -> Answer:
+    def _send(
+        self,
+        request: str,
+        parameters: Mapping[str, str],
+        file: tuple[str, bytes, str] | None = None,
+    ) -> Answer:
         if self._rate is not None:
             shared_limiter(self._host, self._rate).try_acquire("request")
-        failure: REDCapError
+        failure: CertificateError | NetworkError | WrongURLError
         try:
             response = self._session.post(
                 self.url,
                 data={"token": self._token, **parameters},
+                files={"file": file} if file else None,
                 allow_redirects=False,
                 stream=True,
                 timeout=self._timeout,
                 verify=self._verify,
             )
-        except requests.exceptions.SSLError:
-            failure = CertificateError(
-                f"{request}: the TLS certificate of {self._host} cannot be verified, so the token "
-                "was not sent. If your institution has its own certificate authority, give "
-                "the path of its PEM file as ca_bundle.",
-                request=request,
-            )
-        except requests.RequestException as error:
-            failure = _network_error(request, self._host, _what_failed(error))
+        except requests.exceptions.SSLError as error:
+            failure = tls_error(request, self._host, error)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            failure = network_error(request, self._host, what_failed(error))
+            failure.sent = not never_connected(error)
         else:
             answer = Answer(
                 request,
@@ -200,8 +255,15 @@ def check_token(token: str) -> str:
     return stripped
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects alone; another one reads them even if it follows none."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Give none."""
+
+
 def _session(*, loopback: bool) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.headers["Accept-Encoding"] = "gzip"
     session.headers["User-Agent"] = f"redcap-dagster/{version('redcap-dagster')}"
     # An http:// request to this machine must not go by a proxy of the environment.
@@ -232,29 +294,30 @@ def _chunks(response: requests.Response, request: str, host: str) -> Iterator[by
         if not zipped or (gzip.eof and not gzip.unused_data):
             return
     except urllib3.exceptions.ReadTimeoutError:
-        what = _TOO_SLOW
+        what = TOO_SLOW
     except (urllib3.exceptions.HTTPError, zlib.error, OSError):
         pass
-    raise _network_error(request, host, what)
+    raise network_error(request, host, what)
 
 
-_TOO_SLOW = "no answer within the time limit. Ask for less at once, or raise read_timeout"
+# -- changes --------------------------------------------------------------------------------------
+
+_LOST = (
+    NetworkError,
+    ServerError,
+    ServerMemoryError,
+    EmptyAnswerError,
+    WebPageError,
+    MalformedAnswerError,
+    NotUTF8Error,
+)
+"""Errors after which a change may have been done."""
 
 
-def _what_failed(error: requests.RequestException) -> str:
-    match error:
-        case requests.exceptions.ProxyError():
-            return "the proxy cannot be reached or refused. Check HTTPS_PROXY and NO_PROXY"
-        case requests.ConnectTimeout():
-            return "no connection within the time limit. Check the URL, VPN and firewall"
-        case requests.Timeout():
-            return _TOO_SLOW
-        case _:
-            return "no connection, or it was lost. Check the URL, VPN and firewall, or try again"
-
-
-def _network_error(request: str, host: str, what: str) -> NetworkError:
-    return NetworkError(f"{request} from {host}: {what}.", request=request)
+def _may_be_done(error: REDCapError) -> bool:
+    if isinstance(error, NetworkError):
+        return error.sent
+    return not (isinstance(error, ServerError) and error.status == 429)
 
 
 # -- retries --------------------------------------------------------------------------------------

@@ -27,6 +27,12 @@ class Cleaning(dg.Model):
     labels: Literal["labels", "codes", "both"] = Field(
         default="labels", description="What columns of radio and dropdown fields hold."
     )
+    checkboxes: Literal["columns", "lists"] = Field(
+        default="columns", description="Whether a checkbox is a column for each option or a list."
+    )
+    missing_reasons: bool = Field(
+        default=False, description="Give each field a second column that says why a cell is null."
+    )
     infer_types: bool = Field(
         default=True, description="Whether text fields that hold only numbers become numbers."
     )

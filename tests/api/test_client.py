@@ -141,7 +141,7 @@ def test_a_server_without_a_header_for_no_rows_leaves_the_rest_unknown(
     server: Server, client: REDCapClient
 ) -> None:
     structure(server, CLASSIC)
-    server.say("record", Reply(b"\n"))
+    server.say("record", Reply(b"\n"), Reply(b"\n"), json_reply([]))
 
     project = client.export_project()
 

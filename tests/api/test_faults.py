@@ -242,7 +242,20 @@ def test_a_redirect_to_a_path_names_the_whole_address(server: Server, client: RE
     assert caught.value.url == f"http://127.0.0.1:{server.server_port}/redcap/api/"
 
 
+def test_what_is_not_applicable_is_not_asked_for(server: Server, client: REDCapClient) -> None:
+    server.say(
+        "project", json_reply({"is_longitudinal": 0, "has_repeating_instruments_or_events": 0})
+    )
+
+    assert client.export_arms() == []
+    assert client.export_events() == []
+    assert client.export_form_event_mapping() == []
+    assert client.export_repeating_forms_events() == []
+    assert {request["content"] for request in server.requests} == {"project"}
+
+
 def test_not_applicable_is_none(server: Server, client: REDCapClient) -> None:
+    server.say("project", json_reply({"project_id": 1}))  # of 2017: it does not say
     text = "You cannot export {} for classic projects"
     server.say("arm", refused(text.format("arms")))
     server.say("event", refused(text.format("events")))

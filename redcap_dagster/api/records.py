@@ -1,0 +1,296 @@
+"""Records: import, delete, rename, randomize; and the export of single values."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Unpack
+
+import pandas as pd
+import pyarrow as pa
+
+from redcap_dagster.api.answers import Answer, malformed, read_json
+from redcap_dagster.api.calls import export_line, read_count
+from redcap_dagster.api.errors import REDCapError
+from redcap_dagster.api.exports import (
+    RecordSelection,
+    check_selection,
+    read_records,
+    read_rows,
+)
+from redcap_dagster.api.incoming import Importable, check_columns, rows_of
+from redcap_dagster.api.parameters import array, asking, flag, one_of, positive, required
+from redcap_dagster.api.record_import import (
+    GROUP,
+    SURVEY_IDENTIFIER,
+    CellChange,
+    ImportTarget,
+    RecordImport,
+    Row,
+    Shape,
+    batches,
+    compare,
+)
+from redcap_dagster.api.transport import Transport
+
+REQUEST: Final = "record import"
+_DATE_FORMATS: Final = ("YMD", "MDY", "DMY")
+_OVERWRITES: Final = ("normal", "overwrite")
+_NOTHING: Final = pa.table({})
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of a project, beyond the exports that the client itself has.
+
+    Example:
+        >>> from redcap_dagster.api import REDCapClient
+        >>> from redcap_dagster.sandbox import Sandbox
+        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
+        >>> with Sandbox() as redcap:
+        ...     token = redcap.add_project(exports={"metadata": fields})
+        ...     client = REDCapClient(redcap.url, token)
+        ...     done = client.records.import_([{"record_id": 1}, {"record_id": 2}])
+        ...     client.records.rename("2", "7")
+        ...     done.records, client.records.delete(["7"])
+        (('1', '2'), 1)
+    """
+
+    _transport: Transport
+
+    def export_eav(self, **selection: Unpack[RecordSelection]) -> pd.DataFrame:
+        """Export one row per value that is not blank (``type=eav``), as text.
+
+        Args:
+            **selection: See `RecordSelection`.
+
+        Returns:
+            ``record``, event and instance where the project has them, ``field_name``, ``value``;
+            a checkbox has a row for each ticked box, with its code.
+
+        Raises:
+            REDCapError: Of the type that says what is wrong.
+        """
+        wanted = check_selection(**selection) | {"type": "eav"}
+        frame: pd.DataFrame = read_rows(self._transport, wanted, "record").to_pandas(
+            types_mapper=pd.ArrowDtype
+        )
+        return frame
+
+    def import_(
+        self,
+        data: Importable,
+        *,
+        type: Shape = "flat",  # noqa: A002 (REDCap's own name)
+        overwrite_behavior: str = "normal",
+        force_auto_number: bool = False,
+        date_format: str = "YMD",
+        background_process: bool = False,
+        batch_size: int = 1000,
+        dry_run: bool = False,
+    ) -> RecordImport:
+        """Import records; needs the right to API Import/Update, and to create new ones.
+
+        Columns and events are checked against the project before anything is imported. Codes are
+        taken, no labels. Calculated fields are REDCap's own. An import is sent again where the
+        network or the server fails, as it does the same twice; one that numbers records or
+        instances anew is not.
+
+        Args:
+            data: A DataFrame, a list of dicts, or the text of a CSV.
+            type: ``flat``, as the export gives it, or ``eav``: ``record``, ``field_name``,
+                ``value``, and event and instance where the project has them; an option of a
+                checkbox goes as ``race___1`` with 0 or 1.
+            overwrite_behavior: ``overwrite`` lets blank values delete; ``normal`` ignores them.
+            force_auto_number: Have REDCap give each record a new id.
+            date_format: The order in dates that are given as text: ``YMD``, ``MDY`` or ``DMY``.
+            background_process: Let the server take its time (REDCap 14); it then tells no ids.
+            batch_size: Rows per request. A record is never cut apart.
+            dry_run: Import nothing, and say what would change.
+
+        Raises:
+            TypeError: The data are of another type; nothing was sent.
+            ValueError: A parameter, or a column or event that the project has not; nothing was
+                imported.
+            ImportRefusedError: REDCap refused values, and imported nothing of that request; a note
+                of the error says whether requests before it were imported.
+            OutcomeUnknownError: The answer to an import that numbers anew was lost.
+            REDCapError: Of the type that says what is wrong.
+        """
+        parameters = asking(
+            "record",
+            "import",
+            type=one_of("type", type, ("flat", "eav")),
+            overwriteBehavior=one_of("overwrite_behavior", overwrite_behavior, _OVERWRITES),
+            forceAutoNumber=flag("force_auto_number", force_auto_number),
+            dateFormat=one_of("date_format", date_format, _DATE_FORMATS),
+            backgroundProcess=flag("background_process", background_process),
+            returnContent="auto_ids" if force_auto_number else "ids",
+        )
+        positive("batch_size", batch_size)
+        flag("dry_run", dry_run)
+        check_columns(rows_of(data), ())  # before anything is asked
+        target = ImportTarget.export(self._transport)
+        rows = rows_of(data, target.validations)
+        target.check(rows, type)
+        id_column = target.id_column(type)
+        cut = list(batches(rows, id_column, batch_size))
+        if dry_run:
+            overwrite = overwrite_behavior == "overwrite"
+            changes: list[CellChange] = []
+            for batch in cut:
+                # What is numbered anew is nowhere yet.
+                current = _NOTHING if force_auto_number else self._current(target, batch, type)
+                changes += compare(target, batch, type, current, overwrite, date_format)
+            return RecordImport(_ids(rows, id_column), changes=tuple(changes))
+        return self._import(cut, parameters)
+
+    def _import(self, cut: Sequence[Sequence[Row]], parameters: dict[str, str]) -> RecordImport:
+        numbers_anew = "forceAutoNumber" in parameters
+        records: list[str] = []
+        done = 0
+        for batch in cut:
+            anew = numbers_anew or any(row.get("redcap_repeat_instance") == "new" for row in batch)
+            send = self._transport.post_once if anew else self._transport.post
+            try:
+                records += send(REQUEST, parameters | {"data": json.dumps(batch)}, _read_ids)
+            except REDCapError as error:
+                if done:
+                    error.add_note(f"{done} rows of requests before this one were imported.")
+                raise
+            done += len(batch)
+        if not numbers_anew:
+            return RecordImport(tuple(records))
+        pairs = [tuple(pair.split(",", 1)) for pair in records]
+        return RecordImport(
+            tuple(pair[0] for pair in pairs),
+            tuple((pair[1], pair[0]) for pair in pairs if len(pair) == 2),
+        )
+
+    def _current(self, target: ImportTarget, rows: Sequence[Row], shape: Shape) -> pa.Table:
+        """Export what is there of what would be imported."""
+        columns = {column for _, column, _ in target.cells(rows, shape)}
+        fields = {target.originals[name] for name in columns if name in target.originals}
+        wanted = check_selection(
+            records=_ids(rows, target.id_column(shape)),
+            fields=sorted(fields | {target.record_id_field}),
+            export_data_access_groups=GROUP in columns,
+            export_survey_fields=SURVEY_IDENTIFIER in columns,
+        )
+        return read_records(self._transport, wanted, target.record_id_field)
+
+    # -- one by one -------------------------------------------------------------------------------
+
+    def delete(
+        self,
+        records: Sequence[str | int],
+        *,
+        arm: int | None = None,
+        instrument: str | None = None,
+        event: str | None = None,
+        repeat_instance: int | None = None,
+        delete_logging: bool = False,
+    ) -> int:
+        """Delete records, or a form, event or instance of them, once; needs the right to it.
+
+        Args:
+            records: Their ids.
+            arm: Only in this arm.
+            instrument: Only this form; in a longitudinal project with its event.
+            event: Only this event.
+            repeat_instance: Only this instance.
+            delete_logging: Delete what the log says of them too.
+
+        Returns:
+            How many REDCap deleted.
+
+        Raises:
+            RefusedError: One of the records is not there; none was deleted.
+            OutcomeUnknownError: The answer was lost.
+            REDCapError: It was not done; the type says why.
+        """
+        wanted = asking(
+            "record",
+            "delete",
+            arm=positive("arm", arm),
+            instrument=instrument,
+            event=event,
+            repeat_instance=positive("repeat_instance", repeat_instance),
+            delete_logging=1 if flag("delete_logging", delete_logging) else 0,
+        )
+        wanted |= array("records", records)
+        return self._transport.post_once("record deletion", wanted, read_count)
+
+    def rename(self, record: str | int, new_record_name: str | int, arm: int | None = None) -> None:
+        """Give a record another id (REDCap 11.3.3), once; needs the right to it.
+
+        Args:
+            record: Its id.
+            new_record_name: Its new id, which no record may have.
+            arm: Only in this arm.
+
+        Raises:
+            OutcomeUnknownError: The answer was lost.
+            REDCapError: It was not done; the type says why.
+        """
+        wanted = asking(
+            "record",
+            "rename",
+            record=required("record", record),
+            new_record_name=required("new_record_name", new_record_name),
+            arm=positive("arm", arm),
+        )
+        self._transport.post_once("record renaming", wanted, read_count)
+
+    def randomize(
+        self, record: str | int, randomization_id: int, *, return_alt: bool = False
+    ) -> dict[str, str]:
+        """Randomize a record (REDCap 14.7 or 15: sources differ), once; needs the right to it.
+
+        Args:
+            record: Its id.
+            randomization_id: Which of the project's randomizations.
+            return_alt: Give the alternative value too, such as a randomization number.
+
+        Returns:
+            ``randomization_id``, ``record``, ``target_field`` and ``target_field_alt``; ``*`` for
+            what the user may not see.
+
+        Raises:
+            OutcomeUnknownError: The answer was lost.
+            REDCapError: It was not done; the type says why.
+        """
+        wanted = asking(
+            "record",
+            "randomize",
+            record=required("record", record),
+            randomization_id=positive("randomization_id", randomization_id),
+            returnAlt=flag("return_alt", return_alt),
+        )
+        return self._transport.post_once("randomization", wanted, _read_randomization)
+
+    def generate_next_record_name(self) -> str:
+        """Give the id that the next record would get; it reserves none (REDCap 6.18)."""
+        return export_line(self._transport, "next record name", asking("generateNextRecordName"))
+
+
+def _ids(rows: Sequence[Row], id_column: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(row[id_column] for row in rows))
+
+
+def _read_ids(answer: Answer) -> list[str]:
+    """Read the ids of an import; one in the background only says that it is accepted."""
+    match read_json(answer):
+        case list() as ids if all(isinstance(one, str | int) for one in ids):
+            return [str(one) for one in ids]
+        case {"success": True | "true" | 1}:
+            return []
+    raise malformed(answer, "it is no list of record ids")
+
+
+def _read_randomization(answer: Answer) -> dict[str, str]:
+    content = read_json(answer)
+    if isinstance(content, list) and len(content) == 1:  # guess: either may come
+        (content,) = content
+    if not isinstance(content, dict) or "target_field" not in content:
+        raise malformed(answer, "it does not say what the record was randomized to")
+    return {str(name): str(value) for name, value in content.items()}

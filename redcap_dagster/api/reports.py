@@ -1,0 +1,81 @@
+"""Reports that were set up in a project."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from redcap_dagster.api.answers import Answer
+from redcap_dagster.api.errors import EmptyAnswerError
+from redcap_dagster.api.exports import DECIMAL_CHARACTERS, RAW_OR_LABEL, confirm_empty
+from redcap_dagster.api.parameters import asking, flag, one_of, positive
+from redcap_dagster.api.rows import no_rows, open_csv
+from redcap_dagster.api.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The reports of a project.
+
+    Example:
+        >>> from redcap_dagster.api import REDCapClient
+        >>> from redcap_dagster.sandbox import Sandbox
+        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
+        >>> with Sandbox() as redcap:
+        ...     token = redcap.add_project(exports={"metadata": fields})
+        ...     client = REDCapClient(redcap.url, token)
+        ...     done = client.records.import_([{"record_id": 1}])
+        ...     report = redcap.add_report(token, ["record_id"])  # people do this in REDCap
+        ...     client.reports.export(report)["record_id"].tolist()
+        ['1']
+    """
+
+    _transport: Transport
+
+    def export(
+        self,
+        report_id: int,
+        *,
+        raw_or_label: str = "raw",
+        export_checkbox_label: bool = False,
+        decimal_character: str | None = None,
+    ) -> pd.DataFrame:
+        """Export a report's rows as text, with blank cells as nulls.
+
+        Args:
+            report_id: The number that REDCap lists with the report.
+            raw_or_label: ``raw`` for codes, ``label`` for labels.
+            export_checkbox_label: With ``label``: the option's label instead of ``Checked``.
+            decimal_character: ``.`` or ``,``; None as the values were saved.
+
+        Returns:
+            The rows, backed by Arrow. A server that sends no header for no rows gives no column.
+
+        Raises:
+            ValueError: A parameter that REDCap cannot take; nothing was sent.
+            RefusedError: There is no such report.
+            REDCapError: Of the type that says what is wrong.
+        """
+        wanted = asking(
+            "report",
+            report_id=positive("report_id", report_id),
+            rawOrLabel=one_of("raw_or_label", raw_or_label, RAW_OR_LABEL),
+            exportCheckboxLabel=flag("export_checkbox_label", export_checkbox_label),
+            decimalCharacter=decimal_character
+            and one_of("decimal_character", decimal_character, DECIMAL_CHARACTERS),
+        )
+        wanted |= {"format": "csv", "csvDelimiter": ","}
+        table = self._rows(wanted)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
+
+    def _rows(self, wanted: dict[str, str]) -> pa.Table:
+        def receive(answer: Answer) -> pa.Table:
+            return open_csv(answer, None).read_all()
+
+        try:
+            return self._transport.post("report export", wanted, receive)
+        except EmptyAnswerError as error:
+            empty = error
+        confirm_empty(self._transport, "report export", wanted, empty)
+        return pa.Table.from_batches([no_rows(())])

@@ -1,0 +1,101 @@
+"""What the op of records and clean tables takes in: from REDCap, or from storage."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+
+from redcap_dagster.api import ProjectStructure, REDCapClient
+from redcap_dagster.catalog import from_frame
+from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.tables import CleaningRules, check_agreement, has_hashed_ids, leftovers
+
+
+def export_forms(
+    client: REDCapClient, structure: ProjectStructure, forms: list[str], census: pa.Table
+) -> pa.Table:
+    """Export the records of forms, all as of one moment, and hold them against the census."""
+    project = structure.project()
+    export = client.export_records_table(
+        forms=None if len(forms) == len(structure.instruments) else forms,
+        export_survey_fields=True,
+        # The census has them, if this token may see them; to ask all the same would be refused.
+        export_data_access_groups="redcap_data_access_group" in census.column_names,
+        export_blank_for_gray_form_status=project.honours_blank_status,
+    )
+    events = {event for form in forms for event in project.events_of(form)}
+    client.check_complete(export, census, sorted(events))
+    return export
+
+
+def left_over(
+    context: dg.AssetExecutionContext,
+    structure: ProjectStructure,
+    export: pa.Table,
+    known: REDCapProject,
+    rules: CleaningRules,
+) -> Mapping[str, int]:
+    """Refuse an export that does not fit the structure, and tell of cells that fit no table."""
+    project = as_seen(structure, export, known)
+    check_agreement(export, project)
+    if has_hashed_ids(export, project):
+        context.log.warning(
+            "REDCap sent hashes in place of the record ids, as the token's user has de-identified "
+            "rights: these tables cannot be joined with what others export."
+        )
+    lost = leftovers(
+        export,
+        project,
+        blank_status=project.honours_blank_status,
+        keep_unsaved=rules.keep_unsaved,
+    )
+    if lost:
+        context.log.warning(
+            f"Cells that belong to no table, by field: {dict(lost)}. They are of events where "
+            "their form is not designated, or of forms that were changed since."
+        )
+    return lost
+
+
+def stored_records(context: dg.AssetExecutionContext, key: dg.AssetKey) -> pa.Table:
+    """Load the records of a form from storage, whatever IO manager keeps them.
+
+    Raises:
+        StructureError: They are not there.
+    """
+    try:
+        frame = context.load_asset_value(key, python_type=pd.DataFrame)
+    except Exception as error:  # noqa: BLE001 an IO manager's text may hold cell values
+        raise StructureError(
+            f"its records ({key.to_user_string()}) could not be loaded from storage "
+            f"({type(error).__name__}). Materialize them first, or together with the clean table."
+        ) from None
+    return from_frame(frame)
+
+
+def as_seen(structure: ProjectStructure, rows: pa.Table, known: REDCapProject) -> REDCapProject:
+    """Build the project of this run; the header of its rows tells of access groups and surveys.
+
+    A server that sends no header for no rows leaves both as they were when definitions loaded.
+    """
+    if has_header(rows):
+        return structure.project(header=rows.column_names)
+    return replace(
+        structure.project(),
+        has_access_groups=known.has_access_groups,
+        has_survey_identifier=known.has_survey_identifier,
+        surveys=known.surveys,
+    )
+
+
+def has_header(rows: pa.Table) -> bool:
+    """Whether the server named the columns: where it did not, the client gives the record id."""
+    return bool(rows.num_rows > 0 or rows.num_columns > 1)
+
+
+def still_there(structure: ProjectStructure, forms: list[str]) -> list[str]:
+    """Leave out the forms that REDCap no longer has."""
+    present = {row["instrument_name"] for row in structure.instruments}
+    return [form for form in forms if form in present]

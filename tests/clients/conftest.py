@@ -1,0 +1,69 @@
+"""A project with everything, for clients that others publish."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from redcap_dagster.sandbox import Sandbox
+
+
+def field(name: str, form: str = "visit", **more: str) -> dict[str, str]:
+    return {"field_name": name, "form_name": form, "field_type": "text", "field_label": name} | more
+
+
+EXPORTS: dict[str, Any] = {
+    "metadata": [
+        field("record_id"),
+        field("age", text_validation_type_or_show_slider_number="integer"),
+        field("race", field_type="checkbox", select_choices_or_calculations="1, A | 2, B"),
+        field("scan", field_type="file"),
+        field("dose", "drug"),
+    ],
+    "arm": [{"arm_num": 1, "name": "One"}],
+    "event": [
+        {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1"},
+        {"event_name": "Then", "arm_num": 1, "unique_event_name": "then_arm_1"},
+    ],
+    "formEventMapping": [
+        {"arm_num": 1, "unique_event_name": "first_arm_1", "form": "visit"},
+        {"arm_num": 1, "unique_event_name": "then_arm_1", "form": "drug"},
+    ],
+    "repeatingFormsEvents": [{"event_name": "then_arm_1", "form_name": "drug"}],
+}
+PLACE = {
+    "redcap_event_name": "first_arm_1",
+    "redcap_repeat_instrument": "",
+    "redcap_repeat_instance": "",
+}
+RECORDS: list[dict[str, object]] = [
+    {
+        "record_id": "1",
+        **PLACE,
+        "redcap_data_access_group": "north",
+        "visit_timestamp": "2024-01-02 03:04:05",
+        "age": "40",
+        "race___1": "1",
+        "visit_complete": "2",
+    },
+    {
+        "record_id": "1",
+        "redcap_event_name": "then_arm_1",
+        "redcap_repeat_instrument": "drug",
+        "redcap_repeat_instance": 1,
+        "dose": "5",
+        "drug_complete": "0",
+    },
+    {"record_id": "2", **PLACE, "age": "50", "visit_complete": "0"},
+]
+
+
+@pytest.fixture(scope="package")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(version="15.5.0") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(sandbox: Sandbox) -> str:
+    return sandbox.add_project(exports=EXPORTS, records=RECORDS)
