@@ -135,7 +135,7 @@ def _redirected(answer: Answer) -> WrongURLError:
         parts = urlsplit(urljoin(answer.url, answer.headers.get("Location", "")))
         host = parts.netloc.rpartition("@")[2]
         path = parts.path.partition(";")[0]
-        target = ("".join)(f"{parts.scheme}://{host}{path}")
+        target = _MAYBE_TOKEN.sub("****", f"{parts.scheme}://{host}{path}")
     except ValueError:
         target = None
     error = WrongURLError(

@@ -193,6 +193,8 @@ def iterate_records(
 ) -> Iterator[pa.RecordBatch]:
     """Export records batch by batch, as they come; there is at least one batch.
 
+    Unlike `read_records`, it does not notice rows that come twice: it keeps none of them.
+
     Raises:
         REDCapError: Of the type that says what is wrong; after some batches too, where the
             answer breaks off. What came before is then incomplete.
