@@ -18,7 +18,7 @@ project = REDCapProject.from_exports(metadata=[
     field("id"), field("free"), field("note", "notes"), field("day", validation="date_dmy"),
     field("moment", validation="datetime_seconds_mdy"), field("hour", validation="time"),
     field("comma", validation="number_comma_decimal"), field("sum", "calc"),
-    field("sex", "radio", choices="1, Ï | 2, ı")])
+    field("sex", "radio", choices="1, \\u00cf | 2, \\u0131")])
 n = 5_000
 export = pa.table({
     "id": [str(i) for i in range(n)], "free": [f"{i % 977}.5" for i in range(n)],
