@@ -207,3 +207,24 @@ def test_two_projects_that_are_fetched_keep_their_own_structure() -> None:
         assert dg.AssetKey(["two", "clean", "form_two"]) in keys
         states = [dict(each.metadata or {}) for each in made]
         assert len(states[0].keys() | states[1].keys()) == 2
+
+
+def test_columns_that_rights_hide_are_named_and_keep_their_place(tmp_path: Path) -> None:
+    """The token may not export visits, and only de-identified what the base form holds."""
+    rights = {"forms_export": {"visit": 0, "base": 2}, "data_access_groups": 0}
+    metadata = [*EXPORTS["metadata"], {"field_name": "free", "form_name": "base"}]
+    with studying(
+        tmp_path, exports={**EXPORTS, "metadata": metadata}, records=RECORDS, rights=rights
+    ) as study:
+        result = study.run()
+        assert result.success
+        made = materializations(result)
+        hidden = {
+            form: entry(made[f"study/records/{form}"], "redcap/hidden_columns") for form in CLEAN
+        }
+        assert hidden["visit"] == ["pace", "dose", "visit_complete"]
+        assert hidden["drugs"] == []
+        assert "free" in hidden["base"]
+        assert study.table("study_clean.visit").column_names[-3:] == hidden["visit"]
+        assert study.table("study_clean.visit").num_rows == 0
+        assert study.table("study_clean.drugs")["drug"].to_pylist() == ["Aspirin", None, "Placebo"]
