@@ -6,8 +6,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from redcap_dagster import CleaningRules, DagsterREDCapTranslator, REDCapTableProps
@@ -217,6 +219,23 @@ def test_a_form_that_fails_does_not_stop_the_others(study: Study) -> None:
     assert "base: " in text
     assert "['sex_code']" in text
     assert study.table("study_clean.visit").num_rows == 3
+
+
+def test_rows_that_come_twice_replace_no_table(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert study.run().success
+    honest = REDCapClient.export_records_table
+
+    def twice(client: REDCapClient, **selection: Any) -> pa.Table:
+        return pa.concat_tables([honest(client, **selection)] * 2)
+
+    monkeypatch.setattr(REDCapClient, "export_records_table", twice)
+    result = study.run()
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "base: 3 rows have the key of another row" in str(failure.event_specific_data)
+    assert study.table("study_clean.base").num_rows == 3
 
 
 @pytest.mark.parametrize("select", [None, ["study/records/visit", "study/clean/visit"]])

@@ -124,3 +124,11 @@ def test_numbers_of_exports_are_numbers() -> None:
 def test_blank_status_by_version(version: str, honoured: bool) -> None:
     project = REDCapProject.from_exports(metadata=METADATA, version=version)
     assert project.honours_blank_status is honoured
+
+
+def test_a_checkbox_can_exclude_missing_data_codes() -> None:
+    metadata = [METADATA[0], {**METADATA[2], "field_annotation": "@NOMISSING"}]
+    project = REDCapProject.from_exports(
+        metadata=metadata, info={"missing_data_codes": "NI, No information"}
+    )
+    assert "race___ni" not in [column.name for column in project.columns("visit")]
