@@ -63,7 +63,7 @@ lint: .venv/dev
 
 .venv/dev: .venv/made $(INSTALLED)
 	@echo 'Installing the package, the example and the tools ...'
-	@.venv/$(PIP) install -c constraints.txt $(DEV)
+	@.venv/$(PIP) install -c constraints.txt $(DEV) --group pandas3
 	@touch .venv/demo $@
 
 .venv-pandas2/dev: .venv-pandas2/made $(INSTALLED)

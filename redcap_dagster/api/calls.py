@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from redcap_dagster.api.answers import Answer, check_data, malformed, read_json, read_text
+from redcap_dagster.api.errors import NotApplicableError
 from redcap_dagster.api.incoming import Importable, written
 from redcap_dagster.api.parameters import array, asking
 from redcap_dagster.api.transport import Transport
@@ -29,6 +30,16 @@ def export_rows(
         return rows
 
     return transport.post(request, parameters, receive)
+
+
+def export_applicable(
+    transport: Transport, content: str, key: str, **parameters: str
+) -> list[dict[str, Any]]:
+    """Export what only some projects have: nothing where REDCap says that this one has not."""
+    try:
+        return export_rows(transport, f"{content} export", asking(content) | parameters, key)
+    except NotApplicableError:
+        return []
 
 
 def export_info(transport: Transport) -> dict[str, Any]:

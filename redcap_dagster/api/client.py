@@ -1,6 +1,5 @@
 """REDCapClient: the exports that everyone uses."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -8,19 +7,20 @@ from typing import Any, Unpack
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.answers import Answer, malformed, read_text
-from redcap_dagster.api.calls import EVENTS, REPEATS, export_info, export_rows, has
+from redcap_dagster.api.calls import (
+    EVENTS,
+    REPEATS,
+    export_applicable,
+    export_info,
+    export_rows,
+    has,
+)
+from redcap_dagster.api.census import check_complete, read_census, read_header
 from redcap_dagster.api.design import Design
-from redcap_dagster.api.errors import EmptyAnswerError, NotApplicableError
 from redcap_dagster.api.exports import (
     RecordSelection,
     check_selection,
-    count_missing,
-    incomplete,
     iterate_records,
-    of_events,
-    read_census,
-    read_header,
     read_records,
     with_record_id,
 )
@@ -33,7 +33,12 @@ from redcap_dagster.api.projects import Projects
 from redcap_dagster.api.records import Records
 from redcap_dagster.api.reports import Reports
 from redcap_dagster.api.repository import FileRepository
-from redcap_dagster.api.structure import ProjectStructure
+from redcap_dagster.api.structure import (
+    ProjectStructure,
+    export_dictionary,
+    export_structure,
+    export_version,
+)
 from redcap_dagster.api.surveys import Surveys
 from redcap_dagster.api.transport import Transport
 from redcap_dagster.api.users import UserRoles, Users
@@ -43,7 +48,7 @@ from redcap_dagster.project import REDCapProject
 class REDCapClient:
     """A client of one REDCap project.
 
-    It shows its token nowhere and cannot be pickled.
+    It shows its token nowhere and cannot be pickled. Exports need the right to API Export.
 
     Args:
         url: The address of the API, such as ``https://redcap.example.edu/api/``.
@@ -131,30 +136,40 @@ class REDCapClient:
     # -- structure --------------------------------------------------------------------------------
 
     def export_project_info(self) -> dict[str, Any]:
-        """Export the project's attributes (``content=project``); flags are ints.
+        """Export the project's attributes (REDCap 6.5); flags are ints.
 
         Raises:
             REDCapError: Of the type that says what is wrong; so does every export.
+
+        Example:
+            >>> redcap.export_project_info()["is_longitudinal"]
+            1
         """
         return export_info(self._transport)
 
     def export_metadata(
         self, fields: Sequence[str] | None = None, forms: Sequence[str] | None = None
     ) -> list[dict[str, str]]:
-        """Export the data dictionary, by default all of it: a row per field, in REDCap's order."""
+        """Export the data dictionary, by default all of it: a row per field, in REDCap's order.
+
+        Example:
+            >>> [row["field_name"] for row in redcap.export_metadata(forms=["drug"])]
+            ['dose']
+        """
         parameters = chosen("fields", fields) | chosen("forms", forms)
-        rows = self._export_rows("metadata", "field_name", **parameters)
-        if not parameters:
-            if not rows:
-                raise EmptyAnswerError(
-                    "metadata export: the data dictionary is empty, and every project has at least "
-                    "the record id. Try again, or look at the project in REDCap."
-                )
-            self._record_id_field = rows[0]["field_name"]
+        if parameters:
+            return self._export_rows("metadata", "field_name", **parameters)
+        rows = export_dictionary(self._transport)
+        self._record_id_field = rows[0]["field_name"]
         return rows
 
     def export_instruments(self) -> list[dict[str, str]]:
-        """Export names and labels of the instruments."""
+        """Export names and labels of the instruments.
+
+        Example:
+            >>> [row["instrument_name"] for row in redcap.export_instruments()]
+            ['visit', 'drug']
+        """
         return self._export_rows("instrument", "instrument_name")
 
     def export_arms(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
@@ -162,37 +177,54 @@ class REDCapClient:
         return self._export_where(EVENTS, "arm", "arm_num", **chosen("arms", arms))
 
     def export_events(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
-        """Export the events of some arms, by default of all; none of a classic project."""
+        """Export the events of some arms, by default of all; none of a classic project.
+
+        Example:
+            >>> len(redcap.export_arms()), redcap.export_events()[1]["unique_event_name"]
+            (1, 'then_arm_1')
+        """
         return self._export_where(EVENTS, "event", "unique_event_name", **chosen("arms", arms))
 
     def export_form_event_mapping(
         self, arms: Sequence[str | int] | None = None
     ) -> list[dict[str, Any]]:
-        """Export which form is designated in which event; nothing of a classic project."""
+        """Export which form is designated in which event; nothing of a classic project.
+
+        Example:
+            >>> redcap.export_form_event_mapping()[0]
+            {'arm_num': 1, 'unique_event_name': 'first_arm_1', 'form': 'visit'}
+        """
         return self._export_where(EVENTS, "formEventMapping", "form", **chosen("arms", arms))
 
     def export_repeating_forms_events(self) -> list[dict[str, str]]:
-        """Export the repeating forms and events; nothing where there are none."""
+        """Export the repeating forms and events (REDCap 8.2); nothing where there are none.
+
+        Example:
+            >>> [row["form_name"] for row in redcap.export_repeating_forms_events()]
+            ['drug']
+        """
         return self._export_where(REPEATS, "repeatingFormsEvents", "form_name")
 
     def export_field_names(self, field: str | None = None) -> list[dict[str, str]]:
         """Export the export column of each field and checkbox option, or those of one field.
 
-        File and descriptive fields are not in it.
+        File and descriptive fields are not in it. Since REDCap 6.4.
+
+        Example:
+            >>> [row["export_field_name"] for row in redcap.export_field_names("age")]
+            ['age']
         """
         wanted = {} if field is None else {"field": required("field", field)}
         return self._export_rows("exportFieldNames", "export_field_name", **wanted)
 
     def export_version(self) -> str:
-        """Export the version of the REDCap server, such as ``14.7.3``."""
+        """Export the version of the REDCap server, such as ``14.7.3``.
 
-        def receive(answer: Answer) -> str:
-            text = read_text(answer).strip()
-            if not re.fullmatch(r"\d+(\.\d+)+", text):
-                raise malformed(answer, "it is no version number")
-            return text
-
-        return self._transport.post("version export", asking("version"), receive)
+        Example:
+            >>> redcap.export_version()
+            '15.5.0'
+        """
+        return export_version(self._transport)
 
     def export_structure(self) -> ProjectStructure:
         """Export all of the above, each once, as far as the project has it.
@@ -200,23 +232,9 @@ class REDCapClient:
         What a classic project cannot have is not asked for, nor are repeating forms where project
         info says that there are none.
         """
-        info = self.export_project_info()
-        events, repeats = has(info, EVENTS), has(info, REPEATS)
-        return ProjectStructure(
-            info=info,
-            metadata=self.export_metadata(),
-            instruments=self.export_instruments(),
-            arms=self._export_applicable("arm", "arm_num") if events else [],
-            events=self._export_applicable("event", "unique_event_name") if events else [],
-            form_event_mapping=(
-                self._export_applicable("formEventMapping", "form") if events else []
-            ),
-            repeating=(
-                self._export_applicable("repeatingFormsEvents", "form_name") if repeats else []
-            ),
-            field_names=self.export_field_names(),
-            version=self.export_version(),
-        )
+        structure = export_structure(self._transport)
+        self._record_id_field = structure.record_id_field
+        return structure
 
     def export_project(self) -> REDCapProject:
         """Export the structure and the header of an export of everything, as one model.
@@ -224,6 +242,12 @@ class REDCapClient:
         The header says whether the project has access groups and which forms are surveys; a
         server that sends none without rows (17.4.1) leaves both as absent as long as the project
         has no record.
+
+        Example:
+            >>> redcap.export_structure().record_id_field
+            'record_id'
+            >>> [form.instrument_name for form in redcap.export_project().instruments]
+            ['visit', 'drug']
         """
         structure = self.export_structure()
         return structure.project(read_header(self._transport, structure.record_id_field))
@@ -235,9 +259,8 @@ class REDCapClient:
 
         Args:
             **selection: See `RecordSelection`: ``records``, ``fields``, ``forms``, ``events``,
-                ``filter_logic``, ``date_range_begin``, ``date_range_end``,
-                ``export_survey_fields``, ``export_data_access_groups``,
-                ``export_blank_for_gray_form_status``.
+                ``filter_logic``, ``date_range_begin``, ``date_range_end``, and what to add.
+                The delimiter is always ``,`` and the header always the names of columns.
 
         Returns:
             One row per record, event and instance, in REDCap's order, backed by Arrow. Where no
@@ -247,6 +270,12 @@ class REDCapClient:
             TypeError: A parameter of another type; nothing was sent.
             ValueError: A parameter that REDCap cannot take; nothing was sent.
             REDCapError: Of the type that says what is wrong.
+
+        Example:
+            >>> redcap.export_records(fields=["age"])["age"].tolist()
+            ['40', '50']
+            >>> sum(batch.num_rows for batch in redcap.stream_records(fields=["age"]))
+            2
         """
         table = self.export_records_table(**selection)
         frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
@@ -295,13 +324,12 @@ class REDCapClient:
 
         Raises:
             IncompleteExportError: Records are missing; it says how many.
+
+        Example:
+            >>> census = redcap.export_census()
+            >>> redcap.check_complete(redcap.export_records_table(), census)
         """
-        record_id_field = self._known_record_id_field()
-        if count_missing(export, of_events(census, events), record_id_field):
-            again = of_events(self.export_census(), events)
-            missing = count_missing(export, again, record_id_field)
-            if missing:
-                raise incomplete(missing)
+        check_complete(self._transport, export, census, events, self._known_record_id_field())
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -310,8 +338,7 @@ class REDCapClient:
         return self._record_id_field or self.export_metadata()[0]["field_name"]
 
     def _export_rows(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
-        wanted = asking(content) | parameters
-        return export_rows(self._transport, f"{content} export", wanted, key)
+        return export_rows(self._transport, f"{content} export", asking(content) | parameters, key)
 
     def _export_where(
         self, flag: str, content: str, key: str, **parameters: str
@@ -319,10 +346,4 @@ class REDCapClient:
         """Export what only some projects have, if project info says that this one does."""
         if not has(self.export_project_info(), flag):
             return []
-        return self._export_applicable(content, key, **parameters)
-
-    def _export_applicable(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
-        try:
-            return self._export_rows(content, key, **parameters)
-        except NotApplicableError:
-            return []
+        return export_applicable(self._transport, content, key, **parameters)

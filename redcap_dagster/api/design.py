@@ -41,6 +41,10 @@ class Design:
         """Put another dictionary in the place of this one (REDCap 6.11); in development only.
 
         What the new one lacks is lost, with its data.
+
+        Example:
+            >>> redcap.design.import_metadata(redcap.export_metadata())
+            5
         """
         return import_rows(
             self._transport,
@@ -51,7 +55,14 @@ class Design:
         )
 
     def import_arms(self, data: Importable, *, override: bool = False) -> int:
-        """Add or rename arms; with ``override`` all others go (in development only)."""
+        """Add or rename arms; with ``override`` all others go (in development only).
+
+        Since REDCap 4.7.
+
+        Example:
+            >>> redcap.design.import_arms([{"arm_num": 2, "name": "Two"}])
+            1
+        """
         return import_rows(
             self._transport,
             "arm import",
@@ -61,13 +72,23 @@ class Design:
         )
 
     def delete_arms(self, arms: Sequence[str | int]) -> int:
-        """Delete arms by number, with their events; in development only."""
+        """Delete arms by number, with their events; in development only.
+
+        Example:
+            >>> done = redcap.design.import_arms([{"arm_num": 2, "name": "Two"}])
+            >>> redcap.design.delete_arms([2])
+            1
+        """
         return delete_listed(self._transport, "arm", "arms", arms)
 
     def import_events(self, data: Importable, *, override: bool = False) -> int:
         """Add or change events; with ``override`` all others go (in development only).
 
         Events that are there are told by ``unique_event_name``.
+
+        Example:
+            >>> redcap.design.import_events([{"event_name": "Last", "arm_num": 1}])
+            1
         """
         return import_rows(
             self._transport,
@@ -78,11 +99,23 @@ class Design:
         )
 
     def delete_events(self, events: Sequence[str]) -> int:
-        """Delete events by their unique names; in development only."""
+        """Delete events by their unique names; in development only.
+
+        Example:
+            >>> redcap.design.delete_events(["then_arm_1"])
+            1
+        """
         return delete_listed(self._transport, "event", "events", events)
 
     def import_form_event_mapping(self, data: Importable) -> int:
-        """Say which form is designated in which event; any other is no longer."""
+        """Say which form is designated in which event; any other is no longer.
+
+        Since REDCap 4.7.
+
+        Example:
+            >>> redcap.design.import_form_event_mapping(redcap.export_form_event_mapping())
+            2
+        """
         return import_rows(
             self._transport,
             "formEventMapping import",
@@ -95,6 +128,11 @@ class Design:
         """Say which forms and events repeat (REDCap 8.10); any other no longer does.
 
         A blank ``form_name`` stands for the whole event, which then repeats.
+
+        Example:
+            >>> again = [{"event_name": "then_arm_1", "form_name": "drug"}]
+            >>> redcap.design.import_repeating_forms_events(again)
+            1
         """
         return import_rows(
             self._transport,

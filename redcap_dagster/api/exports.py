@@ -1,27 +1,16 @@
 """Record exports: what may be asked for, and the rows that come back."""
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from redcap_dagster.api.answers import Answer, read_json
-from redcap_dagster.api.errors import (
-    EmptyAnswerError,
-    IncompleteExportError,
-    MalformedAnswerError,
-    RightsError,
-)
+from redcap_dagster.api.errors import EmptyAnswerError, MalformedAnswerError
 from redcap_dagster.api.parameters import array, flag, one_of, server_time
 from redcap_dagster.api.rows import no_rows, open_csv
 from redcap_dagster.api.transport import Transport
-
-logger = logging.getLogger("redcap_dagster.api")
-
-T = TypeVar("T")
 
 REQUEST = "record export"
 
@@ -35,7 +24,7 @@ _ADDED = frozenset(
         "redcap_survey_identifier",
     }
 )
-_REPEAT = ("redcap_repeat_instrument", "redcap_repeat_instance")
+REPEAT_COLUMNS = ("redcap_repeat_instrument", "redcap_repeat_instance")
 
 
 class RecordSelection(TypedDict, total=False):
@@ -167,15 +156,15 @@ def read_rows(transport: Transport, parameters: dict[str, str], record_id_field:
 
     empty: EmptyAnswerError
     try:
-        return transport.post(REQUEST, _csv(parameters), receive)
+        return transport.post(REQUEST, csv_export(parameters), receive)
     except EmptyAnswerError as error:
         empty = error
-    confirm_empty(transport, REQUEST, _csv(parameters), empty)
+    confirm_empty(transport, REQUEST, csv_export(parameters), empty)
     return pa.Table.from_batches([no_rows((record_id_field,))])
 
 
 def _check_keys(rows: pa.Table, record_id_field: str) -> None:
-    keys = [record_id_field, "redcap_event_name", *_REPEAT]
+    keys = [record_id_field, "redcap_event_name", *REPEAT_COLUMNS]
     places = rows.select([name for name in keys if name in rows.column_names])
     blank = rows[record_id_field].null_count
     again = rows.num_rows - places.group_by(places.column_names).aggregate([]).num_rows
@@ -201,111 +190,17 @@ def iterate_records(
     """
     empty: EmptyAnswerError
     try:
-        with transport.open(REQUEST, _csv(parameters)) as answer:
+        with transport.open(REQUEST, csv_export(parameters)) as answer:
             yield from open_csv(answer, record_id_field).batches
         return
     except EmptyAnswerError as error:
         empty = error
-    confirm_empty(transport, REQUEST, _csv(parameters), empty)
+    confirm_empty(transport, REQUEST, csv_export(parameters), empty)
     yield no_rows((record_id_field,))
 
 
-def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
-    """Give the columns of an export of everything, by one that matches no row.
-
-    Servers that send no header without rows (17.4.1 does not) are asked for one record instead;
-    it is blank where there is none.
-
-    Raises:
-        REDCapError: Of the type that says what is wrong.
-    """
-    parameters = check_selection(
-        filter_logic=f"[{record_id_field}] = ''", export_survey_fields=True
-    )
-
-    def receive(answer: Answer) -> tuple[str, ...]:
-        return open_csv(answer, record_id_field).columns
-
-    try:
-        return _with_groups(
-            lambda wanted: transport.post(REQUEST, _csv(wanted), receive), parameters
-        )
-    except EmptyAnswerError:
-        pass
-    listed = read_census(transport, record_id_field)[record_id_field]
-    if not len(listed):
-        return ()
-    one = check_selection(records=[listed[0].as_py()], export_survey_fields=True)
-    return _with_groups(lambda wanted: transport.post(REQUEST, _csv(wanted), receive), one)
-
-
-def read_census(transport: Transport, record_id_field: str) -> pa.Table:
-    """Export what there is: one row per record and event, in REDCap's order.
-
-    Raises:
-        REDCapError: Of the type that says what is wrong.
-    """
-    parameters = check_selection(fields=[record_id_field], export_survey_fields=True)
-    rows = _with_groups(lambda wanted: read_records(transport, wanted, record_id_field), parameters)
-    keys = [name for name in (record_id_field, "redcap_event_name") if name in rows.column_names]
-    # Instances of repeating forms may be listed too; they are no records of their own.
-    places = rows.select(keys).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
-    first = places.group_by(keys).aggregate([("row", "min")])["row_min"]
-    dropped = [name for name in _REPEAT if name in rows.column_names]
-    return rows.take(first.take(pc.sort_indices(first))).drop_columns(dropped)
-
-
-def _with_groups(ask: Callable[[dict[str, str]], T], parameters: dict[str, str]) -> T:
-    """Ask with access groups, and without where the user may not see them.
-
-    Servers refuse it whether or not the project has groups, and few users have the right.
-    """
-    try:
-        return ask(parameters | {"exportDataAccessGroups": "true"})
-    except RightsError as error:
-        if "Data Access Groups" not in error.rights:
-            raise
-    logger.info("%s: without access groups, as the token's user may not see them", REQUEST)
-    return ask(parameters)
-
-
-def of_events(census: pa.Table, events: Sequence[str] | None) -> pa.Table:
-    """Give the rows of some events, or all where none are named or the project is classic."""
-    if events is None or "redcap_event_name" not in census.column_names:
-        return census
-    named = pa.array(list(events), pa.string())
-    return census.filter(pc.is_in(census["redcap_event_name"], named))
-
-
-def count_missing(export: pa.Table, census: pa.Table, record_id_field: str) -> int:
-    """Count the records, by event where there are events, of a census that an export lacks.
-
-    One record id may be of several subjects, one in each arm, which their events tell apart.
-    """
-    columns = [record_id_field, "redcap_event_name"]
-    present = [name for name in columns if name in census.column_names]
-
-    def places(table: pa.Table) -> pa.ChunkedArray:
-        texts = [pc.fill_null(table[name], "") for name in present]
-        return pc.binary_join_element_wise(*texts, "\x1f")
-
-    missing = pc.invert(pc.is_in(places(census), pc.unique(places(export))))
-    return int(pc.sum(missing, min_count=0).as_py())
-
-
-def incomplete(missing: int) -> IncompleteExportError:
-    """Say how many records are missing, and what to do."""
-    error = IncompleteExportError(
-        f"{REQUEST}: {missing} records or events that REDCap lists are not in what it sent. Large "
-        "answers can lose records: export fewer forms at once, and tell the server's "
-        "administrator.",
-        request=REQUEST,
-    )
-    error.missing = missing
-    return error
-
-
-def _csv(parameters: dict[str, str]) -> dict[str, str]:
+def csv_export(parameters: dict[str, str]) -> dict[str, str]:
+    """Write the parameters of an export as CSV."""
     return {
         "content": "record",
         "action": "export",

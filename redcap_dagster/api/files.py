@@ -78,6 +78,12 @@ class Files:
         Raises:
             RefusedError: There is no such file; its ``kind`` says ``no file`` or ``no file field``.
             REDCapError: Of the type that says what is wrong.
+
+        Example:
+            >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
+            >>> redcap.files.import_(scan, "1", "scan", event="first_arm_1")
+            >>> redcap.files.export("1", "scan", event="first_arm_1").content
+            b'hello'
         """
         wanted = _asked("export", record, field, event, repeat_instance)
         return self._transport.post("file export", wanted, receive_file)
@@ -97,6 +103,12 @@ class Files:
 
         Raises:
             FileExistsError: The folder has a file of that name, which is left as it is.
+
+        Example:
+            >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
+            >>> redcap.files.import_(scan, "1", "scan", event="first_arm_1")
+            >>> redcap.files.save(folder, "1", "scan", event="first_arm_1").name
+            'a.txt'
         """
         wanted = _asked("export", record, field, event, repeat_instance)
         return save_file(self._transport, "file export", wanted, folder)
@@ -116,6 +128,10 @@ class Files:
         Raises:
             OutcomeUnknownError: The answer was lost.
             REDCapError: It was not done; the type says why.
+
+        Example:
+            >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
+            >>> redcap.files.import_(scan, "1", "scan", event="first_arm_1")
         """
         wanted = _asked("import", record, field, event, repeat_instance)
         self._transport.post_once("file import", wanted, read_done, file.part)
@@ -123,7 +139,15 @@ class Files:
     def delete(
         self, record: str | int, field: str, event: str | None = None, repeat_instance: int = 1
     ) -> None:
-        """Delete the file of a field; errors as for `import_`."""
+        """Delete the file of a field; errors as for `import_`.
+
+        Needs the right to API Import/Update.
+
+        Example:
+            >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
+            >>> redcap.files.import_(scan, "1", "scan", event="first_arm_1")
+            >>> redcap.files.delete("1", "scan", event="first_arm_1")
+        """
         wanted = _asked("delete", record, field, event, repeat_instance)
         self._transport.post_once("file deletion", wanted, read_done)
 

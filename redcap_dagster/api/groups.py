@@ -35,6 +35,10 @@ class AccessGroups:
 
         Raises:
             REDCapError: Of the type that says what is wrong; so does every method.
+
+        Example:
+            >>> [group["unique_group_name"] for group in redcap.groups.export()]
+            ['north']
         """
         return export_rows(
             self._transport, "access group export", asking("dag"), "unique_group_name"
@@ -53,6 +57,11 @@ class AccessGroups:
             TypeError: The data are of another type; nothing was sent.
             ValueError: They have no row, or lack a column; nothing was sent.
             OutcomeUnknownError: The answer was lost.
+
+        Example:
+            >>> south = {"data_access_group_name": "South", "unique_group_name": ""}
+            >>> redcap.groups.import_([south])
+            1
         """
         return import_rows(
             self._transport,
@@ -63,7 +72,14 @@ class AccessGroups:
         )
 
     def delete(self, dags: Sequence[str]) -> int:
-        """Delete groups by their unique names, once; gives how many."""
+        """Delete groups by their unique names, once; gives how many.
+
+        Example:
+            >>> south = {"data_access_group_name": "South", "unique_group_name": ""}
+            >>> done = redcap.groups.import_([south])
+            >>> redcap.groups.delete(["south"])
+            1
+        """
         return delete_listed(self._transport, "dag", "dags", dags)
 
     def switch(self, dag: str | None) -> None:
@@ -71,18 +87,35 @@ class AccessGroups:
 
         Args:
             dag: The unique name of the group; None leaves all groups.
+
+        Example:
+            >>> redcap.groups.switch("north")
+            >>> redcap.export_records(fields=["age"])["record_id"].tolist()
+            ['1']
         """
         wanted = asking("dag", "switch", dag=dag or "")
         self._transport.post_once("access group switch", wanted, read_count)
 
     def export_mapping(self) -> list[dict[str, Any]]:
-        """Export the group of each user: ``username``, ``redcap_data_access_group``."""
+        """Export the group of each user: ``username``, ``redcap_data_access_group``.
+
+        Example:
+            >>> [row["redcap_data_access_group"] for row in redcap.groups.export_mapping()]
+            ['']
+        """
         return export_rows(
             self._transport, "access group mapping export", asking("userDagMapping"), "username"
         )
 
     def import_mapping(self, data: Importable) -> int:
-        """Put users in groups, once; a blank group takes them out. Gives how many."""
+        """Put users in groups, once; a blank group takes them out. Gives how many.
+
+        Example:
+            >>> done = redcap.users.import_([{"username": "ann"}])
+            >>> ann = {"username": "ann", "redcap_data_access_group": "north"}
+            >>> redcap.groups.import_mapping([ann])
+            1
+        """
         return import_rows(
             self._transport,
             "access group mapping import",

@@ -67,6 +67,11 @@ class Log:
             ValueError: A type that REDCap does not have, or a time with a time zone; nothing was
                 sent.
             REDCapError: Of the type that says what is wrong.
+
+        Example:
+            >>> done = redcap.records.delete(["2"])
+            >>> [row["record"] for row in redcap.log.export(logtype="record_delete")]
+            ['2']
         """
         wanted = asking(
             "log",

@@ -37,6 +37,8 @@ class PDFs:
     ) -> REDCapFile:
         """Export instruments as a PDF.
 
+        Needs the right to API Export.
+
         Args:
             record: Filled in with this record's data; None for blank forms.
             event: Only this event of the record.
@@ -48,6 +50,10 @@ class PDFs:
         Raises:
             ValueError: A record together with all records; nothing was sent.
             REDCapError: Of the type that says what is wrong.
+
+        Example:
+            >>> redcap.pdfs.export(record="1", instrument="visit").mime_type
+            'application/pdf'
         """
         wanted = _asked(record, event, instrument, repeat_instance, all_records, compact_display)
         return self._transport.post("pdf export", wanted, receive_file)
@@ -63,7 +69,12 @@ class PDFs:
         all_records: bool = False,
         compact_display: bool = False,
     ) -> Path:
-        """Export a PDF like `export` into a folder; see `Files.save`."""
+        """Export a PDF like `export` into a folder; see `Files.save`.
+
+        Example:
+            >>> redcap.pdfs.save(folder, instrument="visit").suffix
+            '.pdf'
+        """
         wanted = _asked(record, event, instrument, repeat_instance, all_records, compact_display)
         return save_file(self._transport, "pdf export", wanted, folder)
 

@@ -62,6 +62,10 @@ class Projects:
             TypeError: A parameter that this export does not have; nothing was sent.
             ValueError: A parameter that REDCap cannot take; nothing was sent.
             REDCapError: Of the type that says what is wrong.
+
+        Example:
+            >>> "<ODM" in redcap.projects.export_xml(return_metadata_only=True)
+            True
         """
         unknown = selection.keys() - _XML_TAKES
         if unknown:
@@ -87,6 +91,10 @@ class Projects:
             ValueError: There are none, or a value is none that JSON has; nothing was sent.
             OutcomeUnknownError: The answer was lost.
             REDCapError: It was not done; the type says why.
+
+        Example:
+            >>> redcap.projects.import_settings({"project_title": "Pilot"})
+            1
         """
         wanted = asking("project_settings", "import", data=_written("settings", settings))
         return self._transport.post_once("project settings import", wanted, read_count)
@@ -105,6 +113,11 @@ class Projects:
             ValueError: The title or purpose is missing; nothing was sent.
             OutcomeUnknownError: The answer was lost, and a project may be there.
             REDCapError: It was not done; the type says why.
+
+        Example:
+            >>> token = maker.projects.create({"project_title": "New", "purpose": 0})
+            >>> len(token)
+            32
         """
         for name in ("project_title", "purpose"):
             required(name, data.get(name, ""))

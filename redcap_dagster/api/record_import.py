@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from redcap_dagster.api.calls import EVENTS, export_info, export_rows, has
 from redcap_dagster.api.incoming import check_columns
 from redcap_dagster.api.parameters import asking
 from redcap_dagster.api.transport import Transport
+from redcap_dagster.project import parse_choices
 
 Row = Mapping[str, str]
 Shape = Literal["flat", "eav"]
@@ -73,6 +75,7 @@ class ImportTarget:
         files: Fields that hold files, which are imported one by one.
         added: Columns that REDCap adds to rows.
         events: The unique names; none in a classic project.
+        missing: Codes that any field takes for a missing value.
     """
 
     record_id_field: str
@@ -82,6 +85,7 @@ class ImportTarget:
     files: frozenset[str]
     added: frozenset[str]
     events: frozenset[str]
+    missing: frozenset[str]
 
     @classmethod
     def export(cls, transport: Transport) -> Self:
@@ -94,8 +98,9 @@ class ImportTarget:
         names = export_rows(
             transport, "exportFieldNames export", asking("exportFieldNames"), "export_field_name"
         )
+        info = export_info(transport)
         events = []
-        if has(export_info(transport), EVENTS):
+        if has(info, EVENTS):
             events = export_rows(transport, "event export", asking("event"), "unique_event_name")
         return cls(
             record_id_field=metadata[0]["field_name"],
@@ -109,14 +114,17 @@ class ImportTarget:
             added=frozenset({*_PLACE, GROUP, SURVEY_IDENTIFIER})
             | {f"{row.get('form_name')}_timestamp" for row in metadata},
             events=frozenset(row["unique_event_name"] for row in events),
+            missing=frozenset(
+                choice.code for choice in parse_choices(str(info.get("missing_data_codes") or ""))
+            ),
         )
 
     def id_column(self, shape: Shape) -> str:
         """Give the column of the record id."""
         return self.record_id_field if shape == "flat" else "record"
 
-    def check(self, rows: Sequence[Row], shape: Shape) -> None:
-        """Make sure that the project takes these rows, as far as their columns and places say.
+    def check(self, rows: Sequence[Row], shape: Shape, date_format: str) -> None:
+        """Make sure that the project takes these rows: their columns, places and dates.
 
         Raises:
             ValueError: It does not; the text has names of columns and counts only.
@@ -152,6 +160,18 @@ class ImportTarget:
             raise ValueError(
                 f"data: {wrong} rows have a redcap_event_name that the project has not; it has "
                 f"{known_events}."
+            )
+        dates = [
+            column
+            for _, column, value in self.cells(rows, shape)
+            if self.validations.get(column, "").startswith("date")
+            and value.strip() not in self.missing | {""}
+            and not _is_date(value.strip(), date_format)
+        ]
+        if dates:
+            raise ValueError(
+                f"data: {len(dates)} values of {', '.join(sorted(set(dates))[:_SHOWN])} are no "
+                f"dates of the calendar, written year first or as date_format says: {date_format}."
             )
 
     def cells(self, rows: Sequence[Row], shape: Shape) -> Iterator[tuple[Row, str, str]]:
@@ -243,3 +263,18 @@ def _year_first(value: str, date_format: str) -> str:
         return value
     month, day = found.group(1, 2) if date_format == "MDY" else found.group(2, 1)
     return f"{found[3]}-{month:0>2}-{day:0>2}{found[4]}"
+
+
+_YEAR_FIRST: Final = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?!\d)", re.ASCII)
+
+
+def _is_date(value: str, date_format: str) -> bool:
+    """Whether a value begins with a day of the calendar; a time is left to the server to judge.
+
+    Guess: no server takes years of two digits.
+    """
+    found = _YEAR_FIRST.match(_year_first(value, date_format))
+    try:
+        return found is not None and bool(date(*map(int, found.groups())))
+    except ValueError:
+        return False

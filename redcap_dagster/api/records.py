@@ -60,6 +60,8 @@ class Records:
     def export_eav(self, **selection: Unpack[RecordSelection]) -> pd.DataFrame:
         """Export one row per value that is not blank (``type=eav``), as text.
 
+        Needs the right to API Export.
+
         Args:
             **selection: See `RecordSelection`.
 
@@ -69,6 +71,10 @@ class Records:
 
         Raises:
             REDCapError: Of the type that says what is wrong.
+
+        Example:
+            >>> redcap.records.export_eav(fields=["age"], records=["1"])["value"].tolist()
+            ['40']
         """
         wanted = check_selection(**selection) | {"type": "eav"}
         frame: pd.DataFrame = read_rows(self._transport, wanted, "record").to_pandas(
@@ -90,10 +96,11 @@ class Records:
     ) -> RecordImport:
         """Import records; needs the right to API Import/Update, and to create new ones.
 
-        Columns and events are checked against the project before anything is imported. Codes are
-        taken, no labels. Calculated fields are REDCap's own. An import is sent again where the
-        network or the server fails, as it does the same twice; one that numbers records or
-        instances anew is not.
+        Columns, events and dates are checked against the project before anything is imported.
+        Codes are taken, no labels. Calculated fields are REDCap's own. An import is sent again
+        where the network or the server fails, as it does the same twice; one that numbers records
+        or instances anew is not. It always asks for the ids (``returnContent``), and sends JSON,
+        so that there is no ``csvDelimiter``.
 
         Args:
             data: A DataFrame, a list of dicts, or the text of a CSV.
@@ -109,12 +116,20 @@ class Records:
 
         Raises:
             TypeError: The data are of another type; nothing was sent.
-            ValueError: A parameter, or a column or event that the project has not; nothing was
-                imported.
+            ValueError: A parameter, a column or event that the project has not, or a date that is
+                none; nothing was imported.
             ImportRefusedError: REDCap refused values, and imported nothing of that request; a note
                 of the error says whether requests before it were imported.
             OutcomeUnknownError: The answer to an import that numbers anew was lost.
             REDCapError: Of the type that says what is wrong.
+
+        Example:
+            >>> row = {"record_id": "2", "redcap_event_name": "first_arm_1", "age": 51}
+            >>> [(one.column, one.before, one.after)
+            ...  for one in redcap.records.import_([row], dry_run=True).changes]
+            [('age', '50', '51')]
+            >>> redcap.records.import_([row]).records
+            ('2',)
         """
         parameters = asking(
             "record",
@@ -131,7 +146,7 @@ class Records:
         check_columns(rows_of(data), ())  # before anything is asked
         target = ImportTarget.export(self._transport)
         rows = rows_of(data, target.validations)
-        target.check(rows, type)
+        target.check(rows, type, date_format)
         id_column = target.id_column(type)
         cut = list(batches(rows, id_column, batch_size))
         if dry_run:
@@ -207,6 +222,10 @@ class Records:
             RefusedError: One of the records is not there; none was deleted.
             OutcomeUnknownError: The answer was lost.
             REDCapError: It was not done; the type says why.
+
+        Example:
+            >>> redcap.records.delete(["1", "2"])
+            2
         """
         wanted = asking(
             "record",
@@ -231,6 +250,11 @@ class Records:
         Raises:
             OutcomeUnknownError: The answer was lost.
             REDCapError: It was not done; the type says why.
+
+        Example:
+            >>> redcap.records.rename("2", "7")
+            >>> redcap.export_records(fields=["record_id"])["record_id"].unique().tolist()
+            ['1', '7']
         """
         wanted = asking(
             "record",
@@ -258,6 +282,10 @@ class Records:
         Raises:
             OutcomeUnknownError: The answer was lost.
             REDCapError: It was not done; the type says why.
+
+        Example:
+            >>> redcap.records.randomize("1", randomization)["target_field"]
+            '2'
         """
         wanted = asking(
             "record",
@@ -269,7 +297,14 @@ class Records:
         return self._transport.post_once("randomization", wanted, _read_randomization)
 
     def generate_next_record_name(self) -> str:
-        """Give the id that the next record would get; it reserves none (REDCap 6.18)."""
+        """Give the id that the next record would get; it reserves none (REDCap 6.18).
+
+        Needs the right to API Export.
+
+        Example:
+            >>> redcap.records.generate_next_record_name()
+            '3'
+        """
         return export_line(self._transport, "next record name", asking("generateNextRecordName"))
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from redcap_dagster.api.answers import Answer
-from redcap_dagster.api.errors import EmptyAnswerError
+from redcap_dagster.api.errors import EmptyAnswerError, MalformedAnswerError
 from redcap_dagster.api.exports import DECIMAL_CHARACTERS, RAW_OR_LABEL, confirm_empty
 from redcap_dagster.api.parameters import asking, flag, one_of, positive
 from redcap_dagster.api.rows import no_rows, open_csv
@@ -37,14 +37,18 @@ class Reports:
         report_id: int,
         *,
         raw_or_label: str = "raw",
+        raw_or_label_headers: str = "raw",
         export_checkbox_label: bool = False,
         decimal_character: str | None = None,
     ) -> pd.DataFrame:
-        """Export a report's rows as text, with blank cells as nulls.
+        """Export a report's rows as text, with blank cells as nulls (REDCap 6.0).
+
+        Needs the right to API Export.
 
         Args:
             report_id: The number that REDCap lists with the report.
             raw_or_label: ``raw`` for codes, ``label`` for labels.
+            raw_or_label_headers: ``raw`` for names of fields as columns, ``label`` for labels.
             export_checkbox_label: With ``label``: the option's label instead of ``Checked``.
             decimal_character: ``.`` or ``,``; None as the values were saved.
 
@@ -54,18 +58,31 @@ class Reports:
         Raises:
             ValueError: A parameter that REDCap cannot take; nothing was sent.
             RefusedError: There is no such report.
+            MalformedAnswerError: Two columns have one label, so that they cannot be told apart.
             REDCapError: Of the type that says what is wrong.
+
+        Example:
+            >>> redcap.reports.export(report)["age"].tolist()
+            ['40', '50']
+            >>> redcap.reports.export(report, raw_or_label_headers="label")["Age"].tolist()
+            ['40', '50']
         """
         wanted = asking(
             "report",
             report_id=positive("report_id", report_id),
             rawOrLabel=one_of("raw_or_label", raw_or_label, RAW_OR_LABEL),
+            rawOrLabelHeaders=one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL),
             exportCheckboxLabel=flag("export_checkbox_label", export_checkbox_label),
             decimalCharacter=decimal_character
             and one_of("decimal_character", decimal_character, DECIMAL_CHARACTERS),
         )
         wanted |= {"format": "csv", "csvDelimiter": ","}
-        table = self._rows(wanted)
+        try:
+            table = self._rows(wanted)
+        except MalformedAnswerError as error:
+            if raw_or_label_headers == "label":
+                error.add_note("Several fields may have one label; raw headers always differ.")
+            raise
         frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 

@@ -42,6 +42,11 @@ class FileRepository:
 
         Raises:
             REDCapError: Of the type that says what is wrong; so does every method.
+
+        Example:
+            >>> number = redcap.repository.create_folder("Consent")
+            >>> [row["name"] for row in redcap.repository.list_()]
+            ['Consent']
         """
         wanted = asking(_CONTENT, "list", folder_id=positive("folder_id", folder_id))
         return export_rows(self._transport, "file repository list", wanted, "name")
@@ -66,6 +71,11 @@ class FileRepository:
 
         Raises:
             OutcomeUnknownError: The answer was lost.
+
+        Example:
+            >>> number = redcap.repository.create_folder("Consent")
+            >>> redcap.repository.list_(number)
+            []
         """
         if len(required("name", name)) > _LONGEST_NAME:
             raise ValueError(f"name: REDCap takes at most {_LONGEST_NAME} characters.")
@@ -80,12 +90,28 @@ class FileRepository:
         return self._transport.post_once("file repository folder", wanted, _read_folder)
 
     def export(self, doc_id: int) -> REDCapFile:
-        """Export a file by the number that `list_` gives."""
+        """Export a file by the number that `list_` gives.
+
+        Example:
+            >>> from redcap_dagster.api import REDCapFile
+            >>> redcap.repository.import_(REDCapFile("a.txt", "text/plain", b"hello"))
+            >>> [row] = redcap.repository.list_()
+            >>> redcap.repository.export(row["doc_id"]).content
+            b'hello'
+        """
         wanted = asking(_CONTENT, "export", doc_id=positive("doc_id", doc_id))
         return self._transport.post("file repository export", wanted, receive_file)
 
     def save(self, folder: str | Path, doc_id: int) -> Path:
-        """Export a file like `export` into a folder of this machine; see `Files.save`."""
+        """Export a file like `export` into a folder of this machine; see `Files.save`.
+
+        Example:
+            >>> from redcap_dagster.api import REDCapFile
+            >>> redcap.repository.import_(REDCapFile("a.txt", "text/plain", b"hello"))
+            >>> [row] = redcap.repository.list_()
+            >>> redcap.repository.save(folder, row["doc_id"]).name
+            'a.txt'
+        """
         wanted = asking(_CONTENT, "export", doc_id=positive("doc_id", doc_id))
         return save_file(self._transport, "file repository export", wanted, folder)
 
@@ -94,6 +120,13 @@ class FileRepository:
 
         Raises:
             OutcomeUnknownError: The answer was lost.
+
+        Example:
+            >>> from redcap_dagster.api import REDCapFile
+            >>> redcap.repository.import_(REDCapFile("a.txt", "text/plain", b"hello"))
+            >>> [row] = redcap.repository.list_()
+            >>> row["name"]
+            'a.txt'
         """
         wanted = asking(_CONTENT, "import", folder_id=positive("folder_id", folder_id))
         self._transport.post_once("file repository import", wanted, read_done, file.part)
@@ -103,6 +136,14 @@ class FileRepository:
 
         Raises:
             OutcomeUnknownError: The answer was lost.
+
+        Example:
+            >>> from redcap_dagster.api import REDCapFile
+            >>> redcap.repository.import_(REDCapFile("a.txt", "text/plain", b"hello"))
+            >>> [row] = redcap.repository.list_()
+            >>> redcap.repository.delete(row["doc_id"])
+            >>> redcap.repository.list_()
+            []
         """
         wanted = asking(_CONTENT, "delete", doc_id=positive("doc_id", doc_id))
         self._transport.post_once("file repository deletion", wanted, read_done)

@@ -37,6 +37,8 @@ class Surveys:
     ) -> str:
         """Export the link of a record's survey.
 
+        Since REDCap 6.4.
+
         Args:
             record: The record id.
             instrument: The form that is a survey.
@@ -46,12 +48,23 @@ class Surveys:
         Raises:
             RefusedError: There is no such record.
             REDCapError: Of the type that says what is wrong; so does every method.
+
+        Example:
+            >>> redcap.surveys.export_link("1", "visit", event="first_arm_1").startswith("http")
+            True
         """
         wanted = _asked("surveyLink", record, instrument, event, repeat_instance)
         return export_line(self._transport, "survey link export", wanted)
 
     def export_queue_link(self, record: str | int) -> str:
-        """Export the link of a record's survey queue."""
+        """Export the link of a record's survey queue.
+
+        Since REDCap 6.4.
+
+        Example:
+            >>> redcap.surveys.export_queue_link("1").startswith("http")
+            True
+        """
         wanted = asking("surveyQueueLink", record=required("record", record))
         return export_line(self._transport, "survey queue link export", wanted)
 
@@ -62,7 +75,14 @@ class Surveys:
         event: str | None = None,
         repeat_instance: int = 1,
     ) -> str:
-        """Export the 8 characters by which a participant returns to a survey."""
+        """Export the 8 characters by which a participant returns to a survey.
+
+        Since REDCap 6.4; parameters as for `export_link`.
+
+        Example:
+            >>> len(redcap.surveys.export_return_code("1", "visit", event="first_arm_1"))
+            8
+        """
         wanted = _asked("surveyReturnCode", record, instrument, event, repeat_instance)
         return export_line(self._transport, "survey return code export", wanted)
 
@@ -73,14 +93,27 @@ class Surveys:
         event: str | None = None,
         repeat_instance: int = 1,
     ) -> str:
-        """Export the 9 characters that open a survey (REDCap 14.0 or 15.5: sources differ)."""
+        """Export the 9 characters that open a survey (REDCap 14.0 or 15.5: sources differ).
+
+        Parameters as for `export_link`.
+
+        Example:
+            >>> len(redcap.surveys.export_access_code("1", "visit", event="first_arm_1"))
+            9
+        """
         wanted = _asked("surveyAccessCode", record, instrument, event, repeat_instance)
         return export_line(self._transport, "survey access code export", wanted)
 
     def export_participants(
         self, instrument: str, event: str | None = None
     ) -> list[dict[str, Any]]:
-        """Export the participant list of a survey: addresses, invitations, responses, links."""
+        """Export the participant list of a survey: addresses, invitations, responses, links.
+
+        Example:
+            >>> people = redcap.surveys.export_participants("visit", event="first_arm_1")
+            >>> "survey_link" in people[0]
+            True
+        """
         wanted = asking(
             "participantList", instrument=required("instrument", instrument), event=event
         )

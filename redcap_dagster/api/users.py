@@ -37,6 +37,11 @@ class Users:
 
         Raises:
             REDCapError: Of the type that says what is wrong; so does every method.
+
+        Example:
+            >>> done = redcap.users.import_([{"username": "ann"}])
+            >>> "ann" in [user["username"] for user in redcap.users.export()]
+            True
         """
         return export_rows(self._transport, "user export", asking("user"), "username")
 
@@ -53,12 +58,22 @@ class Users:
             TypeError: The data are of another type; nothing was sent.
             ValueError: They have no row, or lack a column; nothing was sent.
             OutcomeUnknownError: The answer was lost.
+
+        Example:
+            >>> redcap.users.import_([{"username": "ann", "forms": {"visit": 1, "drug": 0}}])
+            1
         """
         wanted = asking("user", "import")
         return import_rows(self._transport, "user import", wanted, data, ["username"])
 
     def delete(self, users: Sequence[str]) -> int:
-        """Take users off the project (REDCap 11.3), once; gives how many."""
+        """Take users off the project (REDCap 11.3), once; gives how many.
+
+        Example:
+            >>> done = redcap.users.import_([{"username": "ann"}])
+            >>> redcap.users.delete(["ann"])
+            1
+        """
         return delete_listed(self._transport, "user", "users", users)
 
 
@@ -86,6 +101,12 @@ class UserRoles:
 
         Raises:
             REDCapError: Of the type that says what is wrong; so does every method.
+
+        Example:
+            >>> done = redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
+            >>> [role] = redcap.roles.export()
+            >>> role["role_label"]
+            'Nurse'
         """
         return export_rows(
             self._transport, "user role export", asking("userRole"), "unique_role_name"
@@ -104,22 +125,48 @@ class UserRoles:
             TypeError: The data are of another type; nothing was sent.
             ValueError: They have no row, or lack a column; nothing was sent.
             OutcomeUnknownError: The answer was lost.
+
+        Example:
+            >>> redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
+            1
         """
         wanted = asking("userRole", "import")
         return import_rows(self._transport, "user role import", wanted, data, ["unique_role_name"])
 
     def delete(self, roles: Sequence[str]) -> int:
-        """Delete roles by their unique names, once; gives how many."""
+        """Delete roles by their unique names, once; gives how many.
+
+        Example:
+            >>> done = redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
+            >>> [role] = redcap.roles.export()
+            >>> redcap.roles.delete([role["unique_role_name"]])
+            1
+        """
         return delete_listed(self._transport, "userRole", "roles", roles)
 
     def export_mapping(self) -> list[dict[str, Any]]:
-        """Export the role of each user: ``username``, ``unique_role_name`` (REDCap 13.0)."""
+        """Export the role of each user: ``username``, ``unique_role_name`` (REDCap 13.0).
+
+        Example:
+            >>> done = redcap.users.import_([{"username": "ann"}])
+            >>> "ann" in [row["username"] for row in redcap.roles.export_mapping()]
+            True
+        """
         return export_rows(
             self._transport, "user role mapping export", asking("userRoleMapping"), "username"
         )
 
     def import_mapping(self, data: Importable) -> int:
-        """Give users their roles, once; a blank role takes it from them. Gives how many."""
+        """Give users their roles, once; a blank role takes it from them. Gives how many.
+
+        Example:
+            >>> done = redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
+            >>> [role] = redcap.roles.export()
+            >>> done = redcap.users.import_([{"username": "ann"}])
+            >>> ann = {"username": "ann", "unique_role_name": role["unique_role_name"]}
+            >>> redcap.roles.import_mapping([ann])
+            1
+        """
         return import_rows(
             self._transport,
             "user role mapping import",

@@ -1,7 +1,7 @@
 """A REDCap on this machine, for testing pipelines: the API over HTTP, projects in SQLite.
 
-Needs the extra ``sandbox``. It listens on the loopback address only, and what it holds is gone
-when it stops.
+Needs the extra ``sandbox``. Unless told otherwise, it listens on the loopback address only, and
+what it holds is gone when it stops.
 
 Example:
     >>> import requests
@@ -22,12 +22,13 @@ try:
     from redcap_dagster.sandbox.app import Answered
     from redcap_dagster.sandbox.server import Sandbox
 except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("click", "starlette", "uvicorn"):
+    missing = (error.name or "").partition(".")[0]
+    if missing not in ("click", "starlette", "uvicorn"):
         raise
     raise ModuleNotFoundError(
-        f"The sandbox needs {error.name!r}, which is not installed: "
+        f"The sandbox needs {missing!r}, which is not installed: "
         "pip install 'redcap-dagster[sandbox]'",
-        name=error.name,
+        name=missing,
     ) from None
 
 __all__ = ["Answered", "Sandbox"]

@@ -19,7 +19,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from redcap_dagster.sandbox import admin, changes, imports, log, names, records, structure
+from redcap_dagster.sandbox import (
+    admin,
+    changes,
+    imports,
+    log,
+    names,
+    randomization,
+    records,
+    structure,
+)
 from redcap_dagster.sandbox.formats import write_error
 from redcap_dagster.sandbox.parameters import FORMATS, Parameters, RequestError
 from redcap_dagster.sandbox.reply import Answerer, Call, Reply, Upload, text_reply
@@ -37,6 +46,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
     **records.ANSWERS,
     **imports.ANSWERS,
     **changes.ANSWERS,
+    **randomization.ANSWERS,
     **names.ANSWERS,
     **log.ANSWERS,
     **admin.ANSWERS,

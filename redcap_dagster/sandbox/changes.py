@@ -1,13 +1,13 @@
-"""What is done to whole records: delete them or parts of them, rename them, randomize them."""
+"""What is done to whole records: delete them or parts of them, rename them."""
 
 from collections.abc import Mapping
-from typing import Final, NoReturn
+from typing import Final
 
 from redcap_dagster.sandbox.log import log_manage, write_record_log
 from redcap_dagster.sandbox.parameters import RequestError
 from redcap_dagster.sandbox.reply import Answerer, Call, Reply, text_reply
 from redcap_dagster.sandbox.rights import require
-from redcap_dagster.sandbox.selection import subject_of
+from redcap_dagster.sandbox.selection import seen_rows, subject_of
 from redcap_dagster.sandbox.store import Place, forms_at
 
 
@@ -63,17 +63,9 @@ def rename_record(call: Call) -> Reply:
     return text_reply("1", call.format)
 
 
-def randomize_record(call: Call) -> NoReturn:
-    """Answer ``content=record``, ``action=randomize``: there is no randomization to do it with."""
-    if call.project.structure.info.randomization_enabled:
-        raise RequestError(400, "This sandbox cannot randomize: it knows no allocation table.")
-    raise RequestError(400, "Randomization is not enabled in this project.")  # guess
-
-
 ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
     ("record", "delete"): delete_records,
     ("record", "rename"): rename_record,
-    ("record", "randomize"): randomize_record,
 }
 
 
@@ -85,13 +77,11 @@ def _rows(call: Call, records: tuple[str, ...]) -> dict[Place, int]:
     structure, arm = call.project.structure, call.parameters.text("arm")
     if arm:
         call.parameters.known("arm", (str(event.arm_num) for event in structure.events))
-    subject, groups = subject_of(structure), call.store.access_groups(call.project)
-    own = call.project.rights.data_access_group
+    subject = subject_of(structure)
     return {
         place: number
-        for number, place in call.store.rows(call.project, records, ())
-        if (not arm or str(subject(place)[1]) == arm)
-        and (not own or groups.get(subject(place)) == own)
+        for number, place in seen_rows(call, call.store.rows(call.project, records, ()))
+        if not arm or str(subject(place)[1]) == arm
     }
 
 

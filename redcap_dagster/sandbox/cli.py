@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -21,6 +22,13 @@ def _read_faults(
         raise click.BadParameter(str(error)) from None
 
 
+def _read_zone(_: click.Context, __: click.Parameter, name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise click.BadParameter("not a time zone, such as Europe/Vienna.") from None
+
+
 @click.group()
 def main() -> None:
     """A REDCap on this machine, for testing pipelines."""
@@ -29,6 +37,20 @@ def main() -> None:
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free port.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; any but a loopback one opens it to others, without TLS.",
+)
+@click.option("--version", default="14.7.3", show_default=True, help="The version of REDCap.")
+@click.option(
+    "--time-zone",
+    default="UTC",
+    show_default=True,
+    callback=_read_zone,
+    help="The server's, in which REDCap tells and takes all times.",
+)
 @click.option(
     "--fault",
     "faults",
@@ -39,7 +61,14 @@ def main() -> None:
     'body="<html>" content=record after=1 times=2\'. Content, after and times say when, for every '
     f"kind. The kinds: {', '.join(KINDS)}.",
 )
-def serve(file: Path, port: int, faults: tuple[PlannedFault, ...]) -> None:
+def serve(
+    file: Path,
+    port: int,
+    host: str,
+    version: str,
+    time_zone: ZoneInfo,
+    faults: tuple[PlannedFault, ...],
+) -> None:
     """Serve the project XML FILE until interrupted.
 
     The first two lines give the URL and the token as environment variables. Requests are logged
@@ -50,11 +79,15 @@ def serve(file: Path, port: int, faults: tuple[PlannedFault, ...]) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    sandbox = Sandbox(port=port)
     try:
+        sandbox = Sandbox(version, port, time_zone, host=host)
         sandbox.start()
     except OSError:
-        raise click.ClickException(f"Port {port} cannot be had; leave --port out.") from None
+        raise click.ClickException(
+            f"Port {port} of {host} cannot be had; leave --port and --host out."
+        ) from None
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
     try:
         token = sandbox.add_project(file)
         for fault in faults:

@@ -9,7 +9,7 @@ from redcap_dagster.project.odm import DataPoint, EmbeddedFile
 from redcap_dagster.sandbox.log import write_record_log
 from redcap_dagster.sandbox.parameters import FORMATS, RequestError
 from redcap_dagster.sandbox.reply import Answerer, Call, Reply, Upload, text_reply
-from redcap_dagster.sandbox.rights import NO_ACCESS, require
+from redcap_dagster.sandbox.rights import NO_ACCESS, require, require_to_edit
 from redcap_dagster.sandbox.selection import subject_of
 from redcap_dagster.sandbox.store import Place, Store, StoredProject, forms_at
 
@@ -106,6 +106,7 @@ def export_file(call: Call) -> Reply:
 def import_file(call: Call) -> Reply:
     """Answer ``action=import``: keep the file; a record that is not there is made."""
     field, place = _field(call), _place(call)
+    require_to_edit(call.project.rights, [field.form_name])
     if field.validation == "signature":
         # Known is that it is refused; the text is a guess.
         raise RequestError(400, f"The field '{field.field_name}' is a signature field")
@@ -121,6 +122,7 @@ def delete_file(call: Call) -> Reply:
     """Answer ``action=delete``: the field is blank afterwards."""
     require(call.project.rights.api_import, 403, "You do not have API Import/Update privileges")
     field, place = _field(call), _place(call)
+    require_to_edit(call.project.rights, [field.form_name])
     rows = {other: number for number, other in call.store.rows(call.project, (place.record,), ())}
     key = (rows.get(place, 0), field.field_name)
     if key not in files_of(call.store, call.project):

@@ -15,6 +15,9 @@ CONTENT_TYPES = {
 _CARRIAGE_RETURN = {"\r": "&#13;"}
 """Readers of XML take a bare one for a newline."""
 
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""XML has no way to write these, not even as a reference."""
+
 XML = '<?xml version="1.0" encoding="UTF-8" ?>'
 
 
@@ -84,10 +87,19 @@ def to_json(table: Table) -> str:
 
 
 def to_xml(table: Table) -> str:
-    """Write XML. Names and order of the elements are documented, blanks between them a guess."""
+    r"""Write XML. Names and order of the elements are documented, blanks between them a guess.
+
+    A character that XML cannot hold stands as U+FFFD, as in a project XML; that PHP sends one as
+    it is, which no reader takes, is a guess.
+
+    Example:
+        >>> to_xml(Table(("id",), [("a<\x0b",)])).endswith(
+        ...     "<records><item><id>a&lt;\ufffd</id></item></records>")
+        True
+    """
     items = (
         "".join(
-            f"<{column}>{escape(str(value), _CARRIAGE_RETURN)}</{column}>"
+            f"<{column}>{_xml_text(str(value))}</{column}>"
             for column, value in zip(table.columns, row, strict=True)
         )
         for row in table.rows
@@ -108,7 +120,11 @@ def write_error(message: str, format_: str) -> str:
         case "csv":
             return f"ERROR: {message}"
         case _:
-            return f"{XML}<hash><error>{escape(message)}</error></hash>"
+            return f"{XML}<hash><error>{_xml_text(message)}</error></hash>"
+
+
+def _xml_text(text: str) -> str:
+    return _UNWRITABLE.sub("\ufffd", escape(text, _CARRIAGE_RETURN))
 
 
 def _json(value: object) -> str:

@@ -19,7 +19,7 @@ from redcap_dagster.sandbox.names import next_record_name
 from redcap_dagster.sandbox.parameters import FORMATS, RequestError
 from redcap_dagster.sandbox.records import DELIMITERS
 from redcap_dagster.sandbox.reply import Answerer, Call, Reply, text_reply
-from redcap_dagster.sandbox.rights import require
+from redcap_dagster.sandbox.rights import require, require_to_edit
 from redcap_dagster.sandbox.selection import subject_of
 from redcap_dagster.sandbox.store import ACCESS_GROUP, Place, forms_at
 from redcap_dagster.sandbox.validation import DATE_FORMATS, import_value
@@ -240,6 +240,9 @@ def _not_here(structure: REDCapProject, form: str, place: Place, name: str) -> s
 def _save(call: Call, cells: Sequence[Cells], records: Sequence[str]) -> None:
     """Keep it and log it, if the user may: all that is refused here is refused before."""
     structure, rights = call.project.structure, call.project.rights
+    columns = columns_of(structure)
+    changed_columns = {name for _, values in cells for name in values} & columns.keys()
+    require_to_edit(rights, (columns[name].field.form_name for name in changed_columns))
     subject, groups = subject_of(structure), call.store.access_groups(call.project)
     found = {place: number for number, place in call.store.rows(call.project, records, ())}
     there = {place.record for place in found}

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from redcap_dagster.project import Column, REDCapProject
-from redcap_dagster.project.odm import DataPoint
-from redcap_dagster.sandbox.store import ACCESS_GROUP, Place
+from redcap_dagster.project.odm import DataPoint, read_odm
+from redcap_dagster.sandbox.store import ACCESS_GROUP, Place, forms_at
 
 SURVEY_IDENTIFIER = "redcap_survey_identifier"
 
@@ -55,6 +56,47 @@ def columns_of(structure: REDCapProject) -> dict[str, Column]:
         for instrument in structure.instruments
         for column in structure.columns(instrument.instrument_name)
     }
+
+
+def load(
+    xml: str | Path | None,
+    exports: Mapping[str, Any] | None,
+    records: Sequence[Mapping[str, object]],
+) -> tuple[REDCapProject, Sequence[Cells], Sequence[DataPoint]]:
+    """Read a project with its cells, and with the points of a project XML, which have its files.
+
+    Raises:
+        ValueError: What was given makes no project.
+    """
+    points: Sequence[DataPoint] = ()
+    if xml is not None and exports is None and not records:
+        odm = read_odm(xml)
+        structure, points = odm.project, odm.points
+        cells = list(cells_of_points(structure, points))
+    elif xml is None and exports is not None:
+        structure = structure_of_exports(exports, records)
+        cells = list(cells_of_rows(structure, records))
+    else:
+        raise ValueError("A project is made of a project XML, or else of exports and records.")
+    for place, _ in cells:
+        check_place(structure, place)
+    return structure, cells, points
+
+
+def check_place(structure: REDCapProject, place: Place) -> None:
+    """Refuse a place that the project cannot have, which no export would show.
+
+    Raises:
+        ValueError: The column that is wrong.
+    """
+    events = {row.unique_event_name for row in structure.events} or {""}
+    if place.event not in events:
+        raise ValueError("redcap_event_name: missing, or not an event of the project.")
+    if place.instrument and not forms_at(structure, place.event, place.instrument):
+        raise ValueError("redcap_repeat_instrument: not a form that repeats in this event.")
+    repeats = bool(place.instrument) or place.event in structure.repeating_events
+    if repeats != (place.instance > 0):
+        raise ValueError("redcap_repeat_instance: given where nothing repeats, or missing.")
 
 
 def stored(column: Column, value: str) -> str:

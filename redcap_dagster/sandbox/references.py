@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from redcap_dagster.project import REDCapProject
+from redcap_dagster.project import Event, REDCapProject
 from redcap_dagster.sandbox.loading import columns_of
 from redcap_dagster.sandbox.logic import LogicError
 from redcap_dagster.sandbox.logic.tree import Parts
@@ -31,10 +31,34 @@ class Meaning:
     instance: str = ""
 
 
-_SMART: Final[Mapping[str, Callable[[Place], str]]] = {
-    "record-name": lambda place: place.record,
-    "event-name": lambda place: place.event,
-    "current-instance": lambda place: str(place.instance or 1),
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What smart variables tell of: a row, with its event and its access group if there is one."""
+
+    project: StoredProject
+    place: Place
+    event: Event | None
+    group: str
+
+    @property
+    def arm(self) -> str:
+        """The name of the arm."""
+        arms = {arm.arm_num: arm.name for arm in self.project.structure.arms}
+        return arms.get(self.event.arm_num, "") if self.event else ""
+
+
+# What they are where there is none is a guess: blank.
+_SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
+    "record-name": lambda row: row.place.record,
+    "record-dag-name": lambda row: row.group,
+    "user-name": lambda row: row.project.username,
+    "user-dag-name": lambda row: row.project.rights.data_access_group,
+    "project-id": lambda row: str(row.project.structure.info.project_id),
+    "event-name": lambda row: row.place.event,
+    "event-label": lambda row: row.event.event_name if row.event else "",
+    "arm-number": lambda row: str(row.event.arm_num) if row.event else "",
+    "arm-label": lambda row: row.arm,
+    "current-instance": lambda row: str(row.place.instance or 1),
 }
 
 
@@ -71,7 +95,8 @@ def reader(
     store: Store, project: StoredProject, records: Sequence[str], meanings: Iterable[Meaning]
 ) -> Callable[[Meaning, Place], str]:
     """Make what reads the value of any of these meanings at a row of some records, or of all."""
-    structure = project.structure
+    structure, groups = project.structure, store.access_groups(project)
+    events = {event.unique_event_name: event for event in structure.events}
     columns = columns_of(structure)
     names = tuple({meaning.column for meaning in meanings})
     places = {place: number for number, place in store.rows(project, records, ())}
@@ -102,7 +127,9 @@ def reader(
 
     def value_at(meaning: Meaning, place: Place) -> str:
         if meaning.column in _SMART:
-            return _SMART[meaning.column](place)
+            at = events.get(place.event)
+            group = groups.get((place.record, at.arm_num if at else 0), "")
+            return _SMART[meaning.column](_Row(project, place, at, group))
         if meaning.column == structure.record_id_field:
             return place.record
         column = columns[meaning.column]

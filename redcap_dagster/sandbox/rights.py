@@ -1,7 +1,7 @@
 """What a user of a project may do, by the names of REDCap's user export."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Self
 
@@ -21,7 +21,9 @@ class Rights:
 
     Attributes:
         data_access_group: The group whose records are all that the user sees; blank for none.
-        forms: The right to each form; one that is not named can be edited.
+        forms: The right to each form: 0 none, 1 edit, 2 read only, 3 edit survey responses too;
+            since REDCap 15.6 128 none, 129 read only, 130 edit. One that is not named can be
+            edited.
         forms_export: The export level of each form: 0 no access, 1 full, 2 de-identified,
             3 remove identifiers; one that is not named is exported in full.
 
@@ -68,6 +70,18 @@ class Rights:
         """How much of a form may be exported."""
         return self.forms_export.get(form, FULL)
 
+    def edits(self, form: str) -> bool:
+        """Whether the values of a form may be changed, by the codes of either age.
+
+        Example:
+            >>> [Rights(forms={"a": right}).edits("a") for right in (0, 2, 128, 129)]
+            [False, False, False, False]
+            >>> [Rights(forms={"a": right}).edits("a") for right in (1, 3, 130, 138)]
+            [True, True, True, True]
+        """
+        right = self.forms.get(form, 1)
+        return bool(right & (2 if right >= 128 else 1))
+
     def changed(self, row: Mapping[str, Any]) -> Self:
         """These rights with those that a row names; its numbers may be texts.
 
@@ -102,6 +116,20 @@ class Rights:
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
         return cls(**json.loads(text))
+
+
+def require_to_edit(rights: Rights, forms: Iterable[str]) -> None:
+    """Refuse to change forms that the user may not edit: that it is done, and how, is a guess.
+
+    Raises:
+        RequestError: The right to one is not there.
+    """
+    refused = sorted({form for form in forms if not rights.edits(form)})
+    require(
+        not refused,
+        403,
+        f"You do not have View & Edit privileges to these instruments: {', '.join(refused)}",
+    )
 
 
 def require(right: int, status: int, message: str) -> None:

@@ -36,10 +36,17 @@ def selected_rows(call: Call) -> list[tuple[int, Place]]:
     changed = changed_records(call.store, call.project, parameters)
     if changed is not None:
         rows = ((number, place) for number, place in rows if place.record in changed)
-    if group := call.project.rights.data_access_group:
-        groups, subject = call.store.access_groups(call.project), subject_of(structure)
-        rows = ((number, place) for number, place in rows if groups.get(subject(place)) == group)
-    return matching_rows(call, rows)
+    return matching_rows(call, seen_rows(call, rows))
+
+
+def seen_rows(call: Call, rows: Iterable[tuple[int, Place]]) -> Iterable[tuple[int, Place]]:
+    """The rows that the user sees: those of the own access group, or all without one."""
+    group = call.project.rights.data_access_group
+    if not group:
+        return rows
+    subject = subject_of(call.project.structure)
+    groups = call.store.access_groups(call.project)
+    return [(number, place) for number, place in rows if groups.get(subject(place)) == group]
 
 
 def row_order(structure: REDCapProject) -> Callable[[Place], tuple[object, ...]]:

@@ -1,48 +1,46 @@
-"""The sandbox as a whole: a server in a thread of this process, on the loopback address."""
+"""The sandbox as a whole: a server in a thread of this process, by default on loopback only."""
 
+import logging
 import re
-import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
 
-from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.odm import DataPoint, read_odm
 from redcap_dagster.sandbox.app import ANSWERS, Answered, create_app
 from redcap_dagster.sandbox.exchange import Fault
 from redcap_dagster.sandbox.files import keep_embedded
-from redcap_dagster.sandbox.loading import (
-    Cells,
-    cells_of_points,
-    cells_of_rows,
-    columns_of,
-    stored,
-    structure_of_exports,
-)
+from redcap_dagster.sandbox.loading import check_place, columns_of, load, stored
 from redcap_dagster.sandbox.log import write_record_log
+from redcap_dagster.sandbox.randomization import add_randomization
 from redcap_dagster.sandbox.reports import add_report
 from redcap_dagster.sandbox.rights import Rights
 from redcap_dagster.sandbox.store import ACCESS_GROUP, Place, Store, StoredProject, forms_at
-from redcap_dagster.sandbox.wire import OpenProtocol, Wire
+from redcap_dagster.sandbox.wire import Wire, web_server
+
+logger = logging.getLogger("redcap_dagster.sandbox")
 
 _TOKEN = re.compile(r"[0-9A-F]{32}")
 
 
 class Sandbox:
-    """A REDCap for tests, at ``url`` from `start` to `stop`; then its projects are gone.
+    """A REDCap for tests, at ``url`` from `start` to `stop`; then its projects are gone, or kept.
 
     Args:
         version: The REDCap version that it says it is; some answers differ by it.
         port: The port to listen on; by default any free one.
         time_zone: The server's, in which REDCap tells and takes all times.
         clock: What gives the time, for tests of what changed when; it has a time zone.
+        host: The address to listen on. Any but a loopback one opens it to others, without TLS.
+        keep: A file to keep the projects in, for the next sandbox that is given it; only the user
+            can read it. The super token is another one each time.
 
     Example:
         >>> with Sandbox(version="14.7.3") as sandbox:
@@ -58,6 +56,8 @@ class Sandbox:
         port: int = 0,
         time_zone: tzinfo = UTC,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        host: str = "127.0.0.1",
+        keep: str | Path | None = None,
     ) -> None:
         if not re.fullmatch(r"\d+\.\d+\.\d+", version):
             raise ValueError(f"A REDCap version is three numbers, as 14.7.3; got {version!r}.")
@@ -65,6 +65,8 @@ class Sandbox:
         self._port = port
         self._zone = time_zone
         self._clock = clock
+        self._host = host
+        self._keep = None if keep is None else Path(keep)
         self._store: Store | None = None
         self._wire: Wire | None = None
         self._server: uvicorn.Server | None = None
@@ -75,28 +77,29 @@ class Sandbox:
     # -- coming and going -------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Begin to listen. It answers as soon as this returns."""
+        """Begin to listen. It answers as soon as this returns.
+
+        Raises:
+            OSError: The address cannot be had.
+            ValueError: The file to keep the projects in is not a sandbox's, or is in use.
+        """
         if self._store is not None:
             raise RuntimeError("The sandbox is running already.")
-        listener = socket.create_server(("127.0.0.1", self._port))
-        self._url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/"
-        self._store = Store(lambda: self._clock().astimezone(self._zone), self.version)
+        store = Store(lambda: self._clock().astimezone(self._zone), self.version, self._keep)
+        try:
+            listener = socket.create_server((self._host, self._port))
+        except OSError:
+            store.close()
+            raise
+        address, port = listener.getsockname()
+        if not ip_address(address).is_loopback:
+            logger.warning("The sandbox listens on %s: others on the network reach it.", address)
+        self._url = f"http://{self._host}:{port}/api/"
+        self._store = store
         self._requests = []
         answered = self._requests.append
         self._wire = Wire(create_app(self._store, answered), answered)
-        config = uvicorn.Config(
-            self._wire,
-            http=OpenProtocol,
-            ws="none",
-            # Its own logs would hold paths and tracebacks; ours name contents and statuses.
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=5,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = web_server(self._wire)
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="redcap-sandbox", daemon=True
         )
@@ -195,19 +198,7 @@ class Sandbox:
         store = self._running()
         if token is not None and not _TOKEN.fullmatch(token):
             raise ValueError("A token is 32 characters, each a digit or a letter from A to F.")
-        cells: Sequence[Cells]
-        points: Sequence[DataPoint] = ()
-        if xml is not None and exports is None and not records:
-            odm = read_odm(xml)
-            structure = odm.project
-            cells, points = list(cells_of_points(structure, odm.points)), odm.points
-        elif xml is None and exports is not None:
-            structure = structure_of_exports(exports, records)
-            cells = list(cells_of_rows(structure, records))
-        else:
-            raise ValueError("A project is made of a project XML, or else of exports and records.")
-        for place, _ in cells:
-            _check(structure, place)
+        structure, cells, points = load(xml, exports, records)
         given = Rights.of_row(rights or {})
         token = store.add(replace(structure, version=self.version), token, given)
         store.save(self._project(token), cells)
@@ -230,9 +221,16 @@ class Sandbox:
         with store.lock:
             if username in store.users(project.id):
                 raise ValueError("The project has a user of this name already.")
-            own = secrets.token_hex(16).upper()
-            store.save_user(project.id, username, given, own)
-        return own
+            store.save_user(project.id, username, given)
+            return store.token_of(project.id, username)
+
+    def token_of(self, token: str, username: str) -> str:
+        """Give the token of another user of a project, such as one that was imported.
+
+        Raises:
+            KeyError: The project has no such user.
+        """
+        return self._running().token_of(self._project(token).id, username)
 
     def set_rights(self, token: str, rights: Mapping[str, Any]) -> None:
         """Change some rights of the user of a token, as an administrator would.
@@ -270,7 +268,7 @@ class Sandbox:
         """
         project = self._project(token)
         place = Place(record, event, repeat_instrument, repeat_instance)
-        _check(project.structure, place)
+        check_place(project.structure, place)
         column = columns_of(project.structure).get(field)
         if column is not None:
             if column.field.form_name not in forms_at(project.structure, event, repeat_instrument):
@@ -291,6 +289,28 @@ class Sandbox:
             ValueError: A field that the project does not have.
         """
         return add_report(self._running(), self._project(token), fields, filter_logic)
+
+    def add_randomization(
+        self,
+        token: str,
+        target_field: str,
+        allocations: Sequence[Mapping[str, object]],
+        event: str = "",
+    ) -> int:
+        """Set a randomization up, as at REDCap's pages; give its ``randomization_id``.
+
+        Args:
+            token: A token of the project.
+            target_field: The field of choices that a randomized record gets a value of.
+            allocations: The allocation table in its order: rows of the target field and of the
+                fields that stratify, with ``redcap_randomization_number`` as the alternative.
+            event: Where these fields are, if longitudinal.
+
+        Raises:
+            ValueError: A field that does not fit, or a value that is none of its choices.
+        """
+        project = self._project(token)
+        return add_randomization(self._running(), project, target_field, allocations, event)
 
     def delete_record(self, token: str, record: str) -> None:
         """Delete a record, in all arms.
@@ -318,15 +338,3 @@ class Sandbox:
         if project is None:
             raise KeyError("No project of this sandbox has this token.")
         return project
-
-
-def _check(structure: REDCapProject, place: Place) -> None:
-    """Refuse a place that the project cannot have, which no export would show."""
-    events = {row.unique_event_name for row in structure.events} or {""}
-    if place.event not in events:
-        raise ValueError("redcap_event_name: missing, or not an event of the project.")
-    if place.instrument and not forms_at(structure, place.event, place.instrument):
-        raise ValueError("redcap_repeat_instrument: not a form that repeats in this event.")
-    repeats = bool(place.instrument) or place.event in structure.repeating_events
-    if repeats != (place.instance > 0):
-        raise ValueError("redcap_repeat_instance: given where nothing repeats, or missing.")

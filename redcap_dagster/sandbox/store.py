@@ -12,40 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.sandbox.database import open_database
 from redcap_dagster.sandbox.rights import Rights
 
 ACCESS_GROUP = "redcap_data_access_group"
 FIRST_USER = "sandbox"
 """The user whose token a new project comes with."""
 
-_SCHEMA = """
-pragma foreign_keys = on;
-create table project (id integer primary key, structure text not null);
-create table user (
-    project integer not null references project on delete cascade, username text not null,
-    token text unique, rights text not null, primary key (project, username)
-) without rowid;
-create table log (
-    id integer primary key, project integer not null references project on delete cascade,
-    time text not null, username text not null, type text not null, action text not null,
-    details text not null, record text not null
-);
-create table access_group (
-    project integer not null references project, record text not null, arm integer not null,
-    name text not null, primary key (project, record, arm)
-) without rowid;
-create table row (
-    id integer primary key, project integer not null references project, record text not null,
-    event text not null, instrument text not null, instance integer not null,
-    unique (project, record, event, instrument, instance)
-);
-create table value (
-    row integer not null references row on delete cascade, name text not null, value text not null,
-    primary key (row, name)
-) without rowid;
-"""
 _ROWS = """
 select id, record, event, instrument, instance from row
 where project = :project
@@ -113,18 +89,15 @@ class Store:
         version: The REDCap version that new projects are of.
     """
 
-    def __init__(self, now: Callable[[], datetime], version: str) -> None:
+    def __init__(self, now: Callable[[], datetime], version: str, keep: Path | None = None) -> None:
         self.now = now
         self.version = version
         self.lock = threading.RLock()
         self.super_token = secrets.token_hex(32).upper()
-        # The empty name is SQLite's private temporary database: no other process can open it, and
-        # it is gone when it is closed.
-        self._database = sqlite3.connect("", check_same_thread=False)
-        self._database.executescript(_SCHEMA)
+        self._database = open_database(keep)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything that is not in a file."""
         with self.lock:
             self._database.close()
 
@@ -206,6 +179,24 @@ class Store:
                 )
         except sqlite3.IntegrityError:
             raise ValueError("Another project of this sandbox has this token.") from None
+
+    def token_of(self, project: int, username: str) -> str:
+        """The token of a user, who gets one if there is none yet.
+
+        Raises:
+            KeyError: The project has no such user.
+        """
+        with self.lock, self._database:
+            self._database.execute(
+                "update user set token = coalesce(token, ?) where project = ? and username = ?",
+                (secrets.token_hex(16).upper(), project, username),
+            )
+            found = self._database.execute(
+                "select token from user where project = ? and username = ?", (project, username)
+            ).fetchone()
+        if found is None:
+            raise KeyError("The project has no user of this name.")
+        return str(found[0])
 
     def delete_user(self, project: int, username: str) -> None:
         """Take a user out of a project; the token no longer opens it."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -53,6 +54,23 @@ class _Injection:
         self.moments.append(time.monotonic())
         number = len(self.moments) - self.after
         return number > 0 and (self.times is None or number <= self.times)
+
+
+def web_server(app: ASGIApp) -> uvicorn.Server:
+    """Make what serves an application, and says nothing of it."""
+    config = uvicorn.Config(
+        app,
+        http=OpenProtocol,
+        ws="none",
+        # Its own logs would hold paths and tracebacks; ours name contents and statuses.
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+    )
+    return uvicorn.Server(config)
 
 
 class Wire:

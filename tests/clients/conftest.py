@@ -1,6 +1,9 @@
 """A project with everything, for clients that others publish."""
 
+import ast
+import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +59,17 @@ RECORDS: list[dict[str, object]] = [
     },
     {"record_id": "2", **PLACE, "age": "50", "visit_complete": "0"},
 ]
+
+
+def public_methods(client: type) -> set[str]:
+    members = inspect.getmembers(client, inspect.isfunction)
+    return {name for name, _ in members if not name.startswith("_")}
+
+
+def called_methods(test: Path) -> set[str]:
+    """The methods that a test file calls, as far as its text says."""
+    nodes = ast.walk(ast.parse(test.read_text(encoding="utf-8")))
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 @pytest.fixture(scope="package")

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from redcap_dagster.api import REDCapClient, REDCapError, REDCapFile, RefusedError
+from redcap_dagster.api import (
+    MalformedAnswerError,
+    REDCapClient,
+    REDCapError,
+    REDCapFile,
+    RefusedError,
+)
 from redcap_dagster.sandbox import Sandbox
 from tests.clients.conftest import EXPORTS
 
@@ -108,6 +114,33 @@ def test_reports(sandbox: Sandbox, token: str, client: REDCapClient) -> None:
     assert client.reports.export(report)["age"].tolist() == ["50"]
     with pytest.raises(REDCapError, match="another project"):
         client.reports.export(report + 999)
+
+
+def test_a_report_with_labels_for_a_header(
+    sandbox: Sandbox, token: str, client: REDCapClient
+) -> None:
+    report = sandbox.add_report(token, ["record_id", "race"])
+
+    labelled = client.reports.export(report, raw_or_label_headers="label")
+
+    raw = client.reports.export(report)
+    assert {"race (choice=A)", "race (choice=B)"} <= set(labelled)
+    assert labelled.to_numpy().tolist() == raw.to_numpy().tolist()
+
+
+def test_labels_that_come_twice_are_refused(
+    sandbox: Sandbox, token: str, client: REDCapClient
+) -> None:
+    metadata: list[dict[str, Any]] = [dict(row) for row in client.export_metadata()]
+    metadata[1]["field_label"] = metadata[0]["field_label"]
+    client.design.import_metadata(metadata)
+    report = sandbox.add_report(token, ["record_id", "age"])
+
+    with pytest.raises(MalformedAnswerError, match="names a column twice") as caught:
+        client.reports.export(report, raw_or_label_headers="label")
+
+    assert "raw headers always differ" in caught.value.__notes__[0]
+    assert "age" in client.reports.export(report)
 
 
 def test_a_pdf(client: REDCapClient) -> None:

@@ -1,7 +1,9 @@
 """PyCap 2.7.0 against the sandbox: what its documentation promises."""
 
+import inspect
 import io
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from redcap.project import Project
 from redcap.request import RedcapError
 
 from redcap_dagster.sandbox import Sandbox
-from tests.clients.conftest import EXPORTS
+from tests.clients.conftest import EXPORTS, called_methods, public_methods
 
 
 @pytest.fixture
@@ -241,3 +243,37 @@ def test_the_design(project: Any) -> None:
 
     assert project.delete_events(["first_arm_2"]) == 1
     assert project.delete_arms(["2"]) == 1
+
+
+FRAMES = [
+    name
+    for name in sorted(public_methods(Project))  # the same order in each process of a run
+    if "df" in str(inspect.signature(getattr(Project, name)).parameters.get("format_type"))
+]
+
+
+@pytest.mark.parametrize("method", FRAMES)
+def test_a_frame_has_what_the_list_has(
+    method: str, sandbox: Sandbox, token: str, project: Any
+) -> None:
+    project.import_users([{"username": "ann"}])
+    project.import_user_roles([{"role_label": "Nurse"}])
+    where = {
+        "export_report": [str(sandbox.add_report(token, ["record_id", "age"]))],
+        "export_survey_participant_list": ["visit"],
+    }
+    event = {"event": "first_arm_1"} if method == "export_survey_participant_list" else {}
+    ask = getattr(project, method)
+
+    frame = ask(*where.get(method, []), format_type="df", **event)
+    rows = ask(*where.get(method, []), **event)
+
+    rows = [rows] if isinstance(rows, dict) else rows
+    if method == "export_logging":
+        rows = rows[1:]  # the first is of the export of the frame
+    assert len(frame) == len(rows) > 0
+    assert set(rows[0]) <= {*frame.columns, *frame.index.names}
+
+
+def test_every_method_is_called_here() -> None:
+    assert public_methods(Project) - called_methods(Path(__file__)) == set()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
-from tests.sandbox.conftest import CLASSIC, CLASSIC_RECORDS, Ask, asker
+from tests.sandbox.conftest import CLASSIC, CLASSIC_RECORDS, Ask
 
 NEEDS = "Insufficient user privileges: You must have '{}' privileges and '{}' privileges"
 
@@ -85,16 +85,23 @@ def test_users_come_change_and_go(grouped: str, ask: Ask) -> None:
     assert len(ask(grouped, content="user", format="json").json()) == 1
 
 
-def test_columns_of_users_by_version() -> None:
-    with Sandbox(version="12.0.0") as old:
-        user = asker(old)(old.add_project(exports=CLASSIC), content="user", format="json").json()[0]
-        assert "email_logging" not in user
-        assert "data_access_group_label" not in user
-    with Sandbox(version="17.0.3") as new:
-        user = asker(new)(new.add_project(exports=CLASSIC), content="user", format="json").json()[0]
-        assert user["email_logging"] == 1
-        assert user["data_access_group_label"] == ""
-        assert user["forms"]["visit"] == 130
+def test_an_imported_user_has_a_token_and_sees_the_own_group(
+    longitudinal: str, sandbox: Sandbox, ask: Ask
+) -> None:
+    ann = {"username": "ann", "api_export": 1, "data_access_group": "south"}
+    ann["forms_export"] = {"visit": 1}
+    importing(ask, longitudinal, "user", [ann])
+    token = sandbox.token_of(longitudinal, "ann")
+    assert sandbox.token_of(longitudinal, "ann") == token
+    (row,) = ask(token, content="record", format="json").json()
+    assert (row["redcap_event_name"], row["age"], "dose" in row) == ("first_arm_2", "3", False)
+    data = '[{"id": "1", "redcap_event_name": "first_arm_2", "age": "4"}]'
+    assert ask(token, content="record", data=data, format="json").status_code == 403
+    assert ask(longitudinal, content="user", action="delete", users="ann").text == "1"
+    assert ask(token, content="record").status_code == 403
+    with pytest.raises(KeyError, match="no user"):
+        sandbox.token_of(longitudinal, "ann")
+    assert sandbox.token_of(longitudinal, "sandbox") == longitudinal
 
 
 @pytest.mark.parametrize(

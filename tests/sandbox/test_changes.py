@@ -91,11 +91,6 @@ def test_rename(longitudinal: str, classic: str, ask: Ask) -> None:
     assert ids(ask, classic) == ["9", "10"]
 
 
-def test_randomize_is_refused(classic: str, ask: Ask) -> None:
-    answer = ask(classic, content="record", action="randomize", record="9", randomization_id="1")
-    assert (answer.status_code, "Randomization" in answer.text) == (400, True)
-
-
 # -- rights ---------------------------------------------------------------------------------------
 
 
@@ -130,6 +125,25 @@ def test_rights_that_are_missing(
     assert answer.text.startswith(f"ERROR: {message}")
     sandbox.set_rights(classic, {missing: 1})
     assert ids(ask, classic) == ["9", "10"]
+
+
+@pytest.mark.parametrize("right", [0, 2, 128, 129])
+def test_forms_that_the_user_may_not_edit(
+    classic: str, sandbox: Sandbox, ask: Ask, right: int
+) -> None:
+    sandbox.set_rights(classic, {"forms": {"visit": right, "drug": 1}})
+    before = stored(ask, classic)
+    drug = {"id": "9", "redcap_repeat_instrument": "drug", "redcap_repeat_instance": "2"}
+    answer = imported(ask, classic, [drug | {"dose": "6"}, {"id": "9", "note": "x"}])
+    message = "You do not have View & Edit privileges to these instruments: visit"
+    assert (answer.status_code, answer.json()["error"]) == (403, message)
+    assert stored(ask, classic) == before
+    # A blank that changes nothing is no change.
+    assert imported(ask, classic, [drug | {"dose": "6", "note": ""}]).ok
+    sandbox.set_rights(classic, {"forms": {"visit": 1, "lab": right}})
+    assert imported(ask, classic, [{"id": "9", "note": "x"}]).ok
+    asked = {"content": "file", "action": "delete", "record": "9", "field": "scan"}
+    assert "View & Edit privileges to these instruments: lab" in ask(classic, **asked).text
 
 
 def test_users_of_one_project(classic: str, sandbox: Sandbox, ask: Ask) -> None:
@@ -280,12 +294,3 @@ def test_date_ranges_are_answered_from_the_log(timed: Sandbox, clock: Clock) -> 
     # Neither what the project was made with nor a new name is seen.
     ask(token, content="record", action="rename", record="9", new_record_name="12")
     assert ids(ask, token, dateRangeBegin="2000-01-01 00:00:00") == ["10", "11"]
-
-
-def test_texts_of_the_log_before_12() -> None:
-    with Sandbox("11.4.4") as older:
-        ask = asker(older)
-        token = older.add_project(exports=CLASSIC)
-        imported(ask, token, [{"id": "1200", "note": "x"}])
-        log = ask(token, content="log", format="json").json()
-    assert log[0]["action"] == "Created Record (API) 1200"

@@ -3,10 +3,15 @@
 import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+from click.testing import CliRunner
+
+from redcap_dagster.sandbox.cli import main
 
 PROJECT = """<?xml version="1.0" encoding="UTF-8" ?>
 <ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:redcap="https://projectredcap.org">
@@ -21,7 +26,7 @@ PROJECT = """<?xml version="1.0" encoding="UTF-8" ?>
 <ItemGroupData><ItemData ItemOID="id" Value="canary"/></ItemGroupData></FormData></SubjectData>
 </ClinicalData></ODM>"""
 
-SERVE = [sys.executable, "-c", "from redcap_dagster.sandbox.cli import main; main()", "serve"]
+SERVE = [sys.executable, "-c", "from redcap_dagster.sandbox_command import main; main()", "serve"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -42,6 +47,39 @@ def test_serve(number: signal.Signals, tmp_path: Path) -> None:
     assert "content=record status=200" in log
     assert "canary" not in log
     assert token[2] not in log
+
+
+def test_serve_a_version_in_a_time_zone(tmp_path: Path) -> None:
+    file = tmp_path / "project.xml"
+    file.write_text(PROJECT)
+    options = ["--version", "11.4.4", "--time-zone", "Pacific/Kiritimati", "--host", "localhost"]
+    with subprocess.Popen(
+        [*SERVE, str(file), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url, token = (process.stdout.readline().strip().partition("=")[2] for _ in range(2))
+        assert url.startswith("http://localhost:")
+        before = datetime.now(ZoneInfo("Pacific/Kiritimati"))
+        asked = {"token": token, "format": "json"}
+        assert requests.post(url, asked | {"content": "version"}, timeout=20).text == "11.4.4"
+        (entry,) = requests.post(url, asked | {"content": "log"}, timeout=20).json()
+        process.terminate()
+        process.communicate(timeout=20)
+    seen = datetime.fromisoformat(entry["timestamp"]).replace(tzinfo=before.tzinfo)
+    assert timedelta(minutes=-2) < seen - before < timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("--version", "12", "three numbers"), ("--time-zone", "../Nowhere", "not a time zone")],
+)
+def test_serve_says_what_is_wrong_with_an_option(
+    tmp_path: Path, option: str, value: str, message: str
+) -> None:
+    file = tmp_path / "project.xml"
+    file.write_text(PROJECT)
+    done = CliRunner().invoke(main, ["serve", str(file), option, value])
+    assert (done.exit_code != 0, message in done.output) == (True, True)
 
 
 def test_serve_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
@@ -65,7 +103,7 @@ def test_serve_says_when_a_port_is_taken(tmp_path: Path) -> None:
         )
     assert (done.returncode, done.stderr) == (
         1,
-        f"Error: Port {port} cannot be had; leave --port out.\n",
+        f"Error: Port {port} of 127.0.0.1 cannot be had; leave --port and --host out.\n",
     )
 
 
@@ -77,3 +115,17 @@ def test_a_missing_extra_is_named(missing: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stderr.rstrip().endswith("pip install 'redcap-dagster[sandbox]'")
     assert missing in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_the_command_without_the_extra_says_so(missing: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; "
+        "from redcap_dagster.sandbox_command import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: The sandbox needs {missing!r}, which is not installed: "
+        "pip install 'redcap-dagster[sandbox]'\n"
+    )

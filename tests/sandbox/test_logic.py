@@ -76,7 +76,14 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
         ("sqrt(16) = 4 and abs(-2) = 2 and mod(7, 4) = 3 and log(8, 2) > 2.99", True),
         ("sqrt(-1) = 1", None),
         ("datediff('2024-02-28', '2024-03-01', 'd') = 2", True),
-        ("datediff('2024-03-01', '2024-02-28', 'd', 'ymd', true) = 1", "error"),
+        ("datediff('2024-03-01', '2024-02-28', 'd', 'ymd', true) = -2", True),
+        ("datediff('2024-03-01', '2024-02-28', 'd', FALSE) = 2", True),
+        ("datediff([day], today, 'd') = 30 and datediff([day], now, 'h') = 733.5", True),
+        ("age_at_date('2004-02-29', '2024-02-28') = 19 and age_at_date([day], today) = 0", True),
+        ("age_at_date('2000-03-30', 'today') = 24 and age_at_date([blank], 'today') = ''", True),
+        ("age_at_date('2024-03-01', [day]) = 0", None),
+        ("dayoftheweek([day]) = 4", "error"),
+        ("yesterday", "error"),
         ("datediff('2024-03-01', '2024-02-28', 'd', 'ymd', 'true') = -2", True),
         ("datediff([day], 'today', 'd') = 30 and datediff([day], 'now', 'h') = 733.5", True),
         ("round(datediff('2000-01-01', '2024-01-01', 'y'), 1) = 24", True),
@@ -172,6 +179,26 @@ def test_filters_by_events(longitudinal: str, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
+    ("logic", "events"),
+    [
+        ("[arm-number] = 2", ["first_arm_2"]),
+        ("[arm-label] = 'Two'", ["first_arm_2"]),
+        ("[event-label] = 'First' and [record-dag-name] = 'south'", ["first_arm_2"]),
+        ("[user-name] <> 'sandbox'", []),
+        ("[user-dag-name] = '' and [arm-number] = '2'", ["first_arm_2"]),
+        ("[project-id] = ''", []),
+    ],
+)
+def test_smart_variables(longitudinal: str, ask: Ask, logic: str, events: list[str]) -> None:
+    assert [row[1] for row in rows(ask, longitudinal, logic)] == events
+
+
+def test_smart_variables_of_a_classic_project(classic: str, ask: Ask) -> None:
+    logic = "[arm-number] = '' and [record-dag-name] = '' and [record-name] = 10"
+    assert rows(ask, classic, logic) == [("10", "")]
+
+
+@pytest.mark.parametrize(
     "logic",
     [
         "[x] = 1",
@@ -180,7 +207,7 @@ def test_filters_by_events(longitudinal: str, ask: Ask) -> None:
         "[note(1)] = 1",
         "[race(7)] = 1",
         "[x][note] = 1",
-        "[user-name] = 1",
+        "[survey-url] = 1",
     ],
 )
 def test_references_that_a_project_does_not_have(classic: str, ask: Ask, logic: str) -> None:

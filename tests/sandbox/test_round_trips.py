@@ -91,6 +91,18 @@ def test_any_text_comes_out_as_it_went_in(
         assert read(body, shape)[1:] == single
 
 
+def test_xml_marks_what_it_cannot_hold(classic: str, ask: Ask) -> None:
+    note = "a\x0b\x1b\ufffe\tb"
+    imported(ask, classic, [{"id": "10", "note": note}])
+    asked = {"content": "record", "records": "10", "fields": "note"}
+    assert ask(classic, **asked, format="json").json()[0]["note"] == note
+    (row,) = read(ask(classic, **asked, format="xml").content.decode(), "xml")
+    assert row["note"] == "a\ufffd\ufffd\ufffd\tb"
+    # So do errors, which quote what they refuse.
+    wrong = ask(classic, **asked | {"fields": "x\x0by"}, format="xml")
+    assert "x\ufffdy" in str(fromstring(wrong.content).findtext("error"))
+
+
 def test_what_was_exported_can_be_imported(classic: str, sandbox: Sandbox, ask: Ask) -> None:
     asked = {"content": "record", "exportBlankForGrayFormStatus": "true"}
     names = "id,note,race,visit_complete,dose,drug_complete"

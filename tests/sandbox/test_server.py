@@ -1,13 +1,17 @@
 """The sandbox from Python."""
 
+import socket
+import sqlite3
 import threading
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from redcap_dagster.sandbox import Sandbox
-from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, Ask, asker
+from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, CLASSIC_RECORDS, Ask, asker
 
 
 def test_edit_changes_ticks_and_clears(classic: str, sandbox: Sandbox, ask: Ask) -> None:
@@ -108,6 +112,53 @@ def test_it_is_gone_when_it_stops_and_starts_anew() -> None:
     with sandbox:
         assert sandbox.requests == ()
         assert asker(sandbox)(token, content="version").status_code == 403
+
+
+def test_projects_are_kept_in_a_file_if_asked_to(tmp_path: Path) -> None:
+    file = tmp_path / "kept.sqlite"
+    with Sandbox(keep=file) as first:
+        token = first.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
+        assert file.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(ValueError, match="another process"):
+            Sandbox(keep=file).start()
+    with Sandbox(keep=file) as second:
+        assert asker(second)(token, content="record").content.decode() == CLASSIC_CSV
+        assert second.add_project(exports=CLASSIC) != token
+
+
+def test_a_file_that_is_not_a_sandbox_s_is_left_alone(tmp_path: Path) -> None:
+    text, other = tmp_path / "text", tmp_path / "other.sqlite"
+    text.write_text("canary" * 100)
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("create table canary (id)")
+    for file in (text, other):
+        before = file.read_bytes()
+        with pytest.raises(ValueError, match="not a sandbox's"):
+            Sandbox(keep=file).start()
+        assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("host", "warnings"), [("127.0.0.1", 0), ("localhost", 0), ("192.0.2.1", 1)]
+)
+def test_it_warns_where_others_reach_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, warnings: int
+) -> None:
+    create = socket.create_server
+
+    class Listener(socket.socket):
+        def getsockname(self) -> tuple[str, int]:
+            return (host.replace("localhost", "127.0.0.1"), super().getsockname()[1])
+
+    def on_loopback(address: tuple[str, int]) -> socket.socket:
+        """Listen on loopback only, whatever is asked for: this is a test."""
+        assert address[0] == host
+        return Listener(fileno=create(("127.0.0.1", address[1])).detach())
+
+    monkeypatch.setattr(socket, "create_server", on_loopback)
+    with Sandbox(host=host) as sandbox:
+        assert sandbox.url.startswith(f"http://{host}:")
+    assert len([each for each in caplog.records if each.levelname == "WARNING"]) == warnings
 
 
 def test_requests_at_the_same_time(classic: str, ask: Ask) -> None:

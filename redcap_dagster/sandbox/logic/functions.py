@@ -195,11 +195,22 @@ def _datediff(facts: Facts, values: tuple[Value, ...]) -> Value:
     return (seconds if signed else abs(seconds)) / _SECONDS[unit]
 
 
+def _age_at_date(facts: Facts, values: tuple[Value, ...]) -> Value:
+    """The age at a date in whole years; that it is whole, and none before birth, is a guess."""
+    if values[0] == "" or values[1] == "":
+        return ""
+    born, at = _moment(facts, values[0]), _moment(facts, values[1])
+    if born is None or at is None or at < born:
+        return None
+    return Decimal(at.year - born.year - ((at.month, at.day) < (born.month, born.day)))
+
+
 FUNCTIONS: Final[Mapping[str, Known]] = {
     "not": Known((1, 1), lambda _, v: None if truth_of(v[0]) is None else not truth_of(v[0])),
     "minus": _numeric(lambda number: -number),
     "if": Known((3, 3), _if),
     "datediff": Known((3, 5), _datediff),
+    "age_at_date": Known((2, 2), _age_at_date),
     "year": _part(0, 4),
     "month": _part(5, 7),
     "day": _part(8, 10),

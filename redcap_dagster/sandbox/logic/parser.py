@@ -15,6 +15,8 @@ from redcap_dagster.sandbox.logic.tree import (
     Reference,
 )
 
+# What stands without quotes, as the last value of datediff does.
+_WORDS: Final = {"true": "1", "false": "0", "today": "today", "now": "now"}
 _COMPARISONS: Final = ("=", "<>", "!=", "<", "<=", ">", ">=")
 
 
@@ -93,6 +95,8 @@ class _Parser:
             case "reference":
                 parts = re.findall(r"\[([^\[\]]+)\]", token.text)
                 return Reference(tuple(part.strip() for part in parts))
+            case "name" if token.text.lower() in _WORDS:
+                return Literal(_WORDS[token.text.lower()])
             case "name":
                 return self._function(token)
         if token.text == "(":

@@ -1,0 +1,78 @@
+"""The REDCap that the examples in docstrings talk to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.sandbox import Sandbox
+
+FIELDS: list[dict[str, str]] = [
+    {"field_name": "record_id", "form_name": "visit", "field_label": "Record ID"},
+    {
+        "field_name": "age",
+        "form_name": "visit",
+        "field_label": "Age",
+        "text_validation_type_or_show_slider_number": "integer",
+    },
+    {
+        "field_name": "treatment",
+        "form_name": "visit",
+        "field_type": "radio",
+        "select_choices_or_calculations": "1, Drug | 2, Placebo",
+    },
+    {"field_name": "scan", "form_name": "visit", "field_type": "file"},
+    {"field_name": "dose", "form_name": "drug", "field_label": "Dose"},
+]
+EXPORTS: dict[str, Any] = {
+    "metadata": [{"field_type": "text"} | field for field in FIELDS],
+    "arm": [{"arm_num": 1, "name": "One"}],
+    "event": [
+        {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1"},
+        {"event_name": "Then", "arm_num": 1, "unique_event_name": "then_arm_1"},
+    ],
+    "formEventMapping": [
+        {"arm_num": 1, "unique_event_name": "first_arm_1", "form": "visit"},
+        {"arm_num": 1, "unique_event_name": "then_arm_1", "form": "drug"},
+    ],
+    "repeatingFormsEvents": [{"event_name": "then_arm_1", "form_name": "drug"}],
+}
+RECORDS: list[dict[str, object]] = [
+    {
+        "record_id": "1",
+        "redcap_event_name": "first_arm_1",
+        "redcap_data_access_group": "north",
+        "visit_timestamp": "2024-01-31 10:20:30",
+        "age": "40",
+        "visit_complete": "2",
+    },
+    {"record_id": "2", "redcap_event_name": "first_arm_1", "age": "50", "visit_complete": "0"},
+]
+
+
+@pytest.fixture(scope="session")
+def documented() -> Iterator[Sandbox]:
+    """Start it once for all of them."""
+    with Sandbox(version="15.5.0") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def names_in_examples(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
+    """Give each example of the API a project of its own, so that none depends on another."""
+    if not isinstance(request.node, pytest.DoctestItem) or ".api." not in request.node.name:
+        return
+    sandbox: Sandbox = request.getfixturevalue("documented")
+    token = sandbox.add_project(exports=EXPORTS, records=RECORDS)
+    folder: Path = request.getfixturevalue("tmp_path")
+    doctest_namespace |= {
+        "redcap": REDCapClient(sandbox.url, token, retries=0),
+        "maker": REDCapClient(sandbox.url, sandbox.super_token, retries=0),
+        "report": sandbox.add_report(token, ["record_id", "age"]),
+        "randomization": sandbox.add_randomization(
+            token, "treatment", [{"treatment": 2}], "first_arm_1"
+        ),
+        "folder": folder,
+    }
