@@ -19,9 +19,11 @@ from redcap_dagster.api.census import check_complete, read_census, read_header
 from redcap_dagster.api.design import Design
 from redcap_dagster.api.exports import (
     RecordSelection,
+    check_names,
     check_selection,
     iterate_records,
     read_records,
+    unknown_names,
     with_record_id,
 )
 from redcap_dagster.api.files import Files
@@ -106,7 +108,7 @@ class REDCapClient:
             retries=retries,
             rate_limit=rate_limit,
         )
-        self._record_id_field: str | None = None
+        self._dictionary: list[dict[str, str]] = []
         self.records = Records(self._transport)
         self.files = Files(self._transport)
         self.repository = FileRepository(self._transport)
@@ -160,7 +162,7 @@ class REDCapClient:
         if parameters:
             return self._export_rows("metadata", "field_name", **parameters)
         rows = export_dictionary(self._transport)
-        self._record_id_field = rows[0]["field_name"]
+        self._dictionary = rows
         return rows
 
     def export_instruments(self) -> list[dict[str, str]]:
@@ -233,7 +235,7 @@ class REDCapClient:
         info says that there are none.
         """
         structure = export_structure(self._transport)
-        self._record_id_field = structure.record_id_field
+        self._dictionary = structure.metadata
         return structure
 
     def export_project(self) -> REDCapProject:
@@ -268,7 +270,7 @@ class REDCapClient:
 
         Raises:
             TypeError: A parameter of another type; nothing was sent.
-            ValueError: A parameter that REDCap cannot take; nothing was sent.
+            ValueError: REDCap cannot take it, or the project has no such field, form or event.
             REDCapError: Of the type that says what is wrong.
 
         Example:
@@ -283,23 +285,14 @@ class REDCapClient:
 
     def export_records_table(self, **selection: Unpack[RecordSelection]) -> pa.Table:
         """Export records like `export_records`, as an Arrow table."""
-        parameters = check_selection(**selection)
-        record_id_field = self._known_record_id_field()
-        return read_records(
-            self._transport, with_record_id(parameters, record_id_field), record_id_field
-        )
+        return read_records(self._transport, *self._asked(selection))
 
     def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:
         """Export records like `export_records`, as Arrow batches that are read as they come.
 
-        There is at least one batch. Where the answer breaks off, the iterator raises: what came
-        before is then incomplete.
+        There is at least one. Where the answer breaks off, this raises: what came is incomplete.
         """
-        parameters = check_selection(**selection)
-        record_id_field = self._known_record_id_field()
-        return iterate_records(
-            self._transport, with_record_id(parameters, record_id_field), record_id_field
-        )
+        return iterate_records(self._transport, *self._asked(selection))
 
     def export_census(self) -> pa.Table:
         """Export what there is: one row per record and event that REDCap lists, as text.
@@ -333,9 +326,18 @@ class REDCapClient:
 
     # -- inside -----------------------------------------------------------------------------------
 
+    def _asked(self, selection: RecordSelection) -> tuple[dict[str, str], str]:
+        """Give the parameters of a record export, and the record id field, which is among them."""
+        parameters = check_selection(**selection)
+        record_id_field = self._known_record_id_field()
+        if unknown_names(selection, self._dictionary):
+            self.export_metadata()  # it may have been edited since
+        events = self.export_events() if selection.get("events") else []
+        check_names(selection, self._dictionary, events)
+        return with_record_id(parameters, record_id_field), record_id_field
+
     def _known_record_id_field(self) -> str:
-        """Give the first field of the dictionary, which is asked for once."""
-        return self._record_id_field or self.export_metadata()[0]["field_name"]
+        return (self._dictionary or self.export_metadata())[0]["field_name"]
 
     def _export_rows(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
         return export_rows(self._transport, f"{content} export", asking(content) | parameters, key)
@@ -344,6 +346,5 @@ class REDCapClient:
         self, flag: str, content: str, key: str, **parameters: str
     ) -> list[dict[str, Any]]:
         """Export what only some projects have, if project info says that this one does."""
-        if not has(self.export_project_info(), flag):
-            return []
-        return export_applicable(self._transport, content, key, **parameters)
+        applicable = has(self.export_project_info(), flag)
+        return export_applicable(self._transport, content, key, **parameters) if applicable else []

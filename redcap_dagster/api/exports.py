@@ -1,6 +1,6 @@
 """Record exports: what may be asked for, and the rows that come back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
@@ -111,6 +111,36 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
             "decimal_character", given["decimal_character"], DECIMAL_CHARACTERS
         )
     return parameters
+
+
+def unknown_names(selection: RecordSelection, dictionary: Sequence[Mapping[str, str]]) -> list[str]:
+    """Name the fields and forms of a selection that the dictionary does not have."""
+    forms = {row["form_name"] for row in dictionary}
+    fields = {row["field_name"] for row in dictionary} | {f"{form}_complete" for form in forms}
+    return [
+        *(f"field {name!r}" for name in selection.get("fields") or () if name not in fields),
+        *(f"form {name!r}" for name in selection.get("forms") or () if name not in forms),
+    ]
+
+
+def check_names(
+    selection: RecordSelection,
+    dictionary: Sequence[Mapping[str, str]],
+    events: Sequence[Mapping[str, Any]],
+) -> None:
+    """Refuse what the project does not have, before the server does, which may take it for all.
+
+    Raises:
+        ValueError: It names the fields, forms and events.
+    """
+    known = {event["unique_event_name"] for event in events}
+    wrong = unknown_names(selection, dictionary)
+    wrong += [f"event {name!r}" for name in selection.get("events") or () if name not in known]
+    if wrong:
+        raise ValueError(
+            f"The project has no {', no '.join(wrong)}. Fields, forms and events go by their "
+            "unique names: see export_metadata and export_events."
+        )
 
 
 def with_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str, str]:

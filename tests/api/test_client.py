@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import EmptyAnswerError, MalformedAnswerError, REDCapClient
+from redcap_dagster.api import EmptyAnswerError, MalformedAnswerError, RecordSelection, REDCapClient
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.odm import read_odm
 from tests.conftest import SHARED
@@ -59,8 +59,42 @@ def test_bad_metadata_arguments_are_refused(client: REDCapClient) -> None:
         client.export_metadata(forms="visit")
 
 
+@pytest.mark.parametrize(
+    ("selection", "named"),
+    [
+        ({"fields": ["name", "nmae"]}, "no field 'nmae'"),
+        ({"forms": ["visits"]}, "no form 'visits'"),
+        ({"events": ["later"]}, "no event 'later'"),
+        ({"fields": ["x"], "forms": ["y"]}, "no field 'x', no form 'y'"),
+    ],
+)
+def test_what_the_project_does_not_have_is_not_asked_for(
+    selection: RecordSelection, named: str, server: Server, client: REDCapClient
+) -> None:
+    server.say("project", json_reply({"is_longitudinal": 0}))
+    for export in (client.export_records, client.stream_records):
+        with pytest.raises(ValueError, match=named):
+            export(**selection)
+    assert not server.asked("record")
+
+
+def test_a_field_that_was_added_meanwhile_is_asked_for(
+    server: Server, client: REDCapClient
+) -> None:
+    server.say("record", Reply(RECORDS))
+    client.export_records(fields=["name", "visit_complete"])
+    dictionary = [
+        {"field_name": name, "form_name": "visit"} for name in ("record_id", "name", "age")
+    ]
+    server.say("metadata", json_reply(dictionary))
+    client.export_records(fields=["age"])
+    assert len(server.asked("record")) == 2
+
+
 def test_a_selection_is_sent_in_the_terms_of_the_api(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(RECORDS))
+    server.say("project", json_reply({"is_longitudinal": 1}))
+    server.say("event", json_reply([{"unique_event_name": "event_1_arm_1"}]))
 
     client.export_records(
         records=["a,b", 2],
