@@ -62,7 +62,7 @@ def test_bad_metadata_arguments_are_refused(client: REDCapClient) -> None:
 @pytest.mark.parametrize(
     ("selection", "named"),
     [
-        ({"fields": ["name", "nmae"]}, "no field 'nmae'"),
+        ({"fields": ["name", "absent"]}, "no field 'absent'"),
         ({"forms": ["visits"]}, "no form 'visits'"),
         ({"events": ["later"]}, "no event 'later'"),
         ({"fields": ["x"], "forms": ["y"]}, "no field 'x', no form 'y'"),
