@@ -49,7 +49,10 @@ def _digest(**environment: str) -> str:
 
 
 def test_time_zone_locale_and_threads_change_no_byte() -> None:
-    """The datetimes stand in the hour that a change of clocks leaves out in Europe."""
+    """The datetimes stand in the hour that a change of clocks leaves out in Europe.
+
+    A locale that the machine does not have is as good as C: there this tests the zones and threads.
+    """
     here = _digest(TZ="UTC", LC_ALL="C", OMP_NUM_THREADS="1", PYTHONHASHSEED="1")
     there = _digest(TZ="Europe/Istanbul", LC_ALL="tr_TR.UTF-8", PYTHONHASHSEED="2")
     berlin = _digest(TZ="Europe/Berlin", LC_ALL="de_DE.UTF-8", OMP_NUM_THREADS="4")
