@@ -7,10 +7,11 @@ from typing import Any, TypedDict, Unpack
 
 import dagster as dg
 
+from redcap_dagster.checks import CheckRules, Layer, check_rules
 from redcap_dagster.ops import OpSettings, TableSpecs, metadata_asset, tables_asset
 from redcap_dagster.project import Instrument, REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules
-from redcap_dagster.translator import DagsterREDCapTranslator, Layer, REDCapTableProps
+from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
 
 
 class AssetOptions(TypedDict, total=False):
@@ -30,6 +31,7 @@ class AssetOptions(TypedDict, total=False):
         backfill_policy: Of the two ops.
         retry_policy: When an op fails as a whole; a form that fails alone is not tried again.
         io_manager_key: The resource that keeps the tables, instead of ``NAME__io_manager``.
+        checks: What is changed about the checks.
     """
 
     key_prefix: str | Sequence[str]
@@ -44,6 +46,7 @@ class AssetOptions(TypedDict, total=False):
     backfill_policy: dg.BackfillPolicy
     retry_policy: dg.RetryPolicy
     io_manager_key: str
+    checks: CheckRules
 
 
 def build_redcap_assets_definitions(
@@ -75,12 +78,14 @@ def build_redcap_assets_definitions(
         materialized.
 
     Raises:
-        StructureError: The project has no such form, or the rules name a field that it lacks.
+        StructureError: The project has no such form, or the rules name a field or form that it
+            lacks.
         ValueError: The name cannot be used.
     """
     check_name(name)
     rules = rules or CleaningRules()
     _check_fields(project, rules)
+    check_rules(options.get("checks", CheckRules()), project)
     tables = _specs(
         name,
         project,

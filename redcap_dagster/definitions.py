@@ -56,7 +56,8 @@ def build_redcap_definitions(
     Raises:
         REDCapError: The structure cannot be fetched. So that one project's trouble does not stop
             the others of a code location, use `REDCapProjectComponent`, or give the structure.
-        StructureError: The project has no such form, or the rules name a field that it lacks.
+        StructureError: The project has no such form, or the rules name a field or form that it
+            lacks.
         ValueError: The name cannot be used, the file is no project XML, or the variable of the
             token is not set when the structure is to be fetched.
 

@@ -1,13 +1,12 @@
 """What a table of a REDCap project becomes as a Dagster asset."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import dagster as dg
 
+from redcap_dagster.checks import Layer, default_check_specs
 from redcap_dagster.project import Instrument, REDCapProject
-
-Layer = Literal["metadata", "records", "clean"]
 
 _METADATA_DESCRIPTIONS = {
     "project": "Project information, as exported: one row.",
@@ -67,6 +66,21 @@ class DagsterREDCapTranslator:
             description=_describe(props),
             kinds={"redcap", "table"},
         )
+
+    def get_check_specs(
+        self, props: REDCapTableProps, spec: dg.AssetSpec
+    ) -> Sequence[dg.AssetCheckSpec]:
+        """Give the checks of a table; leave some out, or change how they are described.
+
+        Args:
+            props: The table.
+            spec: Its asset, with the key that it has in the end.
+
+        Returns:
+            The checks that `redcap_dagster.checks.CHECKS` has for the layer. What `CheckRules`
+            ask for comes on top.
+        """
+        return default_check_specs(props.layer, props.table, spec.key)
 
 
 def _describe(props: REDCapTableProps) -> str:

@@ -1,0 +1,191 @@
+"""The checks of a project's tables: which there are, where, how severe, and what may be changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import dagster as dg
+
+from redcap_dagster.project import REDCapProject, StructureError
+
+Layer = Literal["metadata", "records", "clean"]
+Severity = Literal["warn", "error"]
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """How one check is treated; None leaves it as it is by default.
+
+    Attributes:
+        enabled: Whether there is the check.
+        severity: ``warn`` or ``error``, of a result that did not pass.
+        blocking: Whether a failure stops what is made of the asset: of records, the form's clean
+            table; of the others, the assets downstream. As everywhere in Dagster, a warning
+            stops nothing.
+    """
+
+    enabled: bool | None = None
+    severity: Severity | None = None
+    blocking: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.severity not in (None, "warn", "error"):
+            raise ValueError("severity is 'warn' or 'error'.")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check as it is by default.
+
+    Attributes:
+        layer: The tables that have it: ``records`` or ``clean`` of each instrument, or the
+            ``metadata`` table of the fields.
+        severity: Of a result that did not pass.
+        blocking: Whether a failure stops what is made of the asset.
+        description: What it holds the table to.
+    """
+
+    layer: Layer
+    severity: Severity
+    blocking: bool
+    description: str
+
+
+CHECKS: Mapping[str, Check] = {
+    "dictionary_drift": Check(
+        "metadata",
+        "warn",
+        False,
+        "Fields and choices are those that definitions were loaded with. By default an error where "
+        "a field in use changed its type or its choices.",
+    ),
+    "keys_unique": Check(
+        "records", "error", True, "No two rows have one key. If they have, no table is replaced."
+    ),
+    "export_complete": Check(
+        "records",
+        "error",
+        True,
+        "Every record that REDCap lists came back. If not, no table is replaced.",
+    ),
+    "nothing_hidden": Check(
+        "records", "error", False, "Export rights keep no column of the form back."
+    ),
+    "rows_not_dropping": Check(
+        "records", "error", False, "There are not many fewer rows than last time."
+    ),
+    "values_fit_types": Check(
+        "clean", "warn", False, "Values fit the types of their columns; what does not is null."
+    ),
+    "choices_known": Check(
+        "clean", "warn", False, "Codes are among the choices of their fields; others are null."
+    ),
+    "within_range": Check(
+        "clean", "warn", False, "Values are within the minimum and maximum of the dictionary."
+    ),
+    "required_filled": Check(
+        "clean",
+        "warn",
+        False,
+        "Required fields without branching logic are filled where the form is Complete.",
+    ),
+    "inferred_types_stable": Check(
+        "clean", "warn", False, "Types that are inferred from values are those of last time."
+    ),
+}
+"""Every check, by name. None of their texts holds a value."""
+
+
+@dataclass(frozen=True)
+class CheckRules:
+    """What is changed about the checks of a project.
+
+    Attributes:
+        settings: Name of a check to what holds for all instruments.
+        by_instrument: Name of an instrument to what differs there, by name of the check.
+        max_drop: The part of its rows that a form may lose from one run to the next.
+
+    Example:
+        >>> rules = CheckRules(
+        ...     settings={"nothing_hidden": CheckSettings(enabled=False)},
+        ...     by_instrument={"visit": {"choices_known": CheckSettings(severity="error")}})
+        >>> rules.asked("choices_known", "visit")
+        CheckSettings(enabled=None, severity='error', blocking=None)
+    """
+
+    settings: Mapping[str, CheckSettings] = field(default_factory=dict)
+    by_instrument: Mapping[str, Mapping[str, CheckSettings]] = field(default_factory=dict)
+    max_drop: float = 0.2
+
+    def __post_init__(self) -> None:
+        of_forms = [name for own in self.by_instrument.values() for name in own]
+        unknown = sorted({*self.settings, *of_forms} - CHECKS.keys())
+        if unknown:
+            raise ValueError(f"There are no checks {unknown}; there are {sorted(CHECKS)}.")
+        if any(CHECKS[name].layer == "metadata" for name in of_forms):
+            raise ValueError("dictionary_drift is of the whole project, not of one instrument.")
+        if not 0 <= self.max_drop <= 1:
+            raise ValueError("max_drop is a part of the rows, from 0 to 1.")
+
+    def asked(self, name: str, instrument: str | None = None) -> CheckSettings:
+        """Say what is asked for a check; None stands for what is as it is by default.
+
+        Args:
+            name: The check.
+            instrument: Where; None for the table of fields.
+        """
+        settled = CheckSettings()
+        for group in (self.settings, self.by_instrument.get(instrument or "", {})):
+            given = vars(group.get(name, settled)).items()
+            settled = replace(settled, **{key: value for key, value in given if value is not None})
+        return settled
+
+
+def check_rules(rules: CheckRules, project: REDCapProject) -> None:
+    """Refuse rules for instruments that the project does not have.
+
+    Raises:
+        StructureError: It names them, and those that there are.
+    """
+    known = [form.instrument_name for form in project.instruments]
+    unknown = sorted(set(rules.by_instrument) - set(known))
+    if unknown:
+        raise StructureError(
+            f"There are checks for instruments {unknown} that the project lacks; it has {known}."
+        )
+
+
+def default_check_specs(layer: Layer, table: str, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """Give the specs of a table's checks, as they are by default.
+
+    Args:
+        layer: The table's layer.
+        table: Its name: in ``metadata``, ``fields`` alone has a check; the census has none.
+        key: The key of its asset.
+    """
+    if (layer == "metadata" and table != "fields") or table == "_census":
+        return []
+    return [
+        dg.AssetCheckSpec(name, asset=key, description=check.description, blocking=check.blocking)
+        for name, check in CHECKS.items()
+        if check.layer == layer
+    ]
+
+
+def with_rules(
+    spec: dg.AssetCheckSpec, rules: CheckRules, instrument: str | None
+) -> dg.AssetCheckSpec | None:
+    """Treat a check as the rules ask; None where they switch it off.
+
+    Raises:
+        ValueError: It is a check of somebody else's, which nothing here would evaluate.
+    """
+    if spec.name not in CHECKS:
+        raise ValueError(
+            f"get_check_specs gave a check {spec.name!r}, which nothing evaluates; define it with "
+            f"dagster.asset_check. The checks of a project are {sorted(CHECKS)}."
+        )
+    asked = rules.asked(spec.name, instrument)
+    if asked.enabled is False:
+        return None
+    return spec if asked.blocking is None else spec._replace(blocking=asked.blocking)
