@@ -7,27 +7,23 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api import ProjectStructure, REDCapClient
+from redcap_dagster.api import ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.catalog import from_frame
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules, check_agreement, has_hashed_ids, leftovers
 
 
 def export_forms(
-    client: REDCapClient, structure: ProjectStructure, forms: list[str], census: pa.Table
-) -> pa.Table:
-    """Export the records of forms, all as of one moment, and hold them against the census."""
-    project = structure.project()
-    export = client.export_records_table(
+    client: REDCapClient, structure: ProjectStructure, forms: list[str]
+) -> RecordExport:
+    """Export the census and the records of forms, all as of one moment."""
+    return client.export_snapshot(
+        structure,
         forms=None if len(forms) == len(structure.instruments) else forms,
         export_survey_fields=True,
-        # The census has them, if this token may see them; to ask all the same would be refused.
-        export_data_access_groups="redcap_data_access_group" in census.column_names,
-        export_blank_for_gray_form_status=project.honours_blank_status,
+        export_data_access_groups=True,
+        export_blank_for_gray_form_status=structure.project().honours_blank_status,
     )
-    events = {event for form in forms for event in project.events_of(form)}
-    client.check_complete(export, census, sorted(events))
-    return export
 
 
 def left_over(

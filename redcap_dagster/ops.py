@@ -151,12 +151,14 @@ def tables_asset(
         forms = _selected(context, tables.records)
         export = None
         if forms or tables.census.key in context.selected_asset_keys:
-            census = client.export_census()
             present = still_there(structure, forms)
             lost: Mapping[str, int] = {}
             if present:
-                export = export_forms(client, structure, present, census)
+                exported = export_forms(client, structure, present)
+                export, census = exported.table, exported.census
                 lost = left_over(context, structure, export, known, rules)
+            else:
+                census = client.export_census()
             if tables.census.key in context.selected_asset_keys:
                 table = census_table(census, as_seen(structure, census, known))
                 yield _result(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster import CleaningRules, DagsterREDCapTranslator, REDCapTableProps
-from redcap_dagster.api import REDCapClient
+from redcap_dagster.api import RecordExport, REDCapClient
 from redcap_dagster.tables import split_by_instrument, type_of
 from tests.conftest import SHARED
 from tests.runs import TOKEN_VARIABLE, Study, entry, keys, materializations, studying, versions
@@ -225,12 +226,13 @@ def test_rows_that_come_twice_replace_no_table(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert study.run().success
-    honest = REDCapClient.export_records_table
+    honest = REDCapClient.export_snapshot
 
-    def twice(client: REDCapClient, **selection: Any) -> pa.Table:
-        return pa.concat_tables([honest(client, **selection)] * 2)
+    def twice(*given: Any, **selection: Any) -> RecordExport:
+        export = honest(*given, **selection)
+        return replace(export, table=pa.concat_tables([export.table] * 2))
 
-    monkeypatch.setattr(REDCapClient, "export_records_table", twice)
+    monkeypatch.setattr(REDCapClient, "export_snapshot", twice)
     result = study.run()
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]

@@ -26,6 +26,7 @@ from redcap_dagster.api.errors import (
 from redcap_dagster.api.exports import RecordSelection
 from redcap_dagster.api.files import REDCapFile
 from redcap_dagster.api.record_import import CellChange, RecordImport
+from redcap_dagster.api.snapshot import RecordExport
 from redcap_dagster.api.structure import ProjectStructure
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "REDCapClient",
     "REDCapError",
     "REDCapFile",
+    "RecordExport",
     "RecordImport",
     "RecordSelection",
     "RefusedError",
