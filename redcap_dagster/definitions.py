@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import dagster as dg
 
 from redcap_dagster.assets import AssetOptions, build_redcap_assets_definitions, check_name
+from redcap_dagster.automation import REDCapSchedule
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
@@ -29,6 +30,7 @@ def build_redcap_definitions(
     rules: CleaningRules | None = None,
     translator: DagsterREDCapTranslator | None = None,
     io_manager: dg.ConfigurableIOManager | None = None,
+    schedule: REDCapSchedule | None = None,
     **options: Unpack[AssetOptions],
 ) -> dg.Definitions:
     """Build the definitions of one REDCap project: its assets and the resources they need.
@@ -48,6 +50,7 @@ def build_redcap_definitions(
         io_manager: Where tables are kept; by default Parquet files under the storage directory of
             the Dagster instance (``$DAGSTER_HOME/storage/redcap``). With the option
             ``io_manager_key``, tables go to a resource of yours instead.
+        schedule: When all tables are made anew; by default there is no schedule.
         **options: See `AssetOptions`.
 
     Returns:
@@ -87,16 +90,19 @@ def build_redcap_definitions(
         resources[f"{name}__io_manager"] = io_manager or ParquetTableIOManager()
 
     def build(structure: REDCapProject) -> dg.Definitions:
+        assets = build_redcap_assets_definitions(
+            name=name,
+            project=structure,
+            instruments=instruments,
+            rules=rules,
+            translator=translator,
+            **options,
+        )
+        keys = [key for made in assets for key in made.keys]
         return dg.Definitions(
-            assets=build_redcap_assets_definitions(
-                name=name,
-                project=structure,
-                instruments=instruments,
-                rules=rules,
-                translator=translator,
-                **options,
-            ),
+            assets=assets,
             resources=resources,
+            schedules=[] if schedule is None else [schedule.definition(name, keys)],
         )
 
     if project is None:

@@ -13,6 +13,7 @@ from redcap_dagster import (
     ParquetTableIOManager,
     REDCapProject,
     REDCapResource,
+    REDCapSchedule,
     build_redcap_definitions,
 )
 
@@ -88,6 +89,21 @@ def test_tables_are_parquet_under_the_instance_by_default(tmp_path: Path) -> Non
         context = dg.build_init_resource_context(instance=instance)
         with manager.from_resource_context_cm(context) as ready:
             assert ready.get_base() == str(tmp_path / "storage" / "redcap")
+
+
+def test_a_schedule_is_of_all_tables() -> None:
+    when = REDCapSchedule("0 3 * * *", "Europe/Berlin", dg.DefaultScheduleStatus.RUNNING)
+    definitions = _build(schedule=when)
+    (schedule,) = definitions.schedules or ()
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    assert (schedule.name, schedule.cron_schedule, schedule.execution_timezone) == (
+        "study__schedule",
+        "0 3 * * *",
+        "Europe/Berlin",
+    )
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    job = definitions.resolve_job_def("__anonymous_asset_job_study__schedule")
+    assert job.asset_layer.executable_asset_keys == set(definitions.resolve_all_asset_keys())
 
 
 def test_options_pass_through() -> None:

@@ -2,20 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
+from redcap_dagster.automation import REDCapSchedule, fresh_within, on_change
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules
 
 _VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_]\w*)\s*\}\}")
-_SPAN = re.compile(r"(\d+)\s*([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Cleaning(dg.Model):
@@ -80,44 +78,37 @@ class Freshness(dg.Model):
 
     def policy(self) -> dg.FreshnessPolicy:
         """Give the policy."""
-        warn = None if self.warn_after is None else time_span(self.warn_after)
-        return dg.FreshnessPolicy.time_window(time_span(self.fail_after), warn)
+        return fresh_within(self.fail_after, self.warn_after)
+
+
+class OnCron(dg.Model):
+    """Tables are made anew after each tick, when what they are made from is."""
+
+    on_cron: str = Field(description="A cron expression.", examples=["0 3 * * *"])
+    timezone: str = Field(default="UTC", description="Its time zone, such as Europe/Berlin.")
+
+
+def condition(automation: Literal["on_change"] | OnCron) -> dg.AutomationCondition[Any]:
+    """Give the automation condition."""
+    if isinstance(automation, OnCron):
+        return dg.AutomationCondition.on_cron(automation.on_cron, automation.timezone)
+    return on_change()
 
 
 class Schedule(dg.Model):
     """When all tables of the project are made anew."""
 
     cron: str = Field(description="A cron expression.", examples=["0 3 * * *"])
-    timezone: str | None = Field(default=None, description="Its time zone; UTC by default.")
+    timezone: str = Field(default="UTC", description="Its time zone, such as Europe/Berlin.")
     default_status: Literal["RUNNING", "STOPPED"] = Field(
         default="STOPPED", description="Whether it runs without being switched on."
     )
 
-    def definition(self, name: str, keys: Sequence[dg.AssetKey]) -> dg.ScheduleDefinition:
-        """Give the schedule of a project's assets."""
-        return dg.ScheduleDefinition(
-            name=f"{name}__schedule",
-            target=dg.AssetSelection.assets(*keys),
-            cron_schedule=self.cron,
-            execution_timezone=self.timezone,
-            default_status=dg.DefaultScheduleStatus[self.default_status],
+    def schedule(self) -> REDCapSchedule:
+        """Give the schedule."""
+        return REDCapSchedule(
+            self.cron, self.timezone, dg.DefaultScheduleStatus[self.default_status]
         )
-
-
-def time_span(text: str) -> timedelta:
-    """Read a span of time in plain words.
-
-    Raises:
-        ValueError: It is none.
-
-    Example:
-        >>> time_span("36h")
-        datetime.timedelta(days=1, seconds=43200)
-    """
-    match = _SPAN.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is no span of time: write a number and m, h, d or w, as 36h.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def lazily(context: dg.ResolutionContext, given: str) -> Any:

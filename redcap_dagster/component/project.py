@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from dagster.components.component.state_backed_component import StateBackedComponent
@@ -19,15 +19,17 @@ from dagster.components.utils.translation import TranslationFn, TranslationFnRes
 from pydantic import Field
 
 from redcap_dagster.assets import AssetOptions
+from redcap_dagster.automation import time_span
 from redcap_dagster.component.attributes import (
     Cleaning,
     Freshness,
+    OnCron,
     Retries,
     Schedule,
     Storage,
+    condition,
     lazily,
     matching,
-    time_span,
 )
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
 from redcap_dagster.dagster_private import (
@@ -92,6 +94,10 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
     op: OpSpec | None = Field(default=None, description="Settings of the ops, such as their pool.")
     retries: Retries | None = Field(default=None, description="When an op fails as a whole.")
     freshness: Freshness | None = Field(default=None, description="How old tables may be.")
+    automation: Literal["on_change"] | OnCron | None = Field(
+        default=None,
+        description="What wakes tables: a change of what they are made from, or ticks of a clock.",
+    )
     schedule: Schedule | None = Field(default=None, description="When tables are made anew.")
     max_age: str | None = Field(
         default=None, description="When dagster dev fetches the structure anew: 12h, 7d."
@@ -141,7 +147,7 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
             )
             return dg.Definitions()
         project = REDCapProject.from_json(state_path.read_text())
-        definitions = build_redcap_definitions(
+        return build_redcap_definitions(
             name=self.name,
             redcap=self._resource(),
             project=project,
@@ -149,13 +155,9 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
             rules=self.cleaning.rules(),
             translator=_Translator(self),
             io_manager=None if self.storage is None else self.storage.io_manager(),
+            schedule=None if self.schedule is None else self.schedule.schedule(),
             **self._options(),
         )
-        if self.schedule is None:
-            return definitions
-        keys = sorted(definitions.resolve_all_asset_keys())
-        schedule = self.schedule.definition(self.name, keys)
-        return dg.Definitions.merge(definitions, dg.Definitions(schedules=[schedule]))
 
     def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
         """Give the spec of a table's asset; override it to change more than YAML can."""
@@ -181,6 +183,8 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
             options["retry_policy"] = self.retries.policy()
         if self.freshness is not None:
             options["freshness_policy"] = self.freshness.policy()
+        if self.automation is not None:
+            options["automation_condition"] = condition(self.automation)
         return options
 
     def _is_due(self, project_root: Path) -> bool:

@@ -22,8 +22,8 @@ from dagster.components.testing.test_cases import (
 )
 from dagster.components.testing.utils import DefsFolderSandbox, create_defs_folder_sandbox
 
-from redcap_dagster import REDCapProjectComponent
-from redcap_dagster.component.attributes import matching, time_span
+from redcap_dagster import REDCapProjectComponent, on_change
+from redcap_dagster.component.attributes import matching
 from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox import Sandbox
@@ -143,6 +143,23 @@ def test_settings_reach_the_assets() -> None:
         assert [schedule.name for schedule in definitions.schedules or ()] == ["trial__schedule"]
 
 
+@pytest.mark.parametrize(
+    ("automation", "condition"),
+    [
+        ("on_change", on_change()),
+        (
+            {"on_cron": "0 3 * * *", "timezone": "Europe/Berlin"},
+            dg.AutomationCondition.on_cron("0 3 * * *", "Europe/Berlin"),
+        ),
+    ],
+)
+def test_what_wakes_the_tables(automation: Any, condition: dg.AutomationCondition[Any]) -> None:
+    with _loaded(automation=automation) as (_, definitions):
+        specs = definitions.resolve_all_asset_specs()
+        assert len(specs) == 11
+        assert {spec.automation_condition for spec in specs} == {condition}
+
+
 def test_two_components_never_collide() -> None:
     with create_defs_folder_sandbox() as sandbox:
         for name in ("trial", "other"):
@@ -219,20 +236,7 @@ def test_the_token_is_in_no_repr_of_a_component() -> None:
     assert "0" * 32 not in repr(component)
 
 
-# -- plain words -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "hours"), [("90m", 1.5), ("36h", 36), ("2d", 48), ("1w", 168), (" 12 h ", 12)]
-)
-def test_spans_of_time(text: str, hours: float) -> None:
-    assert time_span(text) == timedelta(hours=hours)
-
-
-@pytest.mark.parametrize("text", ["", "36", "h", "-1h", "1.5h", "1 month"])
-def test_no_spans_of_time(text: str) -> None:
-    with pytest.raises(ValueError, match="36h"):
-        time_span(text)
+# -- patterns --------------------------------------------------------------------------------------
 
 
 def test_patterns_that_choose_nothing_are_named() -> None:

@@ -1,0 +1,105 @@
+"""When tables are made anew, and how old they may be: conditions, schedules, freshness."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+_SPAN = re.compile(r"(\d+)\s*([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def on_change() -> dg.AutomationCondition[Any]:
+    """Give the condition that makes an asset anew when what it is made from has changed.
+
+    `dagster.AutomationCondition.eager` does so whenever an upstream asset was materialized. The
+    tables of a project are materialized night after night, mostly with the data of the night
+    before; their data versions say so, and this condition looks at those.
+
+    Give it to assets of yours that are made from the tables of a project. Given to these tables
+    (as the option ``automation_condition``), it makes records anew where the dictionary changed,
+    and clean tables where records did: what changes in REDCap itself only an export can tell, for
+    which there are schedules and sensors. The first time is not its business.
+
+    Dagster evaluates conditions where its sensor ``default_automation_condition_sensor`` is
+    switched on; it is off by default.
+
+    Returns:
+        The condition, which can be combined with others.
+
+    Example:
+        >>> @dg.asset(deps=[["trial", "clean", "visit"]], automation_condition=on_change())
+        ... def report() -> None: ...
+    """
+    changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
+    return (
+        dg.AutomationCondition.eager().replace("any_deps_updated", changed).with_label("on_change")
+    )
+
+
+def fresh_within(fail_after: str, warn_after: str | None = None) -> dg.FreshnessPolicy:
+    """Say in plain words how old a table may be.
+
+    Args:
+        fail_after: Older than this is a failure: a number and ``m``, ``h``, ``d`` or ``w``.
+        warn_after: Older than this is a warning.
+
+    Raises:
+        ValueError: One of them is no span of time.
+
+    Example:
+        >>> policy = fresh_within("36h", warn_after="1d")
+        >>> policy.warn_window.to_timedelta()
+        datetime.timedelta(days=1)
+    """
+    warning = None if warn_after is None else time_span(warn_after)
+    return dg.FreshnessPolicy.time_window(time_span(fail_after), warning)
+
+
+@dataclass(frozen=True)
+class REDCapSchedule:
+    """When all tables of a project are made anew; for `build_redcap_definitions`.
+
+    Attributes:
+        cron: A cron expression.
+        timezone: Its time zone, such as ``Europe/Berlin``.
+        default_status: ``RUNNING`` starts it without being switched on in the UI.
+
+    Example:
+        >>> REDCapSchedule("0 3 * * *", timezone="Europe/Berlin").definition(
+        ...     "trial", [dg.AssetKey("a")]).name
+        'trial__schedule'
+    """
+
+    cron: str
+    timezone: str = "UTC"
+    default_status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
+
+    def definition(self, name: str, keys: Sequence[dg.AssetKey]) -> dg.ScheduleDefinition:
+        """Give the schedule ``NAME__schedule`` of a project's assets."""
+        return dg.ScheduleDefinition(
+            name=f"{name}__schedule",
+            target=dg.AssetSelection.assets(*keys),
+            cron_schedule=self.cron,
+            execution_timezone=self.timezone,
+            default_status=self.default_status,
+        )
+
+
+def time_span(text: str) -> timedelta:
+    """Read a span of time in plain words.
+
+    Raises:
+        ValueError: It is none.
+
+    Example:
+        >>> time_span("36h")
+        datetime.timedelta(days=1, seconds=43200)
+    """
+    match = _SPAN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no span of time: write a number and m, h, d or w, as 36h.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
