@@ -17,7 +17,9 @@ RECORDS = f'record_id,name\n{CANARY},"{CANARY} says"\n2,b\n'.encode()
 METADATA = [
     {"field_name": "record_id", "form_name": "visit"},
     {"field_name": "name", "form_name": "visit"},
+    {"field_name": "scan", "form_name": "visit"},
 ]
+EVENTS = [{"unique_event_name": "e_arm_1"}]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,11 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.replies: dict[str, list[Reply]] = {"metadata": [json_reply(METADATA)]}
+        self.replies: dict[str, list[Reply]] = {
+            "metadata": [json_reply(METADATA)],
+            "project": [json_reply({"is_longitudinal": 1})],
+            "event": [json_reply(EVENTS)],
+        }
         self.requests: list[dict[str, str]] = []
         self.headers: list[dict[str, str]] = []
         self.stopped = threading.Event()

@@ -9,13 +9,8 @@ import pyarrow.compute as pc
 
 from redcap_dagster.api.answers import Answer
 from redcap_dagster.api.errors import EmptyAnswerError, IncompleteExportError, RightsError
-from redcap_dagster.api.exports import (
-    REPEAT_COLUMNS,
-    REQUEST,
-    check_selection,
-    csv_export,
-    read_records,
-)
+from redcap_dagster.api.exports import check_selection, csv_export, read_records
+from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS, REQUEST
 from redcap_dagster.api.rows import open_csv
 from redcap_dagster.api.transport import Transport
 
@@ -61,7 +56,7 @@ def read_census(transport: Transport, record_id_field: str) -> pa.Table:
     """
     parameters = check_selection(fields=[record_id_field], export_survey_fields=True)
     rows = _with_groups(lambda wanted: read_records(transport, wanted, record_id_field), parameters)
-    keys = [name for name in (record_id_field, "redcap_event_name") if name in rows.column_names]
+    keys = [name for name in (record_id_field, EVENT_COLUMN) if name in rows.column_names]
     # Instances of repeating forms may be listed too; they are no records of their own.
     places = rows.select(keys).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
     first = places.group_by(keys).aggregate([("row", "min")])["row_min"]
@@ -107,10 +102,10 @@ def check_complete(
 
 def _of_events(census: pa.Table, events: Sequence[str] | None) -> pa.Table:
     """Give the rows of some events, or all where none are named or the project is classic."""
-    if events is None or "redcap_event_name" not in census.column_names:
+    if events is None or EVENT_COLUMN not in census.column_names:
         return census
     named = pa.array(list(events), pa.string())
-    return census.filter(pc.is_in(census["redcap_event_name"], named))
+    return census.filter(pc.is_in(census[EVENT_COLUMN], named))
 
 
 def _count_missing(export: pa.Table, census: pa.Table, record_id_field: str) -> int:
@@ -118,7 +113,7 @@ def _count_missing(export: pa.Table, census: pa.Table, record_id_field: str) -> 
 
     One record id may be of several subjects, one in each arm, which their events tell apart.
     """
-    columns = [record_id_field, "redcap_event_name"]
+    columns = [record_id_field, EVENT_COLUMN]
     present = [name for name in columns if name in census.column_names]
 
     def places(table: pa.Table) -> pa.ChunkedArray:

@@ -18,18 +18,19 @@ from redcap_dagster.api.calls import (
 from redcap_dagster.api.census import check_complete, read_census, read_header
 from redcap_dagster.api.design import Design
 from redcap_dagster.api.exports import (
+    RAW_OR_LABEL,
     RecordSelection,
-    check_names,
     check_selection,
     iterate_records,
     read_records,
-    unknown_names,
     with_record_id,
 )
 from redcap_dagster.api.files import Files
 from redcap_dagster.api.groups import AccessGroups
+from redcap_dagster.api.headers import label_columns
 from redcap_dagster.api.log import Log
-from redcap_dagster.api.parameters import asking, chosen, required
+from redcap_dagster.api.names import ProjectNames
+from redcap_dagster.api.parameters import asking, chosen, one_of, required
 from redcap_dagster.api.pdfs import PDFs
 from redcap_dagster.api.projects import Projects
 from redcap_dagster.api.records import Records
@@ -109,13 +110,13 @@ class REDCapClient:
             retries=retries,
             rate_limit=rate_limit,
         )
-        self._dictionary: list[dict[str, str]] = []
-        self.records = Records(self._transport)
-        self.files = Files(self._transport)
+        self._names = ProjectNames(self._transport)
+        self.records = Records(self._transport, self._names)
+        self.files = Files(self._transport, self._names)
         self.repository = FileRepository(self._transport)
         self.reports = Reports(self._transport)
-        self.surveys = Surveys(self._transport)
-        self.pdfs = PDFs(self._transport)
+        self.surveys = Surveys(self._transport, self._names)
+        self.pdfs = PDFs(self._transport, self._names)
         self.users = Users(self._transport)
         self.roles = UserRoles(self._transport)
         self.groups = AccessGroups(self._transport)
@@ -163,7 +164,7 @@ class REDCapClient:
         if parameters:
             return self._export_rows("metadata", "field_name", **parameters)
         rows = export_dictionary(self._transport)
-        self._dictionary = rows
+        self._names.learn(rows)
         return rows
 
     def export_instruments(self) -> list[dict[str, str]]:
@@ -236,7 +237,7 @@ class REDCapClient:
         info says that there are none.
         """
         structure = export_structure(self._transport)
-        self._dictionary = structure.metadata
+        self._names.learn(structure.metadata)
         return structure
 
     def export_project(self) -> REDCapProject:
@@ -257,13 +258,15 @@ class REDCapClient:
 
     # -- records ----------------------------------------------------------------------------------
 
-    def export_records(self, **selection: Unpack[RecordSelection]) -> pd.DataFrame:
+    def export_records(
+        self, *, raw_or_label_headers: str = "raw", **selection: Unpack[RecordSelection]
+    ) -> pd.DataFrame:
         """Export records as text: what REDCap sent, with blank cells as nulls.
 
         Args:
-            **selection: See `RecordSelection`: ``records``, ``fields``, ``forms``, ``events``,
-                ``filter_logic``, ``date_range_begin``, ``date_range_end``, and what to add.
-                The delimiter is always ``,`` and the header always the names of columns.
+            raw_or_label_headers: ``raw`` for names as columns; ``label`` for labels, which take a
+                second request; labels that come twice carry the name too.
+            **selection: See `RecordSelection`: which records, what of them, and how.
 
         Returns:
             One row per record, event and instance, in REDCap's order, backed by Arrow. Where no
@@ -272,15 +275,22 @@ class REDCapClient:
         Raises:
             TypeError: A parameter of another type; nothing was sent.
             ValueError: REDCap cannot take it, or the project has no such field, form or event.
+            MalformedAnswerError: Rows have no record id, or come twice.
             REDCapError: Of the type that says what is wrong.
 
         Example:
             >>> redcap.export_records(fields=["age"])["age"].tolist()
             ['40', '50']
+            >>> redcap.export_records(fields=["age"], raw_or_label_headers="label").columns[-1]
+            'Age'
             >>> sum(batch.num_rows for batch in redcap.stream_records(fields=["age"]))
             2
         """
-        table = self.export_records_table(**selection)
+        labelled = one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL) == "label"
+        asked = self._asked(selection)
+        table = read_records(self._transport, *asked)
+        if labelled:
+            table = label_columns(self._transport, *asked, table)
         frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
@@ -313,7 +323,8 @@ class REDCapClient:
     def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:
         """Export records like `export_records`, as Arrow batches that are read as they come.
 
-        There is at least one. Where the answer breaks off, this raises: what came is incomplete.
+        There is at least one. Where the answer breaks off, or a row has no key of its own, this
+        raises: what came is incomplete.
         """
         return iterate_records(self._transport, *self._asked(selection))
 
@@ -323,7 +334,7 @@ class REDCapClient:
         Its columns are the record id and, where the project has them, event, access group and
         survey identifier.
         """
-        return read_census(self._transport, self._known_record_id_field())
+        return read_census(self._transport, self._names.record_id_field)
 
     def check_complete(
         self, export: pa.Table, census: pa.Table, events: Sequence[str] | None = None
@@ -345,22 +356,16 @@ class REDCapClient:
             >>> census = redcap.export_census()
             >>> redcap.check_complete(redcap.export_records_table(), census)
         """
-        check_complete(self._transport, export, census, events, self._known_record_id_field())
+        check_complete(self._transport, export, census, events, self._names.record_id_field)
 
     # -- inside -----------------------------------------------------------------------------------
 
     def _asked(self, selection: RecordSelection) -> tuple[dict[str, str], str]:
         """Give the parameters of a record export, and the record id field, which is among them."""
         parameters = check_selection(**selection)
-        record_id_field = self._known_record_id_field()
-        if unknown_names(selection, self._dictionary):
-            self.export_metadata()  # it may have been edited since
-        events = self.export_events() if selection.get("events") else []
-        check_names(selection, self._dictionary, events)
+        record_id_field = self._names.record_id_field
+        self._names.check_selection(selection)
         return with_record_id(parameters, record_id_field), record_id_field
-
-    def _known_record_id_field(self) -> str:
-        return (self._dictionary or self.export_metadata())[0]["field_name"]
 
     def _export_rows(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
         return export_rows(self._transport, f"{content} export", asking(content) | parameters, key)

@@ -1,30 +1,27 @@
 """Record exports: what may be asked for, and the rows that come back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
 from redcap_dagster.api.answers import Answer, read_json
-from redcap_dagster.api.errors import EmptyAnswerError, MalformedAnswerError
+from redcap_dagster.api.errors import EmptyAnswerError
+from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS, REQUEST, identified, keyed
 from redcap_dagster.api.parameters import array, flag, one_of, server_time
 from redcap_dagster.api.rows import no_rows, open_csv
 from redcap_dagster.api.transport import Transport
 
-REQUEST = "record export"
-
 # REDCap adds these to a row by itself, and refuses them as fields since 13.4.10.
 _ADDED = frozenset(
     {
-        "redcap_event_name",
-        "redcap_repeat_instrument",
-        "redcap_repeat_instance",
+        EVENT_COLUMN,
+        *REPEAT_COLUMNS,
         "redcap_data_access_group",
         "redcap_survey_identifier",
     }
 )
-REPEAT_COLUMNS = ("redcap_repeat_instrument", "redcap_repeat_instance")
 
 
 class RecordSelection(TypedDict, total=False):
@@ -37,7 +34,8 @@ class RecordSelection(TypedDict, total=False):
     ``raw_or_label`` is ``raw`` or ``label``: labels instead of codes, event and group names;
     ``export_checkbox_label`` then gives the option's label instead of ``Checked``.
     ``combine_checkbox_options`` gives one column per checkbox (REDCap 16). ``decimal_character`` is
-    ``.`` or ``,``; None leaves numbers as they were saved.
+    ``.`` or ``,``; None leaves numbers as they were saved. ``csv_delimiter`` is what stands
+    between two cells on the way: ``,``, ``tab``, ``;``, ``|`` or ``^``; the rows are the same.
     """
 
     records: Sequence[str | int] | None
@@ -54,6 +52,7 @@ class RecordSelection(TypedDict, total=False):
     export_checkbox_label: bool
     combine_checkbox_options: bool
     decimal_character: str | None
+    csv_delimiter: str
 
 
 _LISTS = ("records", "fields", "forms", "events")
@@ -67,6 +66,8 @@ _FLAGS = {
 }
 RAW_OR_LABEL = ("raw", "label")
 DECIMAL_CHARACTERS = (".", ",")
+DELIMITERS = {",": ",", "tab": "\t", ";": ";", "|": "|", "^": "^"}
+"""REDCap's word for a delimiter, and the delimiter."""
 
 
 def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
@@ -110,37 +111,11 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
         parameters["decimalCharacter"] = one_of(
             "decimal_character", given["decimal_character"], DECIMAL_CHARACTERS
         )
-    return parameters
-
-
-def unknown_names(selection: RecordSelection, dictionary: Sequence[Mapping[str, str]]) -> list[str]:
-    """Name the fields and forms of a selection that the dictionary does not have."""
-    forms = {row["form_name"] for row in dictionary}
-    fields = {row["field_name"] for row in dictionary} | {f"{form}_complete" for form in forms}
-    return [
-        *(f"field {name!r}" for name in selection.get("fields") or () if name not in fields),
-        *(f"form {name!r}" for name in selection.get("forms") or () if name not in forms),
-    ]
-
-
-def check_names(
-    selection: RecordSelection,
-    dictionary: Sequence[Mapping[str, str]],
-    events: Sequence[Mapping[str, Any]],
-) -> None:
-    """Refuse what the project does not have, before the server does, which may take it for all.
-
-    Raises:
-        ValueError: It names the fields, forms and events.
-    """
-    known = {event["unique_event_name"] for event in events}
-    wrong = unknown_names(selection, dictionary)
-    wrong += [f"event {name!r}" for name in selection.get("events") or () if name not in known]
-    if wrong:
-        raise ValueError(
-            f"The project has no {', no '.join(wrong)}. Fields, forms and events go by their "
-            "unique names: see export_metadata and export_events."
+    if "csv_delimiter" in given:
+        parameters["csvDelimiter"] = one_of(
+            "csv_delimiter", given["csv_delimiter"], tuple(DELIMITERS)
         )
+    return parameters
 
 
 def with_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str, str]:
@@ -162,49 +137,48 @@ def with_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str
 def read_records(
     transport: Transport, parameters: dict[str, str], record_id_field: str
 ) -> pa.Table:
-    """Export records whole, a row per record, event and instance; see `read_rows`.
+    """Export records whole, a row per record, event and instance.
+
+    What breaks off is asked for again.
 
     Raises:
         MalformedAnswerError: Rows have no record id, or come twice.
         REDCapError: Of the type that says what is wrong.
     """
-    rows = read_rows(transport, parameters, record_id_field)
-    if parameters.get("rawOrLabel") != "label":  # several forms may have one label
-        _check_keys(rows, record_id_field)
-    return rows
+
+    def receive(answer: Answer) -> pa.Table:
+        return pa.Table.from_batches(_records(answer, parameters, record_id_field))
+
+    return _whole(transport, parameters, receive, record_id_field)
 
 
-def read_rows(transport: Transport, parameters: dict[str, str], record_id_field: str) -> pa.Table:
-    """Export rows whole, whatever they are: what breaks off is asked for again.
+def read_values(transport: Transport, parameters: dict[str, str]) -> pa.Table:
+    """Export single values whole, a row for each; a checkbox may have several of one key.
 
     Raises:
         REDCapError: Of the type that says what is wrong.
     """
 
     def receive(answer: Answer) -> pa.Table:
-        return open_csv(answer, record_id_field).read_all()
+        rows = open_csv(answer, "record", delimiter_of(parameters)).batches
+        return pa.Table.from_batches(identified(rows, "record"))
 
+    return _whole(transport, parameters, receive, "record")
+
+
+def _whole(
+    transport: Transport,
+    parameters: dict[str, str],
+    receive: Callable[[Answer], pa.Table],
+    id_column: str,
+) -> pa.Table:
     empty: EmptyAnswerError
     try:
         return transport.post(REQUEST, csv_export(parameters), receive)
     except EmptyAnswerError as error:
         empty = error
     confirm_empty(transport, REQUEST, csv_export(parameters), empty)
-    return pa.Table.from_batches([no_rows((record_id_field,))])
-
-
-def _check_keys(rows: pa.Table, record_id_field: str) -> None:
-    keys = [record_id_field, "redcap_event_name", *REPEAT_COLUMNS]
-    places = rows.select([name for name in keys if name in rows.column_names])
-    blank = rows[record_id_field].null_count
-    again = rows.num_rows - places.group_by(places.column_names).aggregate([]).num_rows
-    if blank or again:
-        raise MalformedAnswerError(
-            f"{REQUEST}: {blank} rows have no record id, and {again} are of a record, event and "
-            "instance that came before. Try again; if it lasts, have a look at the export in "
-            "REDCap, or tell the server's administrator.",
-            request=REQUEST,
-        )
+    return pa.Table.from_batches([no_rows((id_column,))])
 
 
 def iterate_records(
@@ -212,21 +186,33 @@ def iterate_records(
 ) -> Iterator[pa.RecordBatch]:
     """Export records batch by batch, as they come; there is at least one batch.
 
-    Unlike `read_records`, it does not notice rows that come twice: it keeps none of them.
-
     Raises:
+        MalformedAnswerError: Rows have no record id, or come twice; their batch is not given.
         REDCapError: Of the type that says what is wrong; after some batches too, where the
             answer breaks off. What came before is then incomplete.
     """
     empty: EmptyAnswerError
     try:
         with transport.open(REQUEST, csv_export(parameters)) as answer:
-            yield from open_csv(answer, record_id_field).batches
+            yield from _records(answer, parameters, record_id_field)
         return
     except EmptyAnswerError as error:
         empty = error
     confirm_empty(transport, REQUEST, csv_export(parameters), empty)
     yield no_rows((record_id_field,))
+
+
+def _records(
+    answer: Answer, parameters: dict[str, str], record_id_field: str
+) -> Iterator[pa.RecordBatch]:
+    rows = open_csv(answer, record_id_field, delimiter_of(parameters)).batches
+    labelled = parameters.get("rawOrLabel") == "label"
+    return (identified if labelled else keyed)(rows, record_id_field)
+
+
+def delimiter_of(parameters: dict[str, str]) -> str:
+    """Give what stands between two cells of an export."""
+    return DELIMITERS[parameters.get("csvDelimiter", ",")]
 
 
 def csv_export(parameters: dict[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Self
 
 from redcap_dagster.api.answers import Answer, check_data, look, malformed
 from redcap_dagster.api.calls import read_done
+from redcap_dagster.api.names import ProjectNames
 from redcap_dagster.api.parameters import asking, positive, required
 from redcap_dagster.api.transport import Transport
 
@@ -63,6 +64,7 @@ class Files:
     """
 
     _transport: Transport
+    _names: ProjectNames
 
     def export(
         self, record: str | int, field: str, event: str | None = None, repeat_instance: int = 1
@@ -76,6 +78,7 @@ class Files:
             repeat_instance: The instance, where the form or event repeats.
 
         Raises:
+            ValueError: The project has no such field or event; no file was asked for.
             RefusedError: There is no such file; its ``kind`` says ``no file`` or ``no file field``.
             REDCapError: Of the type that says what is wrong.
 
@@ -85,7 +88,7 @@ class Files:
             >>> redcap.files.export("1", "scan", event="first_arm_1").content
             b'hello'
         """
-        wanted = _asked("export", record, field, event, repeat_instance)
+        wanted = self._asked("export", record, field, event, repeat_instance)
         return self._transport.post("file export", wanted, receive_file)
 
     def save(
@@ -110,8 +113,9 @@ class Files:
             >>> redcap.files.save(folder, "1", "scan", event="first_arm_1").name
             'a.txt'
         """
-        wanted = _asked("export", record, field, event, repeat_instance)
-        return save_file(self._transport, "file export", wanted, folder)
+        path = existing_folder(folder)
+        wanted = self._asked("export", record, field, event, repeat_instance)
+        return save_file(self._transport, "file export", wanted, path)
 
     def import_(
         self,
@@ -126,6 +130,7 @@ class Files:
         Needs the right to API Import/Update. REDCap takes no signatures. It is sent once.
 
         Raises:
+            ValueError: The project has no such field or event; nothing was stored.
             OutcomeUnknownError: The answer was lost.
             REDCapError: It was not done; the type says why.
 
@@ -133,8 +138,9 @@ class Files:
             >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
             >>> redcap.files.import_(scan, "1", "scan", event="first_arm_1")
         """
-        wanted = _asked("import", record, field, event, repeat_instance)
-        self._transport.post_once("file import", wanted, read_done, file.part)
+        part = file.part
+        wanted = self._asked("import", record, field, event, repeat_instance)
+        self._transport.post_once("file import", wanted, read_done, part)
 
     def delete(
         self, record: str | int, field: str, event: str | None = None, repeat_instance: int = 1
@@ -148,21 +154,22 @@ class Files:
             >>> redcap.files.import_(scan, "1", "scan", event="first_arm_1")
             >>> redcap.files.delete("1", "scan", event="first_arm_1")
         """
-        wanted = _asked("delete", record, field, event, repeat_instance)
+        wanted = self._asked("delete", record, field, event, repeat_instance)
         self._transport.post_once("file deletion", wanted, read_done)
 
-
-def _asked(
-    action: str, record: str | int, field: str, event: str | None, repeat_instance: int
-) -> dict[str, str]:
-    return asking(
-        "file",
-        action,
-        record=required("record", record),
-        field=required("field", field),
-        event=event,
-        repeat_instance=positive("repeat_instance", repeat_instance),
-    )
+    def _asked(
+        self, action: str, record: str | int, field: str, event: str | None, repeat_instance: int
+    ) -> dict[str, str]:
+        wanted = asking(
+            "file",
+            action,
+            record=required("record", record),
+            field=required("field", field),
+            event=event,
+            repeat_instance=positive("repeat_instance", repeat_instance),
+        )
+        self._names.check_place(field=field, event=event)
+        return wanted
 
 
 # -- answers that are files -----------------------------------------------------------------------
@@ -174,18 +181,24 @@ def receive_file(answer: Answer) -> REDCapFile:
     return REDCapFile(name, mime_type, b"".join(chunks))
 
 
-def save_file(
-    transport: Transport, request: str, parameters: dict[str, str], folder: str | Path
-) -> Path:
-    """Stream an answer that is a file into a folder; what breaks off leaves nothing behind.
+def existing_folder(folder: str | Path) -> Path:
+    """Make sure that there is a folder.
 
     Raises:
-        NotADirectoryError: There is no such folder; nothing was sent.
-        FileExistsError: The folder has a file of that name.
+        NotADirectoryError: There is none.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError("folder: there is no such folder; make it first.")
+    return folder
+
+
+def save_file(transport: Transport, request: str, parameters: dict[str, str], folder: Path) -> Path:
+    """Stream an answer that is a file into a folder; what breaks off leaves nothing behind.
+
+    Raises:
+        FileExistsError: The folder has a file of that name.
+    """
 
     def receive(answer: Answer) -> Path:
         name, _, chunks = _opened(answer)

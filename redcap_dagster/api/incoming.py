@@ -53,12 +53,15 @@ def written(data: Importable, must_have: Sequence[str]) -> tuple[str, str]:
     raise TypeError(problem)
 
 
-def rows_of(data: Importable, validations: Mapping[str, str] = _NONE) -> list[dict[str, str]]:
+def rows_of(
+    data: Importable, validations: Mapping[str, str] = _NONE, delimiter: str = ","
+) -> list[dict[str, str]]:
     """Read what is to be imported as rows of text.
 
     Args:
         data: What the user gives.
         validations: By column, the dictionary's validation, which says how a datetime is written.
+        delimiter: Between two cells of a CSV.
 
     Raises:
         TypeError: It is of another type, or a value is.
@@ -69,7 +72,7 @@ def rows_of(data: Importable, validations: Mapping[str, str] = _NONE) -> list[di
         [{'record_id': '1', 'age': '40'}, {'record_id': '2', 'age': ''}]
     """
     if isinstance(data, str):
-        return _csv_rows(data)
+        return _csv_rows(data, delimiter)
     if isinstance(data, pd.DataFrame):
         if not data.columns.is_unique:
             raise ValueError("data: a column comes twice.")
@@ -110,11 +113,12 @@ def _check_list(data: Any) -> None:
         raise TypeError("data: not every member of the list is a dict.")
 
 
-def _csv_rows(text: str) -> list[dict[str, str]]:
+def _csv_rows(text: str, delimiter: str) -> list[dict[str, str]]:
     problem = ""
     csv.field_size_limit(_LONGEST_CELL)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        rows = [row for row in lines if row]
     except csv.Error:
         problem = "data: this text is no CSV: its quotes do not come in pairs."
     if problem:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from redcap_dagster.api.files import REDCapFile, receive_file, save_file
+from redcap_dagster.api.files import REDCapFile, existing_folder, receive_file, save_file
+from redcap_dagster.api.names import ProjectNames
 from redcap_dagster.api.parameters import asking, flag, positive
 from redcap_dagster.api.transport import Transport
 
@@ -24,6 +25,7 @@ class PDFs:
     """
 
     _transport: Transport
+    _names: ProjectNames
 
     def export(
         self,
@@ -48,7 +50,8 @@ class PDFs:
             compact_display: Without fields and choices that nobody filled in (REDCap 11.4.4).
 
         Raises:
-            ValueError: A record together with all records; nothing was sent.
+            ValueError: A record together with all records, or the project has no such form or
+                event; no PDF was asked for.
             REDCapError: Of the type that says what is wrong.
 
         Example:
@@ -56,6 +59,7 @@ class PDFs:
             'application/pdf'
         """
         wanted = _asked(record, event, instrument, repeat_instance, all_records, compact_display)
+        self._names.check_place(form=instrument, event=event)
         return self._transport.post("pdf export", wanted, receive_file)
 
     def save(
@@ -76,7 +80,9 @@ class PDFs:
             '.pdf'
         """
         wanted = _asked(record, event, instrument, repeat_instance, all_records, compact_display)
-        return save_file(self._transport, "pdf export", wanted, folder)
+        path = existing_folder(folder)
+        self._names.check_place(form=instrument, event=event)
+        return save_file(self._transport, "pdf export", wanted, path)
 
 
 def _asked(

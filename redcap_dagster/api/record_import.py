@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
 
-from redcap_dagster.api.calls import EVENTS, export_info, export_rows, has
+from redcap_dagster.api.answers import Answer, check_data, malformed, read_json
+from redcap_dagster.api.calls import EVENTS, export_info, export_rows, has, read_count
 from redcap_dagster.api.incoming import check_columns
 from redcap_dagster.api.parameters import asking
 from redcap_dagster.api.transport import Transport
@@ -53,14 +55,26 @@ class RecordImport:
 
     Attributes:
         records: The ids of records that REDCap took; of a dry run, those that it would get. None
-            of an import that goes on in the background.
+            where they were not asked for, and of an import that goes on in the background.
         numbered: For each record that REDCap numbered, the id that was given and the new one.
         changes: Of a dry run, value by value.
+        count: How many records; None where REDCap does not tell.
     """
 
     records: tuple[str, ...] = field(repr=False)
     numbered: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     changes: tuple[CellChange, ...] = field(default=(), repr=False)
+    count: int | None = None
+
+    @classmethod
+    def of(cls, parts: Sequence[Self]) -> Self:
+        """Add up what several requests did."""
+        counts = [part.count for part in parts if part.count is not None]
+        return cls(
+            records=tuple(chain.from_iterable(part.records for part in parts)),
+            numbered=tuple(chain.from_iterable(part.numbered for part in parts)),
+            count=sum(counts) if len(counts) == len(parts) else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -215,6 +229,41 @@ def batches(rows: Sequence[Row], id_column: str, size: int) -> Iterator[list[Row
         batch += own
     if batch:
         yield batch
+
+
+def read_accepted(answer: Answer) -> RecordImport:
+    """Read the answer to an import in the background: it only says that it is accepted."""
+    if read_json(answer) not in ({"success": True}, {"success": "true"}, {"success": 1}):
+        raise malformed(answer, "it does not say that the import was accepted")
+    return RecordImport(())
+
+
+def read_import(answer: Answer, return_content: str) -> RecordImport:
+    """Read what REDCap tells of an import, as it was asked to.
+
+    Raises:
+        MalformedAnswerError: It tells something else.
+        REDCapError: Of the type that says what is wrong.
+    """
+    if return_content == "count":
+        return RecordImport((), count=read_count(answer))
+    if return_content == "nothing":
+        body = b"".join(answer.chunks).strip()
+        if body not in (b"", b"{}", b"[]"):  # a guess; told is that nothing but the status comes
+            check_data(answer, body)
+            raise malformed(answer, "it tells something where nothing was asked for")
+        return RecordImport(())
+    ids = read_json(answer)
+    if not isinstance(ids, list) or not all(isinstance(one, str | int) for one in ids):
+        raise malformed(answer, "it is no list of record ids")
+    if return_content == "ids":
+        return RecordImport(tuple(map(str, ids)), count=len(ids))
+    pairs = [str(pair).partition(",") for pair in ids]
+    return RecordImport(
+        tuple(new for new, _, _ in pairs),
+        tuple((given, new) for new, comma, given in pairs if comma),
+        count=len(ids),
+    )
 
 
 def compare(

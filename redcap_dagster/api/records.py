@@ -12,12 +12,14 @@ from redcap_dagster.api.answers import Answer, malformed, read_json
 from redcap_dagster.api.calls import export_line, read_count
 from redcap_dagster.api.errors import REDCapError
 from redcap_dagster.api.exports import (
+    DELIMITERS,
     RecordSelection,
     check_selection,
     read_records,
-    read_rows,
+    read_values,
 )
 from redcap_dagster.api.incoming import Importable, check_columns, rows_of
+from redcap_dagster.api.names import ProjectNames
 from redcap_dagster.api.parameters import array, asking, flag, one_of, positive, required
 from redcap_dagster.api.record_import import (
     GROUP,
@@ -29,12 +31,15 @@ from redcap_dagster.api.record_import import (
     Shape,
     batches,
     compare,
+    read_accepted,
+    read_import,
 )
 from redcap_dagster.api.transport import Transport
 
 REQUEST: Final = "record import"
 _DATE_FORMATS: Final = ("YMD", "MDY", "DMY")
 _OVERWRITES: Final = ("normal", "overwrite")
+_RETURNED: Final = ("count", "ids", "auto_ids", "nothing")
 _NOTHING: Final = pa.table({})
 
 
@@ -56,6 +61,7 @@ class Records:
     """
 
     _transport: Transport
+    _names: ProjectNames
 
     def export_eav(self, **selection: Unpack[RecordSelection]) -> pd.DataFrame:
         """Export one row per value that is not blank (``type=eav``), as text.
@@ -70,6 +76,8 @@ class Records:
             a checkbox has a row for each ticked box, with its code.
 
         Raises:
+            TypeError: A parameter of another type; nothing was sent.
+            ValueError: REDCap cannot take it, or the project has no such field, form or event.
             REDCapError: Of the type that says what is wrong.
 
         Example:
@@ -77,7 +85,8 @@ class Records:
             ['40']
         """
         wanted = check_selection(**selection) | {"type": "eav"}
-        frame: pd.DataFrame = read_rows(self._transport, wanted, "record").to_pandas(
+        self._names.check_selection(selection)
+        frame: pd.DataFrame = read_values(self._transport, wanted).to_pandas(
             types_mapper=pd.ArrowDtype
         )
         return frame
@@ -93,14 +102,15 @@ class Records:
         background_process: bool = False,
         batch_size: int = 1000,
         dry_run: bool = False,
+        csv_delimiter: str = ",",
+        return_content: str | None = None,
     ) -> RecordImport:
         """Import records; needs the right to API Import/Update, and to create new ones.
 
         Columns, events and dates are checked against the project before anything is imported.
         Codes are taken, no labels. Calculated fields are REDCap's own. An import is sent again
         where the network or the server fails, as it does the same twice; one that numbers records
-        or instances anew is not. It always asks for the ids (``returnContent``), and sends JSON,
-        so that there is no ``csvDelimiter``.
+        or instances anew is not.
 
         Args:
             data: A DataFrame, a list of dicts, or the text of a CSV.
@@ -113,6 +123,10 @@ class Records:
             background_process: Let the server take its time (REDCap 14); it then tells no ids.
             batch_size: Rows per request. A record is never cut apart.
             dry_run: Import nothing, and say what would change.
+            csv_delimiter: Between the cells of a CSV: ``,``, ``tab``, ``;``, ``|`` or ``^``.
+            return_content: What REDCap is to tell: ``ids``, which is the default; ``auto_ids``, the
+                default of records that it numbers; only the ``count``; or ``nothing``. The rest of
+                the result is then empty.
 
         Raises:
             TypeError: The data are of another type; nothing was sent.
@@ -139,13 +153,14 @@ class Records:
             forceAutoNumber=flag("force_auto_number", force_auto_number),
             dateFormat=one_of("date_format", date_format, _DATE_FORMATS),
             backgroundProcess=flag("background_process", background_process),
-            returnContent="auto_ids" if force_auto_number else "ids",
+            returnContent=_return_content(return_content, force_auto_number),
         )
         positive("batch_size", batch_size)
         flag("dry_run", dry_run)
-        check_columns(rows_of(data), ())  # before anything is asked
+        delimiter = DELIMITERS[one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS))]
+        check_columns(rows_of(data, delimiter=delimiter), ())  # before anything is asked
         target = ImportTarget.export(self._transport)
-        rows = rows_of(data, target.validations)
+        rows = rows_of(data, target.validations, delimiter)
         target.check(rows, type, date_format)
         id_column = target.id_column(type)
         cut = list(batches(rows, id_column, batch_size))
@@ -156,30 +171,29 @@ class Records:
                 # What is numbered anew is nowhere yet.
                 current = _NOTHING if force_auto_number else self._current(target, batch, type)
                 changes += compare(target, batch, type, current, overwrite, date_format)
-            return RecordImport(_ids(rows, id_column), changes=tuple(changes))
+            ids = _ids(rows, id_column)
+            return RecordImport(ids, changes=tuple(changes), count=len(ids))
         return self._import(cut, parameters)
 
     def _import(self, cut: Sequence[Sequence[Row]], parameters: dict[str, str]) -> RecordImport:
-        numbers_anew = "forceAutoNumber" in parameters
-        records: list[str] = []
-        done = 0
-        for batch in cut:
-            anew = numbers_anew or any(row.get("redcap_repeat_instance") == "new" for row in batch)
+        def receive(answer: Answer) -> RecordImport:
+            if "backgroundProcess" in parameters:
+                return read_accepted(answer)
+            return read_import(answer, parameters["returnContent"])
+
+        parts: list[RecordImport] = []
+        for number, batch in enumerate(cut):
+            anew = "forceAutoNumber" in parameters or any(
+                row.get("redcap_repeat_instance") == "new" for row in batch
+            )
             send = self._transport.post_once if anew else self._transport.post
             try:
-                records += send(REQUEST, parameters | {"data": json.dumps(batch)}, _read_ids)
+                parts.append(send(REQUEST, parameters | {"data": json.dumps(batch)}, receive))
             except REDCapError as error:
-                if done:
+                if done := sum(map(len, cut[:number])):
                     error.add_note(f"{done} rows of requests before this one were imported.")
                 raise
-            done += len(batch)
-        if not numbers_anew:
-            return RecordImport(tuple(records))
-        pairs = [tuple(pair.split(",", 1)) for pair in records]
-        return RecordImport(
-            tuple(pair[0] for pair in pairs),
-            tuple((pair[1], pair[0]) for pair in pairs if len(pair) == 2),
-        )
+        return RecordImport.of(parts)
 
     def _current(self, target: ImportTarget, rows: Sequence[Row], shape: Shape) -> pa.Table:
         """Export what is there of what would be imported."""
@@ -219,6 +233,7 @@ class Records:
             How many REDCap deleted.
 
         Raises:
+            ValueError: The project has no such form or event; nothing was deleted.
             RefusedError: One of the records is not there; none was deleted.
             OutcomeUnknownError: The answer was lost.
             REDCapError: It was not done; the type says why.
@@ -237,6 +252,7 @@ class Records:
             delete_logging=1 if flag("delete_logging", delete_logging) else 0,
         )
         wanted |= array("records", records)
+        self._names.check_place(form=instrument, event=event)
         return self._transport.post_once("record deletion", wanted, read_count)
 
     def rename(self, record: str | int, new_record_name: str | int, arm: int | None = None) -> None:
@@ -312,14 +328,12 @@ def _ids(rows: Sequence[Row], id_column: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(row[id_column] for row in rows))
 
 
-def _read_ids(answer: Answer) -> list[str]:
-    """Read the ids of an import; one in the background only says that it is accepted."""
-    match read_json(answer):
-        case list() as ids if all(isinstance(one, str | int) for one in ids):
-            return [str(one) for one in ids]
-        case {"success": True | "true" | 1}:
-            return []
-    raise malformed(answer, "it is no list of record ids")
+def _return_content(asked: str | None, numbers_anew: bool) -> str:
+    if asked is None:
+        return "auto_ids" if numbers_anew else "ids"
+    if asked == "auto_ids" and not numbers_anew:
+        raise ValueError("return_content: auto_ids goes with force_auto_number alone.")
+    return one_of("return_content", asked, _RETURNED)
 
 
 def _read_randomization(answer: Answer) -> dict[str, str]:

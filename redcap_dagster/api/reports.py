@@ -7,7 +7,13 @@ import pyarrow as pa
 
 from redcap_dagster.api.answers import Answer
 from redcap_dagster.api.errors import EmptyAnswerError, MalformedAnswerError
-from redcap_dagster.api.exports import DECIMAL_CHARACTERS, RAW_OR_LABEL, confirm_empty
+from redcap_dagster.api.exports import (
+    DECIMAL_CHARACTERS,
+    DELIMITERS,
+    RAW_OR_LABEL,
+    confirm_empty,
+    delimiter_of,
+)
 from redcap_dagster.api.parameters import asking, flag, one_of, positive
 from redcap_dagster.api.rows import no_rows, open_csv
 from redcap_dagster.api.transport import Transport
@@ -40,6 +46,8 @@ class Reports:
         raw_or_label_headers: str = "raw",
         export_checkbox_label: bool = False,
         decimal_character: str | None = None,
+        csv_delimiter: str = ",",
+        type: str = "flat",  # noqa: A002 (REDCap's own name)
     ) -> pd.DataFrame:
         """Export a report's rows as text, with blank cells as nulls (REDCap 6.0).
 
@@ -51,6 +59,8 @@ class Reports:
             raw_or_label_headers: ``raw`` for names of fields as columns, ``label`` for labels.
             export_checkbox_label: With ``label``: the option's label instead of ``Checked``.
             decimal_character: ``.`` or ``,``; None as the values were saved.
+            csv_delimiter: Between two cells on the way: ``,``, ``tab``, ``;``, ``|`` or ``^``.
+            type: ``flat`` or ``eav``, which REDCap ignores: reports are flat.
 
         Returns:
             The rows, backed by Arrow. A server that sends no header for no rows gives no column.
@@ -75,8 +85,10 @@ class Reports:
             exportCheckboxLabel=flag("export_checkbox_label", export_checkbox_label),
             decimalCharacter=decimal_character
             and one_of("decimal_character", decimal_character, DECIMAL_CHARACTERS),
+            csvDelimiter=one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS)),
+            type=one_of("type", type, ("flat", "eav")),
         )
-        wanted |= {"format": "csv", "csvDelimiter": ","}
+        wanted |= {"format": "csv"}
         try:
             table = self._rows(wanted)
         except MalformedAnswerError as error:
@@ -88,7 +100,7 @@ class Reports:
 
     def _rows(self, wanted: dict[str, str]) -> pa.Table:
         def receive(answer: Answer) -> pa.Table:
-            return open_csv(answer, None).read_all()
+            return open_csv(answer, None, delimiter_of(wanted)).read_all()
 
         try:
             return self._transport.post("report export", wanted, receive)

@@ -6,7 +6,7 @@ from typing import Any
 
 from redcap_dagster.api.answers import Answer, malformed, read_json
 from redcap_dagster.api.calls import export_rows, read_done
-from redcap_dagster.api.files import REDCapFile, receive_file, save_file
+from redcap_dagster.api.files import REDCapFile, existing_folder, receive_file, save_file
 from redcap_dagster.api.parameters import asking, positive, required
 from redcap_dagster.api.transport import Transport
 
@@ -113,7 +113,8 @@ class FileRepository:
             'a.txt'
         """
         wanted = asking(_CONTENT, "export", doc_id=positive("doc_id", doc_id))
-        return save_file(self._transport, "file repository export", wanted, folder)
+        path = existing_folder(folder)
+        return save_file(self._transport, "file repository export", wanted, path)
 
     def import_(self, file: REDCapFile, folder_id: int | None = None) -> None:
         """Store a file in a folder, by default the top one, once.

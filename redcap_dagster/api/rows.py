@@ -26,8 +26,11 @@ _PHP_SAID = re.compile(
     rb"(?:Fatal error|Parse error|Warning|Notice|Deprecated)(?:</b>)?:\s"
 )
 
-# A quote, seen from outside quotes, that has something else than a delimiter beside it.
-_STRAY_QUOTE = re.compile(rb'"(?:[^,\n"]|(?<=[^,\n"]"))')
+# By delimiter: a quote, seen from outside quotes, that has something else beside it.
+_STRAY_QUOTES = {
+    mark: re.compile(rb'"(?:[^%b\n"]|(?<=[^%b\n"]"))' % ((re.escape(mark.encode()),) * 2))
+    for mark in ",;\t|^"
+}
 
 # Bytes; what is looked for outside quotes is shorter, so that none is lost between two chunks.
 _SEAM = 64
@@ -53,13 +56,14 @@ def no_rows(columns: tuple[str, ...]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in columns]))
 
 
-def open_csv(answer: Answer, must_have: str | None) -> CSVAnswer:
+def open_csv(answer: Answer, must_have: str | None, delimiter: str = ",") -> CSVAnswer:
     """Read the header of a record export, and make its rows ready to be read as they come.
 
     Args:
         answer: An answer with status 200.
         must_have: A column without which the rows are of no use, the record id; None for a report,
             which may have any.
+        delimiter: What stands between two cells.
 
     Raises:
         REDCapError: It is something else; the type says what. The iterator over the rows raises
@@ -74,19 +78,19 @@ def open_csv(answer: Answer, must_have: str | None) -> CSVAnswer:
         start += look(answer.chunks)
     check_data(answer, start)
     line, newline, rows = start.partition(b"\n")
-    columns = _header(answer, line, must_have)
+    columns = _header(answer, line, must_have, delimiter)
     if not newline:
         raise malformed(answer, "it ends within its header")
-    return CSVAnswer(columns, _batches(answer, columns, chain((rows,), answer.chunks)))
+    return CSVAnswer(columns, _batches(answer, columns, delimiter, chain((rows,), answer.chunks)))
 
 
-def _header(answer: Answer, line: bytes, must_have: str | None) -> tuple[str, ...]:
+def _header(answer: Answer, line: bytes, must_have: str | None, delimiter: str) -> tuple[str, ...]:
     text = line.decode("utf-8-sig", "replace")
     if "\ufffd" in text:
         raise not_utf8(answer, "the header of the answer")
-    columns = tuple(next(csv.reader([text])))
+    columns = tuple(next(csv.reader([text], delimiter=delimiter)))
     if must_have is not None and must_have not in columns:
-        other = next((mark for mark in ";\t|^" if must_have in text.split(mark)), None)
+        other = next((mark for mark in ",;\t|^" if must_have in text.split(mark)), None)
         hint = f"; its columns are separated by {other!r}" if other else ""
         raise malformed(answer, f"its header lacks the record id, {must_have}{hint}")
     if len(set(columns)) < len(columns):
@@ -95,10 +99,10 @@ def _header(answer: Answer, line: bytes, must_have: str | None) -> tuple[str, ..
 
 
 def _batches(
-    answer: Answer, columns: tuple[str, ...], chunks: Iterator[bytes]
+    answer: Answer, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
 ) -> Iterator[pa.RecordBatch]:
     empty = no_rows(columns)
-    whole = _whole(answer, chunks)
+    whole = _whole(answer, delimiter, chunks)
     first = next(whole, None)
     if first is None:
         yield empty  # Arrow takes no body without rows
@@ -113,7 +117,7 @@ def _batches(
             read_options=pa_csv.ReadOptions(
                 column_names=columns, block_size=_BLOCK, use_threads=False
             ),
-            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=empty.schema, null_values=[""], strings_can_be_null=True
             ),
@@ -139,13 +143,14 @@ def _arrow_error(answer: Answer, columns: tuple[str, ...], problem: str) -> REDC
     return malformed(answer, "its rows cannot be told apart")
 
 
-def _whole(answer: Answer, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _whole(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Pass on the rows of a CSV, and see to it that they are all there and as REDCap writes them.
 
     Quotes surround whole cells and come in pairs, and every row ends in a newline, the last one too
     (so in each recorded answer). A carriage return stands only inside quotes (a guess: so does
     PHP); elsewhere Arrow would end the row at it, as it would make up rows of stray quotes.
     """
+    stray_quote = _STRAY_QUOTES[delimiter]
     inside, tail, seam = False, b"\n", b"\n"
     for chunk in filter(None, chunks):
         parts = chunk.split(b'"')
@@ -159,7 +164,7 @@ def _whole(answer: Answer, chunks: Iterator[bytes]) -> Iterator[bytes]:
             raise page_error(answer, page[:_MESSAGE].decode("utf-8", "replace"))
         if b"\r" in outside:
             raise malformed(answer, "a carriage return stands outside quotes")
-        if _STRAY_QUOTE.search(outside):
+        if stray_quote.search(outside):
             raise malformed(answer, "a quote stands within a cell, and is not doubled")
         tail, seam = chunk[-1:], outside[-_SEAM:]
         yield chunk

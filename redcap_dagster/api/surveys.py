@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redcap_dagster.api.calls import export_line, export_rows
+from redcap_dagster.api.names import ProjectNames
 from redcap_dagster.api.parameters import asking, positive, required
 from redcap_dagster.api.transport import Transport
 
@@ -27,6 +28,7 @@ class Surveys:
     """
 
     _transport: Transport
+    _names: ProjectNames
 
     def export_link(
         self,
@@ -46,6 +48,7 @@ class Surveys:
             repeat_instance: The instance, where the form or event repeats.
 
         Raises:
+            ValueError: The project has no such form or event; nothing of the record was asked for.
             RefusedError: There is no such record.
             REDCapError: Of the type that says what is wrong; so does every method.
 
@@ -53,7 +56,7 @@ class Surveys:
             >>> redcap.surveys.export_link("1", "visit", event="first_arm_1").startswith("http")
             True
         """
-        wanted = _asked("surveyLink", record, instrument, event, repeat_instance)
+        wanted = self._asked("surveyLink", record, instrument, event, repeat_instance)
         return export_line(self._transport, "survey link export", wanted)
 
     def export_queue_link(self, record: str | int) -> str:
@@ -83,7 +86,7 @@ class Surveys:
             >>> len(redcap.surveys.export_return_code("1", "visit", event="first_arm_1"))
             8
         """
-        wanted = _asked("surveyReturnCode", record, instrument, event, repeat_instance)
+        wanted = self._asked("surveyReturnCode", record, instrument, event, repeat_instance)
         return export_line(self._transport, "survey return code export", wanted)
 
     def export_access_code(
@@ -101,7 +104,7 @@ class Surveys:
             >>> len(redcap.surveys.export_access_code("1", "visit", event="first_arm_1"))
             9
         """
-        wanted = _asked("surveyAccessCode", record, instrument, event, repeat_instance)
+        wanted = self._asked("surveyAccessCode", record, instrument, event, repeat_instance)
         return export_line(self._transport, "survey access code export", wanted)
 
     def export_participants(
@@ -117,16 +120,23 @@ class Surveys:
         wanted = asking(
             "participantList", instrument=required("instrument", instrument), event=event
         )
+        self._names.check_place(form=instrument, event=event)
         return export_rows(self._transport, "participant list export", wanted, "email")
 
-
-def _asked(
-    content: str, record: str | int, instrument: str, event: str | None, repeat_instance: int
-) -> dict[str, str]:
-    return asking(
-        content,
-        record=required("record", record),
-        instrument=required("instrument", instrument),
-        event=event,
-        repeat_instance=positive("repeat_instance", repeat_instance),
-    )
+    def _asked(
+        self,
+        content: str,
+        record: str | int,
+        instrument: str,
+        event: str | None,
+        repeat_instance: int,
+    ) -> dict[str, str]:
+        wanted = asking(
+            content,
+            record=required("record", record),
+            instrument=required("instrument", instrument),
+            event=event,
+            repeat_instance=positive("repeat_instance", repeat_instance),
+        )
+        self._names.check_place(form=instrument, event=event)
+        return wanted

@@ -37,6 +37,9 @@ CLASSIC = {"is_longitudinal": 0, "has_repeating_instruments_or_events": 0}
         ({"date_range_end": datetime(2024, 1, 1, tzinfo=UTC)}, ValueError, "own time zone"),
         ({"export_survey_fields": "false"}, TypeError, "export_survey_fields"),
         ({"record": ["101"]}, TypeError, "no parameter record"),
+        ({"csv_delimiter": "\t"}, ValueError, "csv_delimiter: give one of ',', 'tab'"),
+        ({"raw_or_label": "both"}, ValueError, "raw_or_label"),
+        ({"decimal_character": ";"}, ValueError, "decimal_character"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_sent(

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.api import IncompleteExportError, MalformedAnswerError, REDCapClient
+from redcap_dagster.api import rows as api_rows
 from redcap_dagster.sandbox import Sandbox
 from tests.servers import CANARY, Reply, Server
 
@@ -35,7 +36,11 @@ def test_rows_without_a_key_of_their_own_are_refused(
 ) -> None:
     server.say("record", Reply("".join(f"{line}\n" for line in (header, *rows)).encode()))
 
-    for export in (client.export_records, client.export_census):
+    for export in (
+        client.export_records,
+        client.export_census,
+        lambda: list(client.stream_records()),
+    ):
         with pytest.raises(MalformedAnswerError, match=says) as caught:
             export()
         assert_silent(caught.value)
@@ -46,12 +51,53 @@ def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapCli
     server.say("record", Reply("".join(f"{line}\n" for line in (PLACES, *rows)).encode()))
 
     assert len(client.export_records()) == len(rows)
+    assert sum(batch.num_rows for batch in client.stream_records()) == len(rows)
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_rows, "_BLOCK", 100)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("wrong", [",b", f"{CANARY},b", "700,b"], ids=["blank", "first", "middle"])
+def test_a_stream_breaks_off_before_a_row_without_a_key_of_its_own(
+    wrong: str, server: Server, client: REDCapClient, assert_silent: Silent
+) -> None:
+    ids = [CANARY, *map(str, range(1000))]
+    lines = ["record_id,name", *(f"{record},a" for record in ids), wrong, "last,a"]
+    server.say("record", Reply("".join(f"{line}\n" for line in lines).encode()))
+    batches = client.stream_records()
+    got: list[str] = []
+
+    with pytest.raises(MalformedAnswerError, match="have no record id, and") as caught:
+        got.extend(row["record_id"] for batch in batches for row in batch.to_pylist())
+
+    assert_silent(caught.value)
+    assert 900 < len(got) <= len(ids)  # all but those of its own batch
+    assert got == ids[: len(got)]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_stream_hands_out_the_batches_of_many_keys(server: Server, client: REDCapClient) -> None:
+    lines = [PLACES, *(f"{record},e,f,{n},a" for record in range(200) for n in range(5))]
+    server.say("record", Reply("".join(f"{line}\n" for line in lines).encode()))
+
+    batches = list(client.stream_records())
+
+    assert len(batches) > 50
+    assert sum(batch.num_rows for batch in batches) == 1000
 
 
 def test_labels_do_not_tell_forms_apart(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(f"{PLACES}\n1,e,Visit,1,a\n1,e,Visit,1,b\n".encode()))
 
     assert len(client.export_records(raw_or_label="label")) == 2
+    assert [batch.num_rows for batch in client.stream_records(raw_or_label="label")] == [2]
+
+    server.say("record", Reply(f"{PLACES}\n1,e,Visit,1,a\n,e,Visit,1,b\n".encode()))
+    with pytest.raises(MalformedAnswerError, match="1 rows have no record id"):
+        client.export_records(raw_or_label="label")
 
 
 # -- completeness ---------------------------------------------------------------------------------

@@ -412,10 +412,10 @@ def test_what_is_sent_and_what_comes_back(
     ("content", "call"),
     [
         ("user", lambda c: c.users.export()),
-        ("surveyLink", lambda c: c.surveys.export_link("1", "a")),
+        ("surveyLink", lambda c: c.surveys.export_link("1", "visit")),
         ("project_xml", lambda c: c.projects.export_xml()),
         ("report", lambda c: c.reports.export(1)),
-        ("file", lambda c: c.files.export("1", "a")),
+        ("file", lambda c: c.files.export("1", "scan")),
         ("pdf", lambda c: c.pdfs.export()),
     ],
 )
@@ -486,11 +486,11 @@ def test_a_report_without_rows_may_come_without_a_header(
 
 
 def test_single_values_are_a_frame_of_text(server: Server, client: REDCapClient) -> None:
-    server.say("record", Reply(b"record,field_name,value\n1,age,07\n"))
+    server.say("record", Reply(b"record,field_name,value\n1,name,07\n"))
 
-    frame = client.records.export_eav(fields=["age"], raw_or_label="label", decimal_character=".")
+    frame = client.records.export_eav(fields=["name"], raw_or_label="label", decimal_character=".")
 
-    assert frame.to_dict("records") == [{"record": "1", "field_name": "age", "value": "07"}]
+    assert frame.to_dict("records") == [{"record": "1", "field_name": "name", "value": "07"}]
     asked: dict[str, Any] = server.asked("record")[0]
     assert (asked["type"], asked["rawOrLabel"], asked["decimalCharacter"]) == ("eav", "label", ".")
     assert "fields[1]" not in asked

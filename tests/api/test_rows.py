@@ -15,22 +15,23 @@ from redcap_dagster.api.rows import open_csv
 Table = Sequence[tuple[str, ...]]
 COLUMNS = ("record_id", "name", "race___1")
 
+SPECIAL = [*",\t;|^", "NA", "null", "0x10", "007", "TRUE", "=1+1", '"', '""', "a\\", "\r", "\r\n"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
-    ["NA", "null", "0x10", "007", "TRUE", "=1+1", '"', '""', "a\\", "\r", "\r\n", "\n", "\x00"]
+    [*SPECIAL, "\n", "\x00"]
 )
 ROWS = st.lists(st.tuples(TEXT.filter(bool), TEXT, TEXT), max_size=6)
 
 
-def quoted(cell: str) -> str:
+def quoted(cell: str, delimiter: str = ",") -> str:
     """Write a cell as REDCap does: in quotes where it needs them, or has a blank."""
-    if any(mark in cell for mark in ',"\n\r\t '):
+    if any(mark in cell for mark in f'{delimiter}"\n\r\t '):
         return '"' + cell.replace('"', '""') + '"'
     return cell
 
 
-def csv_of(table: Table) -> bytes:
-    lines = [",".join(COLUMNS), *(",".join(quoted(cell) for cell in row) for row in table)]
-    return "".join(f"{line}\n" for line in lines).encode()
+def csv_of(table: Table, delimiter: str = ",") -> bytes:
+    rows = ([quoted(cell, delimiter) for cell in row] for row in table)
+    return "".join(f"{delimiter.join(row)}\n" for row in (COLUMNS, *rows)).encode()
 
 
 def in_chunks(body: bytes, sizes: list[int]) -> Iterator[bytes]:
@@ -46,12 +47,15 @@ def answer(chunks: Iterator[bytes]) -> Answer:
     return Answer("record export", "https://redcap.example.edu/api/", 200, {}, chunks, lambda: None)
 
 
-@given(ROWS, st.lists(st.integers(1, 40), min_size=1, max_size=5))
-@example([("\ufeff1", "\ufeff", "")], [1])
-@example([("1", '"', "\r")], [1])
-@example([("1", "", "")], [1000])
-def test_any_text_comes_out_unchanged(table: Table, sizes: list[int]) -> None:
-    read = open_csv(answer(in_chunks(csv_of(table), sizes)), "record_id").read_all()
+@given(ROWS, st.lists(st.integers(1, 40), min_size=1, max_size=5), st.sampled_from(",\t;|^"))
+@example([("\ufeff1", "\ufeff", "")], [1], ",")
+@example([("1", '"', "\r")], [1], ",")
+@example([("1", "", "")], [1000], ",")
+@example([("1", "^", "a^^b")], [1], "^")
+def test_any_text_comes_out_unchanged(table: Table, sizes: list[int], delimiter: str) -> None:
+    chunks = in_chunks(csv_of(table, delimiter), sizes)
+
+    read = open_csv(answer(chunks), "record_id", delimiter).read_all()
 
     assert read.schema == pa.schema([(name, pa.string()) for name in COLUMNS])
     got = list(zip(*(column.to_pylist() for column in read.columns), strict=True))

@@ -1,0 +1,82 @@
+"""The key of each row of a record export: record, event, form and instance, which no two share."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.api.errors import MalformedAnswerError
+
+REQUEST = "record export"
+EVENT_COLUMN = "redcap_event_name"
+REPEAT_COLUMNS = ("redcap_repeat_instrument", "redcap_repeat_instance")
+
+_Digests = npt.NDArray[np.int64]
+
+
+def keyed(batches: Iterator[pa.RecordBatch], record_id_field: str) -> Iterator[pa.RecordBatch]:
+    """Pass on rows, each of which has a key of its own.
+
+    Of the rows that were passed on, 8 bytes each are kept: the hash that Python makes of texts,
+    with a key of its own in each process. Two of a million rows have one hash by chance in less
+    than one of ten million exports; then it is refused.
+
+    Raises:
+        MalformedAnswerError: A row has no record id, or comes twice; its batch was not passed on.
+
+    Example:
+        >>> def batch(*ids: str) -> pa.RecordBatch:
+        ...     return pa.record_batch({"record_id": list(ids)})
+        >>> [rows.num_rows for rows in keyed(iter([batch("1", "2"), batch("3")]), "record_id")]
+        [2, 1]
+        >>> list(keyed(iter([batch("1", "2"), batch("2")]), "record_id"))
+        Traceback (most recent call last):
+        redcap_dagster.api.errors.MalformedAnswerError: record export: 0 rows have no record id, \
+and 1 are of a record, event and instance that came before. Try again; if it lasts, have a look at \
+the export in REDCap, or tell the server's administrator.
+    """
+    seen: _Digests = np.empty(0, np.int64)
+    for batch in batches:
+        # Both parts are sorted or short, which is what this kind of sorting is quick at.
+        seen = np.sort(np.concatenate([seen, _digests(batch, record_id_field)]), kind="stable")
+        again = int(np.count_nonzero(seen[1:] == seen[:-1]))
+        blank = batch[record_id_field].null_count
+        if blank or again:
+            raise _refused(blank, again)
+        yield batch
+
+
+def identified(batches: Iterator[pa.RecordBatch], record_id_field: str) -> Iterator[pa.RecordBatch]:
+    """Pass on rows, each of which has a record id.
+
+    That is all that can be asked of rows with labels: events or forms may share one.
+
+    Raises:
+        MalformedAnswerError: A row has no record id; its batch was not passed on.
+    """
+    for batch in batches:
+        if blank := batch[record_id_field].null_count:
+            raise _refused(blank, 0)
+        yield batch
+
+
+def _digests(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
+    # The record id comes last: of these it alone may hold what stands between them.
+    names = (EVENT_COLUMN, *REPEAT_COLUMNS, record_id_field)
+    parts: list[Any] = [batch[name] for name in names if name in batch.schema.names]
+    texts = pc.binary_join_element_wise(
+        *parts, "\x1f", null_handling="replace", null_replacement=""
+    )
+    return np.fromiter(map(hash, texts.to_pylist()), np.int64, len(texts))
+
+
+def _refused(blank: int, again: int) -> MalformedAnswerError:
+    return MalformedAnswerError(
+        f"{REQUEST}: {blank} rows have no record id, and {again} are of a record, event and "
+        "instance that came before. Try again; if it lasts, have a look at the export in "
+        "REDCap, or tell the server's administrator.",
+        request=REQUEST,
+    )
