@@ -310,6 +310,8 @@ class REDCapClient:
                 where the token's user may not see them.
 
         Raises:
+            TypeError: A parameter of another type; nothing was sent.
+            ValueError: REDCap cannot take it, or the project has no such field, form or event.
             IncompleteExportError: Records are missing; it says how many.
 
         Example:
@@ -317,7 +319,10 @@ class REDCapClient:
             >>> export.table.num_rows, export.consistent
             (2, True)
         """
+        check_selection(**selection)  # before anything is sent
         structure = structure or self.export_structure()
+        self._names.learn(structure.metadata)
+        self._names.check_selection(selection)
         return take_snapshot(self._transport, structure, selection)
 
     def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:

@@ -49,7 +49,13 @@ def test_bad_arguments_are_refused_before_anything_is_sent(
     server: Server,
     client: REDCapClient,
 ) -> None:
-    for export in (client.export_records, client.stream_records, client.export_records_table):
+    for export in (
+        client.export_records,
+        client.stream_records,
+        client.export_records_table,
+        client.export_snapshot,
+        client.records.export_eav,
+    ):
         with pytest.raises(kind, match=says) as caught:
             export(**selection)
         assert "101" not in str(caught.value)

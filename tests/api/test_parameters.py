@@ -9,6 +9,7 @@ import pytest
 from redcap_dagster.api import (
     MalformedAnswerError,
     OutcomeUnknownError,
+    RecordSelection,
     REDCapClient,
     REDCapFile,
 )
@@ -265,6 +266,20 @@ def test_what_the_project_does_not_have_is_not_asked_about(
 
     assert not server.asked(content)
     assert {asked["content"] for asked in server.requests} <= {"metadata", "project", "event"}
+
+
+def test_a_snapshot_asks_for_no_record_by_a_wrong_name(
+    sandbox: Sandbox, redcap: REDCapClient
+) -> None:
+    structure = redcap.export_structure()
+    before = len(sandbox.requests)
+
+    wrong: list[RecordSelection] = [{"fields": ["no"]}, {"forms": ["no"]}, {"events": ["no"]}]
+    for names in wrong:
+        with pytest.raises(ValueError, match="'no'"):
+            redcap.export_snapshot(structure, **names)
+
+    assert {asked.content for asked in sandbox.requests[before:]} <= {"metadata", "project"}
 
 
 def test_names_are_asked_for_once(server: Server, client: REDCapClient) -> None:
