@@ -1,14 +1,12 @@
 """A project with everything, for clients that others publish."""
 
-import ast
-import inspect
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
+from tests.clients.calls import RAN
 
 
 def field(name: str, form: str = "visit", **more: str) -> dict[str, str]:
@@ -61,17 +59,6 @@ RECORDS: list[dict[str, object]] = [
 ]
 
 
-def public_methods(client: type) -> set[str]:
-    members = inspect.getmembers(client, inspect.isfunction)
-    return {name for name, _ in members if not name.startswith("_")}
-
-
-def called_methods(test: Path) -> set[str]:
-    """The methods that a test file calls, as far as its text says."""
-    nodes = ast.walk(ast.parse(test.read_text(encoding="utf-8")))
-    return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-
-
 @pytest.fixture(scope="package")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(version="15.5.0") as sandbox:
@@ -81,3 +68,9 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def token(sandbox: Sandbox) -> str:
     return sandbox.add_project(exports=EXPORTS, records=RECORDS)
+
+
+@pytest.fixture(autouse=True)
+def note_that_it_runs(request: pytest.FixtureRequest) -> None:
+    module = request.node.getparent(pytest.Module)
+    module.stash.setdefault(RAN, set()).add(request.node.originalname)

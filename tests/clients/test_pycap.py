@@ -2,8 +2,8 @@
 
 import inspect
 import io
+from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +11,14 @@ from redcap.project import Project
 from redcap.request import RedcapError
 
 from redcap_dagster.sandbox import Sandbox
-from tests.clients.conftest import EXPORTS, called_methods, public_methods
+from tests.clients.calls import every_method_is_called, public_methods
+from tests.clients.conftest import EXPORTS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_method(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[None]:
+    methods = public_methods(Project)
+    yield from every_method_is_called(request, Project, methods, lambda: len(sandbox.requests))
 
 
 @pytest.fixture
@@ -273,7 +280,3 @@ def test_a_frame_has_what_the_list_has(
         rows = rows[1:]  # the first is of the export of the frame
     assert len(frame) == len(rows) > 0
     assert set(rows[0]) <= {*frame.columns, *frame.index.names}
-
-
-def test_every_method_is_called_here() -> None:
-    assert public_methods(Project) - called_methods(Path(__file__)) == set()

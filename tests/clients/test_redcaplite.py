@@ -1,5 +1,6 @@
 """redcaplite 2.3.0 against the sandbox: what its documentation promises."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,21 @@ import pandas as pd
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
-from tests.clients.conftest import EXPORTS, called_methods, public_methods
+from tests.clients.calls import every_method_is_called, public_methods
+from tests.clients.conftest import EXPORTS
 
 redcaplite = pytest.importorskip("redcaplite", reason="redcaplite needs pandas 3; this is older")
 RedcapClient = redcaplite.RedcapClient
 APIException = pytest.importorskip("redcaplite.http.error").APIException
 
 ROW = {"record_id": "9", "redcap_event_name": "first_arm_1", "age": "1"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_method(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[None]:
+    # What it inherits from its HTTP client is how it sends, and no method of the API.
+    methods = public_methods(RedcapClient) - public_methods(RedcapClient.__base__)
+    yield from every_method_is_called(request, RedcapClient, methods, lambda: len(sandbox.requests))
 
 
 @pytest.fixture
@@ -184,9 +193,3 @@ def test_settings_and_new_projects(sandbox: Sandbox, client: Any) -> None:
     # It asks for JSON and reads the answer as JSON, where REDCap sends a bare token.
     with pytest.raises(ValueError, match="line 1 column"):
         maker.create_project([{"project_title": "New", "purpose": 0}])
-
-
-def test_every_method_is_called_here() -> None:
-    # What it inherits from its HTTP client is how it sends, and no method of the API.
-    plumbing = public_methods(RedcapClient.__base__)
-    assert public_methods(RedcapClient) - plumbing - called_methods(Path(__file__)) == set()
