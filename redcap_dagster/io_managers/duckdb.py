@@ -2,7 +2,7 @@
 # ruff: noqa: S608 - names in queries are quoted, everything else is a parameter
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +14,9 @@ from pydantic import Field
 
 from redcap_dagster.io_managers.duckdb_file import connect
 from redcap_dagster.io_managers.place import TablePlace
-from redcap_dagster.io_managers.table import BUCKET, DESCRIPTION, TableIOManager
-from redcap_dagster.io_managers.widening import conform, widen_schema
+from redcap_dagster.io_managers.table import DESCRIPTION, TableIOManager, with_key
+from redcap_dagster.io_managers.widening import concatenate, conform, widen_schema
+from redcap_dagster.partitions import BUCKET, partitioning_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -29,8 +30,8 @@ class DuckDBTableIOManager(TableIOManager):
     folders that this makes are for the user alone (0600, 0700); those that exist keep their mode.
 
     Columns of a partitioned table are added and widened as its partitions bring them, and neither
-    dropped nor narrowed; drop the table to start anew. DuckDB compares names without regard to
-    case, and has no dictionary type: a dictionary column is text.
+    dropped nor narrowed until all of its partitions are written at once. DuckDB compares names
+    without regard to case, and has no dictionary type: a dictionary column is text.
 
     Example:
         >>> tables = DuckDBTableIOManager(database="warehouse.duckdb")
@@ -47,14 +48,18 @@ class DuckDBTableIOManager(TableIOManager):
         """Say where a table is: its schema and name."""
         return str(place)
 
-    def write_table(self, place: TablePlace, table: pa.Table, partition_key: str | None) -> None:
-        """Replace the table, or the rows of one partition, in one transaction."""
+    def write_table(self, place: TablePlace, table: pa.Table) -> None:
+        """Replace the table, in one transaction."""
         with self._open(place) as stored:
             stored.connection.execute("begin")
-            if partition_key is None:
-                stored.replace(table)
-            else:
-                stored.replace_partition(table, partition_key)
+            stored.replace(table)
+            stored.connection.execute("commit")
+
+    def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
+        """Replace the rows of partitions, all of them in one transaction."""
+        with self._open(place) as stored:
+            stored.connection.execute("begin")
+            stored.replace_partitions(parts)
             stored.connection.execute("commit")
 
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
@@ -135,34 +140,39 @@ class _Table:
             )
         self._comment(table.schema)
 
-    def replace_partition(self, table: pa.Table, key: str) -> None:
-        """Replace the rows of one partition in a table whose columns grow as needed."""
-        table = table.append_column(BUCKET, pa.repeat(pa.scalar(key, pa.string()), len(table)))
-        stored = self.columns()
-        partitions = {key, *self.partitions()}
-        if stored is None or BUCKET not in stored.names:
-            # What the asset had stored here while it was without partitions goes.
-            self.replace(table)
+    def replace_partitions(self, parts: Mapping[str, pa.Table]) -> None:
+        """Replace the rows of partitions in a table whose columns grow as needed."""
+        table = concatenate(with_key(part, key) for key, part in parts.items())
+        present = {partitioning_of(key) for key in parts}
+        kept = {key for key in self.partitions() if partitioning_of(key) in present} - parts.keys()
+        if kept:
+            self._exchange(table, kept)
         else:
-            schema = _with_types(widen_schema(stored, table.schema))
-            if any(schema.field(column.name).type != column.type for column in stored):
-                # Rare. Cast by Arrow, which refuses to lose a digit where DuckDB would round.
-                rows = self.connection.sql(f"from {self.name}").to_arrow_table()
-                self.replace(conform(rows, schema))
-                stored = schema
-            with self._incoming(conform(table, schema)) as types:
-                for added in schema.names[len(stored.names) :]:
-                    self.connection.execute(
-                        f"alter table {self.name} add column {_quote(added)} {types[added]}"
-                    )
-                self.connection.execute(
-                    f"delete from {self.name} where {_quote(BUCKET)} = ?", [key]
-                )
-                self.connection.execute(f"insert into {self.name} by name select * from incoming")
-            self._comment(table.schema)
+            self.replace(table)
         # The list is in the comment of its column: it changes and goes together with the table.
-        text = {DESCRIPTION: json.dumps(sorted(partitions))}
+        text = {DESCRIPTION: json.dumps(sorted({*kept, *parts}))}
         self._comment(pa.schema([pa.field(BUCKET, pa.string(), metadata=text)]))
+
+    def _exchange(self, table: pa.Table, kept: set[str]) -> None:
+        """Put rows in the place of all that are not of the partitions to be kept."""
+        stored = self.connection.sql(f"from {self.name} limit 0").to_arrow_table().schema
+        schema = _with_types(widen_schema(stored, table.schema))
+        if any(schema.field(column.name).type != column.type for column in stored):
+            # Rare. Cast by Arrow, which refuses to lose a digit where DuckDB would round.
+            rows = self.connection.sql(f"from {self.name}").to_arrow_table()
+            self.replace(conform(rows, schema))
+            stored = schema
+        with self._incoming(conform(table, schema)) as types:
+            for added in schema.names[len(stored.names) :]:
+                self.connection.execute(
+                    f"alter table {self.name} add column {_quote(added)} {types[added]}"
+                )
+            self.connection.execute(
+                f"delete from {self.name} where not list_contains(?, {_quote(BUCKET)})",
+                [sorted(kept)],
+            )
+            self.connection.execute(f"insert into {self.name} by name select * from incoming")
+        self._comment(table.schema)
 
     @contextmanager
     def _incoming(self, table: pa.Table) -> Iterator[dict[str, str]]:

@@ -1,12 +1,14 @@
 """Tables as Parquet files, on this machine or on an object store."""
 
+import io
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import IO, Any
+from urllib.parse import quote, unquote
 
 import dagster as dg
 import pyarrow as pa
@@ -15,20 +17,28 @@ from pydantic import Field, PrivateAttr
 from upath import UPath
 
 from redcap_dagster.io_managers.place import TablePlace, make_private_folder
-from redcap_dagster.io_managers.table import TableIOManager
+from redcap_dagster.io_managers.table import TableIOManager, with_key
 from redcap_dagster.io_managers.widening import concatenate
+from redcap_dagster.partitions import BUCKET, partitioning_of
 
 logger = logging.getLogger("redcap_dagster")
 
 SUFFIX = ".parquet"
 
+PARTITIONING = "_partitioning"
+"""The file beside those of partitions that says which of them count."""
+
 
 class ParquetTableIOManager(TableIOManager):
     """Keeps each asset as ``BASE/SCHEMA/TABLE.parquet``, a partition in ``BASE/SCHEMA/TABLE/``.
 
-    A file is there whole or not at all. On this machine files are made for the user alone (0600).
-    What an object store needs to know comes from its own environment variables or configuration
-    files; secrets do not belong in `storage_options`, which Dagster shows.
+    A file is there whole or not at all. Where the partitioning changes, one file decides from when
+    on the new partitions count, so that a reader never sees them together with what they replace:
+    ``TABLE.parquet`` as long as it is there, else ``TABLE/_partitioning``.
+
+    On this machine files are made for the user alone (0600). What an object store needs to know
+    comes from its own environment variables or configuration files; secrets do not belong in
+    `storage_options`, which Dagster shows.
 
     Example:
         >>> tables = ParquetTableIOManager(base_path="s3://bucket/redcap")
@@ -71,35 +81,49 @@ class ParquetTableIOManager(TableIOManager):
         """Say where a table is: its file."""
         return str(self._file(place))
 
-    def write_table(self, place: TablePlace, table: pa.Table, partition_key: str | None) -> None:
-        """Write one file, then take away what it replaces if the asset's partitioning changed."""
-        file, folder = self._file(place), self._folder(place)
-        try:
-            if partition_key is None:
-                _write(file, table)
-                if folder.is_dir():
-                    _remove(folder)
-            else:
-                _write(folder / _partition_file(partition_key), table)
-                file.unlink(missing_ok=True)
-        except pa.ArrowException as error:
-            raise RuntimeError(
-                f"Table {place} could not be written as Parquet ({type(error).__name__}); "
-                "the one that was there is unchanged."
-            ) from None
+    def write_table(self, place: TablePlace, table: pa.Table) -> None:
+        """Write one file, then take away the partitions that it replaces, if there were any."""
+        with _named(place):
+            _write(self._file(place), table)
+            folder = self._folder(place)
+            if folder.is_dir():
+                _remove(folder)
+
+    def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
+        """Write a file for each partition, let them count, then take away what they replace."""
+        folder = self._folder(place)
+        (partitioning,) = {partitioning_of(key) for key in parts}
+        with _named(place):
+            for key, part in parts.items():
+                _write(folder / _partition_file(key), with_key(part, key))
+        if _partitioning(folder) != partitioning:
+            _put(folder / PARTITIONING, lambda file: file.write(partitioning.encode()))
+        self._file(place).unlink(missing_ok=True)
+        for path in _partition_files(folder):
+            if partitioning_of(_partition_key(path)) != partitioning:
+                path.unlink(missing_ok=True)
 
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
         """Read the table's file, or those of its partitions."""
-        file, folder = self._file(place), self._folder(place)
+        file = self._file(place)
+        if not file.exists():
+            return self._read_partitions(place, partition_keys)
         if partition_keys is not None:
-            files = [folder / _partition_file(key) for key in partition_keys]
-        elif file.exists() or not folder.is_dir():
-            files = [file]
-        else:
-            files = _partition_files(folder)
-        if not files:
             raise place.never_written()
-        return concatenate(_read(path, place) for path in files)
+        return _read(file, place)
+
+    def _read_partitions(self, place: TablePlace, keys: Sequence[str] | None) -> pa.Table:
+        folder = self._folder(place)
+        present = _partitioning(folder)
+        files = (
+            _partition_files(folder)
+            if keys is None and present is not None
+            else [folder / _partition_file(key) for key in keys or ()]
+        )
+        counting = [path for path in files if partitioning_of(_partition_key(path)) == present]
+        if not counting or len(counting) < len(keys or ()):
+            raise place.never_written()
+        return concatenate(_read(path, place).drop_columns(BUCKET) for path in counting)
 
     def _folder(self, place: TablePlace) -> UPath:
         base: UPath = UPath(self.get_base(), **self.storage_options)
@@ -109,9 +133,29 @@ class ParquetTableIOManager(TableIOManager):
         return self._folder(place).with_name(f"{place.table}{SUFFIX}")
 
 
+@contextmanager
+def _named(place: TablePlace) -> Iterator[None]:
+    """Say which table could not be written, without the values that Arrow's own text holds."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise RuntimeError(
+            f"Table {place} could not be written as Parquet ({type(error).__name__}); "
+            "the one that was there is unchanged."
+        ) from None
+
+
+# -- partitions -----------------------------------------------------------------------------------
+
+
 def _partition_file(key: str) -> str:
-    """Name the file of a partition; `urllib.parse.unquote` gives the key again."""
+    """Name the file of a partition."""
     return f"{quote(key, safe='')}{SUFFIX}"
+
+
+def _partition_key(path: UPath) -> str:
+    """Give the key of the partition that a file is of."""
+    return unquote(path.name.removesuffix(SUFFIX))
 
 
 def _partition_files(folder: UPath) -> list[UPath]:
@@ -121,11 +165,24 @@ def _partition_files(folder: UPath) -> list[UPath]:
     )
 
 
+def _partitioning(folder: UPath) -> str | None:
+    """Say partitions of which partitioning count in a folder; None if none do."""
+    try:
+        text: str = (folder / PARTITIONING).read_text()
+    except FileNotFoundError:
+        return None
+    return text
+
+
 def _remove(folder: UPath) -> None:
+    (folder / PARTITIONING).unlink(missing_ok=True)
     for path in folder.iterdir():
         path.unlink(missing_ok=True)
     if _is_local(folder):
         folder.rmdir()
+
+
+# -- files ----------------------------------------------------------------------------------------
 
 
 def _read(path: UPath, place: TablePlace) -> pa.Table:
@@ -143,21 +200,26 @@ def _read(path: UPath, place: TablePlace) -> pa.Table:
 
 
 def _write(path: UPath, table: pa.Table) -> None:
+    _put(path, lambda file: pq.write_table(table, file))
+
+
+def _put(path: UPath, write: Callable[[IO[bytes]], Any]) -> None:
+    """Make a file whole or not at all."""
     if _is_local(path):
-        _write_local(Path(path.path), table)
+        _put_local(Path(path.path), write)
     else:
         # From memory, as one put: a store shows an object only when all of it has arrived.
-        buffer = pa.BufferOutputStream()
-        pq.write_table(table, buffer)
+        buffer = io.BytesIO()
+        write(buffer)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(buffer.getvalue().to_pybytes())
+        path.write_bytes(buffer.getvalue())
 
 
 def _is_local(path: UPath) -> bool:
     return path.protocol in ("", "file", "local")
 
 
-def _write_local(path: Path, table: pa.Table) -> None:
+def _put_local(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write beside the file, then rename: whoever reads or is killed finds the old or the new."""
     make_private_folder(path.parent)
     # mkstemp makes files 0600, whatever the umask. The name has not our suffix: it is never read.
@@ -167,7 +229,7 @@ def _write_local(path: Path, table: pa.Table) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            pq.write_table(table, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -1,28 +1,39 @@
 """What Dagster asks of an IO manager, for tables; each kind of storage says how it keeps them."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redcap_dagster.io_managers.place import TablePlace
-
-BUCKET = "_bucket"
-"""The column in which a partition's key is kept where all partitions share one table."""
+from redcap_dagster.partitions import BUCKET
 
 DESCRIPTION = b"description"
 """The key of a column's description in the metadata of its Arrow field."""
 
 
 class TableIOManager(dg.ConfigurableIOManager):
-    """Stores each asset as a table; the base of the IO managers for one kind of storage."""
+    """Stores each asset as a table; the base of the IO managers for one kind of storage.
+
+    Partitions of an asset share one table, and the column ``_bucket`` says which partition a row
+    is of; it is dropped on load. A run of several partitions hands out one frame with that column.
+    """
 
     @abstractmethod
-    def write_table(self, place: TablePlace, table: pa.Table, partition_key: str | None) -> None:
-        """Replace a table, or one partition of it; the old one stays until the new one is whole."""
+    def write_table(self, place: TablePlace, table: pa.Table) -> None:
+        """Replace a table; the old one stays until the new one is whole."""
+
+    @abstractmethod
+    def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
+        """Replace partitions of a table, by their keys; each stays until the new one is whole.
+
+        What is stored of another partitioning goes: the table that had no partitions, and buckets
+        of another number (see `redcap_dagster.partitions.partitioning_of`).
+        """
 
     @abstractmethod
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
@@ -40,7 +51,7 @@ class TableIOManager(dg.ConfigurableIOManager):
         """Store the frame of an asset.
 
         Raises:
-            ValueError: What the asset returned cannot be kept as a table.
+            ValueError: What the asset returned cannot be kept as a table, or in its partitions.
             dg.DagsterInvariantViolationError: It returned nothing, without saying so.
         """
         if obj is None:
@@ -50,7 +61,15 @@ class TableIOManager(dg.ConfigurableIOManager):
             )
         place = _place(context)
         table = _describe(_to_arrow(obj), context)
-        self.write_table(place, table, _partition_key(context))
+        if context.has_asset_partitions:
+            self.write_partitions(place, _split(table, context.asset_partition_keys))
+        else:
+            if BUCKET in table.column_names:
+                raise ValueError(
+                    f"{BUCKET} is where partition keys are kept, and this asset has none: rename "
+                    "that column."
+                )
+            self.write_table(place, table)
         if "dagster/table_name" not in {**context.definition_metadata, **context.output_metadata}:
             context.add_output_metadata({"dagster/table_name": self.get_table_name(place)})
 
@@ -90,16 +109,24 @@ def _place(context: dg.OutputContext | dg.InputContext) -> TablePlace:
     return TablePlace.from_asset_key(context.asset_key)
 
 
-def _partition_key(context: dg.OutputContext) -> str | None:
-    if not context.has_asset_partitions:
-        return None
-    keys = context.asset_partition_keys
-    if len(keys) != 1:
+def _split(table: pa.Table, keys: Sequence[str]) -> Mapping[str, pa.Table]:
+    """Give each partition its rows: all of them to one, or to several by the column that says."""
+    if BUCKET not in table.column_names:
+        if len(keys) == 1:
+            return {keys[0]: table}
         raise ValueError(
             f"One frame for {len(keys)} partitions: which rows belong to which cannot be told. "
-            "Launch the backfill with one run for each partition (BackfillPolicy.multi_run())."
+            f"Give it a column {BUCKET} with the partition key of each row, or launch the backfill "
+            "with one run for each partition (BackfillPolicy.multi_run())."
         )
-    return keys[0]
+    of_rows = table[BUCKET].cast(pa.string())
+    others = pc.sum(pc.invert(pc.is_in(of_rows, pa.array(keys, pa.string()))), min_count=0).as_py()
+    if others:
+        raise ValueError(
+            f"{others} of {len(table)} rows have in {BUCKET} no partition key of this run."
+        )
+    rows = table.drop_columns(BUCKET)
+    return {key: rows.filter(pc.equal(of_rows, key)) for key in keys}
 
 
 def _to_arrow(obj: object) -> pa.Table:
@@ -147,8 +174,11 @@ def _check_names(names: list[object]) -> None:
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"Columns that come more than once: {', '.join(twice)}. Rename them.")
-    if BUCKET in names:
-        raise ValueError(f"{BUCKET} is where the partition key is kept: rename that column.")
+
+
+def with_key(table: pa.Table, partition_key: str) -> pa.Table:
+    """Add the column that says which partition the rows are of."""
+    return table.append_column(BUCKET, pa.repeat(pa.scalar(partition_key, pa.string()), len(table)))
 
 
 def _describe(table: pa.Table, context: dg.OutputContext) -> pa.Table:

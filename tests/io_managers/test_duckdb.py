@@ -53,8 +53,8 @@ def take_part(database: str, number: int) -> None:
     own, shared = TablePlace("own", f"table_{number}"), TablePlace("all", "table")
     for turn in range(ROUNDS):
         table = pa.table({"turn": [turn] * 100, "number": [number] * 100})
-        io_manager.write_table(own, table, None)
-        io_manager.write_table(shared, table, str(number))
+        io_manager.write_table(own, table)
+        io_manager.write_partitions(shared, {str(number): table})
         assert io_manager.read_table(own, None).equals(table)
         assert io_manager.read_table(shared, [str(number)]).equals(table)
 
@@ -80,9 +80,9 @@ def test_who_holds_the_file_is_named(tmp_path: Path, program: str) -> None:
     io_manager = DuckDBTableIOManager(database=str(database), lock_timeout=0.2)
     with hold(program, database) as holder:
         with pytest.raises(TimeoutError, match=rf"process {holder.pid}\b.*lock_timeout"):
-            io_manager.write_table(VISIT, pa.table({"a": [1]}), None)
+            io_manager.write_table(VISIT, pa.table({"a": [1]}))
         holder.communicate()
-    io_manager.write_table(VISIT, pa.table({"a": [1]}), None)
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
 
 
 def test_a_file_in_use_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,9 +100,7 @@ def test_a_file_in_use_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(duckdb, "connect", attempt)
     with hold(HOLD_DATABASE, database) as holder:
-        writer = threading.Thread(
-            target=io_manager.write_table, args=(VISIT, pa.table({"a": [1]}), None)
-        )
+        writer = threading.Thread(target=io_manager.write_table, args=(VISIT, pa.table({"a": [1]})))
         writer.start()
         assert refused.wait(30)
         holder.communicate()
@@ -145,10 +143,11 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_old_table(tmp_path: Path) -> None:
     io_manager = DuckDBTableIOManager(database=str(tmp_path / "warehouse.duckdb"))
-    io_manager.write_table(VISIT, pa.table({"a": ["text"]}), "one")
+    io_manager.write_partitions(VISIT, {"one": pa.table({"a": ["text"]})})
+    io_manager.write_partitions(VISIT, {"two": pa.table({"a": ["kept"]})})
     broken = pa.table({"new": ["x"], "a": pa.array([b"\xff"])})
     with pytest.raises(ValueError, match="'a'"):
-        io_manager.write_table(VISIT, broken, "one")
+        io_manager.write_partitions(VISIT, {"one": broken})
     assert io_manager.read_table(VISIT, ["one"]).to_pylist() == [{"a": "text"}]
 
 
@@ -160,7 +159,7 @@ import pyarrow as pa
 from redcap_dagster.io_managers import DuckDBTableIOManager, TablePlace
 io_manager = DuckDBTableIOManager(database=sys.argv[1])
 try:
-    io_manager.write_table(TablePlace("a", "b"), pa.table({"a": [1]}), None)
+    io_manager.write_table(TablePlace("a", "b"), pa.table({"a": [1]}))
 except ImportError as error:
     print(error)
 """

@@ -193,6 +193,6 @@ def test_a_new_table_takes_the_place_of_the_old(asset: Asset) -> None:
 def test_what_was_never_written_is_named(asset: Asset) -> None:
     with pytest.raises(LookupError, match=r"trial_clean\.visit.*[Mm]aterialize"):
         asset.read()
-    asset.io_manager.write_table(VISIT, pa.table({"a": [1]}), "one")
+    asset.io_manager.write_partitions(VISIT, {"one": pa.table({"a": [1]})})
     with pytest.raises(LookupError, match=r"trial_clean\.visit.*[Mm]aterialize"):
         asset.io_manager.read_table(VISIT, ["one", "two"])

@@ -1,5 +1,6 @@
 """The IO managers in runs of Dagster."""
 
+import re
 from collections.abc import Iterator
 
 import dagster as dg
@@ -207,16 +208,15 @@ def test_no_value_is_in_the_event_log(io_manager: TableIOManager) -> None:
     assert "canary-4711" not in log
 
 
-@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
-def test_one_frame_for_several_partitions_is_refused(io_manager: TableIOManager) -> None:
-    result = dg.materialize(
+def run_both_days(io_manager: TableIOManager, frame: pd.DataFrame) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
         [
             dg.asset(
                 name="daily",
                 partitions_def=days,
                 backfill_policy=dg.BackfillPolicy.single_run(),
                 io_manager_key="trial__io_manager",
-            )(lambda: pd.DataFrame({"a": [1]}))
+            )(lambda: frame)
         ],
         resources={"trial__io_manager": io_manager},
         tags={
@@ -225,7 +225,32 @@ def test_one_frame_for_several_partitions_is_refused(io_manager: TableIOManager)
         },
         raise_on_error=False,
     )
-    assert "2 partitions" in str(result.failure_data_for_node("daily"))
+
+
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+def test_one_frame_for_several_partitions_is_cut_by_its_column(io_manager: TableIOManager) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3], "_bucket": ["tue", "mon", "tue"]})
+    assert run_both_days(io_manager, frame).success
+    place = TablePlace("main", "daily")
+    assert io_manager.read_table(place, ["mon"]).to_pylist() == [{"a": 2}]
+    assert io_manager.read_table(place, ["tue"]).to_pylist() == [{"a": 1}, {"a": 3}]
+
+
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+@pytest.mark.parametrize(
+    ("frame", "says"),
+    [
+        (pd.DataFrame({"a": [1]}), "2 partitions.*_bucket"),
+        (pd.DataFrame({"a": [1, 2], "_bucket": ["mon", "canary-4711"]}), "1 of 2 rows"),
+        (pd.DataFrame({"a": [1, 2], "_bucket": ["mon", None]}), "1 of 2 rows"),
+    ],
+)
+def test_one_frame_for_several_partitions_that_cannot_be_cut_is_refused(
+    io_manager: TableIOManager, frame: pd.DataFrame, says: str
+) -> None:
+    told = str(run_both_days(io_manager, frame).failure_data_for_node("daily"))
+    assert re.search(says, told)
+    assert "canary-4711" not in told
 
 
 def test_secrets_of_the_environment_reach_the_store(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,8 @@ def test_files_and_folders_are_private_under_any_umask(tmp_path: Path) -> None:
     io_manager = ParquetTableIOManager(base_path=str(base))
     before = os.umask(0o022)
     try:
-        io_manager.write_table(VISIT, pa.table({"a": [1]}), None)
-        io_manager.write_table(TablePlace("x", "y"), pa.table({"a": [1]}), "one")
+        io_manager.write_table(VISIT, pa.table({"a": [1]}))
+        io_manager.write_partitions(TablePlace("x", "y"), {"one": pa.table({"a": [1]})})
     finally:
         os.umask(before)
     modes = {path.stat().st_mode & 0o777 for path in base.rglob("*.parquet")}
@@ -32,7 +32,7 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     io_manager = ParquetTableIOManager(base_path=str(tmp_path))
-    io_manager.write_table(VISIT, pa.table({"a": [1]}), None)
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
 
     def fail(_: pa.Table, file: object) -> None:
         file.write(b"PAR1 half of it")  # type: ignore[attr-defined]
@@ -40,7 +40,7 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
 
     monkeypatch.setattr(pq, "write_table", fail)
     with pytest.raises(RuntimeError, match=r"trial_clean\.visit") as caught:
-        io_manager.write_table(VISIT, pa.table({"a": [2]}), None)
+        io_manager.write_table(VISIT, pa.table({"a": [2]}))
     assert "canary" not in str(caught.value)
     assert caught.value.__suppress_context__
     assert io_manager.read_table(VISIT, None)["a"].to_pylist() == [1]
@@ -52,8 +52,8 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
 )
 def test_a_partition_key_names_a_file_and_can_be_read_from_it(tmp_path: Path, key: str) -> None:
     io_manager = ParquetTableIOManager(base_path=str(tmp_path / "base"))
-    io_manager.write_table(VISIT, pa.table({"a": [1]}), key)
-    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    io_manager.write_partitions(VISIT, {key: pa.table({"a": [1]})})
+    (file,) = tmp_path.rglob("*.parquet")
     assert file.parent == tmp_path / "base" / "trial_clean" / "visit"
     assert unquote(file.name.removesuffix(".parquet")) == key
     assert io_manager.read_table(VISIT, [key])["a"].to_pylist() == [1]
@@ -61,7 +61,7 @@ def test_a_partition_key_names_a_file_and_can_be_read_from_it(tmp_path: Path, ke
 
 def test_folders_are_not_taken_for_columns(tmp_path: Path) -> None:
     io_manager = ParquetTableIOManager(base_path=str(tmp_path / "year=2020"))
-    io_manager.write_table(VISIT, pa.table({"a": [1]}), None)
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
     assert io_manager.read_table(VISIT, None).column_names == ["a"]
 
 
@@ -76,13 +76,13 @@ def test_an_object_store_gets_one_put(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(UPath("memory://").fs.__class__, "open", count)
     io_manager = ParquetTableIOManager(base_path="memory://one-put")
-    io_manager.write_table(VISIT, pa.table({"a": [1]}), None)
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
     assert puts == ["/one-put/trial_clean/visit.parquet"]
 
 
 def test_a_damaged_file_says_so(tmp_path: Path) -> None:
     io_manager = ParquetTableIOManager(base_path=str(tmp_path))
-    io_manager.write_table(VISIT, pa.table({"a": [1]}), None)
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
     (tmp_path / "trial_clean" / "visit.parquet").write_bytes(b"PAR1 nonsense")
     with pytest.raises(RuntimeError, match=r"trial_clean\.visit.*Materialize"):
         io_manager.read_table(VISIT, None)

@@ -1,0 +1,79 @@
+"""Buckets of records: the partitions of a project that is too large to be refreshed at once."""
+
+import re
+import zlib
+
+import dagster as dg
+import pyarrow as pa
+
+BUCKET = "_bucket"
+"""The column of a frame, and of a stored table, that says which partition a row is of."""
+
+_KEY = re.compile(r"\d+-of-(\d+)")
+
+
+def buckets(count: int) -> dg.StaticPartitionsDefinition:
+    """Give the partitions of records that are spread over a number of buckets.
+
+    Their keys say that number, so that those of one number never pass for those of another.
+
+    Args:
+        count: How many.
+
+    Raises:
+        ValueError: Fewer than one.
+
+    Example:
+        >>> buckets(16).get_partition_keys()[2]
+        '03-of-16'
+    """
+    return dg.StaticPartitionsDefinition(bucket_keys(count))
+
+
+def bucket_keys(count: int) -> list[str]:
+    """Name the buckets, in order.
+
+    Raises:
+        ValueError: Fewer than one.
+
+    Example:
+        >>> bucket_keys(2)
+        ['1-of-2', '2-of-2']
+    """
+    if count < 1:
+        raise ValueError(f"buckets: give a number from 1 on; got {count}.")
+    width = len(str(count))
+    return [f"{number:0{width}}-of-{count}" for number in range(1, count + 1)]
+
+
+def bucket_of(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
+    """Say which bucket each record is in: by the CRC-32 of its id in UTF-8, and nothing else.
+
+    Args:
+        records: Record ids as text, none of them null.
+        count: The number of buckets.
+
+    Example:
+        >>> bucket_of(pa.chunked_array([["1", "2", "1"]]), 16).to_pylist()
+        ['08-of-16', '14-of-16', '08-of-16']
+    """
+    keys = pa.array(bucket_keys(count), pa.string())
+
+    def of_chunk(ids: pa.Array) -> pa.Array:
+        encoded = ids.dictionary_encode()
+        digests = (zlib.crc32(text.encode()) % count for text in encoded.dictionary.to_pylist())
+        numbers = pa.array(digests, pa.int32())
+        return keys.take(numbers.take(encoded.indices))
+
+    return pa.chunked_array([of_chunk(chunk) for chunk in records.chunks], pa.string())
+
+
+def partitioning_of(partition_key: str) -> str:
+    """Name the family of a partition: the number of buckets, or blank for partitions of others.
+
+    Example:
+        >>> partitioning_of("03-of-16"), partitioning_of("2024-01-31")
+        ('16', '')
+    """
+    match = _KEY.fullmatch(partition_key)
+    return match[1] if match else ""
