@@ -1,5 +1,6 @@
 """The few names of Dagster that have no public path, in one place."""
 
+from dagster._config.pythonic_config.resource import PartialResource
 from dagster._core.definitions.definitions_load_context import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
@@ -11,6 +12,7 @@ from dagster.components.utils.project_paths import get_local_state_path
 __all__ = [
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
+    "PartialResource",
     "StateBackedDefinitionsLoader",
     "get_local_state_path",
     "using_dagster_dev",

@@ -12,6 +12,7 @@ from redcap_dagster.automation import REDCapSchedule
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
+    PartialResource,
     StateBackedDefinitionsLoader,
 )
 from redcap_dagster.io_managers import ParquetTableIOManager
@@ -24,7 +25,7 @@ from redcap_dagster.translator import DagsterREDCapTranslator
 def build_redcap_definitions(
     *,
     name: str,
-    redcap: REDCapResource,
+    redcap: REDCapResource | PartialResource[Any],
     project: REDCapProject | str | Path | None = None,
     instruments: Sequence[str] | None = None,
     rules: CleaningRules | None = None,
@@ -38,7 +39,8 @@ def build_redcap_definitions(
     Args:
         name: What the project is called in Dagster: first part of all keys and group name; lower
             case letters, digits and underscores.
-        redcap: Where the project is.
+        redcap: Where the project is. Where ``REDCapResource.configure_at_launch()`` leaves it to
+            the launch of a run, give the structure.
         project: The structure, or the path of a project XML. By default it is fetched when the
             code location loads; the processes of its runs reuse it. Call this function inside of
             one that is decorated with `dagster.definitions`: definitions that are made while
@@ -61,8 +63,8 @@ def build_redcap_definitions(
             the others of a code location, use `REDCapProjectComponent`, or give the structure.
         StructureError: The project has no such form, or the rules name a field or form that it
             lacks.
-        ValueError: The name cannot be used, the file is no project XML, or the variable of the
-            token is not set when the structure is to be fetched.
+        ValueError: The name cannot be used, the file is no project XML, or the structure is to be
+            fetched and the variable of the token is not set, or the resource is not there yet.
 
     Example:
         >>> defs = build_redcap_definitions(
@@ -78,7 +80,7 @@ def build_redcap_definitions(
          'trial/records/visit']
     """
     check_name(name)
-    if redcap.holds_token:
+    if isinstance(redcap, REDCapResource) and redcap.holds_token:
         warnings.warn(
             "The REDCap token is written out in the definitions, so that Dagster's snapshots of "
             "them hold it. Give it as dagster.EnvVar.",
@@ -106,6 +108,11 @@ def build_redcap_definitions(
         )
 
     if project is None:
+        if not isinstance(redcap, REDCapResource):
+            raise ValueError(
+                "redcap is configured at launch, so that the structure cannot be fetched before. "
+                "Give it as project."
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.PreviewWarning)  # of how Dagster keeps the state
             return _Fetched(name, redcap, build).build_defs()

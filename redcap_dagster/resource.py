@@ -3,9 +3,11 @@
 from typing import Any
 
 import dagster as dg
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.address import normalize_url
+from redcap_dagster.dagster_private import PartialResource
 
 
 class REDCapResource(dg.ConfigurableResource[Any]):
@@ -50,6 +52,28 @@ class REDCapResource(dg.ConfigurableResource[Any]):
         description="Requests per minute and host, over all processes of this machine; REDCap bans "
         "an address at 600. None for no limit.",
     )
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _check_url(cls, url: Any) -> Any:
+        # Already here, so that a password in it is in no repr; one of the environment is later.
+        if isinstance(url, str) and not isinstance(url, dg.EnvVar):
+            normalize_url(url)
+        return url
+
+    @classmethod
+    def configure_at_launch(cls, **values: Any) -> PartialResource[Any]:
+        """Leave values to be given when a run is launched, as Dagster's resources can.
+
+        Dagster keeps the configuration of a run, so that a token belongs there as
+        ``{"env": "REDCAP_API_TOKEN"}``.
+
+        Raises:
+            ValueError: A token that is written out, which would be in the repr.
+        """
+        if not isinstance(values.get("token", dg.EnvVar("")), dg.EnvVar):
+            raise ValueError("token: give it as dagster.EnvVar.")
+        return super().configure_at_launch(**values)
 
     def get_client(self) -> REDCapClient:
         """Give a client for the project, here or outside of Dagster.

@@ -16,13 +16,13 @@ from redcap_dagster import (
     REDCapSchedule,
     build_redcap_definitions,
 )
+from tests.runs import TOKEN_VARIABLE, studying
 
-PROJECT = REDCapProject.from_exports(
-    metadata=[
-        {"field_name": "id", "form_name": "base"},
-        {"field_name": "weight", "form_name": "visit"},
-    ]
-)
+METADATA = [
+    {"field_name": "id", "form_name": "base"},
+    {"field_name": "weight", "form_name": "visit"},
+]
+PROJECT = REDCapProject.from_exports(metadata=METADATA)
 REDCAP = REDCapResource(url="https://redcap.example.edu/api/", token=dg.EnvVar("NOT_SET_ANYWHERE"))
 
 
@@ -81,6 +81,30 @@ def test_a_token_that_is_written_out_is_warned_of_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _build()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:secret@redcap.example.edu/api/", "https://redcap.example.edu/api/?t=secret"]
+)
+def test_an_address_with_more_than_an_address_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="leave out") as refused:
+        REDCapResource(url=url, token=REDCAP.token)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_resource_can_be_configured_at_launch(tmp_path: Path) -> None:
+    at_launch = REDCapResource.configure_at_launch(token=dg.EnvVar(TOKEN_VARIABLE))
+    with pytest.raises(ValueError, match="as project"):
+        _build(redcap=at_launch, project=None)
+    with studying(tmp_path, exports={"metadata": METADATA}) as study:
+        definitions = study.definitions(redcap=at_launch, project=PROJECT)
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            run_config={"resources": {"study__redcap": {"config": {"url": study.sandbox.url}}}},
+            instance=study.instance,
+        )
+        assert len(result.get_asset_materialization_events()) == 9
+    with pytest.raises(ValueError, match="EnvVar"):
+        REDCapResource.configure_at_launch(token="0" * 32)
 
 
 def test_tables_are_parquet_under_the_instance_by_default(tmp_path: Path) -> None:
