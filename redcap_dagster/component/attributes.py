@@ -1,7 +1,7 @@
 """What the YAML of a component can say, beyond plain values."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -9,11 +9,72 @@ import dagster as dg
 from pydantic import Field
 
 from redcap_dagster.automation import REDCapSchedule, fresh_within, on_change
+from redcap_dagster.checks import CheckRules, CheckSettings
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.resource import REDCapResource
 from redcap_dagster.tables import CleaningRules
 
 _VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_]\w*)\s*\}\}")
+
+
+def _of_resource(name: str) -> Any:
+    """Give a field of the resource, with its default and description."""
+    return REDCapResource.model_fields[name]
+
+
+class Client(dg.Model):
+    """How REDCap is asked; see `redcap_dagster.REDCapResource`."""
+
+    ca_bundle: str | None = _of_resource("ca_bundle")
+    verify_tls: bool = _of_resource("verify_tls")
+    connect_timeout: float = _of_resource("connect_timeout")
+    read_timeout: float = _of_resource("read_timeout")
+    retries: int = _of_resource("retries")
+    rate_limit: int | None = _of_resource("rate_limit")
+
+
+class Check(dg.Model):
+    """How one check is treated; what is left out stays as it is by default."""
+
+    enabled: bool | None = Field(default=None, description="Whether there is the check.")
+    severity: Literal["warn", "error"] | None = Field(
+        default=None, description="Of a result that did not pass."
+    )
+    blocking: bool | None = Field(
+        default=None, description="Whether a failure stops what is made of the table."
+    )
+
+    def settings(self) -> CheckSettings:
+        """Give the settings."""
+        return CheckSettings(**self.model_dump())
+
+
+class Checks(dg.Model):
+    """What is changed about the checks; see `redcap_dagster.CheckRules`."""
+
+    settings: dict[str, Check] = Field(
+        default={}, description="Name of a check to what holds for all instruments."
+    )
+    by_instrument: dict[str, dict[str, Check]] = Field(
+        default={}, description="Name of an instrument to what differs there, by name of the check."
+    )
+    max_drop: float = Field(
+        default=CheckRules.max_drop,
+        description="The part of its rows that a form may lose from one run to the next.",
+    )
+
+    def rules(self) -> CheckRules:
+        """Give the rules."""
+        return CheckRules(
+            settings=_settings(self.settings),
+            by_instrument={form: _settings(own) for form, own in self.by_instrument.items()},
+            max_drop=self.max_drop,
+        )
+
+
+def _settings(checks: Mapping[str, Check]) -> dict[str, CheckSettings]:
+    return {name: check.settings() for name, check in checks.items()}
 
 
 class Cleaning(dg.Model):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,9 @@ from pydantic import Field
 from redcap_dagster.assets import AssetOptions
 from redcap_dagster.automation import time_span
 from redcap_dagster.component.attributes import (
+    Checks,
     Cleaning,
+    Client,
     Freshness,
     OnCron,
     Retries,
@@ -84,6 +87,8 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
         default=None, description="Names or patterns (follow_up_*) of instruments; all by default."
     )
     cleaning: Cleaning = Field(default=Cleaning(), description="How records become clean tables.")
+    checks: Checks = Field(default=Checks(), description="What is changed about the checks.")
+    client: Client = Field(default=Client(), description="How REDCap is asked.")
     translation: Translation | None = Field(
         default=None, description="Attributes of the assets, with {{ props... }} of each table."
     )
@@ -164,11 +169,17 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
         spec = DagsterREDCapTranslator().get_asset_spec(props)
         return spec if self.translation is None else self.translation(spec, props)
 
+    def get_check_specs(
+        self, props: REDCapTableProps, spec: dg.AssetSpec
+    ) -> Sequence[dg.AssetCheckSpec]:
+        """Give the checks of a table; override it to leave some out or describe them otherwise."""
+        return DagsterREDCapTranslator().get_check_specs(props, spec)
+
     def _resource(self) -> REDCapResource:
-        return REDCapResource(url=self.url, token=self.token)
+        return REDCapResource(url=self.url, token=self.token, **self.client.model_dump())
 
     def _options(self) -> AssetOptions:
-        options: AssetOptions = {}
+        options: AssetOptions = {"checks": self.checks.rules()}
         if self.io_manager_key is not None:
             options["io_manager_key"] = self.io_manager_key
         if self.op is not None:
@@ -220,3 +231,8 @@ class _Translator(DagsterREDCapTranslator):
 
     def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
         return self._component.get_asset_spec(props)
+
+    def get_check_specs(
+        self, props: REDCapTableProps, spec: dg.AssetSpec
+    ) -> Sequence[dg.AssetCheckSpec]:
+        return self._component.get_check_specs(props, spec)

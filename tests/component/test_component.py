@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,15 @@ from dagster.components.testing.test_cases import (
 )
 from dagster.components.testing.utils import DefsFolderSandbox, create_defs_folder_sandbox
 
-from redcap_dagster import REDCapProjectComponent, on_change
-from redcap_dagster.component.attributes import matching
+from redcap_dagster import (
+    CheckRules,
+    CheckSettings,
+    CleaningRules,
+    REDCapProjectComponent,
+    REDCapResource,
+    on_change,
+)
+from redcap_dagster.component.attributes import Check, Checks, Cleaning, Client, matching
 from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox import Sandbox
@@ -158,6 +166,45 @@ def test_what_wakes_the_tables(automation: Any, condition: dg.AutomationConditio
         specs = definitions.resolve_all_asset_specs()
         assert len(specs) == 11
         assert {spec.automation_condition for spec in specs} == {condition}
+
+
+def test_whatever_the_resource_takes_yaml_can_say() -> None:
+    assert set(Client.model_fields) == set(REDCapResource.model_fields) - {"url", "token"}
+    given = {
+        "ca_bundle": "ca.pem",
+        "verify_tls": False,
+        "connect_timeout": 3.5,
+        "read_timeout": 60.0,
+        "retries": 1,
+        "rate_limit": None,
+    }
+    assert set(given) == set(Client.model_fields)
+    with _loaded(client=given) as (_, definitions):
+        resource = (definitions.resources or {})["trial__redcap"]
+        assert {name: getattr(resource, name) for name in given} == given
+        assert isinstance(resource.token, dg.EnvVar)
+    with _loaded() as (_, definitions):
+        by_default = REDCapResource(url="https://redcap.example.edu/api/", token=resource.token)
+        assert (definitions.resources or {})["trial__redcap"] == by_default
+
+
+def test_whatever_the_rules_take_yaml_can_say() -> None:
+    for model, rules in ((Cleaning, CleaningRules), (Checks, CheckRules), (Check, CheckSettings)):
+        assert set(model.model_fields) == {field.name for field in fields(rules)}
+    assert Cleaning().rules() == CleaningRules()
+    assert Checks().rules() == CheckRules()
+    asked = Checks.model_validate(
+        {
+            "settings": {"nothing_hidden": {"enabled": False}},
+            "by_instrument": {"base": {"choices_known": {"severity": "error", "blocking": True}}},
+            "max_drop": 0.5,
+        }
+    )
+    assert asked.rules() == CheckRules(
+        settings={"nothing_hidden": CheckSettings(enabled=False)},
+        by_instrument={"base": {"choices_known": CheckSettings(severity="error", blocking=True)}},
+        max_drop=0.5,
+    )
 
 
 def test_two_components_never_collide() -> None:
