@@ -17,6 +17,7 @@ from dagster.components.utils.defs_state import (
     ResolvedDefsStateConfig,
 )
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 from pydantic import Field
 
 from redcap_dagster.assets import AssetOptions
@@ -47,6 +48,9 @@ from redcap_dagster.resource import REDCapResource
 from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
 
 logger = logging.getLogger("redcap_dagster")
+
+_IN_MEMORY = DefsStateManagementType.LEGACY_CODE_SERVER_SNAPSHOTS
+"""Dagster fetches this at every load by itself."""
 
 Translation = Annotated[
     TranslationFn[REDCapTableProps],
@@ -124,13 +128,16 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
         )
 
     def write_state_to_path(self, state_path: Path) -> None:
-        """Fetch the structure."""
-        state_path.write_text(self._resource().get_client().export_project().to_json())
+        """Fetch the structure; what was there stays until all of it has come."""
+        fetched = state_path.with_suffix(".fetched")
+        fetched.write_text(self._resource().get_client().export_project().to_json())
+        fetched.replace(state_path)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions; where there is none yet, or it is too old, fetch the state."""
         if (
             self.defs_state.refresh_if_dev
+            and self.defs_state.management_type is not _IN_MEMORY
             and using_dagster_dev()
             and DefinitionsLoadContext.get().load_type is DefinitionsLoadType.INITIALIZATION
             and self._is_due(context.project_root)
@@ -200,18 +207,23 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
 
     def _is_due(self, project_root: Path) -> bool:
         """Whether there is no state, or one that is too old."""
-        config = self.defs_state_config
-        path = get_local_state_path(config.key, project_root)
-        known = DefinitionsLoadContext.get().get_defs_key_state_info(config.key)
-        if path.exists():
-            written = path.stat().st_mtime
-        elif known is not None and known.create_timestamp is not None:
-            written = known.create_timestamp
-        else:
+        written = self._written(project_root)
+        if written is None:
             return True
         if self.max_age is None:
             return False
         return time.time() - written > time_span(self.max_age).total_seconds()
+
+    def _written(self, project_root: Path) -> float | None:
+        """When the state was written; None where there is none."""
+        config = self.defs_state_config
+        if config.management_type is DefsStateManagementType.LOCAL_FILESYSTEM:
+            path = get_local_state_path(config.key, project_root)
+            return path.stat().st_mtime if path.exists() else None
+        known = DefinitionsLoadContext.get().get_defs_key_state_info(config.key)
+        if known is None or known.management_type is not config.management_type:
+            return None
+        return known.create_timestamp
 
     def _refresh(self, project_root: Path) -> None:
         """Fetch the state; if that fails, go on with what there is, and say so."""

@@ -283,6 +283,22 @@ def test_the_token_is_in_no_repr_of_a_component() -> None:
     assert "0" * 32 not in repr(component)
 
 
+def test_a_form_shows_the_token_as_a_secret() -> None:
+    model = REDCapProjectComponent.get_model_cls()
+    assert model is not None
+    schema = model.model_json_schema()
+    assert schema["title"] == "REDCap project"
+    assert schema["x-app-managed"] is True
+    assert schema["properties"]["token"]["ui:widget"] == "secret"
+    assert "ui:widget" not in schema["properties"]["url"]
+
+
+def test_dg_lists_the_component_by_one_sentence() -> None:
+    paragraph = (REDCapProjectComponent.__doc__ or "").split("\n\n")[0]
+    assert paragraph.count(".") == 1
+    assert paragraph.endswith(".")
+
+
 # -- patterns --------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,158 @@
+"""Where a component keeps the structure of its project, and what it can load."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster.components.testing.utils import create_defs_folder_sandbox
+
+from redcap_dagster import REDCapProjectComponent
+from redcap_dagster.dagster_private import get_local_state_path
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.sandbox import Sandbox
+from tests.runs import TOKEN_VARIABLE
+
+OLD_STATE = Path(__file__).with_name("state.json")
+"""What version 0.1.0 wrote. Leave it as it is: users' disks hold such files."""
+
+TABLES = {
+    *("trial/metadata/" + name for name in ("project", "fields", "choices", "instruments")),
+    *("trial/metadata/" + name for name in ("events", "form_events", "repeating")),
+    "trial/records/_census",
+    *(
+        f"trial/{layer}/{form}"
+        for layer in ("records", "clean")
+        for form in ("base", "visit", "drug")
+    ),
+}
+
+
+def _attributes(url: str = "https://redcap.example.edu/api/", **more: Any) -> dict[str, Any]:
+    return {
+        "type": "redcap_dagster.REDCapProjectComponent",
+        "attributes": {
+            "name": "trial",
+            "url": url,
+            "token": f"{{{{ env.{TOKEN_VARIABLE} }}}}",
+            **more,
+        },
+    }
+
+
+def _loaded(state: str) -> set[str]:
+    """Load a component whose state is this text, and name its assets."""
+    with create_defs_folder_sandbox() as sandbox:
+        path = sandbox.scaffold_component(
+            component_cls=REDCapProjectComponent, defs_yaml_contents=_attributes()
+        )
+        with sandbox.build_component_tree():
+            key = "REDCapProjectComponent[trial]"
+            get_local_state_path(key, sandbox.project_root).write_text(state)
+        with sandbox.load_component_and_build_defs(defs_path=path) as (_, definitions):
+            definitions.get_repository_def()
+            return {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
+
+
+@pytest.fixture(autouse=True)
+def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    monkeypatch.delenv("DAGSTER_IS_DEV_CLI", raising=False)
+
+
+def test_state_of_an_older_version_loads() -> None:
+    assert _loaded(OLD_STATE.read_text()) == TABLES
+    project = REDCapProject.from_json(OLD_STATE.read_text())
+    assert project.key_columns("drug")[-1] == "redcap_repeat_instance"
+    assert [column.name for column in project.columns("visit")] == [
+        "visit_timestamp",
+        "symptoms___1",
+        "symptoms____2",
+        "symptoms___unk",
+        "visit_complete",
+    ]
+    assert project.context_columns == ("redcap_data_access_group", "redcap_survey_identifier")
+
+
+def test_what_a_later_version_adds_is_passed_over() -> None:
+    state = json.loads(OLD_STATE.read_text())
+    state["something_new"] = [1]
+    for rows in (value for value in state.values() if isinstance(value, list)):
+        for row in rows:
+            if isinstance(row, dict):
+                row["something_new"] = 1
+    assert _loaded(json.dumps(state)) == TABLES
+
+
+def test_what_an_earlier_version_lacked_has_a_default() -> None:
+    state = json.loads(OLD_STATE.read_text())
+    needed = {"fields", "instruments", "events", "form_events", "repeating", "format"}
+    assert _loaded(json.dumps({name: state[name] for name in needed})) == TABLES
+
+
+# -- versioned storage -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redcap(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        metadata = [{"field_name": "id", "form_name": "base"}]
+        monkeypatch.setenv(TOKEN_VARIABLE, sandbox.add_project(exports={"metadata": metadata}))
+        yield sandbox
+
+
+def test_versioned_storage_keeps_the_state(
+    redcap: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clean = dg.AssetKey(["trial", "clean", "base"])
+    with dg.instance_for_test() as instance, create_defs_folder_sandbox() as sandbox:
+        path = sandbox.scaffold_component(
+            component_cls=REDCapProjectComponent,
+            defs_yaml_contents=_attributes(
+                redcap.url,
+                max_age="0m",
+                defs_state={"management_type": "VERSIONED_STATE_STORAGE"},
+            ),
+        )
+
+        def loaded() -> set[dg.AssetKey]:
+            with sandbox.load_component_and_build_defs(defs_path=path) as (_, definitions):
+                return set(definitions.resolve_all_asset_keys())
+
+        assert loaded() == set()
+        assert redcap.requests == ()
+        monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
+        assert clean in loaded()
+        monkeypatch.delenv("DAGSTER_IS_DEV_CLI")
+        monkeypatch.delenv(TOKEN_VARIABLE)
+        asked = len(redcap.requests)
+        assert clean in loaded()
+        assert len(redcap.requests) == asked
+        storage = instance.defs_state_storage
+        assert storage is not None
+        assert storage.get_latest_version("REDCapProjectComponent[trial]") is not None
+        monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
+        caplog.clear()
+        assert clean in loaded()  # too old, and no token to fetch it with
+        assert "structure not fetched" in caplog.text
+
+
+def test_a_full_disk_leaves_the_old_state(
+    redcap: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    state.write_text("as it was")
+
+    def write_half(path: Path, text: str) -> None:
+        path.write_bytes(text.encode()[:10])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    component = REDCapProjectComponent(
+        name="trial", url=redcap.url, token=dg.EnvVar(TOKEN_VARIABLE)
+    )
+    with pytest.raises(OSError, match="no space"):
+        component.write_state_to_path(state)
+    assert state.read_text() == "as it was"
