@@ -8,7 +8,7 @@ EXAMPLE = -e '.[all]' -e example_project
 TESTS = -m pytest -n 2 --dist loadscope $(if $(CI),,-m 'not slow')
 DEV = $(EXAMPLE) --group dev --group example_project/pyproject.toml:dev
 
-.PHONY: help demo ui test test-pandas2 lint bench
+.PHONY: help demo ui test test-pandas2 lint bench soak
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo 'make test          run the tests'
 	@echo 'make test-pandas2  run the tests on pandas 2'
 	@echo 'make bench         measure speed and memory, side by side'
+	@echo 'make soak          export while everything goes wrong, for five minutes'
 	@echo 'make lint          check style, types, imports, spelling and dependencies'
 	@echo
 	@echo 'With REDCAP_API_URL and REDCAP_API_TOKEN set, demo and ui use that project.'
@@ -36,6 +37,9 @@ test-pandas2: .venv-pandas2/dev
 
 bench: .venv/dev
 	.venv/bin/python -m benchmarks.tables
+
+soak: .venv/dev
+	.venv/bin/python -m tests.soak
 
 lint: .venv/dev
 	.venv/bin/ruff format --check
