@@ -61,16 +61,15 @@ def nothing_to_compare(check: str) -> Finding:
 
 def keys_unique(twins: int) -> Finding:
     """Judge the count of rows that have the key of another row."""
-    text = f"{twins} rows have the key of another row." if twins else "No two rows have one key."
+    text = f"Rows with the key of another row: {twins}." if twins else "No two rows have one key."
     return Finding("keys_unique", not twins, text, {"rows": twins})
 
 
 def export_complete(missing: int) -> Finding:
     """Judge the count of records, by event, that REDCap lists and did not send."""
+    text = "Every record that REDCap lists came back."
     if missing:
-        text = f"{missing} records or events that REDCap lists are not in what it sent."
-    else:
-        text = "Every record that REDCap lists came back."
+        text = f"Records, by event, that REDCap lists and did not send: {missing}."
     return Finding("export_complete", not missing, text, {"missing": missing})
 
 
@@ -87,7 +86,7 @@ def nothing_hidden(hidden: Sequence[str], *, named: bool) -> Finding:
         return Finding("nothing_hidden", True, f"Not evaluated: {reason}.", metadata)
     text = "No column is hidden."
     if hidden:
-        text = f"The rights of the token's user hide {len(hidden)} columns: {_listed(hidden)}."
+        text = f"The rights of the token's user hide columns: {_listed(hidden)}."
     return Finding("nothing_hidden", not hidden, text, {"columns": list(hidden)})
 
 
@@ -107,19 +106,22 @@ def rows_not_dropping(before: int | None, now: int, max_drop: float) -> Finding:
 
 def values_fit_types(unfit: Mapping[str, int]) -> Finding:
     """Judge the counts of values that do not fit, by column."""
-    return _of_counts("values_fit_types", unfit, "do not fit their types", "All values fit.")
+    return _of_counts(
+        "values_fit_types", unfit, "Values that do not fit their types", "All values fit."
+    )
 
 
 def choices_known(unknown: Mapping[str, int]) -> Finding:
     """Judge the counts of codes that are no choice of their field."""
-    all_well = "All codes are known."
-    return _of_counts("choices_known", unknown, "are codes that their fields do not have", all_well)
+    return _of_counts(
+        "choices_known", unknown, "Codes that their fields do not have", "All codes are known."
+    )
 
 
 def within_range(ranges: Ranges) -> Finding:
     """Judge the values outside of their limits, and name the limits that were not evaluated."""
     found = _of_counts(
-        "within_range", ranges.outside, "are out of range", "All values are in range."
+        "within_range", ranges.outside, "Values out of range", "All values are in range."
     )
     if not ranges.open:
         return found
@@ -137,7 +139,7 @@ def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding
         unknown: Required fields that are hidden, or whose form status is, so that nobody can say.
     """
     found = _of_counts(
-        "required_filled", blank, "are blank though required", "All required fields are filled."
+        "required_filled", blank, "Blanks in required fields", "All required fields are filled."
     )
     if not unknown:
         return found
@@ -171,8 +173,7 @@ def inferred_types_stable(
 def _of_counts(check: str, counts: Mapping[str, int], what: str, all_well: str) -> Finding:
     text = all_well
     if counts:
-        named = _listed([f"{name} ({count})" for name, count in counts.items()])
-        text = f"{sum(counts.values())} values {what}: {named}."
+        text = f"{what}: {_listed([f'{name} ({count})' for name, count in counts.items()])}."
     return Finding(check, not counts, text, {"counts": dict(counts)})
 
 
@@ -199,7 +200,7 @@ def dictionary_drift(found: Sequence[Change], in_use: Collection[str]) -> Findin
         if change.what in ("type", "choices") and change.form_name in in_use
     ]
     fields = list(dict.fromkeys(change.field_name for change in found))
-    text = f"{len(fields)} fields changed since definitions were loaded: {_listed(fields)}."
+    text = f"Changed since definitions were loaded: {_listed(fields)}."
     if serious:
         names = list(dict.fromkeys(change.field_name for change in serious))
         text = f"{text} Types or choices of fields in use: {_listed(names)}."

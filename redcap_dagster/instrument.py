@@ -130,22 +130,24 @@ def _stored_records(run: Run, form: str) -> Generator[Result, None, _Records | N
     tables = run.recipe.tables
     spec = tables.records[form]
     asked = run.selection.checks_of(spec)
-    results: list[dg.AssetCheckResult] = []
-    if not set(OF_THE_EXPORT).isdisjoint(asked):
-        results += _judged(run, spec, _of_the_export(run, _exported(run, form)))
-    wanted = run.selection.has(tables.clean[form]) or run.selection.checks_of(tables.clean[form])
-    records = None
-    if wanted or not set(OF_THE_EXPORT).issuperset(asked):
-        records = _from_storage(run, form)
-        found = [
-            findings.keys_unique(duplicate_keys(records.table, records.project, form)),
-            findings.rows_not_dropping(
-                row_count_before(run.context, spec.key, replacing=False),
-                records.table.num_rows,
-                run.recipe.checks.max_drop,
-            ),
-        ]
-        results += _judged(run, spec, found)
+    if not asked.isdisjoint(OF_THE_EXPORT):
+        results = list(_judged(run, spec, _of_the_export(run, _exported(run, form))))
+        yield from results
+        _stop_where_blocked(run, results)
+    clean_spec = tables.clean[form]
+    cleans = run.selection.has(clean_spec) or run.selection.checks_of(clean_spec)
+    if not cleans and asked.issubset(OF_THE_EXPORT):
+        return None
+    records = _from_storage(run, form)
+    found = [
+        findings.keys_unique(duplicate_keys(records.table, records.project, form)),
+        findings.rows_not_dropping(
+            row_count_before(run.context, spec.key, replacing=False),
+            records.table.num_rows,
+            run.recipe.checks.max_drop,
+        ),
+    ]
+    results = list(_judged(run, spec, found))
     yield from results
     _stop_where_blocked(run, results)
     return records
