@@ -4,39 +4,29 @@ What Arrow says about bad data quotes the row, so only rows, columns and counts 
 """
 
 import csv
-import io
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from redcap_dagster.api.answers import Answer, check_data, look, malformed, not_utf8, page_error
+from redcap_dagster.api.answers import Answer, check_data, look, malformed, not_utf8
+from redcap_dagster.api.blocks import whole_rows
 from redcap_dagster.api.errors import REDCapError
 
-# A row must fit into two of them; the longest seen is well below one.
-_BLOCK = 1 << 24
+T = TypeVar("T")
 
-# What PHP writes into an answer when it stumbles or dies. REDCap would have quoted the blanks.
-_PHP_SAID = re.compile(
-    rb"\n(?:<br />\s*)?(?:<b>)?(?:PHP )?"
-    rb"(?:Fatal error|Parse error|Warning|Notice|Deprecated)(?:</b>)?:\s"
-)
+# A batch is worth the work on it.
+_BLOCKS_OF_A_BATCH = 16
 
-# By delimiter: a quote, seen from outside quotes, that has something else beside it.
-_STRAY_QUOTES = {
-    mark: re.compile(rb'"(?:[^%b\n"]|(?<=[^%b\n"]"))' % ((re.escape(mark.encode()),) * 2))
-    for mark in ",;\t|^"
-}
-
-# Bytes; what is looked for outside quotes is shorter, so that none is lost between two chunks.
-_SEAM = 64
-
-# Bytes of PHP's message that are looked at.
-_MESSAGE = 2048
+# Blocks that may be parsed before they are wanted.
+_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -101,94 +91,73 @@ def _header(answer: Answer, line: bytes, must_have: str | None, delimiter: str) 
 def _batches(
     answer: Answer, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
 ) -> Iterator[pa.RecordBatch]:
-    empty = no_rows(columns)
-    whole = _whole(answer, delimiter, chunks)
-    first = next(whole, None)
-    if first is None:
-        yield empty  # Arrow takes no body without rows
-        return
-    # A blank line is no row. Without it, Arrow would take a byte order mark off the first cell.
-    body = io.BufferedReader(_Body(chain((b"\n", first), whole)))
-    problem = ""
+    """Put the rows of several blocks into a batch; there is at least one."""
+    tables = [pa.Table.from_batches([no_rows(columns)])]
+    for table in _tables(answer, columns, delimiter, chunks):
+        tables.append(table)
+        if len(tables) >= _BLOCKS_OF_A_BATCH:
+            yield from pa.concat_tables(tables).combine_chunks().to_batches()
+            tables = []
+    if tables:
+        whole = pa.concat_tables(tables).combine_chunks()
+        yield from whole.to_batches() or [no_rows(columns)]
+
+
+def _tables(
+    answer: Answer, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
+) -> Iterator[pa.Table]:
+    """Parse block by block."""
+    parse = partial(_parse, no_rows(columns).schema, delimiter)
+    before = 0
+    for parsed in _ahead(parse, whole_rows(answer, delimiter, chunks)):
+        if isinstance(parsed, str):
+            raise _arrow_error(answer, columns, parsed, before)
+        before += parsed.num_rows
+        yield parsed
+
+
+def _ahead(parse: Callable[[bytes], T], blocks: Iterator[bytes]) -> Iterator[T]:
+    """Parse blocks in threads, which Arrow lets work, while others are on their way."""
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(pa.cpu_count()) as threads:
+        for block in blocks:
+            waiting.append(threads.submit(parse, block))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _parse(schema: pa.Schema, delimiter: str, rows: bytes) -> pa.Table | str:
+    """Parse a block of rows, or give what Arrow says is wrong with it."""
+    # The blank line before the rows is none. Without it, Arrow would take a byte order mark off
+    # the first cell.
     try:
-        yield from pa_csv.open_csv(
-            body,
-            # One thread: with more, errors name no row.
+        return pa_csv.read_csv(
+            pa.BufferReader(rows),
+            # One thread for a block: with more, errors name no row.
             read_options=pa_csv.ReadOptions(
-                column_names=columns, block_size=_BLOCK, use_threads=False
+                column_names=schema.names, block_size=len(rows) + 1, use_threads=False
             ),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
-                column_types=empty.schema, null_values=[""], strings_can_be_null=True
+                column_types=schema, null_values=[""], strings_can_be_null=True
             ),
         )
     except pa.ArrowException as error:
-        problem = str(error)
-    if problem:
-        raise _arrow_error(answer, columns, problem)
+        return str(error)
 
 
-def _arrow_error(answer: Answer, columns: tuple[str, ...], problem: str) -> REDCapError:
+def _arrow_error(
+    answer: Answer, columns: tuple[str, ...], problem: str, before: int
+) -> REDCapError:
     """Say what Arrow found, without the row that it quotes."""
     row = re.search(r"Row #(\d+): ", problem)
-    where = f"row {row.group(1)}" if row else "a row"
+    where = f"row {before + int(row.group(1))}" if row else "a row"
     column = re.match(r"In CSV column #(\d+): ", problem)
     if column and "invalid UTF8" in problem:
         return not_utf8(answer, f"{where}, column {columns[int(column.group(1))]}")
     cells = re.search(r"Expected (\d+) columns, got (\d+)", problem)
     if cells:
         return malformed(answer, f"{where} has {cells.group(2)} cells of {cells.group(1)}")
-    if "straddling" in problem:
-        return malformed(answer, f"a row is longer than {_BLOCK >> 20} MiB")
     return malformed(answer, "its rows cannot be told apart")
-
-
-def _whole(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass on the rows of a CSV, and see to it that they are all there and as REDCap writes them.
-
-    Quotes surround whole cells and come in pairs, and every row ends in a newline, the last one too
-    (so in each recorded answer). A carriage return stands only inside quotes (a guess: so does
-    PHP); elsewhere Arrow would end the row at it, as it would make up rows of stray quotes.
-    """
-    stray_quote = _STRAY_QUOTES[delimiter]
-    inside, tail, seam = False, b"\n", b"\n"
-    for chunk in filter(None, chunks):
-        parts = chunk.split(b'"')
-        outside = seam + b'"'.join(parts[inside::2])  # what stands in quotes is left out
-        inside ^= len(parts) % 2 == 0
-        if inside:
-            outside += b'"'
-        said = _PHP_SAID.search(outside)
-        if said:
-            page = outside[said.start() :] + look(chunks)
-            raise page_error(answer, page[:_MESSAGE].decode("utf-8", "replace"))
-        if b"\r" in outside:
-            raise malformed(answer, "a carriage return stands outside quotes")
-        if stray_quote.search(outside):
-            raise malformed(answer, "a quote stands within a cell, and is not doubled")
-        tail, seam = chunk[-1:], outside[-_SEAM:]
-        yield chunk
-    if inside or tail != b"\n":
-        raise malformed(answer, "it breaks off within a row")
-
-
-class _Body(io.RawIOBase):
-    """Chunks of bytes as a file, which is what Arrow reads."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = memoryview(chunk)
-        size = min(len(buffer), len(self._left))
-        buffer[:size] = self._left[:size]
-        self._left = self._left[size:]
-        return size

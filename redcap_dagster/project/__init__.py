@@ -8,7 +8,6 @@ Example:
 """
 
 from redcap_dagster.project.choices import Choice, parse_choices
-from redcap_dagster.project.drift import Change, changes
 from redcap_dagster.project.model import NOT_COMPLETED, Column, REDCapProject
 from redcap_dagster.project.rows import (
     Arm,
@@ -25,7 +24,6 @@ from redcap_dagster.project.rows import (
 __all__ = [
     "NOT_COMPLETED",
     "Arm",
-    "Change",
     "Choice",
     "Column",
     "Event",
@@ -37,6 +35,5 @@ __all__ = [
     "REDCapProject",
     "Repeating",
     "StructureError",
-    "changes",
     "parse_choices",
 ]

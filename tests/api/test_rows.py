@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from unittest import mock
 
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redcap_dagster.api import MalformedAnswerError, rows
+from redcap_dagster.api import MalformedAnswerError, REDCapError, blocks, rows
 from redcap_dagster.api.answers import Answer
 from redcap_dagster.api.rows import open_csv
 
@@ -20,6 +21,14 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sample
     [*SPECIAL, "\n", "\x00"]
 )
 ROWS = st.lists(st.tuples(TEXT.filter(bool), TEXT, TEXT), max_size=6)
+
+
+@pytest.fixture(scope="module", params=[(1 << 20, 64), (10, 5)], ids=["one", "many"], autouse=True)
+def blocks_of(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run each test with rows that are of one block, and of many."""
+    block, seam = request.param
+    with mock.patch.multiple(blocks, _BLOCK=block, _SEAM=seam):
+        yield
 
 
 def quoted(cell: str, delimiter: str = ",") -> str:
@@ -74,10 +83,11 @@ def test_a_part_of_a_row_is_never_data(table: Table, data: st.DataObject) -> Non
 
 
 def test_rows_come_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "_BLOCK", 100)
+    monkeypatch.setattr(blocks, "_BLOCK", 100)
+    monkeypatch.setattr(rows, "_BLOCKS_OF_A_BATCH", 2)
     table = [(str(number), "x\n,y\n" * (number % 5), "z") for number in range(100)]
 
-    batches = list(open_csv(answer(iter([csv_of(table)])), "record_id").batches)
+    batches = list(open_csv(answer(in_chunks(csv_of(table), [50])), "record_id").batches)
 
     assert len(batches) > 5
     assert [row["name"] or "" for batch in batches for row in batch.to_pylist()] == [
@@ -85,8 +95,27 @@ def test_rows_come_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_a_row_longer_than_a_block_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "_BLOCK", 100)
+def test_a_row_that_is_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_BLOCK", 100)
+    monkeypatch.setattr(blocks, "_LONGEST_ROW", 200)
 
     with pytest.raises(MalformedAnswerError, match="a row is longer"):
         open_csv(answer(iter([csv_of([("1", "", "x" * 1000)])])), "record_id").read_all()
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (b"a,\xff,b\n", "row 42, column name, is not UTF-8"),
+        (b"a,b\n", "row 42 has 2 cells of 3"),
+        (b'a,b"c"d,\n', "a quote stands within a cell"),
+        (b"a,b\r,\n", "a carriage return stands outside quotes"),
+        (b"<br />\n<b>Fatal error</b>:  Out of memory\n", "a web page instead of data"),
+    ],
+)
+def test_what_is_wrong_further_down_is_found(row: bytes, problem: str) -> None:
+    table = [(str(number), "x,\n\r\n" * (number % 3), "") for number in range(41)]
+    body = csv_of(table) + row + b"z,z,z\n"
+
+    with pytest.raises(REDCapError, match=problem):
+        open_csv(answer(in_chunks(body, [7])), "record_id").read_all()
