@@ -37,6 +37,7 @@ test-pandas2: .venv-pandas2/dev
 
 bench: .venv/dev
 	.venv/bin/python -m benchmarks.tables
+	.venv/bin/python -m benchmarks.loading
 
 soak: .venv/dev
 	.venv/bin/python -m tests.soak
