@@ -1,8 +1,9 @@
 """The rows of a project's structure exports, as frozen values by REDCap's own column names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from typing import Any, TypeVar
 
 from redcap_dagster.project.choices import Choice, parse_choices
@@ -155,20 +156,27 @@ class ExportFieldName:
 
 def row_value(kind: type[_T], row: Mapping[str, Any]) -> _T:
     """Make a frozen value of a row, with numbers where the value has numbers."""
+    numbers, required = _columns(kind)
     known: dict[str, Any] = {}
-    for column in fields(kind):  # type: ignore[arg-type]
-        given = row.get(column.name)
+    for column, is_number in numbers.items():
+        given = row.get(column)
         if given is None:
             continue
-        if "int" not in str(column.type):
-            known[column.name] = str(given)
+        if not is_number:
+            known[column] = str(given)
         elif re.fullmatch(r"-?[0-9]+", str(given)):
-            known[column.name] = int(given)
-    missing = [
-        column.name
-        for column in fields(kind)  # type: ignore[arg-type]
-        if column.default is MISSING and column.name not in known
-    ]
+            known[column] = int(given)
+    missing = [column for column in required if column not in known]
     if missing:
         raise StructureError(f"A row of {kind.__name__} lacks {missing}.")
     return kind(**known)
+
+
+@cache
+def _columns(kind: Any) -> tuple[Mapping[str, bool], Sequence[str]]:
+    """Say which columns of a row are numbers, and which must be there."""
+    columns = fields(kind)
+    return (
+        {column.name: "int" in str(column.type) for column in columns},
+        [column.name for column in columns if column.default is MISSING],
+    )
