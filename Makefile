@@ -42,6 +42,9 @@ bench: .venv/dev
 soak: .venv/dev
 	.venv/bin/python -m tests.soak
 
+soak: .venv/dev
+	.venv/bin/python -m tests.soak
+
 lint: .venv/dev
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check

@@ -7,9 +7,10 @@ from typing import Any, TypedDict, Unpack
 
 import dagster as dg
 
-from redcap_dagster.checks import CheckRules, Layer, check_rules
-from redcap_dagster.ops import OpSettings, TableSpecs, metadata_asset, tables_asset
+from redcap_dagster.checks import CheckRules, Layer, check_rules, with_rules
+from redcap_dagster.ops import OpSettings, metadata_asset, tables_asset
 from redcap_dagster.project import Instrument, REDCapProject, StructureError
+from redcap_dagster.recipe import Recipe, TableSpecs
 from redcap_dagster.tables import CleaningRules
 from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
 
@@ -85,7 +86,8 @@ def build_redcap_assets_definitions(
     check_name(name)
     rules = rules or CleaningRules()
     _check_fields(project, rules)
-    check_rules(options.get("checks", CheckRules()), project)
+    checks = options.get("checks", CheckRules())
+    check_rules(checks, project)
     tables = _specs(
         name,
         project,
@@ -101,7 +103,8 @@ def build_redcap_assets_definitions(
         retry_policy=options.get("retry_policy"),
     )
     of_metadata = replace(settings, name=f"{options.get('op_name', name)}__metadata")
-    return [metadata_asset(tables, of_metadata), tables_asset(tables, settings, project, rules)]
+    recipe = Recipe(tables, project, rules, checks)
+    return [metadata_asset(recipe, of_metadata), tables_asset(recipe, settings)]
 
 
 def check_name(name: str) -> None:
@@ -145,10 +148,15 @@ def _specs(
     translator: DagsterREDCapTranslator,
     options: AssetOptions,
 ) -> TableSpecs:
+    rules = options.get("checks", CheckRules())
+    checks: list[dg.AssetCheckSpec] = []
+
     def spec(layer: Layer, table: str, instrument: Instrument | None = None) -> dg.AssetSpec:
         props = REDCapTableProps(name, layer, table, instrument, project)
-        translated = translator.get_asset_spec(props)
-        translated = _with_options(translated, options)
+        translated = _with_options(translator.get_asset_spec(props), options)
+        form = None if instrument is None else instrument.instrument_name
+        own = translator.get_check_specs(props, translated)
+        checks.extend(with_rules(own, translated.key, rules, form))
         if "dagster/io_manager_key" in translated.metadata:
             return translated  # the translator's own choice
         return translated.with_io_manager_key(options.get("io_manager_key", f"{name}__io_manager"))
@@ -162,18 +170,14 @@ def _specs(
         form.instrument_name: after(spec("records", form.instrument_name, form), fields)
         for form in instruments
     }
-    return TableSpecs(
-        name,
-        metadata,
-        after(spec("records", "_census"), fields),
-        records,
-        {
-            form.instrument_name: after(
-                spec("clean", form.instrument_name, form), records[form.instrument_name], fields
-            )
-            for form in instruments
-        },
-    )
+    clean = {
+        form.instrument_name: after(
+            spec("clean", form.instrument_name, form), records[form.instrument_name], fields
+        )
+        for form in instruments
+    }
+    census = after(spec("records", "_census"), fields)
+    return TableSpecs(name, metadata, census, records, clean, tuple(checks))
 
 
 def _with_options(spec: dg.AssetSpec, options: AssetOptions) -> dg.AssetSpec:

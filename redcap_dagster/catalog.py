@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from redcap_dagster.io_managers import to_frame
 from redcap_dagster.project import Column, Field, REDCapProject
 
 KEY_DESCRIPTIONS: Mapping[str, str] = {
@@ -105,6 +106,33 @@ def _choices(field: Field) -> str:
     if field.field_type not in ("radio", "dropdown"):
         return ""
     return " | ".join(f"{choice.code}, {choice.label}" for choice in field.choices)
+
+
+def asset_result(
+    spec: dg.AssetSpec,
+    table: pa.Table,
+    schema: dg.TableSchema,
+    digest_key: bytes,
+    check_results: Sequence[dg.AssetCheckResult] = (),
+    **entries: Any,
+) -> dg.MaterializeResult[Any]:
+    """Give a table to be stored, with what it tells of itself.
+
+    Args:
+        spec: Its asset.
+        table: What to store.
+        schema: Its columns.
+        digest_key: The key of its data version.
+        check_results: What its checks found.
+        entries: More of its metadata; see `describe`.
+    """
+    return dg.MaterializeResult(
+        asset_key=spec.key,
+        value=to_frame(table),
+        metadata=describe(table, schema, **entries),
+        check_results=check_results,
+        data_version=data_version(table, digest_key),
+    )
 
 
 def describe(table: pa.Table, schema: dg.TableSchema, **entries: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The checks of a project's tables: which there are, where, how severe, and what may be changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -173,19 +173,23 @@ def default_check_specs(layer: Layer, table: str, key: dg.AssetKey) -> list[dg.A
 
 
 def with_rules(
-    spec: dg.AssetCheckSpec, rules: CheckRules, instrument: str | None
-) -> dg.AssetCheckSpec | None:
-    """Treat a check as the rules ask; None where they switch it off.
+    specs: Iterable[dg.AssetCheckSpec],
+    key: dg.AssetKey,
+    rules: CheckRules,
+    instrument: str | None,
+) -> Iterator[dg.AssetCheckSpec]:
+    """Treat the checks of a table as the rules ask, and leave out what they switch off.
 
     Raises:
-        ValueError: It is a check of somebody else's, which nothing here would evaluate.
+        ValueError: A check is of another asset, or one that nothing here would evaluate.
     """
-    if spec.name not in CHECKS:
-        raise ValueError(
-            f"get_check_specs gave a check {spec.name!r}, which nothing evaluates; define it with "
-            f"dagster.asset_check. The checks of a project are {sorted(CHECKS)}."
-        )
-    asked = rules.asked(spec.name, instrument)
-    if asked.enabled is False:
-        return None
-    return spec if asked.blocking is None else spec._replace(blocking=asked.blocking)
+    for spec in specs:
+        if spec.name not in CHECKS or spec.asset_key != key:
+            raise ValueError(
+                f"get_check_specs gave a check {spec.name!r} of {spec.asset_key.to_user_string()}, "
+                f"which nothing evaluates; define it with dagster.asset_check. The checks that a "
+                f"table can have are {sorted(CHECKS)}."
+            )
+        asked = rules.asked(spec.name, instrument)
+        if asked.enabled is not False:
+            yield spec if asked.blocking is None else spec._replace(blocking=asked.blocking)

@@ -1,6 +1,6 @@
 """What the op of records and clean tables takes in: from REDCap, or from storage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import dagster as dg
@@ -14,27 +14,25 @@ from redcap_dagster.tables import CleaningRules, check_agreement, has_hashed_ids
 
 
 def export_forms(
-    client: REDCapClient, structure: ProjectStructure, forms: list[str]
+    client: REDCapClient, structure: ProjectStructure, project: REDCapProject, forms: list[str]
 ) -> RecordExport:
     """Export the census and the records of forms, all as of one moment."""
     return client.export_snapshot(
         structure,
-        forms=None if len(forms) == len(structure.instruments) else forms,
+        forms=None if len(forms) == len(project.instruments) else forms,
         export_survey_fields=True,
         export_data_access_groups=True,
-        export_blank_for_gray_form_status=structure.project().honours_blank_status,
+        export_blank_for_gray_form_status=project.honours_blank_status,
     )
 
 
 def left_over(
     context: dg.AssetExecutionContext,
-    structure: ProjectStructure,
     export: pa.Table,
-    known: REDCapProject,
+    project: REDCapProject,
     rules: CleaningRules,
 ) -> Mapping[str, int]:
     """Refuse an export that does not fit the structure, and tell of cells that fit no table."""
-    project = as_seen(structure, export, known)
     check_agreement(export, project)
     if has_hashed_ids(export, project):
         context.log.warning(
@@ -71,15 +69,15 @@ def stored_records(context: dg.AssetExecutionContext, key: dg.AssetKey) -> pa.Ta
     return from_frame(frame)
 
 
-def as_seen(structure: ProjectStructure, rows: pa.Table, known: REDCapProject) -> REDCapProject:
-    """Build the project of this run; the header of its rows tells of access groups and surveys.
+def as_seen(project: REDCapProject, rows: pa.Table, known: REDCapProject) -> REDCapProject:
+    """Give the project of this run; the header of its rows tells of access groups and surveys.
 
     A server that sends no header for no rows leaves both as they were when definitions loaded.
     """
     if has_header(rows):
-        return structure.project(header=rows.column_names)
+        return project.seen_in(rows.column_names)
     return replace(
-        structure.project(),
+        project,
         has_access_groups=known.has_access_groups,
         has_survey_identifier=known.has_survey_identifier,
         surveys=known.surveys,
@@ -91,7 +89,7 @@ def has_header(rows: pa.Table) -> bool:
     return bool(rows.num_rows > 0 or rows.num_columns > 1)
 
 
-def still_there(structure: ProjectStructure, forms: list[str]) -> list[str]:
+def still_there(project: REDCapProject, forms: Sequence[str]) -> list[str]:
     """Leave out the forms that REDCap no longer has."""
-    present = {row["instrument_name"] for row in structure.instruments}
+    present = {form.instrument_name for form in project.instruments}
     return [form for form in forms if form in present]

@@ -1,61 +1,34 @@
 """The two ops of a project: one exports its structure, the other its records, and cleans them."""
 
-import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
-from redcap_dagster.api import ProjectStructure, REDCapClient, REDCapError
-from redcap_dagster.catalog import (
-    data_version,
-    describe,
-    instrument_schema,
-    plain_schema,
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.catalog import asset_result, plain_schema
+from redcap_dagster.failures import failure, is_tried_again, reason, unanswered
+from redcap_dagster.findings import dictionary_drift
+from redcap_dagster.instrument import (
+    Result,
+    Run,
+    checks_in,
+    instrument_results,
+    is_asked_of_redcap,
 )
-from redcap_dagster.intake import (
-    as_seen,
-    export_forms,
-    has_header,
-    left_over,
-    still_there,
-    stored_records,
-)
-from redcap_dagster.io_managers import to_frame
+from redcap_dagster.intake import as_seen, export_forms, left_over, still_there
 from redcap_dagster.project import (
     Event,
     Field,
     FormEvent,
     Instrument,
     ProjectInfo,
-    REDCapProject,
     Repeating,
-    StructureError,
+    changes,
 )
-from redcap_dagster.tables import (
-    CleaningRules,
-    census_table,
-    choices_table,
-    clean,
-    duplicate_keys,
-    hidden_columns,
-    instrument_table,
-    structure_table,
-)
-
-
-@dataclass(frozen=True)
-class TableSpecs:
-    """The assets of one project: the spec of each table, by its name."""
-
-    name: str
-    metadata: Mapping[str, dg.AssetSpec]
-    census: dg.AssetSpec
-    records: Mapping[str, dg.AssetSpec]
-    clean: Mapping[str, dg.AssetSpec]
+from redcap_dagster.recipe import Recipe, Selection
+from redcap_dagster.tables import census_table, choices_table, structure_table
 
 
 @dataclass(frozen=True)
@@ -72,13 +45,16 @@ class OpSettings:
 # -- metadata -----------------------------------------------------------------------------------
 
 
-def metadata_asset(tables: TableSpecs, settings: OpSettings) -> dg.AssetsDefinition:
+def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
     """Make the op ``NAME__metadata``: what REDCap says of the project, as exported."""
+    tables = recipe.tables
     resource = f"{tables.name}__redcap"
+    keys = {spec.key for spec in tables.metadata.values()}
 
     @dg.multi_asset(
         name=settings.name,
         specs=list(tables.metadata.values()),
+        check_specs=[check for check in tables.checks if check.asset_key in keys],
         can_subset=True,
         required_resource_keys={resource},
         pool=settings.pool,
@@ -86,9 +62,15 @@ def metadata_asset(tables: TableSpecs, settings: OpSettings) -> dg.AssetsDefinit
         backfill_policy=settings.backfill_policy,
         retry_policy=settings.retry_policy,
     )
-    def metadata(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    def metadata(context: dg.AssetExecutionContext) -> Iterator[Result]:
         client: REDCapClient = getattr(context.resources, resource).get_client()
-        structure = client.export_structure()
+        selection = Selection.of(context)
+        try:
+            structure = client.export_structure()
+        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
+            if not is_tried_again(context, settings.retry_policy, error):
+                yield from unanswered(recipe, selection, tables.metadata.values(), error)
+            raise failure(error) from None
         exported = {
             "project": structure_table([structure.info], ProjectInfo),
             "fields": structure_table(structure.metadata, Field),
@@ -99,9 +81,16 @@ def metadata_asset(tables: TableSpecs, settings: OpSettings) -> dg.AssetsDefinit
             "repeating": structure_table(structure.repeating, Repeating),
         }
         for table_name, spec in tables.metadata.items():
-            if spec.key in context.selected_asset_keys:
+            results = []
+            if selection.checks_of(spec):
+                found = changes(recipe.known, structure.project())
+                drift = dictionary_drift(found, in_use=tables.records)
+                results = [recipe.judged(spec, drift)]
+            if selection.has(spec):
                 table = exported[table_name]
-                yield _result(client, spec, table, plain_schema(table))
+                yield asset_result(spec, table, plain_schema(table), client.digest_key, results)
+            else:
+                yield from results
 
     return metadata
 
@@ -109,35 +98,27 @@ def metadata_asset(tables: TableSpecs, settings: OpSettings) -> dg.AssetsDefinit
 # -- records and clean --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What one run of the op has at hand: one moment's structure and, if asked for, records."""
-
-    client: REDCapClient
-    structure: ProjectStructure
-    export: pa.Table | None = field(repr=False)
-
-
-def tables_asset(
-    tables: TableSpecs, settings: OpSettings, known: REDCapProject, rules: CleaningRules
-) -> dg.AssetsDefinition:
+def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
     """Make the op ``NAME__tables``: the census, and the records and clean table of each form.
 
     One export is one moment for all forms. A form that fails stops no other: what succeeded is
     stored, and the op fails at its end, naming the forms and the reasons. Where a table cannot be
     stored, Dagster itself ends the op: that is the warehouse's failure, not the form's.
 
-    Args:
-        tables: The assets.
-        settings: How Dagster runs the op.
-        known: The structure when definitions were loaded; see `redcap_dagster.intake.as_seen`.
-        rules: How records become clean tables.
+    Each check that is asked for gives one result. Where only checks are asked for, nothing is
+    stored: those of clean tables, and `keys_unique` and `rows_not_dropping`, judge the stored
+    records; `export_complete` and `nothing_hidden` judge an export that is made for them. What
+    cannot be judged, because its form failed or is not in storage, does not pass.
     """
+    tables = recipe.tables
     resource = f"{tables.name}__redcap"
+    specs = [tables.census, *tables.records.values(), *tables.clean.values()]
+    keys = {spec.key for spec in specs}
 
     @dg.multi_asset(
         name=settings.name,
-        specs=[tables.census, *tables.records.values(), *tables.clean.values()],
+        specs=specs,
+        check_specs=[check for check in tables.checks if check.asset_key in keys],
         can_subset=True,
         required_resource_keys={resource},
         pool=settings.pool,
@@ -145,119 +126,72 @@ def tables_asset(
         backfill_policy=settings.backfill_policy,
         retry_policy=settings.retry_policy,
     )
-    def records_and_clean(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    def records_and_clean(context: dg.AssetExecutionContext) -> Iterator[Result]:
         client: REDCapClient = getattr(context.resources, resource).get_client()
-        structure = client.export_structure()
-        forms = _selected(context, tables.records)
-        export = None
-        if forms or tables.census.key in context.selected_asset_keys:
-            present = still_there(structure, forms)
-            lost: Mapping[str, int] = {}
-            if present:
-                exported = export_forms(client, structure, present)
-                export, census = exported.table, exported.census
-                lost = left_over(context, structure, export, known, rules)
-            else:
-                census = client.export_census()
-            if tables.census.key in context.selected_asset_keys:
-                table = census_table(census, as_seen(structure, census, known))
-                yield _result(
-                    client, tables.census, table, plain_schema(table), belongs_nowhere=lost
-                )
-        run = _Run(client, structure, export)
-        failed: dict[str, str] = {}
-        for form in dict.fromkeys([*forms, *_selected(context, tables.clean)]):
-            try:
-                yield from _instrument(context, tables, run, form, known, rules)
-            except (StructureError, REDCapError) as error:
-                failed[form] = str(error)
-            except Exception as error:  # noqa: BLE001 other libraries' texts may hold cell values
-                failed[form] = _place(error)
-        if failed:
-            reasons = "; ".join(f"{form}: {reason}" for form, reason in failed.items())
-            raise dg.Failure(
-                f"Instruments that failed, while all others asked for are stored: {reasons}",
-                allow_retries=False,
+        selection = Selection.of(context)
+        try:
+            run = _taken_in(context, recipe, selection, client)
+        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
+            if not is_tried_again(context, settings.retry_policy, error):
+                yield from unanswered(recipe, selection, specs, error)
+            raise failure(error) from None
+        if selection.has(tables.census) and run.census is not None:
+            table = census_table(run.census, as_seen(run.project, run.census, recipe.known))
+            yield asset_result(
+                tables.census,
+                table,
+                plain_schema(table),
+                client.digest_key,
+                belongs_nowhere=run.lost,
             )
+        yield from _each_instrument(run)
 
     return records_and_clean
 
 
-def _instrument(
-    context: dg.AssetExecutionContext,
-    tables: TableSpecs,
-    run: _Run,
-    form: str,
-    known: REDCapProject,
-    rules: CleaningRules,
-) -> Iterator[dg.MaterializeResult[Any]]:
-    """Give the tables of one instrument that are selected: from the export, or from storage."""
-    if not still_there(run.structure, [form]):
-        raise StructureError("REDCap no longer has this instrument; reload the code location.")
-    spec = tables.records[form]
-    if run.export is not None and spec.key in context.selected_asset_keys:
-        project = as_seen(run.structure, run.export, known)
-        records = instrument_table(
-            run.export,
-            project,
-            form,
-            blank_status=project.honours_blank_status,
-            keep_unsaved=rules.keep_unsaved,
+def _taken_in(
+    context: dg.AssetExecutionContext, recipe: Recipe, selection: Selection, client: REDCapClient
+) -> Run:
+    """Ask REDCap for what is needed: the structure always, census and records if asked for."""
+    structure = client.export_structure()
+    run = Run(context, recipe, selection, client, structure.project())
+    tables = recipe.tables
+    forms = [form for form in tables.records if is_asked_of_redcap(recipe, selection, form)]
+    present = still_there(run.project, forms)
+    if present:
+        export = export_forms(client, structure, run.project, present)
+        project = as_seen(run.project, export.table, recipe.known)
+        lost = left_over(context, export.table, project, recipe.rules)
+        return replace(run, project=project, census=export.census, export=export, lost=lost)
+    if selection.has(tables.census):
+        return replace(run, census=client.export_census())
+    return run
+
+
+def _each_instrument(run: Run) -> Iterator[Result]:
+    """Give what is asked for of every instrument, whether or not others fail.
+
+    Raises:
+        Failure: Some failed; it names them.
+    """
+    tables, selection = run.recipe.tables, run.selection
+    failed: dict[str, str] = {}
+    for form, *specs in zip(
+        tables.records, tables.records.values(), tables.clean.values(), strict=True
+    ):
+        if not any(selection.has(spec) or selection.checks_of(spec) for spec in specs):
+            continue
+        answered: set[tuple[dg.AssetKey | None, str | None]] = set()
+        try:
+            for result in instrument_results(run, form):
+                answered |= checks_in(result)
+                yield result
+        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
+            failed[form] = reason(error)
+            yield from unanswered(run.recipe, selection, specs, error, answered)
+    if failed:
+        reasons = "; ".join(f"{form}: {reason}" for form, reason in failed.items())
+        raise dg.Failure(
+            f"Instruments that failed, while all others asked for are stored: {reasons}",
+            allow_retries=False,
         )
-        twins = duplicate_keys(records, project, form)
-        if twins:
-            raise StructureError(
-                f"{twins} rows have the key of another row, as if REDCap had sent them twice. Run "
-                "again; if it stays so, the repeating set-up is not what REDCap says of it."
-            )
-        schema = instrument_schema(records, project, form)
-        hidden: list[str] = []
-        if has_header(run.export):
-            hidden = hidden_columns(run.export.column_names, project, form)
-        yield _result(run.client, spec, records, schema, hidden_columns=hidden)
-    else:
-        records = stored_records(context, spec.key)
-        project = as_seen(run.structure, records, known)
-    spec = tables.clean[form]
-    if spec.key in context.selected_asset_keys:
-        cleaned = clean(records, form, project, rules)
-        yield _result(
-            run.client,
-            spec,
-            cleaned.table,
-            instrument_schema(cleaned.table, project, form),
-            replaced=cleaned.replaced,
-            unfit=cleaned.unfit,
-            inferred_types=cleaned.inferred,
-        )
-
-
-def _place(error: Exception) -> str:
-    """Say where an error came up in this package, and its type, but not its text."""
-    here = Path(__file__).parent
-    frames = [
-        (Path(frame.filename).relative_to(here), frame.lineno)
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(here)
-    ]
-    file, line = frames[-1]
-    return f"unexpected {type(error).__name__} at {file}:{line}"
-
-
-def _selected(context: dg.AssetExecutionContext, specs: Mapping[str, dg.AssetSpec]) -> list[str]:
-    return [table for table, spec in specs.items() if spec.key in context.selected_asset_keys]
-
-
-def _result(
-    client: REDCapClient,
-    spec: dg.AssetSpec,
-    table: pa.Table,
-    schema: dg.TableSchema,
-    **entries: Any,
-) -> dg.MaterializeResult[Any]:
-    return dg.MaterializeResult(
-        asset_key=spec.key,
-        value=to_frame(table),
-        metadata=describe(table, schema, **entries),
-        data_version=data_version(table, client.digest_key),
-    )

@@ -38,12 +38,25 @@ class Study:
     def run(
         self, definitions: dg.Definitions | None = None, *, select: Sequence[str] | None = None
     ) -> dg.ExecuteInProcessResult:
-        """Materialize all assets, or those that are named."""
+        """Materialize all assets, or those that are named, with their checks."""
         definitions = definitions or self.definitions()
         job = definitions.resolve_implicit_global_asset_job_def()
         keys = None if select is None else [dg.AssetKey.from_user_string(key) for key in select]
         return job.execute_in_process(
             instance=self.instance, asset_selection=keys, raise_on_error=False
+        )
+
+    def check(
+        self, definitions: dg.Definitions, checks: Sequence[tuple[str, str]]
+    ) -> dg.ExecuteInProcessResult:
+        """Launch checks alone, each an asset and a name."""
+        selected = [
+            dg.AssetCheckKey(dg.AssetKey.from_user_string(key), name) for key, name in checks
+        ]
+        job = dg.define_asset_job("checks", selection=dg.AssetSelection.checks(*selected))
+        whole = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+        return whole.resolve_job_def("checks").execute_in_process(
+            instance=self.instance, raise_on_error=False
         )
 
     def contents(self) -> list[str]:
@@ -100,3 +113,11 @@ def entry(materialization: dg.AssetMaterialization, name: str) -> Any:
 def keys(layer: str, tables: Iterable[str]) -> set[str]:
     """Name assets of the study."""
     return {f"study/{layer}/{table}" for table in tables}
+
+
+def check_results(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], Any]:
+    """Give what the checks of a run found, by asset and name; each has one result."""
+    evaluations = result.get_asset_check_evaluations()
+    found = {(one.asset_key.to_user_string(), one.check_name): one for one in evaluations}
+    assert len(found) == len(evaluations)
+    return found

@@ -62,6 +62,8 @@ class REDCapClient:
         connect_timeout: Seconds to wait for a connection.
         read_timeout: Seconds to wait for the next bytes of an answer.
         retries: How often a request is sent again where the network or the server fails.
+        backoff: Seconds that the first wait before that may last; each next one may last twice as
+            long, up to a minute.
         rate_limit: Requests per minute to a host, over all processes of this user on this
             machine; None for no limit. REDCap bans an address that sends more than 600 (by
             default) until an administrator lifts the ban. This machine itself is not limited.
@@ -98,6 +100,7 @@ class REDCapClient:
         connect_timeout: float = 10,
         read_timeout: float = 300,
         retries: int = 5,
+        backoff: float = 1,
         rate_limit: int | None = 300,
     ) -> None:
         self._transport = Transport(
@@ -108,6 +111,7 @@ class REDCapClient:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             retries=retries,
+            backoff=backoff,
             rate_limit=rate_limit,
         )
         self._names = ProjectNames(self._transport)

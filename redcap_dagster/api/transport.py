@@ -73,6 +73,7 @@ class Transport:
         connect_timeout: float = 10,
         read_timeout: float = 300,
         retries: int = 5,
+        backoff: float = 1,
         rate_limit: int | None = 300,
     ) -> None:
         self.url = normalize_url(url)
@@ -81,6 +82,8 @@ class Transport:
             raise ValueError("ca_bundle: there is no such file; give the path of a PEM file.")
         if retries < 0:
             raise ValueError("retries: give 0 for none, or a number of retries.")
+        if backoff < 0:
+            raise ValueError("backoff: give seconds, from 0 on.")
         if rate_limit is not None and rate_limit < 1:
             raise ValueError("rate_limit: give requests per minute, or None for no limit.")
         if not verify_tls:
@@ -91,6 +94,7 @@ class Transport:
         self._verify: bool | str = str(ca_bundle) if verify_tls and ca_bundle else verify_tls
         self._timeout = (connect_timeout, read_timeout)
         self._retries = retries
+        self._backoff = wait_random_exponential(multiplier=backoff, max=60)
         host = urlsplit(self.url).hostname or ""
         self._rate = None if is_loopback(host) else rate_limit
         self._host = host
@@ -191,12 +195,18 @@ class Transport:
 
         return Retrying(
             stop=stop_after_attempt(self._retries + 1),
-            wait=_wait,
+            wait=self._wait,
             retry=retry_if_exception(_may_pass),
             before_sleep=log,
             sleep=sleep,
             reraise=True,
         )(once)
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Full jitter, but never less than the server asks for."""
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, ServerError) else None
+        return max(self._backoff(state), asked or 0.0)
 
     def _send(
         self,
@@ -327,13 +337,3 @@ def _may_pass(error: BaseException) -> bool:
     if isinstance(error, ServerError):
         return (error.retry_after or 0) <= LONGEST_WAIT
     return isinstance(error, NetworkError)
-
-
-_backoff = wait_random_exponential(multiplier=1, max=60)
-
-
-def _wait(state: RetryCallState) -> float:
-    """Full jitter, but never less than the server asks for."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, ServerError) else None
-    return max(_backoff(state), asked or 0.0)

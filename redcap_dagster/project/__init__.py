@@ -8,6 +8,7 @@ Example:
 """
 
 from redcap_dagster.project.choices import Choice, parse_choices
+from redcap_dagster.project.drift import Change, changes
 from redcap_dagster.project.model import NOT_COMPLETED, Column, REDCapProject
 from redcap_dagster.project.rows import (
     Arm,
@@ -24,6 +25,7 @@ from redcap_dagster.project.rows import (
 __all__ = [
     "NOT_COMPLETED",
     "Arm",
+    "Change",
     "Choice",
     "Column",
     "Event",
@@ -35,5 +37,6 @@ __all__ = [
     "REDCapProject",
     "Repeating",
     "StructureError",
+    "changes",
     "parse_choices",
 ]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, cast
@@ -283,8 +283,6 @@ class REDCapProject:
             named = tuple(Instrument(form, form.replace("_", " ").capitalize()) for form in forms)
         else:
             named = tuple(row_value(Instrument, row) for row in instruments)
-        # A field of the dictionary may be called FORM_timestamp without FORM being a survey.
-        columns = set(header) - {row.field_name for row in rows}
         return cls(
             fields=rows,
             instruments=named,
@@ -295,13 +293,18 @@ class REDCapProject:
             repeating=tuple(row_value(Repeating, row) for row in repeating),
             field_names=tuple(row_value(ExportFieldName, row) for row in field_names),
             version=version,
+        ).seen_in(header)
+
+    def seen_in(self, header: Iterable[str]) -> Self:
+        """Give the project as the columns of a record export tell of groups and surveys."""
+        # A field of the dictionary may be called FORM_timestamp without FORM being a survey.
+        columns = set(header) - {row.field_name for row in self.fields}
+        names = [form.instrument_name for form in self.instruments]
+        return replace(
+            self,
             has_access_groups="redcap_data_access_group" in columns,
             has_survey_identifier="redcap_survey_identifier" in columns,
-            surveys=tuple(
-                row.instrument_name
-                for row in named
-                if f"{row.instrument_name}_timestamp" in columns
-            ),
+            surveys=tuple(name for name in names if f"{name}_timestamp" in columns),
         )
 
     @classmethod

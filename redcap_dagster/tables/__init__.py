@@ -18,23 +18,35 @@ from redcap_dagster.tables.rejected import rejected
 from redcap_dagster.tables.rules import CleaningRules
 from redcap_dagster.tables.structure import choices_table, structure_table
 from redcap_dagster.tables.types import ColumnType, type_of
+from redcap_dagster.tables.validity import (
+    Ranges,
+    choice_columns,
+    in_ranges,
+    is_required,
+    unfilled,
+)
 
 __all__ = [
     "CleanTable",
     "CleaningRules",
     "ColumnType",
+    "Ranges",
     "census_table",
     "check_agreement",
+    "choice_columns",
     "choices_table",
     "clean",
     "duplicate_keys",
     "has_hashed_ids",
     "hidden_columns",
+    "in_ranges",
     "instrument_table",
+    "is_required",
     "leftovers",
     "pair_labels",
     "rejected",
     "split_by_instrument",
     "structure_table",
     "type_of",
+    "unfilled",
 ]

@@ -101,7 +101,8 @@ def test_a_client_shows_no_token_and_is_not_pickled() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [{"retries": -1}, {"rate_limit": 0}, {"ca_bundle": "/nowhere/ca.pem"}]
+    "limits",
+    [{"retries": -1}, {"backoff": -1}, {"rate_limit": 0}, {"ca_bundle": "/nowhere/ca.pem"}],
 )
 def test_senseless_limits_are_refused(limits: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(limits))):
@@ -179,6 +180,15 @@ def test_retries_are_counted(server: Server, waits: list[float], retries: int) -
     assert len(server.requests) == retries + 1
     assert len(waits) == retries
     assert all(0 <= wait <= 60 for wait in waits)
+
+
+def test_the_first_wait_is_as_short_as_it_is_told_to_be(server: Server, waits: list[float]) -> None:
+    server.say("project", Reply(status=502))
+
+    with pytest.raises(ServerError):
+        REDCapClient(server.url, TOKEN, retries=3, backoff=0.001).export_project_info()
+
+    assert all(wait <= most for wait, most in zip(waits, (0.001, 0.002, 0.004), strict=True))
 
 
 def test_what_will_not_pass_is_not_tried_again(

@@ -1,0 +1,279 @@
+"""The tables of one instrument, and what its checks find: from an export, or from storage."""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from redcap_dagster import findings
+from redcap_dagster.api import RecordExport, REDCapClient
+from redcap_dagster.catalog import asset_result, instrument_schema
+from redcap_dagster.findings import Finding
+from redcap_dagster.history import earlier_materializations, row_count_before, told
+from redcap_dagster.intake import as_seen, has_header, still_there, stored_records
+from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.recipe import Recipe, Selection
+from redcap_dagster.tables import (
+    CleanTable,
+    choice_columns,
+    clean,
+    duplicate_keys,
+    hidden_columns,
+    in_ranges,
+    instrument_table,
+    is_required,
+    unfilled,
+)
+
+OF_THE_EXPORT = ("export_complete", "nothing_hidden")
+"""Checks that judge what REDCap sends, so that it is asked even where nothing is stored."""
+
+Result = dg.MaterializeResult[Any] | dg.AssetCheckResult
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the op has at hand: one moment's structure and, if asked for, records.
+
+    Attributes:
+        context: Dagster's.
+        recipe: How tables are made.
+        selection: What is asked for.
+        client: Of the project.
+        project: The structure, with what the header of the export tells.
+        census: The records and events that REDCap lists, if it was asked.
+        export: The records of the forms that are asked for, if any are.
+        lost: Counts of cells of the export that belong to no table, by column.
+    """
+
+    context: dg.AssetExecutionContext = field(repr=False)
+    recipe: Recipe
+    selection: Selection
+    client: REDCapClient
+    project: REDCapProject = field(repr=False)
+    census: pa.Table | None = field(default=None, repr=False)
+    export: RecordExport | None = field(default=None, repr=False)
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Records:
+    """The records of a form, typed by nothing yet, and the structure that they are of."""
+
+    table: pa.Table = field(repr=False)
+    project: REDCapProject = field(repr=False)
+    hidden: Sequence[str]
+
+
+def is_asked_of_redcap(recipe: Recipe, selection: Selection, form: str) -> bool:
+    """Whether a form's records are to be exported, for their asset or for a check."""
+    spec = recipe.tables.records[form]
+    return selection.has(spec) or not set(OF_THE_EXPORT).isdisjoint(selection.checks_of(spec))
+
+
+def instrument_results(run: Run, form: str) -> Iterator[Result]:
+    """Give what is asked for of one instrument: its tables, and one result for each check.
+
+    Where it raises, the checks that are left have not been evaluated.
+
+    Raises:
+        StructureError: A table cannot be made, or a blocking check failed.
+    """
+    if not still_there(run.project, [form]):
+        raise StructureError("REDCap no longer has this instrument; reload the code location.")
+    records: _Records | None
+    if run.selection.has(run.recipe.tables.records[form]):
+        records = yield from _new_records(run, form)
+    else:
+        records = yield from _stored_records(run, form)
+    if records is not None:
+        yield from _cleaned(run, form, records)
+
+
+def _new_records(run: Run, form: str) -> Generator[Result, None, _Records]:
+    """Give the records as REDCap sent them, and judge them before they replace the stored ones."""
+    spec = run.recipe.tables.records[form]
+    records = _exported(run, form)
+    twins = duplicate_keys(records.table, records.project, form)
+    if twins:
+        yield from _judged(run, spec, [findings.keys_unique(twins)])
+        raise StructureError(
+            f"{twins} rows have the key of another row, as if REDCap had sent them twice. Run "
+            "again; if it stays so, the repeating set-up is not what REDCap says of it."
+        )
+    found = [
+        findings.keys_unique(twins),
+        *_of_the_export(run, records),
+        findings.rows_not_dropping(
+            row_count_before(run.context, spec.key, replacing=True),
+            records.table.num_rows,
+            run.recipe.checks.max_drop,
+        ),
+    ]
+    results = list(_judged(run, spec, found))
+    yield asset_result(
+        spec,
+        records.table,
+        instrument_schema(records.table, records.project, form),
+        run.client.digest_key,
+        results,
+        hidden_columns=list(records.hidden),
+    )
+    _stop_where_blocked(run, results)
+    return records
+
+
+def _stored_records(run: Run, form: str) -> Generator[Result, None, _Records | None]:
+    """Judge the stored records, and what REDCap sends now, as far as that is asked for."""
+    tables = run.recipe.tables
+    spec = tables.records[form]
+    asked = run.selection.checks_of(spec)
+    if not asked.isdisjoint(OF_THE_EXPORT):
+        results = list(_judged(run, spec, _of_the_export(run, _exported(run, form))))
+        yield from results
+        _stop_where_blocked(run, results)
+    clean_spec = tables.clean[form]
+    cleans = run.selection.has(clean_spec) or run.selection.checks_of(clean_spec)
+    if not cleans and asked.issubset(OF_THE_EXPORT):
+        return None
+    records = _from_storage(run, form)
+    found = [
+        findings.keys_unique(duplicate_keys(records.table, records.project, form)),
+        findings.rows_not_dropping(
+            row_count_before(run.context, spec.key, replacing=False),
+            records.table.num_rows,
+            run.recipe.checks.max_drop,
+        ),
+    ]
+    results = list(_judged(run, spec, found))
+    yield from results
+    _stop_where_blocked(run, results)
+    return records
+
+
+def _exported(run: Run, form: str) -> _Records:
+    if run.export is None:
+        raise StructureError("its records were not exported.")
+    export, project = run.export.table, run.project
+    table = instrument_table(
+        export,
+        project,
+        form,
+        blank_status=project.honours_blank_status,
+        keep_unsaved=run.recipe.rules.keep_unsaved,
+    )
+    hidden = hidden_columns(export.column_names, project, form) if has_header(export) else []
+    return _Records(table, project, hidden)
+
+
+def _from_storage(run: Run, form: str) -> _Records:
+    key = run.recipe.tables.records[form].key
+    table = stored_records(run.context, key)
+    made = earlier_materializations(run.context, key)
+    hidden = told(made[0], "redcap/hidden_columns") if made else None
+    return _Records(table, as_seen(run.project, table, run.recipe.known), hidden or [])
+
+
+def _of_the_export(run: Run, records: _Records) -> list[Finding]:
+    """Judge what REDCap sent. What lacks records has been refused before it comes here."""
+    named = run.export is not None and has_header(run.export.table)
+    return [findings.export_complete(0), findings.nothing_hidden(records.hidden, named=named)]
+
+
+# -- clean ----------------------------------------------------------------------------------------
+
+
+def _cleaned(run: Run, form: str, records: _Records) -> Iterator[Result]:
+    """Give the clean table, and judge it; for its checks alone it is made and not stored."""
+    spec = run.recipe.tables.clean[form]
+    asked = run.selection.checks_of(spec)
+    if not (run.selection.has(spec) or asked):
+        return
+    cleaned = clean(records.table, form, records.project, run.recipe.rules)
+    schema = instrument_schema(cleaned.table, records.project, form)
+    results = []
+    if asked:
+        found = _of_clean(run, form, records, cleaned, schema)
+        results = list(_judged(run, spec, found))
+    if run.selection.has(spec):
+        yield asset_result(
+            spec,
+            cleaned.table,
+            schema,
+            run.client.digest_key,
+            results,
+            replaced=cleaned.replaced,
+            unfit=cleaned.unfit,
+            inferred_types=cleaned.inferred,
+        )
+    else:
+        yield from results
+    _stop_where_blocked(run, results)
+
+
+def _of_clean(
+    run: Run, form: str, records: _Records, cleaned: CleanTable, schema: dg.TableSchema
+) -> list[Finding]:
+    project = records.project
+    of_choices = choice_columns(form, project, run.recipe.rules)
+    unfit = cleaned.unfit.items()
+    return [
+        findings.values_fit_types({name: count for name, count in unfit if name not in of_choices}),
+        findings.choices_known({name: count for name, count in unfit if name in of_choices}),
+        findings.within_range(in_ranges(cleaned.table, form, project)),
+        _required(form, records),
+        _inferred(run, form, cleaned, schema),
+    ]
+
+
+def _required(form: str, records: _Records) -> Finding:
+    names = [column.name for column in records.project.columns(form) if is_required(column.field)]
+    if f"{form}_complete" in records.hidden:
+        return findings.required_filled({}, names)
+    blank = unfilled(records.table, form, records.project, records.hidden)
+    return findings.required_filled(blank, [name for name in names if name in records.hidden])
+
+
+def _inferred(run: Run, form: str, cleaned: CleanTable, schema: dg.TableSchema) -> Finding:
+    made = earlier_materializations(run.context, run.recipe.tables.clean[form].key)
+    if not made:
+        return findings.nothing_to_compare("inferred_types_stable")
+    before = told(made[0], "dagster/column_schema")
+    return findings.inferred_types_stable(
+        {column.name: column.type for column in before.columns},
+        {column.name: column.type for column in schema.columns},
+        {*cleaned.inferred, *(told(made[0], "redcap/inferred_types") or ())},
+    )
+
+
+# -- results --------------------------------------------------------------------------------------
+
+
+def checks_in(result: Result) -> set[tuple[dg.AssetKey | None, str | None]]:
+    """Name the checks that a result of an op answers."""
+    results = [result] if isinstance(result, dg.AssetCheckResult) else result.check_results or []
+    return {(one.asset_key, one.check_name) for one in results}
+
+
+def _judged(
+    run: Run, spec: dg.AssetSpec, found: Iterable[Finding]
+) -> Iterator[dg.AssetCheckResult]:
+    """Give the results of the checks that are asked for."""
+    asked = run.selection.checks_of(spec)
+    return (run.recipe.judged(spec, finding) for finding in found if finding.check in asked)
+
+
+def _stop_where_blocked(run: Run, results: Sequence[dg.AssetCheckResult]) -> None:
+    """Go no further with a form whose blocking check failed."""
+    blocking = run.recipe.tables.blocking
+    failed = [
+        str(result.check_name)
+        for result in results
+        if not result.passed
+        and result.severity is dg.AssetCheckSeverity.ERROR
+        and (result.asset_key, result.check_name) in blocking
+    ]
+    if failed:
+        raise StructureError(f"it went no further, as {' and '.join(failed)} failed.")

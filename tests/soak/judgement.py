@@ -1,0 +1,107 @@
+"""One export under trouble, and whether it is the truth of a moment or failed as it should."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from redcap_dagster.api import RecordExport, REDCapClient, REDCapError
+from redcap_dagster.intake import export_forms
+from redcap_dagster.project import StructureError
+from redcap_dagster.tables import check_agreement
+from tests.soak.chance import Trouble
+from tests.soak.study import CANARY, Study, Tables
+
+WHOLE = "whole"
+PIECED = "told to be of no one moment"
+
+
+class ThirdThingError(AssertionError):
+    """An export that is neither the truth of one moment nor a typed error."""
+
+
+@dataclass
+class Tally:
+    """How exports ended.
+
+    Attributes:
+        ends: How often each end came.
+        mendable: How many had troubles that asking again mends, or none.
+        mended: How many of these were whole.
+        troubles: How often each kind of trouble stood in the way, and the export was whole.
+    """
+
+    ends: Counter[str] = field(default_factory=Counter)
+    mendable: int = 0
+    mended: int = 0
+    troubles: dict[str, Counter[str]] = field(default_factory=dict)
+
+    @property
+    def exports(self) -> int:
+        return self.ends.total()
+
+    def add(self, troubles: Sequence[Trouble], end: str) -> None:
+        self.ends[end] += 1
+        if all(trouble.mends for trouble in troubles):
+            self.mendable += 1
+            self.mended += end == WHOLE
+        for kind in {trouble.kind for trouble in troubles}:
+            self.troubles.setdefault(kind, Counter())[end] += 1
+
+
+def export_once(
+    study: Study, client: REDCapClient, forms: list[str], troubles: Sequence[Trouble]
+) -> str:
+    """Export once, and say how it ended: whole, pieced, or the name of an error.
+
+    Raises:
+        ThirdThingError: It ended in no such way.
+    """
+    start = len(study.history) - 1
+    error: REDCapError | StructureError | None = None
+    for trouble in troubles:
+        trouble.inject(study)
+    try:
+        export = export_forms(client, study.structure, forms)
+        check_agreement(export.table, study.seen(export.table))
+    except (REDCapError, StructureError) as caught:
+        error = caught
+    finally:
+        study.sandbox.clear_faults()
+    if study.broken:
+        raise ThirdThingError("the others could not change what they wanted") from study.broken[0]
+    if error is not None:
+        text = f"{error!s} {error!r}"
+        if CANARY in text or study.token in text:
+            raise ThirdThingError(f"{type(error).__name__} shows what nobody may see")
+        return type(error).__name__
+    return _judge(study, export, forms, study.history[start:])
+
+
+def _judge(
+    study: Study, export: RecordExport, forms: list[str], moments: Sequence[pa.Table | None]
+) -> str:
+    got = study.tables(export.table)
+    truths = [study.tables(rows) for rows in moments if rows is not None]
+    if any(all(got[form].equals(truth[form]) for form in forms) for truth in truths):
+        return WHOLE
+    if export.consistent:
+        raise ThirdThingError(f"tables of no moment of {len(moments)}, told to be of one")
+    for form in forms:
+        _check_pieces(form, got, truths)
+    return PIECED
+
+
+def _check_pieces(form: str, got: Tables, truths: Sequence[Tables]) -> None:
+    """Make sure that each row was true at some moment, and that none is missing that always was."""
+    rows = {_text(row) for row in got[form].to_pylist()}
+    seen = [{_text(row) for row in truth[form].to_pylist()} for truth in truths]
+    if made_up := rows - set().union(*seen):
+        raise ThirdThingError(f"{len(made_up)} rows of {form} were never true")
+    if lost := set.intersection(*seen) - rows:
+        raise ThirdThingError(f"{len(lost)} rows of {form} are lost that were true all the time")
+
+
+def _text(row: object) -> str:
+    return repr(row)

@@ -1,0 +1,239 @@
+"""A project of a sandbox that others work on, and what was true of it at each moment."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.intake import as_seen
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.app import answer
+from redcap_dagster.sandbox.parameters import Parameters
+from redcap_dagster.sandbox.records import flat_table
+from redcap_dagster.sandbox.reply import Call
+from redcap_dagster.tables import split_by_instrument
+
+Tables = Mapping[str, pa.Table]
+
+CANARY = "Xanthippe"
+"""A part of every record id and of many texts, which no error may show."""
+
+TEXTS = [
+    "",
+    "7",
+    "1e5",
+    "NA",
+    'said "no"',
+    "a,b;c",
+    "two\nlines",
+    "\r\n",
+    "é\u202e🙂",
+    f"{CANARY} ",
+]
+MOST_RECORDS = 40
+
+
+def column(name: str, form: str, kind: str = "text", **more: str) -> dict[str, str]:
+    return {"field_name": name, "form_name": form, "field_type": kind} | more
+
+
+METADATA = [
+    column("record_id", "visit"),
+    column("note", "visit", "notes"),
+    column("sex", "visit", "radio", select_choices_or_calculations="1, F | 2, M"),
+    column("race", "visit", "checkbox", select_choices_or_calculations="1, A | 2, B"),
+    column("dose", "drug"),
+    column("unit", "drug"),
+    column("result", "lab"),
+    column("comment", "lab", "notes"),
+]
+EVENTS = ("first_arm_1", "then_arm_1", "first_arm_2")
+CLASSIC = {"metadata": METADATA, "repeatingFormsEvents": [{"form_name": "drug"}]}
+LONGITUDINAL = {
+    "metadata": METADATA,
+    "arm": [{"arm_num": number, "name": f"Arm {number}"} for number in (1, 2)],
+    "event": [
+        {"event_name": name.partition("_")[0].title(), "arm_num": int(name[-1])}
+        | {"unique_event_name": name}
+        for name in EVENTS
+    ],
+    "formEventMapping": [
+        {"arm_num": int(event[-1]), "unique_event_name": event, "form": form}
+        for event, forms in zip(EVENTS, ("visit lab", "drug lab", "visit drug"), strict=True)
+        for form in forms.split()
+    ],
+    "repeatingFormsEvents": [
+        {"event_name": event, "form_name": "drug"} for event in ("then_arm_1", "first_arm_2")
+    ],
+}
+
+
+@dataclass(repr=False)
+class Study:
+    """A project, whose records others change, and its history.
+
+    Attributes:
+        sandbox: Where it is.
+        chance: What decides.
+        longitudinal: Whether it has events.
+        token: Of the user who exports.
+        history: What an export would have given this user, from one change to the next; None where
+            it would have been refused.
+        broken: Changes that failed, which none should.
+    """
+
+    sandbox: Sandbox
+    chance: Random
+    longitudinal: bool
+    token: str = ""
+    history: list[pa.Table | None] = field(default_factory=list)
+    broken: list[Exception] = field(default_factory=list)
+    _others: str = ""
+    _number: int = 0
+    _limited: bool = False
+
+    def __post_init__(self) -> None:
+        row = self._row("drug", "1")[0] | {"redcap_data_access_group": "north"}
+        exports = LONGITUDINAL if self.longitudinal else CLASSIC
+        self.token = self.sandbox.add_project(exports=exports, records=[row])
+        self._others = self.sandbox.add_user(self.token, "others")
+        for _ in range(MOST_RECORDS // 2):
+            self._add()
+        self._remember()
+        client = REDCapClient(self.sandbox.url, self.token)
+        self.structure = client.export_structure()
+        self.project = client.export_project()
+
+    @property
+    def kind(self) -> str:
+        return "longitudinal" if self.longitudinal else "classic"
+
+    # -- what is true -------------------------------------------------------------------------
+
+    def tables(self, rows: pa.Table) -> Tables:
+        """Make the tables of an export, the way the op makes them."""
+        project = self.seen(rows)
+        return split_by_instrument(rows, project, blank_status=project.honours_blank_status)
+
+    def seen(self, rows: pa.Table) -> REDCapProject:
+        return as_seen(self.structure, rows, self.project)
+
+    def _remember(self) -> None:
+        """Note what an export would give now; the log knows nothing of it."""
+        store = self.sandbox._running()
+        asked = {
+            "content": "record",
+            "format": "csv",
+            "exportSurveyFields": "true",
+            "exportDataAccessGroups": "true",
+            "exportBlankForGrayFormStatus": "true",
+        }
+        project = self.sandbox._project(self.token)
+        if not project.rights.api_export:
+            self.history.append(None)
+            return
+        table = flat_table(Call(store, project, Parameters.of(asked.items())))
+        columns = table.columns or ("record_id",)
+        cells = zip(*table.rows, strict=True) if table.rows else ([] for _ in columns)
+        texts = [[str(cell) or None for cell in column] for column in cells]
+        arrays = [pa.array(column, pa.string()) for column in texts]
+        self.history.append(pa.Table.from_arrays(arrays, names=list(columns)))
+
+    # -- what changes -------------------------------------------------------------------------
+
+    def change(self) -> None:
+        """Let others change something; what is then true is noted before anyone can ask."""
+        with self.sandbox._running().lock:
+            try:
+                self.chance.choice(
+                    [self._add, self._edit, self._edit, self._group, self._delete, self._rename]
+                )()
+            except Exception as error:  # noqa: BLE001 a fault hides what it fails of
+                self.broken.append(error)
+            self._remember()
+
+    def take_rights(self, **rights: Any) -> None:
+        """Take rights from the user who exports."""
+        self._limited = True
+        self._set_rights(rights)
+
+    def _set_rights(self, rights: Mapping[str, Any]) -> None:
+        with self.sandbox._running().lock:
+            self.sandbox.set_rights(self.token, rights)
+            self._remember()
+
+    def give_rights_back(self) -> None:
+        """Let the user who exports have all rights again."""
+        if self._limited:
+            self._limited = False
+            all_rights = {"api_export": 1, "data_access_group": "", "forms_export": {}}
+            self._set_rights(all_rights | {"logging": 1})
+
+    def _add(self) -> None:
+        if len(self._records()) >= MOST_RECORDS:
+            self._delete()
+            return
+        self._number += 1
+        # Some come first, some last, and some in between.
+        record = f"{self.chance.choice(['', '5-'])}{self._number}-{CANARY}"
+        forms = self.chance.sample(["visit", "drug", "lab"], self.chance.randint(1, 3))
+        for form in forms:
+            self._import([self._row(form, record)[0]])
+
+    def _edit(self) -> None:
+        if records := self._records():
+            form = self.chance.choice(["visit", "drug", "lab"])
+            self._import(self._row(form, self.chance.choice(records)))
+
+    def _group(self) -> None:
+        if records := self._records():
+            self.sandbox.edit(
+                self.token,
+                record=self.chance.choice(records),
+                event=EVENTS[0] if self.longitudinal else "",
+                field="redcap_data_access_group",
+                value=self.chance.choice(["north", ""]),
+            )
+
+    def _delete(self) -> None:
+        if records := self._records():
+            self._ask(action="delete", records=self.chance.choice(records))
+
+    def _rename(self) -> None:
+        if records := self._records():
+            self._number += 1
+            new = f"{self.chance.choice(['', 'z'])}{self._number}-{CANARY}"
+            self._ask(action="rename", record=self.chance.choice(records), new_record_name=new)
+
+    def _row(self, form: str, record: str) -> list[dict[str, object]]:
+        text = self.chance.choice
+        values: dict[str, object] = {"record_id": record, f"{form}_complete": text("012")}
+        values |= {
+            "visit": {"note": text(TEXTS), "sex": text("12"), "race___1": text("01")},
+            "drug": {"dose": text(TEXTS), "unit": text(TEXTS)},
+            "lab": {"result": text(TEXTS), "comment": text(TEXTS)},
+        }[form]
+        if self.longitudinal:
+            where = {"visit": [EVENTS[0], EVENTS[2]], "drug": EVENTS[1:], "lab": EVENTS[:2]}
+            values["redcap_event_name"] = self.chance.choice(where[form])
+        if form == "drug":
+            values["redcap_repeat_instrument"] = form
+            values["redcap_repeat_instance"] = self.chance.randint(1, 3)
+        return [values]
+
+    def _import(self, rows: list[dict[str, object]]) -> None:
+        self._ask(data=json.dumps(rows), overwriteBehavior="overwrite")
+
+    def _ask(self, **parameters: str) -> None:
+        """Do something as another user, as if by the API: no fault stands in this way."""
+        asked = {"token": self._others, "content": "record", "format": "json", **parameters}
+        answer(self.sandbox._running(), Parameters.of(asked.items()), {})
+
+    def _records(self) -> list[str]:
+        store, project = self.sandbox._running(), self.sandbox._project(self.token)
+        return sorted({place.record for _, place in store.rows(project, (), ())})
