@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import dagster as dg
 
-from redcap_dagster.assets import AssetOptions, build_redcap_assets_definitions, check_name
+from redcap_dagster.assets import AssetOptions, build_redcap_assets_definitions
 from redcap_dagster.automation import REDCapSchedule
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
@@ -18,6 +18,7 @@ from redcap_dagster.dagster_private import (
 from redcap_dagster.io_managers import ParquetTableIOManager
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.resource import REDCapResource
+from redcap_dagster.specs import check_name
 from redcap_dagster.tables import CleaningRules
 from redcap_dagster.translator import DagsterREDCapTranslator
 

@@ -24,6 +24,11 @@ class TableSpecs:
     clean: Mapping[str, dg.AssetSpec]
     checks: tuple[dg.AssetCheckSpec, ...]
 
+    @property
+    def all(self) -> list[dg.AssetSpec]:
+        """The specs of all tables."""
+        return [*self.metadata.values(), self.census, *self.records.values(), *self.clean.values()]
+
     @cached_property
     def blocking(self) -> frozenset[dg.AssetCheckKey]:
         """The checks whose failure stops what is made of their asset."""

@@ -15,7 +15,10 @@ from redcap_dagster import (
     REDCapResource,
     REDCapSchedule,
     build_redcap_definitions,
+    load_redcap_asset_specs,
 )
+from redcap_dagster.project import StructureError
+from redcap_dagster.specs import SpecOptions
 from tests.runs import TOKEN_VARIABLE, studying
 
 METADATA = [
@@ -23,6 +26,15 @@ METADATA = [
     {"field_name": "weight", "form_name": "visit"},
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
+SHOWN: SpecOptions = {
+    "key_prefix": "clinic",
+    "group_name": "trials",
+    "owners": ["team:trials"],
+    "tags": {"phase": "3"},
+    "freshness_policy": dg.FreshnessPolicy.time_window(timedelta(hours=36)),
+    "automation_condition": dg.AutomationCondition.on_cron("@daily"),
+    "io_manager_key": "warehouse",
+}
 REDCAP = REDCapResource(url="https://redcap.example.edu/api/", token=dg.EnvVar("NOT_SET_ANYWHERE"))
 
 
@@ -130,18 +142,25 @@ def test_a_schedule_is_of_all_tables() -> None:
     assert job.asset_layer.executable_asset_keys == set(definitions.resolve_all_asset_keys())
 
 
+def test_specs_without_ops_are_external_assets() -> None:
+    specs = load_redcap_asset_specs(name="study", project=PROJECT, **SHOWN)
+    warehouse = ParquetTableIOManager(base_path="x")
+    external = dg.Definitions(assets=specs, resources={"warehouse": warehouse})
+    assert set(external.resolve_all_asset_keys()) == set(_build(**SHOWN).resolve_all_asset_keys())
+    assert not external.resolve_asset_graph().executable_asset_keys
+    for spec in _build(**SHOWN).resolve_all_asset_specs():
+        (alike,) = (other for other in specs if other.key == spec.key)
+        assert alike == spec
+    with pytest.raises(StructureError, match="visits"):
+        load_redcap_asset_specs(name="study", project=PROJECT, instruments=["visits"])
+
+
 def test_options_pass_through() -> None:
     ours = _build(
-        key_prefix="clinic",
-        group_name="trials",
-        owners=["team:trials"],
-        tags={"phase": "3"},
-        freshness_policy=dg.FreshnessPolicy.time_window(timedelta(hours=36)),
-        automation_condition=dg.AutomationCondition.on_cron("@daily"),
+        **SHOWN,
         pool="redcap",
         op_tags={"priority": "1"},
         retry_policy=dg.RetryPolicy(max_retries=2),
-        io_manager_key="warehouse",
     )
     warehouse = dg.Definitions(resources={"warehouse": ParquetTableIOManager(base_path="x")})
     definitions = dg.Definitions.merge(ours, warehouse)

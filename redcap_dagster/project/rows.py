@@ -156,7 +156,7 @@ class ExportFieldName:
 
 def row_value(kind: type[_T], row: Mapping[str, Any]) -> _T:
     """Make a frozen value of a row, with numbers where the value has numbers."""
-    numbers, required = _columns(kind)
+    numbers, required = _columns(kind)  # type: ignore[arg-type]
     known: dict[str, Any] = {}
     for column, is_number in numbers.items():
         given = row.get(column)
