@@ -28,6 +28,9 @@ class AssetOptions(SpecOptions, total=False):
         backfill_policy: Of the two ops.
         retry_policy: When an op fails as a whole; a form that fails alone is not tried again.
         checks: What is changed about the checks.
+        preview_rows: How many of its first rows each table of an instrument shows in Dagster. By
+            default none: they are people's health data, which Dagster would keep in its own
+            database and show to all who may see its pages, as long as it remembers the run.
     """
 
     op_name: str
@@ -36,6 +39,7 @@ class AssetOptions(SpecOptions, total=False):
     backfill_policy: dg.BackfillPolicy
     retry_policy: dg.RetryPolicy
     checks: CheckRules
+    preview_rows: int
 
 
 def build_redcap_assets_definitions(
@@ -75,7 +79,7 @@ def build_redcap_assets_definitions(
     _check_fields(project, rules)
     checks = options.get("checks", CheckRules())
     check_rules(checks, project)
-    tables = table_specs(name, project, instruments, translator, checks, options)
+    tables = table_specs(name, project, instruments, rules, translator, checks, options)
     settings = OpSettings(
         name=options.get("op_name", f"{name}__tables"),
         pool=options.get("pool"),
@@ -84,7 +88,7 @@ def build_redcap_assets_definitions(
         retry_policy=options.get("retry_policy"),
     )
     of_metadata = replace(settings, name=f"{options.get('op_name', name)}__metadata")
-    recipe = Recipe(tables, project, rules, checks)
+    recipe = Recipe(tables, project, rules, checks, options.get("preview_rows", 0))
     return [metadata_asset(recipe, of_metadata), tables_asset(recipe, settings)]
 
 

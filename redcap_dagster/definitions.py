@@ -1,7 +1,7 @@
 """Everything for one project, put together."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -15,7 +15,7 @@ from redcap_dagster.dagster_private import (
     PartialResource,
     StateBackedDefinitionsLoader,
 )
-from redcap_dagster.io_managers import ParquetTableIOManager
+from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.specs import check_name
@@ -91,6 +91,7 @@ def build_redcap_definitions(
     resources: dict[str, Any] = {f"{name}__redcap": redcap}
     if "io_manager_key" not in options:
         resources[f"{name}__io_manager"] = io_manager or ParquetTableIOManager()
+    shown: AssetOptions = {**_told_by(resources), **options}
 
     def build(structure: REDCapProject) -> dg.Definitions:
         assets = build_redcap_assets_definitions(
@@ -99,7 +100,7 @@ def build_redcap_definitions(
             instruments=instruments,
             rules=rules,
             translator=translator,
-            **options,
+            **shown,
         )
         keys = [key for made in assets for key in made.keys]
         return dg.Definitions(
@@ -120,6 +121,19 @@ def build_redcap_definitions(
     if not isinstance(project, REDCapProject):
         project = REDCapProject.from_xml(project)
     return build(project)
+
+
+def _told_by(resources: Mapping[str, Any]) -> AssetOptions:
+    """Read off the resources what the catalog shows of them."""
+    told: AssetOptions = {}
+    for resource in resources.values():
+        if isinstance(resource, REDCapResource) and not isinstance(resource.url, dg.EnvVar):
+            told["url"] = resource.url
+        if isinstance(resource, DuckDBTableIOManager):
+            told["storage_kind"] = "duckdb"
+        if isinstance(resource, ParquetTableIOManager):
+            told["storage_kind"] = "parquet"
+    return told
 
 
 _fetched: dict[tuple[str, ...], str] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,8 @@ import pyarrow as pa
 
 from redcap_dagster import findings
 from redcap_dagster.api import RecordExport, REDCapClient
-from redcap_dagster.catalog import asset_result, instrument_schema
+from redcap_dagster.catalog import asset_result, counts, export_told, origin, preview
+from redcap_dagster.columns import clean_lineage, instrument_schema
 from redcap_dagster.findings import Finding
 from redcap_dagster.history import earlier_materializations, row_count_before, told
 from redcap_dagster.intake import as_seen, has_header, still_there, stored_records
@@ -56,6 +58,12 @@ class Run:
     census: pa.Table | None = field(default=None, repr=False)
     export: RecordExport | None = field(default=None, repr=False)
     lost: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def origin(self) -> Mapping[str, Any]:
+        """What every table tells: its project, and how its records were exported, if they were."""
+        told = origin(self.client.url, self.project)
+        return told if self.export is None else {**told, **export_told(self.export)}
 
 
 @dataclass(frozen=True)
@@ -118,8 +126,13 @@ def _new_records(run: Run, form: str) -> Generator[Result, None, _Records]:
         records.table,
         instrument_schema(records.table, records.project, form),
         run.client.digest_key,
-        results,
-        hidden_columns=list(records.hidden),
+        metadata={
+            **run.origin,
+            **counts(records.table),
+            **preview(records.table, run.recipe.preview_rows),
+            "redcap/hidden_columns": list(records.hidden),
+        },
+        check_results=results,
     )
     _stop_where_blocked(run, results)
     return records
@@ -198,15 +211,24 @@ def _cleaned(run: Run, form: str, records: _Records) -> Iterator[Result]:
         found = _of_clean(run, form, records, cleaned, schema)
         results = list(_judged(run, spec, found))
     if run.selection.has(spec):
+        records_key = run.recipe.tables.records[form].key
         yield asset_result(
             spec,
             cleaned.table,
             schema,
             run.client.digest_key,
-            results,
-            replaced=cleaned.replaced,
-            unfit=cleaned.unfit,
-            inferred_types=cleaned.inferred,
+            metadata={
+                **origin(run.client.url, run.project),
+                **counts(cleaned.table),
+                **preview(cleaned.table, run.recipe.preview_rows),
+                "dagster/column_lineage": clean_lineage(
+                    records_key, form, records.project, run.recipe.rules
+                ),
+                "redcap/replaced": cleaned.replaced,
+                "redcap/unfit": cleaned.unfit,
+                "redcap/inferred_types": cleaned.inferred,
+            },
+            check_results=results,
         )
     else:
         yield from results

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.catalog import asset_result, plain_schema
+from redcap_dagster.catalog import asset_result, exported_at, origin
+from redcap_dagster.columns import plain_schema
 from redcap_dagster.failures import failure, is_tried_again, reason, unanswered
 from redcap_dagster.findings import dictionary_drift
 from redcap_dagster.instrument import (
@@ -65,16 +67,19 @@ def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
     def metadata(context: dg.AssetExecutionContext) -> Iterator[Result]:
         client: REDCapClient = getattr(context.resources, resource).get_client()
         selection = Selection.of(context)
+        began = datetime.now(UTC)
         try:
             structure = client.export_structure()
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             if not is_tried_again(context, settings.retry_policy, error):
                 yield from unanswered(recipe, selection, tables.metadata.values(), error)
             raise failure(error) from None
+        project = structure.project()
+        told = {**origin(client.url, project), **exported_at(began)}
         exported = {
             "project": structure_table([structure.info], ProjectInfo),
             "fields": structure_table(structure.metadata, Field),
-            "choices": choices_table(structure.project()),
+            "choices": choices_table(project),
             "instruments": structure_table(structure.instruments, Instrument),
             "events": structure_table(structure.events, Event),
             "form_events": structure_table(structure.form_event_mapping, FormEvent),
@@ -83,12 +88,19 @@ def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
         for table_name, spec in tables.metadata.items():
             results = []
             if selection.checks_of(spec):
-                found = changes(recipe.known, structure.project())
+                found = changes(recipe.known, project)
                 drift = dictionary_drift(found, in_use=tables.records)
                 results = [recipe.judged(spec, drift)]
             if selection.has(spec):
                 table = exported[table_name]
-                yield asset_result(spec, table, plain_schema(table), client.digest_key, results)
+                yield asset_result(
+                    spec,
+                    table,
+                    plain_schema(table),
+                    client.digest_key,
+                    metadata=told,
+                    check_results=results,
+                )
             else:
                 yield from results
 
@@ -142,7 +154,7 @@ def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
                 table,
                 plain_schema(table),
                 client.digest_key,
-                belongs_nowhere=run.lost,
+                metadata={**run.origin, "redcap/belongs_nowhere": run.lost},
             )
         yield from _each_instrument(run)
 

@@ -50,12 +50,15 @@ class Recipe:
         known: The structure when definitions were loaded; see `redcap_dagster.intake.as_seen`.
         rules: How records become clean tables.
         checks: What is changed about the checks.
+        preview_rows: How many rows of its tables an instrument's assets show; see
+            `redcap_dagster.catalog.preview`.
     """
 
     tables: TableSpecs
     known: REDCapProject = field(repr=False)
     rules: CleaningRules
     checks: CheckRules
+    preview_rows: int
 
     def judged(self, spec: dg.AssetSpec, finding: Finding) -> dg.AssetCheckResult:
         """Make a result of what a check of an asset found, as severe as asked for."""

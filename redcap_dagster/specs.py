@@ -10,7 +10,12 @@ import dagster as dg
 from redcap_dagster.checks import CheckRules, Layer, with_rules
 from redcap_dagster.project import Instrument, REDCapProject, StructureError
 from redcap_dagster.recipe import TableSpecs
+from redcap_dagster.tables import CleaningRules
 from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
+from redcap_dagster.versions import code_version
+
+
+_MOST_KINDS = 3  # of an asset; Dagster refuses more
 
 
 class SpecOptions(TypedDict, total=False):
@@ -24,6 +29,11 @@ class SpecOptions(TypedDict, total=False):
         freshness_policy: Of all assets; see `fresh_within`.
         automation_condition: Of all assets; see `on_change`.
         io_manager_key: The resource that keeps the tables, instead of ``NAME__io_manager``.
+        url: The address of the API, for links to the project; `build_redcap_definitions` takes it
+            from the resource, where it is written out.
+        storage_kind: What Dagster shows as the kind of storage, such as ``duckdb``;
+            `build_redcap_definitions` takes it from the IO manager, where it is one of this
+            package.
     """
 
     key_prefix: str | Sequence[str]
@@ -33,6 +43,8 @@ class SpecOptions(TypedDict, total=False):
     freshness_policy: dg.FreshnessPolicy
     automation_condition: dg.AutomationCondition[Any]
     io_manager_key: str
+    url: str
+    storage_kind: str
 
 
 def load_redcap_asset_specs(
@@ -40,6 +52,7 @@ def load_redcap_asset_specs(
     name: str,
     project: REDCapProject | str | Path,
     instruments: Sequence[str] | None = None,
+    rules: CleaningRules | None = None,
     translator: DagsterREDCapTranslator | None = None,
     **options: Unpack[SpecOptions],
 ) -> list[dg.AssetSpec]:
@@ -55,6 +68,7 @@ def load_redcap_asset_specs(
         project: The structure, or the path of a project XML. ``export_project()`` of a client
             fetches it.
         instruments: The forms to have assets of; all by default.
+        rules: How records become clean tables, which is part of the version of an asset's code.
         translator: Makes the specs; override it to change them.
         **options: See `SpecOptions`.
 
@@ -77,7 +91,9 @@ def load_redcap_asset_specs(
     """
     if not isinstance(project, REDCapProject):
         project = REDCapProject.from_xml(project)
-    return table_specs(name, project, instruments, translator, CheckRules(), options).all
+    rules = rules or CleaningRules()
+    checks = CheckRules()
+    return table_specs(name, project, instruments, rules, translator, checks, options).all
 
 
 def check_name(name: str) -> None:
@@ -103,8 +119,9 @@ def table_specs(
     name: str,
     project: REDCapProject,
     instruments: Sequence[str] | None,
+    rules: CleaningRules,
     translator: DagsterREDCapTranslator | None,
-    rules: CheckRules,
+    check_rules: CheckRules,
     options: SpecOptions,
 ) -> TableSpecs:
     """Make the specs of all tables and their checks."""
@@ -114,11 +131,14 @@ def table_specs(
     checks: list[dg.AssetCheckSpec] = []
 
     def spec(layer: Layer, table: str, instrument: Instrument | None = None) -> dg.AssetSpec:
-        props = REDCapTableProps(name, layer, table, instrument, project)
+        props = REDCapTableProps(name, layer, table, instrument, project, options.get("url", ""))
         translated = _with_options(translator.get_asset_spec(props), options)
+        if translated.code_version is None:
+            version = code_version(layer, project, instrument, rules)
+            translated = translated.replace_attributes(code_version=version)
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
-        checks.extend(with_rules(own, translated.key, rules, form))
+        checks.extend(with_rules(own, translated.key, check_rules, form))
         if "dagster/io_manager_key" in translated.metadata:
             return translated  # the translator's own choice
         return translated.with_io_manager_key(options.get("io_manager_key", f"{name}__io_manager"))
@@ -148,6 +168,8 @@ def _with_options(spec: dg.AssetSpec, options: SpecOptions) -> dg.AssetSpec:
     changed: dict[str, Any] = {name: value for name, value in options.items() if name in shown}
     if "key_prefix" in options:
         changed["key"] = spec.key.with_prefix(options["key_prefix"])
+    if "storage_kind" in options and len(spec.kinds) < _MOST_KINDS:
+        changed["kinds"] = spec.kinds | {options["storage_kind"]}
     if changed:
         spec = spec.replace_attributes(**changed)
     if "owners" in options or "tags" in options:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from redcap_dagster.checks import Layer, default_check_specs
-from redcap_dagster.project import Instrument, REDCapProject
+from redcap_dagster.project import Instrument, REDCapProject, page
 
 _METADATA_DESCRIPTIONS = {
     "project": "Project information, as exported: one row.",
@@ -30,6 +30,7 @@ class REDCapTableProps:
             is ``_census``.
         instrument: The instrument, where the table is one's.
         project: The structure of the project when definitions were loaded.
+        url: The address of the API, where it is known.
     """
 
     name: str
@@ -37,6 +38,7 @@ class REDCapTableProps:
     table: str
     instrument: Instrument | None
     project: REDCapProject
+    url: str = ""
 
 
 class DagsterREDCapTranslator:
@@ -84,6 +86,10 @@ class DagsterREDCapTranslator:
 
 
 def _describe(props: REDCapTableProps) -> str:
+    return f"{_describe_table(props)}\n\n{_describe_project(props)}"
+
+
+def _describe_table(props: REDCapTableProps) -> str:
     if props.layer == "metadata":
         return _METADATA_DESCRIPTIONS[props.table]
     if props.instrument is None:
@@ -92,3 +98,9 @@ def _describe(props: REDCapTableProps) -> str:
     if props.layer == "records":
         return f"{label}: one row per saved form, as the text that REDCap sent."
     return f"{label}: typed, missing markers replaced, choices labelled."
+
+
+def _describe_project(props: REDCapTableProps) -> str:
+    title = props.project.info.project_title or props.name
+    home = page(props.url, props.project)
+    return f"Project: [{title}]({home})" if home else f"Project: {title}"

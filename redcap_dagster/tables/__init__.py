@@ -14,6 +14,8 @@ from redcap_dagster.tables.instruments import (
     split_by_instrument,
 )
 from redcap_dagster.tables.labels import pair_labels
+from redcap_dagster.tables.lineage import column_sources
+from redcap_dagster.tables.profile import Profile, profile
 from redcap_dagster.tables.rejected import rejected
 from redcap_dagster.tables.rules import CleaningRules
 from redcap_dagster.tables.structure import choices_table, structure_table
@@ -30,12 +32,14 @@ __all__ = [
     "CleanTable",
     "CleaningRules",
     "ColumnType",
+    "Profile",
     "Ranges",
     "census_table",
     "check_agreement",
     "choice_columns",
     "choices_table",
     "clean",
+    "column_sources",
     "duplicate_keys",
     "has_hashed_ids",
     "hidden_columns",
@@ -44,6 +48,7 @@ __all__ = [
     "is_required",
     "leftovers",
     "pair_labels",
+    "profile",
     "rejected",
     "split_by_instrument",
     "structure_table",

@@ -103,7 +103,7 @@ def read_boxes(records: pa.Table, columns: Sequence[Column]) -> list[Cells]:
     Where a box of a missing data code is ticked, the unticked boxes of the field's own options say
     nothing: they are missing, not false.
     """
-    codes = _missing_code_columns(columns)
+    codes = missing_code_columns(columns)
     missing = [pc.equal(text_column(records, column.name), "1") for column in codes]
     boxes = []
     for column in columns:
@@ -117,7 +117,7 @@ def read_boxes(records: pa.Table, columns: Sequence[Column]) -> list[Cells]:
 
 def own_boxes(boxes: Sequence[Cells]) -> list[Cells]:
     """Leave out the boxes of the project's missing data codes."""
-    codes = _missing_code_columns([box.column for box in boxes])
+    codes = missing_code_columns([box.column for box in boxes])
     return [box for box in boxes if box.column not in codes]
 
 
@@ -162,7 +162,8 @@ def markers_of(column: Column, project: REDCapProject, rules: CleaningRules) -> 
     return [*typed, *project.missing_data_codes]
 
 
-def _missing_code_columns(columns: Sequence[Column]) -> list[Column]:
+def missing_code_columns(columns: Sequence[Column]) -> list[Column]:
+    """Give the boxes of a checkbox that are of the project's missing data codes."""
     own = {choice.code for choice in columns[0].field.choices}
     return [column for column in columns if column.choice and column.choice.code not in own]
 
@@ -173,7 +174,7 @@ def _said_missing(cells: Cells, project: REDCapProject, rules: CleaningRules) ->
     if box is None:
         said = {marker.code: marker for marker in markers_of(cells.column, project, rules)}
     else:
-        said = {"1": box} if _missing_code_columns([cells.column]) else {}
+        said = {"1": box} if missing_code_columns([cells.column]) else {}
     shown = _shown(list(said.values()), rules)
     return looked_up(cells.text, list(said), shown).cast(pa.string())
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import REDCapProject
+from redcap_dagster.project import REDCapProject, page
 from redcap_dagster.tables.cleaning import CleanTable
 
 _REASONS: Mapping[pa.DataType, str] = {
@@ -65,15 +65,14 @@ def _reason(table: pa.Table, name: str) -> str:
 def _links(
     keys: pa.Table, instrument: str, project: REDCapProject, url: str
 ) -> pa.Array | pa.ChunkedArray:
-    """Give the address of each row's form (a guess from the links that other clients make)."""
-    if not (url and project.version and project.info.project_id):
+    """Give the address of each row's form."""
+    entry = page(url, project, "DataEntry/index.php")
+    if entry is None:
         return pa.nulls(keys.num_rows, pa.string())
-    home = url.rstrip("/").removesuffix("/api")
-    page = f"{home}/redcap_v{project.version}/DataEntry/index.php?pid={project.info.project_id}"
     record = keys[project.record_id_field]
     for character, escape in _ESCAPES.items():
         record = pc.replace_substring(record, character, escape)
-    parts = [f"{page}&page={instrument}&id=", record]
+    parts = [f"{entry}&page={instrument}&id=", record]
     if project.is_longitudinal:
         names = pa.array([event.unique_event_name for event in project.events], pa.string())
         ids = pa.array([event.event_id for event in project.events], pa.int64())

@@ -63,7 +63,7 @@ def export_once(
     for trouble in troubles:
         trouble.inject(study)
     try:
-        export = export_forms(client, study.structure, forms)
+        export = export_forms(client, study.structure, study.project, forms)
         check_agreement(export.table, study.seen(export.table))
     except (REDCapError, StructureError) as caught:
         error = caught

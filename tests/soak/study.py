@@ -121,7 +121,7 @@ class Study:
         return split_by_instrument(rows, project, blank_status=project.honours_blank_status)
 
     def seen(self, rows: pa.Table) -> REDCapProject:
-        return as_seen(self.structure, rows, self.project)
+        return as_seen(self.project, rows, self.project)
 
     def _remember(self) -> None:
         """Note what an export would give now; the log knows nothing of it."""

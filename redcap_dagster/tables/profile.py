@@ -1,0 +1,49 @@
+"""What can be told of a table without telling of anybody in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FEWEST_ROWS = 10
+"""The rows that stand behind a count of distinct values, at least."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Counts by column.
+
+    Attributes:
+        missing: Cells that are null, of every column.
+        distinct: Different values, of columns that have a value in ten rows at least. Fewer rows
+            than that would tell of few people. Not of lists.
+    """
+
+    missing: Mapping[str, int]
+    distinct: Mapping[str, int]
+
+
+def profile(table: pa.Table) -> Profile:
+    """Count what is missing and what differs, column by column.
+
+    Example:
+        >>> table = pa.table({"id": [str(row) for row in range(10)], "sex": ["F"] * 9 + [None]})
+        >>> profile(table)
+        Profile(missing={'id': 0, 'sex': 1}, distinct={'id': 10})
+    """
+    named = list(zip(table.column_names, table.columns, strict=True))
+    return Profile(
+        {name: column.null_count for name, column in named},
+        {
+            name: _count_distinct(column)
+            for name, column in named
+            if len(column) - column.null_count >= FEWEST_ROWS and not pa.types.is_list(column.type)
+        },
+    )
+
+
+def _count_distinct(column: pa.ChunkedArray) -> int:
+    if pa.types.is_dictionary(column.type):
+        column = pa.chunked_array([chunk.indices for chunk in column.chunks])
+    return int(pc.count_distinct(column, mode="only_valid").as_py())
