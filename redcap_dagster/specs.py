@@ -14,7 +14,6 @@ from redcap_dagster.tables import CleaningRules
 from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.versions import code_version
 
-
 _MOST_KINDS = 3  # of an asset; Dagster refuses more
 
 
@@ -132,10 +131,8 @@ def table_specs(
 
     def spec(layer: Layer, table: str, instrument: Instrument | None = None) -> dg.AssetSpec:
         props = REDCapTableProps(name, layer, table, instrument, project, options.get("url", ""))
-        translated = _with_options(translator.get_asset_spec(props), options)
-        if translated.code_version is None:
-            version = code_version(layer, project, instrument, rules)
-            translated = translated.replace_attributes(code_version=version)
+        version = code_version(layer, project, instrument, rules)
+        translated = _with_options(translator.get_asset_spec(props), version, options)
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
         checks.extend(with_rules(own, translated.key, check_rules, form))
@@ -162,10 +159,12 @@ def table_specs(
     return TableSpecs(name, metadata, census, records, clean, tuple(checks))
 
 
-def _with_options(spec: dg.AssetSpec, options: SpecOptions) -> dg.AssetSpec:
+def _with_options(spec: dg.AssetSpec, version: str, options: SpecOptions) -> dg.AssetSpec:
     """Put what was asked for all assets onto one; owners and tags add to its own."""
     shown = ("group_name", "freshness_policy", "automation_condition")
     changed: dict[str, Any] = {name: value for name, value in options.items() if name in shown}
+    if spec.code_version is None:
+        changed["code_version"] = version
     if "key_prefix" in options:
         changed["key"] = spec.key.with_prefix(options["key_prefix"])
     if "storage_kind" in options and len(spec.kinds) < _MOST_KINDS:
