@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import dagster as dg
+from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.checks import CheckRules, Layer, with_rules
 from redcap_dagster.project import Instrument, REDCapProject, StructureError
@@ -15,6 +17,11 @@ from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.versions import code_version
 
 _MOST_KINDS = 3  # of an asset; Dagster refuses more
+
+# Dagster says which libraries a code location has.
+DagsterLibraryRegistry.register(
+    "redcap-dagster", version("redcap-dagster"), is_dagster_package=False
+)
 
 
 class SpecOptions(TypedDict, total=False):

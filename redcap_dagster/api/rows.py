@@ -23,10 +23,10 @@ from redcap_dagster.api.errors import REDCapError
 T = TypeVar("T")
 
 # A batch is worth the work on it.
-_BLOCKS_OF_A_BATCH = 16
+_BLOCKS_OF_A_BATCH = 4
 
 # Blocks that may be parsed before they are wanted.
-_AHEAD = 4
+_AHEAD = 2
 
 
 @dataclass(frozen=True)
