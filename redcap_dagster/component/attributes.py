@@ -125,10 +125,21 @@ class Retries(dg.Model):
 
     max_retries: int = Field(default=1, description="How often it is tried again.")
     delay: float = Field(default=60, description="Seconds before it is.")
+    backoff: Literal["LINEAR", "EXPONENTIAL"] | None = Field(
+        default=None, description="How the delay grows from one time to the next."
+    )
+    jitter: Literal["FULL", "PLUS_MINUS"] | None = Field(
+        default=None, description="By how much chance changes the delay."
+    )
 
     def policy(self) -> dg.RetryPolicy:
         """Give the policy."""
-        return dg.RetryPolicy(max_retries=self.max_retries, delay=self.delay)
+        return dg.RetryPolicy(
+            max_retries=self.max_retries,
+            delay=self.delay,
+            backoff=None if self.backoff is None else dg.Backoff[self.backoff],
+            jitter=None if self.jitter is None else dg.Jitter[self.jitter],
+        )
 
 
 class Freshness(dg.Model):

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -27,6 +28,8 @@ from redcap_dagster import (
     CheckRules,
     CheckSettings,
     CleaningRules,
+    DuckDBTableIOManager,
+    ParquetTableIOManager,
     REDCapProjectComponent,
     REDCapResource,
     on_change,
@@ -132,22 +135,30 @@ def test_settings_reach_the_assets() -> None:
     with _loaded(
         instruments=["follow_up_*"],
         freshness={"fail_after": "36h"},
-        op={"pool": "redcap_example_edu"},
-        retries={"max_retries": 3},
+        op={"pool": "redcap_example_edu", "tags": {"priority": "1"}},
+        retries={"max_retries": 3, "backoff": "EXPONENTIAL", "jitter": "FULL"},
+        translation={
+            "owners": ["team:trials"],
+            "tags": {"table": "{{ props.table }}"},
+            "key_prefix": "clinic",
+        },
         schedule={"cron": "0 3 * * *"},
         storage={"duckdb": "trial.duckdb"},
     ) as (_, definitions):
         keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
-        assert "trial/clean/follow_up_2" in keys
-        assert "trial/clean/base" not in keys
-        key = dg.AssetKey(["trial", "clean", "follow_up_1"])
+        assert "clinic/trial/clean/follow_up_2" in keys
+        assert "clinic/trial/clean/base" not in keys
+        key = dg.AssetKey(["clinic", "trial", "clean", "follow_up_1"])
         assets = definitions.resolve_assets_def(key)
         assert assets.get_asset_spec(key).freshness_policy == dg.FreshnessPolicy.time_window(
             timedelta(hours=36)
         )
-        assert assets.op.pool == "redcap_example_edu"
-        assert assets.op.retry_policy is not None
-        assert assets.op.retry_policy.max_retries == 3
+        spec = assets.get_asset_spec(key)
+        assert (list(spec.owners), spec.tags["table"]) == (["team:trials"], "follow_up_1")
+        assert (assets.op.pool, assets.op.tags["priority"]) == ("redcap_example_edu", "1")
+        assert assets.op.retry_policy == dg.RetryPolicy(
+            max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL
+        )
         assert [schedule.name for schedule in definitions.schedules or ()] == ["trial__schedule"]
 
 
@@ -207,18 +218,37 @@ def test_whatever_the_rules_take_yaml_can_say() -> None:
     )
 
 
-def test_two_components_never_collide() -> None:
+def test_two_components_never_collide(tmp_path: Path) -> None:
+    storage = {"trial": {"duckdb": "trial.duckdb"}, "trial_clean": {"parquet": str(tmp_path)}}
     with create_defs_folder_sandbox() as sandbox:
-        for name in ("trial", "other"):
+        for name, kept in storage.items():
             sandbox.scaffold_component(
                 component_cls=REDCapProjectComponent,
                 defs_path=name,
-                defs_yaml_contents=_yaml(name=name, schedule={"cron": "@daily"}),
+                defs_yaml_contents=_yaml(
+                    name=name, storage=kept, schedule={"cron": "@daily"}, automation="on_change"
+                ),
             )
             _keep(sandbox, PROJECT, name)
         with sandbox.build_all_defs() as definitions:
             dg.Definitions.validate_loadable(definitions)
             assert len(definitions.resolve_all_asset_keys()) == 2 * 11
+            repository = definitions.get_repository_def()
+            assert {schedule.name for schedule in repository.schedule_defs} == {
+                "trial__schedule",
+                "trial_clean__schedule",
+            }
+            checks = Counter(
+                check.asset_key.path[0] for check in repository.asset_graph.asset_check_keys
+            )
+            assert checks["trial"] == checks["trial_clean"] > 3 * 5
+            managers = {
+                name: type((definitions.resources or {})[f"{name}__io_manager"]) for name in storage
+            }
+            assert managers == {
+                "trial": DuckDBTableIOManager,
+                "trial_clean": ParquetTableIOManager,
+            }
 
 
 def test_without_state_there_is_nothing_yet(caplog: pytest.LogCaptureFixture) -> None:
