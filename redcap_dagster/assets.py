@@ -26,7 +26,9 @@ class AssetOptions(SpecOptions, total=False):
         pool: The pool whose limit the two ops share.
         op_tags: Of the two ops.
         backfill_policy: Of the two ops.
-        retry_policy: When an op fails as a whole; a form that fails alone is not tried again.
+        retry_policy: When an op fails as a whole and trying again may help: the network, a server
+            that fails or is too busy, an answer that is broken or incomplete. What REDCap refuses
+            is not tried again, nor is a form that fails alone.
         checks: What is changed about the checks.
         preview_rows: How many of its first rows each table of an instrument shows in Dagster. By
             default none: they are people's health data, which Dagster would keep in its own

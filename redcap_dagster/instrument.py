@@ -19,6 +19,7 @@ from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.recipe import Recipe, Selection
 from redcap_dagster.tables import (
     CleanTable,
+    check_keys,
     choice_columns,
     clean,
     duplicate_keys,
@@ -184,9 +185,11 @@ def _exported(run: Run, form: str) -> _Records:
 def _from_storage(run: Run, form: str) -> _Records:
     key = run.recipe.tables.records[form].key
     table = stored_records(run.context, key)
+    project = as_seen(run.project, table, run.recipe.known)
+    check_keys(table, project, form)
     made = earlier_materializations(run.context, key)
     hidden = told(made[0], "redcap/hidden_columns") if made else None
-    return _Records(table, as_seen(run.project, table, run.recipe.known), hidden or [])
+    return _Records(table, project, hidden or [])
 
 
 def _of_the_export(run: Run, records: _Records) -> list[Finding]:
@@ -260,9 +263,9 @@ def _required(form: str, records: _Records) -> Finding:
 
 def _inferred(run: Run, form: str, cleaned: CleanTable, schema: dg.TableSchema) -> Finding:
     made = earlier_materializations(run.context, run.recipe.tables.clean[form].key)
-    if not made:
+    before = told(made[0], "dagster/column_schema") if made else None
+    if before is None:
         return findings.nothing_to_compare("inferred_types_stable")
-    before = told(made[0], "dagster/column_schema")
     return findings.inferred_types_stable(
         {column.name: column.type for column in before.columns},
         {column.name: column.type for column in schema.columns},

@@ -12,9 +12,10 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from redcap_dagster import REDCapResource
+from redcap_dagster import CheckRules, REDCapResource
+from redcap_dagster.checks import CHECKS
 from redcap_dagster.sandbox import Sandbox
-from tests.runs import TOKEN_VARIABLE, Study, studying
+from tests.runs import TOKEN_VARIABLE, Study, check_results, studying
 from tests.servers import CANARY, Reply, Server, json_reply
 
 TOKEN = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
@@ -36,6 +37,7 @@ METADATA = [
 RECORDS = [dict.fromkeys(("id", "note", "age", "sex"), CANARY), {"id": "2", "age": "5"}]
 HEADER = b"id,note,age,sex,base_complete\n"
 CELL = CANARY.encode()
+OF_BASE = [(check.layer, name) for name, check in CHECKS.items() if check.layer != "metadata"]
 
 Listen = Callable[[dg.DagsterInstance], str]
 
@@ -77,6 +79,43 @@ def test_a_run_tells_counts_and_names_alone(study: Study, listen: Listen) -> Non
     assert study.table("study_clean.base")["age"].to_pylist() == [5, None]
     heard = listen(study.instance)
     assert '"age": 1' in heard.replace("\\", "")
+    _assert_silent(heard)
+
+
+def test_checks_that_fail_tell_counts_and_names_alone(study: Study, listen: Listen) -> None:
+    """With rows that drop, values out of range, types that change, and blanks where required."""
+    asked = {"required_field": "y", "text_validation_min": "18"}
+    metadata = [METADATA[0], *({**row, **asked} for row in METADATA[1:])]
+    token = study.sandbox.add_project(
+        exports={"metadata": [*metadata, {"field_name": "free", "form_name": "base"}]},
+        records=[
+            {**RECORDS[0], "free": "1", "base_complete": "2"},
+            {"id": "2", "age": "5", "free": "1", "base_complete": "2"},
+        ],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TOKEN_VARIABLE, token)
+        definitions = study.definitions(checks=CheckRules(max_drop=0))
+        results = [study.run(definitions)]
+        study.sandbox.edit(token, record="2", field="free", value=CANARY)
+        results.append(study.run(definitions))
+        study.sandbox.delete_record(token, CANARY)
+        results.append(study.run(definitions))
+        checks = [(f"study/{layer}/base", name) for layer, name in OF_BASE]
+        results.append(study.check(definitions, checks))
+    failed = {
+        name
+        for result in results
+        for (_, name), found in check_results(result).items()
+        if not found.passed
+    }
+    assert failed == {name for _, name in OF_BASE} - {
+        "keys_unique",
+        "export_complete",
+        "nothing_hidden",
+    }
+    heard = listen(study.instance)
+    assert token not in heard
     _assert_silent(heard)
 
 

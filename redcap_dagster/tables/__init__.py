@@ -6,7 +6,7 @@ from redcap_dagster.tables.accounts import (
     hidden_columns,
     leftovers,
 )
-from redcap_dagster.tables.agreement import check_agreement
+from redcap_dagster.tables.agreement import check_agreement, check_keys
 from redcap_dagster.tables.cleaning import CleanTable, clean
 from redcap_dagster.tables.instruments import (
     census_table,
@@ -36,6 +36,7 @@ __all__ = [
     "Ranges",
     "census_table",
     "check_agreement",
+    "check_keys",
     "choice_columns",
     "choices_table",
     "clean",
