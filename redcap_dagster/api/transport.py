@@ -9,22 +9,14 @@ import logging
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
-from time import sleep
-from typing import Any, TypeVar
+from threading import Event
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from redcap_dagster.api.address import is_loopback, normalize_url
 from redcap_dagster.api.answers import Answer, check_status
@@ -49,19 +41,26 @@ from redcap_dagster.api.network import (
     what_failed,
 )
 from redcap_dagster.api.rate_limit import shared_limiter
+from redcap_dagster.api.retries import MayPass, Patience, passes, retry
+from redcap_dagster.api.session import Session
 
 logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
 
-LONGEST_WAIT = 120.0
-"""Seconds. A server that wants to be left alone for longer is not asked again."""
-
 _CHUNK = 1 << 16
+
+_GLANCE = 0.5
+"""Seconds after which whoever waits looks whether that is still wanted."""
 
 
 class Transport:
-    """A connection to the API of one project. It holds the token, and cannot be pickled."""
+    """A connection to the API of one project. It holds the token, and cannot be pickled.
+
+    Attributes:
+        url: The address of the API, ending in a slash.
+        sent: How many requests were sent so far, retries among them.
+    """
 
     def __init__(
         self,
@@ -93,12 +92,13 @@ class Transport:
             )
         self._verify: bool | str = str(ca_bundle) if verify_tls and ca_bundle else verify_tls
         self._timeout = (connect_timeout, read_timeout)
-        self._retries = retries
-        self._backoff = wait_random_exponential(multiplier=backoff, max=60)
+        self._patience = Patience(retries, backoff)
         host = urlsplit(self.url).hostname or ""
         self._rate = None if is_loopback(host) else rate_limit
         self._host = host
-        self._session = _session(loopback=is_loopback(host))
+        self._session = Session(loopback=is_loopback(host))
+        self._stopped = Event()
+        self.sent = 0
 
     def __repr__(self) -> str:
         return f"Transport(url={self.url!r}, token='****')"
@@ -114,8 +114,33 @@ class Transport:
             "one where it is needed, from its URL and a token that is read there."
         )
 
+    def fork(self) -> Self:
+        """Give another connection to the same project, for another thread.
+
+        Its requests are not among those counted here.
+        """
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        twin._session = Session(loopback=is_loopback(self._host))
+        twin._stopped = Event()
+        twin.sent = 0
+        return twin
+
+    def stop(self) -> None:
+        """End for good, from another thread, what is under way and waits: it raises at once."""
+        self._stopped.set()
+        self._session.cut()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._session.close()
+
     def post(
-        self, request: str, parameters: Mapping[str, str], receive: Callable[[Answer], T]
+        self,
+        request: str,
+        parameters: Mapping[str, str],
+        receive: Callable[[Answer], T],
+        may_pass: MayPass = passes,
     ) -> T:
         """Ask for what may be done twice, and give what `receive` makes of the answer.
 
@@ -125,6 +150,8 @@ class Transport:
             request: What it is, for errors and the log: ``record export``.
             parameters: Those of the API, without the token.
             receive: Reads the answer; it is closed afterwards.
+            may_pass: Says of an error, and of the number of attempts so far, whether to ask again;
+                by default as long as it may pass by itself.
 
         Raises:
             REDCapError: Of the type that says what is wrong.
@@ -134,7 +161,7 @@ class Transport:
             with self._send(request, parameters) as answer:
                 return receive(answer)
 
-        return self._again(request, once)
+        return retry(request, once, self._patience, self._stopped, may_pass)
 
     def post_once(
         self,
@@ -177,36 +204,8 @@ class Transport:
             REDCapError: Of the type that says what is wrong. What breaks in the body is not
                 asked for again.
         """
-        return self._again(request, lambda: self._send(request, parameters))
-
-    def _again(self, request: str, once: Callable[[], T]) -> T:
-        def log(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            status = f", status {error.status}" if isinstance(error, ServerError) else ""
-            logger.warning(
-                "%s: %s%s; retry %d of %d in %.1f s",
-                request,
-                type(error).__name__,
-                status,
-                state.attempt_number,
-                self._retries,
-                state.upcoming_sleep,
-            )
-
-        return Retrying(
-            stop=stop_after_attempt(self._retries + 1),
-            wait=self._wait,
-            retry=retry_if_exception(_may_pass),
-            before_sleep=log,
-            sleep=sleep,
-            reraise=True,
-        )(once)
-
-    def _wait(self, state: RetryCallState) -> float:
-        """Full jitter, but never less than the server asks for."""
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, ServerError) else None
-        return max(self._backoff(state), asked or 0.0)
+        once = partial(self._send, request, parameters)
+        return retry(request, once, self._patience, self._stopped, passes)
 
     def _send(
         self,
@@ -214,8 +213,8 @@ class Transport:
         parameters: Mapping[str, str],
         file: tuple[str, bytes, str] | None = None,
     ) -> Answer:
-        if self._rate is not None:
-            shared_limiter(self._host, self._rate).try_acquire("request")
+        self._take_turn(request)
+        self.sent += 1
         failure: CertificateError | NetworkError | WrongURLError
         try:
             response = self._session.post(
@@ -249,6 +248,16 @@ class Transport:
             return answer
         raise failure
 
+    def _take_turn(self, request: str) -> None:
+        """Wait until the limit of requests lets one more through."""
+        if self._rate is not None:
+            limiter = shared_limiter(self._host, self._rate)
+            while not limiter.try_acquire("request", timeout=_GLANCE):
+                if self._stopped.is_set():
+                    break
+        if self._stopped.is_set():
+            raise network_error(request, self._host, "the export was stopped, and this not sent")
+
 
 def check_token(token: str) -> str:
     """Strip what surrounds a token, and check its form.
@@ -263,30 +272,6 @@ def check_token(token: str) -> str:
             "have 32 letters and digits. Copy it anew from the project's API page."
         )
     return stripped
-
-
-class _Session(requests.Session):
-    """A session that leaves redirects alone; another one reads them even if it follows none."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Give none."""
-
-
-def _session(*, loopback: bool) -> requests.Session:
-    session = _Session()
-    session.headers["Accept-Encoding"] = "gzip"
-    session.headers["User-Agent"] = f"redcap-dagster/{version('redcap-dagster')}"
-    # An http:// request to this machine must not go by a proxy of the environment.
-    session.trust_env = not loopback
-    # Without an auth of its own, requests would send a password that it finds in ~/.netrc.
-    session.auth = _no_auth
-    # With cookies, REDCap would take parallel requests for one browser session (a guess).
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
-
-
-def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    return prepared
 
 
 def _chunks(response: requests.Response, request: str, host: str) -> Iterator[bytes]:
@@ -328,12 +313,3 @@ def _may_be_done(error: REDCapError) -> bool:
     if isinstance(error, NetworkError):
         return error.sent
     return not (isinstance(error, ServerError) and error.status == 429)
-
-
-# -- retries --------------------------------------------------------------------------------------
-
-
-def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, ServerError):
-        return (error.retry_after or 0) <= LONGEST_WAIT
-    return isinstance(error, NetworkError)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from redcap_dagster.api import REDCapClient, transport
+from redcap_dagster.api import REDCapClient, retries
 from tests.servers import CANARY, TOKEN, Server
 
 
@@ -14,7 +14,7 @@ from tests.servers import CANARY, TOKEN, Server
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that a client would have waited between retries."""
     seconds: list[float] = []
-    monkeypatch.setattr(transport, "sleep", seconds.append)
+    monkeypatch.setattr(retries, "sleep", lambda wait, _: seconds.append(wait))
     return seconds
 
 

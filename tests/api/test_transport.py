@@ -356,7 +356,7 @@ def test_each_request_to_another_machine_is_counted(
         def __init__(self, host: str, rate: int) -> None:
             self.key = (host, rate)
 
-        def try_acquire(self, _: str) -> bool:
+        def try_acquire(self, _: str, timeout: float) -> bool:  # noqa: ARG002
             asked.append(self.key)
             return True
 
@@ -364,7 +364,7 @@ def test_each_request_to_another_machine_is_counted(
     server.say("project", Reply(status=503), INFO)
     near = REDCapClient(server.url, TOKEN)
     far = REDCapClient(FAR, TOKEN, rate_limit=7)
-    monkeypatch.setattr("redcap_dagster.api.transport.sleep", lambda _: None)
+    monkeypatch.setattr("redcap_dagster.api.retries.sleep", lambda *_: None)
     far._transport.url = server.url
 
     near.export_project_info()

@@ -1,0 +1,88 @@
+"""An HTTP session with a host: no cookies, no redirects, and it can be ended while it waits."""
+
+import socket
+from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from typing import Any
+from weakref import WeakSet
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+
+class Session(requests.Session):
+    """A session that leaves redirects alone; another one reads them even if it follows none.
+
+    Args:
+        loopback: Whether the host is this machine.
+    """
+
+    def __init__(self, *, loopback: bool) -> None:
+        super().__init__()
+        self.headers["Accept-Encoding"] = "gzip"
+        self.headers["User-Agent"] = f"redcap-dagster/{version('redcap-dagster')}"
+        # An http:// request to this machine must not go by a proxy of the environment.
+        self.trust_env = not loopback
+        # Without an auth of its own, requests would send a password that it finds in ~/.netrc.
+        self.auth = _no_auth
+        # With cookies, REDCap would take parallel requests for one browser session (a guess).
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._adapter = _Adapter()
+        self.mount("https://", self._adapter)
+        self.mount("http://", self._adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Give none."""
+
+    def cut(self) -> None:
+        """End what is under way: whoever waits for an answer in another thread gets an error."""
+        for connection in list(self._adapter.connections):
+            with suppress(OSError, AttributeError):  # it may be closed, or not yet open
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
+
+
+class _Adapter(HTTPAdapter):
+    """Keeps track of its connections, as those that are in use are nowhere else."""
+
+    def __init__(self) -> None:
+        self.connections: WeakSet[HTTPConnection] = WeakSet()
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools of connections to hosts."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the pools of connections by a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self._pools()
+        return manager
+
+    def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
+        connections = self.connections
+
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                connections.add(self)
+                super().connect()
+
+        class Secure(HTTPSConnection):
+            def connect(self) -> None:
+                connections.add(self)
+                super().connect()
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        return {"http": PlainPool, "https": SecurePool}
