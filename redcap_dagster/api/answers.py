@@ -243,13 +243,15 @@ def page_error(answer: Answer, page: str) -> REDCapError:
     )
 
 
-def malformed(answer: Answer, problem: str) -> MalformedAnswerError:
+def malformed(answer: Answer, problem: str, *, broke_off: bool = False) -> MalformedAnswerError:
     """Make the error for data that are not as REDCap writes them."""
-    return MalformedAnswerError(
+    error = MalformedAnswerError(
         f"{answer.request}: the answer is not what REDCap writes: {problem}. Try again; if it "
         "lasts, have a look at the export in REDCap, or tell the server's administrator.",
         request=answer.request,
     )
+    error.broke_off = broke_off
+    return error
 
 
 def not_utf8(answer: Answer, where: str) -> NotUTF8Error:

@@ -55,7 +55,7 @@ def whole_rows(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Itera
         if len(rest) > _LONGEST_ROW:
             raise malformed(answer, f"a row is longer than {_LONGEST_ROW >> 20} MiB")
     if rest[-1:] != b"\n" or rest.count(b'"') % 2:
-        raise malformed(answer, "it breaks off within a row")
+        raise malformed(answer, "it breaks off within a row", broke_off=True)
     if len(rest) > 1:
         yield rest[:-1]
 

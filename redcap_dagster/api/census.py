@@ -1,9 +1,10 @@
 """The census of a project: its records and events, and whether an export has them all."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,12 +12,17 @@ from redcap_dagster.api.answers import Answer
 from redcap_dagster.api.errors import EmptyAnswerError, IncompleteExportError, RightsError
 from redcap_dagster.api.exports import check_selection, csv_export, read_records
 from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS, REQUEST
+from redcap_dagster.api.plan import Listed
+from redcap_dagster.api.pressure import as_a_whole
 from redcap_dagster.api.rows import open_csv
 from redcap_dagster.api.transport import Transport
 
 logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
+
+_SHOWN = 5
+"""Forms that an error names; it counts the others."""
 
 
 def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
@@ -54,14 +60,57 @@ def read_census(transport: Transport, record_id_field: str) -> pa.Table:
     Raises:
         REDCapError: Of the type that says what is wrong.
     """
-    parameters = check_selection(fields=[record_id_field], export_survey_fields=True)
-    rows = _with_groups(lambda wanted: read_records(transport, wanted, record_id_field), parameters)
+    return distinct_places(list_rows(transport, record_id_field, {}), record_id_field)
+
+
+def list_rows(
+    transport: Transport,
+    record_id_field: str,
+    selection: Mapping[str, str],
+    *,
+    groups: bool = True,
+) -> pa.Table:
+    """List rows by their keys: of each record and event, and of the events that repeat.
+
+    Args:
+        transport: The connection.
+        record_id_field: The record id field.
+        selection: Parameters of the API that say which records and events.
+        groups: Whether to ask for access groups, if the token's user may see them.
+
+    Raises:
+        REDCapError: Of the type that says what is wrong.
+    """
+    parameters = {"fields[0]": record_id_field, "exportSurveyFields": "true", **selection}
+
+    def ask(wanted: dict[str, str]) -> pa.Table:
+        return read_records(transport, wanted, record_id_field, as_a_whole)
+
+    return _with_groups(ask, parameters) if groups else ask(parameters)
+
+
+def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
+    """Keep the first row of each record and event: instances are no records of their own."""
     keys = [name for name in (record_id_field, EVENT_COLUMN) if name in rows.column_names]
-    # Instances of repeating forms may be listed too; they are no records of their own.
     places = rows.select(keys).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
     first = places.group_by(keys).aggregate([("row", "min")])["row_min"]
     dropped = [name for name in REPEAT_COLUMNS if name in rows.column_names]
     return rows.take(first.take(pc.sort_indices(first))).drop_columns(dropped)
+
+
+def listed(rows: pa.Table, record_id_field: str) -> Listed:
+    """Count the rows of each record by event, without those of repeating forms."""
+    if REPEAT_COLUMNS[0] in rows.column_names:
+        rows = rows.filter(pc.is_null(rows[REPEAT_COLUMNS[0]]))
+    records = pc.unique(rows[record_id_field])
+    record = pc.index_in(rows[record_id_field], records).to_numpy()
+    if EVENT_COLUMN not in rows.column_names:
+        return Listed(tuple(records.to_pylist()), {"": np.bincount(record, minlength=len(records))})
+    counts = {}
+    for event in pc.unique(rows[EVENT_COLUMN]).to_pylist():
+        here = pc.equal(rows[EVENT_COLUMN], event).to_numpy()
+        counts[event] = np.bincount(record[here], minlength=len(records))
+    return Listed(tuple(records.to_pylist()), counts)
 
 
 def _with_groups(ask: Callable[[dict[str, str]], T], parameters: dict[str, str]) -> T:
@@ -93,44 +142,46 @@ def check_complete(
         IncompleteExportError: Records are missing.
         REDCapError: Of the type that says what is wrong with the second census.
     """
-    if _count_missing(export, _of_events(census, events), record_id_field):
-        again = _of_events(read_census(transport, record_id_field), events)
-        missing = _count_missing(export, again, record_id_field)
-        if missing:
-            raise _incomplete(missing)
+    if missing_places(export, census, events, record_id_field).num_rows:
+        again = read_census(transport, record_id_field)
+        if missing := missing_places(export, again, events, record_id_field).num_rows:
+            raise incomplete(missing)
 
 
-def _of_events(census: pa.Table, events: Sequence[str] | None) -> pa.Table:
-    """Give the rows of some events, or all where none are named or the project is classic."""
-    if events is None or EVENT_COLUMN not in census.column_names:
-        return census
-    named = pa.array(list(events), pa.string())
-    return census.filter(pc.is_in(census[EVENT_COLUMN], named))
-
-
-def _count_missing(export: pa.Table, census: pa.Table, record_id_field: str) -> int:
-    """Count the records, by event where there are events, of a census that an export lacks.
+def missing_places(
+    export: pa.Table, census: pa.Table, events: Sequence[str] | None, record_id_field: str
+) -> pa.Table:
+    """Give the records, by event where there are events, of a census that an export lacks.
 
     One record id may be of several subjects, one in each arm, which their events tell apart.
+
+    Args:
+        export: The export.
+        census: The census.
+        events: Those that the export must have; all of the census by default.
+        record_id_field: The record id field.
     """
-    columns = [record_id_field, EVENT_COLUMN]
-    present = [name for name in columns if name in census.column_names]
+    present = [name for name in (EVENT_COLUMN, record_id_field) if name in census.column_names]
+    if events is not None and EVENT_COLUMN in present:
+        named = pa.array(list(events), pa.string())
+        census = census.filter(pc.is_in(census[EVENT_COLUMN], named))
 
     def places(table: pa.Table) -> pa.ChunkedArray:
         texts = [pc.fill_null(table[name], "") for name in present]
         return pc.binary_join_element_wise(*texts, "\x1f")
 
-    missing = pc.invert(pc.is_in(places(census), pc.unique(places(export))))
-    return int(pc.sum(missing, min_count=0).as_py())
+    return census.filter(pc.invert(pc.is_in(places(census), pc.unique(places(export)))))
 
 
-def _incomplete(missing: int) -> IncompleteExportError:
-    """Say how many records are missing, and what to do."""
+def incomplete(missing: int, forms: Sequence[str] = ()) -> IncompleteExportError:
+    """Say how many records are missing, of which forms, and what to do."""
+    named = ", ".join(forms[:_SHOWN]) + f" and {len(forms) - _SHOWN} more" * (len(forms) > _SHOWN)
+    of = f" (of {named})" if forms else ""
     error = IncompleteExportError(
-        f"{REQUEST}: {missing} records or events that REDCap lists are not in what it sent. Large "
-        "answers can lose records: export fewer forms at once, and tell the server's "
+        f"{REQUEST}: {missing} records or events that REDCap lists are not in what it sent{of}. "
+        "Large answers can lose records: ask for less at once (max_cells), and tell the server's "
         "administrator.",
         request=REQUEST,
     )
-    error.missing = missing
+    error.missing, error.forms = missing, tuple(forms)
     return error

@@ -2,20 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.calls import (
-    EVENTS,
-    REPEATS,
-    export_applicable,
-    export_info,
-    export_rows,
-    has,
-)
-from redcap_dagster.api.census import check_complete, read_census, read_header
+from redcap_dagster.api.census import check_complete, read_census
 from redcap_dagster.api.design import Design
 from redcap_dagster.api.exports import (
     RAW_OR_LABEL,
@@ -25,31 +17,32 @@ from redcap_dagster.api.exports import (
     read_records,
     with_record_id,
 )
+from redcap_dagster.api.fetching import ExportSettings
 from redcap_dagster.api.files import Files
 from redcap_dagster.api.groups import AccessGroups
 from redcap_dagster.api.headers import label_columns
 from redcap_dagster.api.log import Log
 from redcap_dagster.api.names import ProjectNames
-from redcap_dagster.api.parameters import asking, chosen, one_of, required
+from redcap_dagster.api.parameters import one_of
 from redcap_dagster.api.pdfs import PDFs
+from redcap_dagster.api.plan import MAX_CELLS, MAX_RECORDS, Limits
+from redcap_dagster.api.progress import Report
 from redcap_dagster.api.projects import Projects
+from redcap_dagster.api.question import FILTERS
 from redcap_dagster.api.records import Records
 from redcap_dagster.api.reports import Reports
 from redcap_dagster.api.repository import FileRepository
-from redcap_dagster.api.snapshot import RecordExport, take_snapshot
+from redcap_dagster.api.snapshot import RecordExport, export_table, take_snapshot
 from redcap_dagster.api.structure import (
     ProjectStructure,
-    export_dictionary,
-    export_structure,
-    export_version,
 )
+from redcap_dagster.api.structure_exports import StructureExports
 from redcap_dagster.api.surveys import Surveys
 from redcap_dagster.api.transport import Transport
 from redcap_dagster.api.users import UserRoles, Users
-from redcap_dagster.project import REDCapProject
 
 
-class REDCapClient:
+class REDCapClient(StructureExports):
     """A client of one REDCap project.
 
     It shows its token nowhere and cannot be pickled. Exports need the right to API Export.
@@ -64,6 +57,11 @@ class REDCapClient:
         retries: How often a request is sent again where the network or the server fails.
         backoff: Seconds that the first wait before that may last; each next one may last twice as
             long, up to a minute.
+        max_cells: Rows times columns in one answer, as far as they can be foreseen; what has more
+            is asked for in several requests. None for no limit: then records that no filter
+            selects are one request, which is not held against a census.
+        max_records: Record ids in one request; firewalls refuse many. None for no limit.
+        concurrency: How many requests of one export are under way at a time.
         rate_limit: Requests per minute to a host, over all processes of this user on this
             machine; None for no limit. REDCap bans an address that sends more than 600 (by
             default) until an administrator lifts the ban. This machine itself is not limited.
@@ -101,6 +99,9 @@ class REDCapClient:
         read_timeout: float = 300,
         retries: int = 5,
         backoff: float = 1,
+        max_cells: int | None = MAX_CELLS,
+        max_records: int | None = MAX_RECORDS,
+        concurrency: int = 2,
         rate_limit: int | None = 300,
     ) -> None:
         self._transport = Transport(
@@ -114,6 +115,7 @@ class REDCapClient:
             backoff=backoff,
             rate_limit=rate_limit,
         )
+        self._settings = ExportSettings(Limits(max_cells, max_records), concurrency)
         self._names = ProjectNames(self._transport)
         self.records = Records(self._transport, self._names)
         self.files = Files(self._transport, self._names)
@@ -140,125 +142,6 @@ class REDCapClient:
     def digest_key(self) -> bytes:
         """A key for hashes of this project's data: without the token, nobody can have it."""
         return self._transport.digest_key
-
-    # -- structure --------------------------------------------------------------------------------
-
-    def export_project_info(self) -> dict[str, Any]:
-        """Export the project's attributes (REDCap 6.5); flags are ints.
-
-        Raises:
-            REDCapError: Of the type that says what is wrong; so does every export.
-
-        Example:
-            >>> redcap.export_project_info()["is_longitudinal"]
-            1
-        """
-        return export_info(self._transport)
-
-    def export_metadata(
-        self, fields: Sequence[str] | None = None, forms: Sequence[str] | None = None
-    ) -> list[dict[str, str]]:
-        """Export the data dictionary, by default all of it: a row per field, in REDCap's order.
-
-        Example:
-            >>> [row["field_name"] for row in redcap.export_metadata(forms=["drug"])]
-            ['dose']
-        """
-        parameters = chosen("fields", fields) | chosen("forms", forms)
-        if parameters:
-            return self._export_rows("metadata", "field_name", **parameters)
-        rows = export_dictionary(self._transport)
-        self._names.learn(rows)
-        return rows
-
-    def export_instruments(self) -> list[dict[str, str]]:
-        """Export names and labels of the instruments.
-
-        Example:
-            >>> [row["instrument_name"] for row in redcap.export_instruments()]
-            ['visit', 'drug']
-        """
-        return self._export_rows("instrument", "instrument_name")
-
-    def export_arms(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
-        """Export the arms that have events, by default all; none of a classic project."""
-        return self._export_where(EVENTS, "arm", "arm_num", **chosen("arms", arms))
-
-    def export_events(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
-        """Export the events of some arms, by default of all; none of a classic project.
-
-        Example:
-            >>> len(redcap.export_arms()), redcap.export_events()[1]["unique_event_name"]
-            (1, 'then_arm_1')
-        """
-        return self._export_where(EVENTS, "event", "unique_event_name", **chosen("arms", arms))
-
-    def export_form_event_mapping(
-        self, arms: Sequence[str | int] | None = None
-    ) -> list[dict[str, Any]]:
-        """Export which form is designated in which event; nothing of a classic project.
-
-        Example:
-            >>> redcap.export_form_event_mapping()[0]
-            {'arm_num': 1, 'unique_event_name': 'first_arm_1', 'form': 'visit'}
-        """
-        return self._export_where(EVENTS, "formEventMapping", "form", **chosen("arms", arms))
-
-    def export_repeating_forms_events(self) -> list[dict[str, str]]:
-        """Export the repeating forms and events (REDCap 8.2); nothing where there are none.
-
-        Example:
-            >>> [row["form_name"] for row in redcap.export_repeating_forms_events()]
-            ['drug']
-        """
-        return self._export_where(REPEATS, "repeatingFormsEvents", "form_name")
-
-    def export_field_names(self, field: str | None = None) -> list[dict[str, str]]:
-        """Export the export column of each field and checkbox option, or those of one field.
-
-        File and descriptive fields are not in it. Since REDCap 6.4.
-
-        Example:
-            >>> [row["export_field_name"] for row in redcap.export_field_names("age")]
-            ['age']
-        """
-        wanted = {} if field is None else {"field": required("field", field)}
-        return self._export_rows("exportFieldNames", "export_field_name", **wanted)
-
-    def export_version(self) -> str:
-        """Export the version of the REDCap server, such as ``14.7.3``.
-
-        Example:
-            >>> redcap.export_version()
-            '15.5.0'
-        """
-        return export_version(self._transport)
-
-    def export_structure(self) -> ProjectStructure:
-        """Export all of the above, each once, as far as the project has it.
-
-        What a classic project cannot have is not asked for, nor are repeating forms where project
-        info says that there are none.
-        """
-        structure = export_structure(self._transport)
-        self._names.learn(structure.metadata)
-        return structure
-
-    def export_project(self) -> REDCapProject:
-        """Export the structure and the header of an export of everything, as one model.
-
-        The header says whether the project has access groups and which forms are surveys; a
-        server that sends none without rows (17.4.1) leaves both as absent as long as the project
-        has no record.
-
-        Example:
-            >>> redcap.export_structure().record_id_field
-            'record_id'
-            >>> [form.instrument_name for form in redcap.export_project().instruments]
-            ['visit', 'drug']
-        """
-        structure = self.export_structure()
-        return structure.project(read_header(self._transport, structure.record_id_field))
 
     # -- records ----------------------------------------------------------------------------------
 
@@ -291,24 +174,40 @@ class REDCapClient:
             2
         """
         labelled = one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL) == "label"
-        asked = self._asked(selection)
-        table = read_records(self._transport, *asked)
+        table = self.export_records_table(**selection)
         if labelled:
-            table = label_columns(self._transport, *asked, table)
+            table = label_columns(self._transport, *self._asked(selection), table)
         frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
     def export_records_table(self, **selection: Unpack[RecordSelection]) -> pa.Table:
         """Export records like `export_records`, as an Arrow table."""
-        return read_records(self._transport, *self._asked(selection))
+        parameters, record_id_field = self._asked(selection)
+        if self._settings.limits.max_cells is None and not any(
+            selection.get(name) for name in FILTERS
+        ):
+            return read_records(self._transport, parameters, record_id_field)
+        return export_table(
+            self._transport,
+            self._names.dictionary,
+            self.export_structure,
+            selection,
+            self._settings,
+        )
 
     def export_snapshot(
-        self, structure: ProjectStructure | None = None, **selection: Unpack[RecordSelection]
+        self,
+        structure: ProjectStructure | None = None,
+        *,
+        report: Report | None = None,
+        **selection: Unpack[RecordSelection],
     ) -> RecordExport:
         """Export records as of one moment, each of the census among them; see `RecordExport`.
 
         Args:
             structure: What `export_structure` gave, if it was asked for anyway.
+            report: Is told of the progress of an export that takes several requests; by default a
+                bar is shown in a terminal or a notebook.
             **selection: As for `export_records`. Of just some ``records``, each that the census
                 lists must come; that there are others is no fault. Access groups are left out
                 where the token's user may not see them.
@@ -327,7 +226,7 @@ class REDCapClient:
         structure = structure or self.export_structure()
         self._names.learn(structure.metadata)
         self._names.check_selection(selection)
-        return take_snapshot(self._transport, structure, selection)
+        return take_snapshot(self._transport, structure, selection, self._settings, report)
 
     def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:
         """Export records like `export_records`, as Arrow batches that are read as they come.
@@ -375,13 +274,3 @@ class REDCapClient:
         record_id_field = self._names.record_id_field
         self._names.check_selection(selection)
         return with_record_id(parameters, record_id_field), record_id_field
-
-    def _export_rows(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
-        return export_rows(self._transport, f"{content} export", asking(content) | parameters, key)
-
-    def _export_where(
-        self, flag: str, content: str, key: str, **parameters: str
-    ) -> list[dict[str, Any]]:
-        """Export what only some projects have, if project info says that this one does."""
-        applicable = has(self.export_project_info(), flag)
-        return export_applicable(self._transport, content, key, **parameters) if applicable else []

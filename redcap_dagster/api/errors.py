@@ -128,7 +128,13 @@ class NotUTF8Error(REDCapError):
 
 
 class MalformedAnswerError(REDCapError):
-    """The answer is not the CSV or JSON that REDCap writes."""
+    """The answer is not the CSV or JSON that REDCap writes.
+
+    Attributes:
+        broke_off: Whether it is the beginning of what REDCap writes.
+    """
+
+    broke_off: bool = False
 
 
 class IncompleteExportError(REDCapError):
@@ -136,9 +142,11 @@ class IncompleteExportError(REDCapError):
 
     Attributes:
         missing: How many, by event where the project has events.
+        forms: The forms that were asked for.
     """
 
     missing: int = 0
+    forms: tuple[str, ...] = ()
 
 
 class NetworkError(REDCapError):

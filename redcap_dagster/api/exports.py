@@ -10,6 +10,7 @@ from redcap_dagster.api.answers import Answer, read_json
 from redcap_dagster.api.errors import EmptyAnswerError
 from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS, REQUEST, identified, keyed
 from redcap_dagster.api.parameters import array, flag, one_of, server_time
+from redcap_dagster.api.retries import MayPass, passes
 from redcap_dagster.api.rows import no_rows, open_csv
 from redcap_dagster.api.transport import Transport
 
@@ -135,11 +136,14 @@ def with_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str
 
 
 def read_records(
-    transport: Transport, parameters: dict[str, str], record_id_field: str
+    transport: Transport,
+    parameters: dict[str, str],
+    record_id_field: str,
+    may_pass: MayPass = passes,
 ) -> pa.Table:
     """Export records whole, a row per record, event and instance.
 
-    What breaks off is asked for again.
+    What breaks off is asked for again, as long as it may pass.
 
     Raises:
         MalformedAnswerError: Rows have no record id, or come twice.
@@ -149,7 +153,7 @@ def read_records(
     def receive(answer: Answer) -> pa.Table:
         return pa.Table.from_batches(_records(answer, parameters, record_id_field))
 
-    return _whole(transport, parameters, receive, record_id_field)
+    return _whole(transport, parameters, receive, record_id_field, may_pass)
 
 
 def read_values(transport: Transport, parameters: dict[str, str]) -> pa.Table:
@@ -171,14 +175,16 @@ def _whole(
     parameters: dict[str, str],
     receive: Callable[[Answer], pa.Table],
     id_column: str,
+    may_pass: MayPass = passes,
 ) -> pa.Table:
-    empty: EmptyAnswerError
+    wanted = csv_export(parameters)
     try:
-        return transport.post(REQUEST, csv_export(parameters), receive)
-    except EmptyAnswerError as error:
-        empty = error
-    confirm_empty(transport, REQUEST, csv_export(parameters), empty)
-    return pa.Table.from_batches([no_rows((id_column,))])
+        return transport.post(REQUEST, wanted, receive, may_pass)
+    except EmptyAnswerError:
+        pass
+    if transport.post(REQUEST, wanted | {"format": "json"}, read_json) == []:
+        return pa.Table.from_batches([no_rows((id_column,))])
+    return transport.post(REQUEST, wanted, receive, may_pass)  # there are rows
 
 
 def iterate_records(

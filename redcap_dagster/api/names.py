@@ -27,11 +27,16 @@ class ProjectNames:
         self._dictionary = dictionary
 
     @property
-    def record_id_field(self) -> str:
-        """The first field of the dictionary."""
+    def dictionary(self) -> Rows:
+        """The data dictionary."""
         if not self._dictionary:
             self.learn(export_dictionary(self._transport))
-        return str(self._dictionary[0]["field_name"])
+        return self._dictionary
+
+    @property
+    def record_id_field(self) -> str:
+        """The first field of the dictionary."""
+        return str(self.dictionary[0]["field_name"])
 
     def check_selection(self, selection: RecordSelection) -> None:
         """Refuse a selection that names what the project does not have; see `check`."""

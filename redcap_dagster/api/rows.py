@@ -70,7 +70,7 @@ def open_csv(answer: Answer, must_have: str | None, delimiter: str = ",") -> CSV
     line, newline, rows = start.partition(b"\n")
     columns = _header(answer, line, must_have, delimiter)
     if not newline:
-        raise malformed(answer, "it ends within its header")
+        raise malformed(answer, "it ends within its header", broke_off=True)
     return CSVAnswer(columns, _batches(answer, columns, delimiter, chain((rows,), answer.chunks)))
 
 

@@ -1,23 +1,40 @@
-"""The records of a project as of one moment: exported whole, and held against the census."""
+"""The records of a project as of one moment: planned, exported, and held against the census."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from redcap_dagster.api.census import check_complete, read_census
-from redcap_dagster.api.exports import (
-    RecordSelection,
-    check_selection,
-    csv_export,
-    read_records,
-    with_record_id,
+from redcap_dagster.api.census import (
+    distinct_places,
+    incomplete,
+    list_rows,
+    listed,
+    missing_places,
 )
+from redcap_dagster.api.errors import REDCapError
+from redcap_dagster.api.exports import RecordSelection, read_records
+from redcap_dagster.api.fetching import (
+    ExportSettings,
+    Fetched,
+    Fetcher,
+)
+from redcap_dagster.api.plan import INSTANCES, RecordRequest
+from redcap_dagster.api.pressure import FEW, Pressure, as_a_whole, in_halves, is_size
+from redcap_dagster.api.progress import Report
+from redcap_dagster.api.question import Question
+from redcap_dagster.api.settling import RESTLESS, Outcome, settle
 from redcap_dagster.api.structure import ProjectStructure
 from redcap_dagster.api.transport import Transport
+from redcap_dagster.api.wanted import list_wanted, missing_records
+from redcap_dagster.project import REDCapProject
+
+HIDDEN_IDS: Final = (
+    "REDCap does not find records by the ids that it lists, as it hides them from the token's "
+    "user: all was asked for in one request."
+)
 
 _ACCESS_GROUP = "redcap_data_access_group"
 
@@ -47,57 +64,121 @@ class RecordExport:
 
 
 def take_snapshot(
-    transport: Transport, structure: ProjectStructure, selection: RecordSelection
+    transport: Transport,
+    structure: ProjectStructure,
+    selection: RecordSelection,
+    settings: ExportSettings,
+    report: Report | None = None,
 ) -> RecordExport:
-    """Export records, and make sure that each record of the census is there.
+    """Export records, and make sure that each record of the census is there, as of one moment.
+
+    What fits into one request is one moment. Where it takes several, the census is taken again
+    afterwards, and what changed meanwhile is asked for again.
+
+    Args:
+        transport: The connection.
+        structure: The structure of the project.
+        selection: What is asked for; it was checked.
+        settings: How it is asked for.
+        report: Is told how far it is; by default, a bar is shown in a terminal or a notebook.
 
     Raises:
         IncompleteExportError: Records are missing.
         REDCapError: Of the type that says what is wrong.
     """
-    began = datetime.now(UTC)
-    record_id_field = structure.record_id_field
-    census = _of_records(read_census(transport, record_id_field), selection, record_id_field)
-    parameters = check_selection(**selection)
-    if _ACCESS_GROUP not in census.column_names:
-        parameters.pop("exportDataAccessGroups", None)  # who may not see them is refused
-    parameters = with_record_id(parameters, record_id_field)
-    table = read_records(transport, parameters, record_id_field)
-    events = _events(structure, selection)
-    check_complete(transport, table, census, events, record_id_field)
-    return RecordExport(table, census, _shown(csv_export(parameters)), began, requests=2)
-
-
-def _of_records(census: pa.Table, selection: RecordSelection, record_id_field: str) -> pa.Table:
-    records = selection.get("records")
-    if records is None:
-        return census
-    wanted = pa.array([str(record) for record in records], pa.string())
-    return census.filter(pc.is_in(census[record_id_field], wanted))
-
-
-def _events(structure: ProjectStructure, selection: RecordSelection) -> Sequence[str] | None:
-    """Name the events that must be there: those asked for, or those of the forms asked for."""
-    if events := selection.get("events"):
-        return events
-    if not (forms := selection.get("forms")) or not structure.events:
-        return None
+    began, sent = datetime.now(UTC), transport.sent
     project = structure.project()
-    return sorted({event for form in forms for event in project.events_of(form)})
+    rows = list_wanted(transport, Question(project, selection, groups=True), settings.limits)
+    question = Question(project, selection, groups=_ACCESS_GROUP in rows.column_names)
+    fetcher = Fetcher(transport, question, settings, Pressure(settings.limits), report)
+    outcome = _export(fetcher, rows, began)
+    return RecordExport(
+        table=outcome.table,
+        census=outcome.census,
+        parameters=question.shown(),
+        began=began,
+        requests=transport.sent - sent,
+        consistent=RESTLESS not in outcome.notes,
+        notes=outcome.notes,
+    )
 
 
-def _shown(parameters: Mapping[str, str]) -> Mapping[str, str]:
-    """Leave out of the parameters what is somebody's data.
+def export_table(
+    transport: Transport,
+    dictionary: Sequence[Mapping[str, Any]],
+    structure: Callable[[], ProjectStructure],
+    selection: RecordSelection,
+    settings: ExportSettings,
+) -> pa.Table:
+    """Export records like `take_snapshot`, and ask for the structure only where it is needed.
 
-    Example:
-        >>> _shown({"records[0]": "7", "filterLogic": "[age] > 40 and [name] = 'Eve'"})
-        {'filterLogic': '[age] > … and [name] = …'}
+    What fits into one request whatever repeats needs nothing but the dictionary.
+
+    Raises:
+        IncompleteExportError: Records are missing.
+        REDCapError: Of the type that says what is wrong.
     """
-    kept = {name: value for name, value in parameters.items() if not name.startswith("records[")}
-    if "filterLogic" in kept:
-        kept["filterLogic"] = _LITERAL.sub("…", kept["filterLogic"])
-    return kept
+    project = REDCapProject.from_exports(metadata=dictionary)
+    question = Question(project, selection, groups=True)
+    id_field, most = project.record_id_field, settings.limits.max_cells
+    rows = list_wanted(transport, question, settings.limits)
+    if not rows.num_rows:
+        return read_records(transport, question.undivided(), id_field, as_a_whole)
+    places = listed(rows, id_field)
+    count = len(places.records)
+    cells = rows.num_rows * question.part.width * (1 + INSTANCES)
+    if (most is None or cells <= most) and (count <= FEW or not question.narrowed):
+        one = RecordRequest(question.part, places.records, 0, count, question.narrowed, cells)
+        try:
+            table = read_records(transport, question.parameters(one), id_field, in_halves)
+        except REDCapError as error:
+            if not is_size(error):
+                raise
+        else:
+            if not missing_records(Fetched(table), distinct_places(rows, id_field), question):
+                return table
+    return take_snapshot(transport, structure(), selection, settings).table
 
 
-# Texts in quotes, and numbers; not what stands in brackets, which names a field.
-_LITERAL = re.compile(r"""'[^']*'|"[^"]*"|(?<![\w\[(])\d[\w.]*(?![^\[]*\])""")
+def _export(fetcher: Fetcher, rows: pa.Table, began: datetime) -> Outcome:
+    question, id_field = fetcher.question, fetcher.question.project.record_id_field
+    census, places = distinct_places(rows, id_field), listed(rows, id_field)
+    requests = fetcher.plan(places)
+    if not places.records or (len(requests) > 1 and not _finds(fetcher, places.records[0])):
+        return _undivided(fetcher, census)
+    fetched = fetcher.fetch(requests, places)
+    if fetched.answers == 1 and not missing_records(fetched, census, question):
+        return Outcome(fetched.table, _census_of(fetched.table, census, question))
+    return settle(fetcher, fetched, rows, began)
+
+
+def _finds(fetcher: Fetcher, record: str) -> bool:
+    """Whether REDCap finds a record by the id that it lists."""
+    id_field = fetcher.question.project.record_id_field
+    found = list_rows(fetcher.transport, id_field, {"records[0]": record}, groups=False)
+    return record in found[id_field].to_pylist()
+
+
+def _undivided(fetcher: Fetcher, census: pa.Table) -> Outcome:
+    """Ask for all in one request: there is nothing, or no record can be asked for by its id."""
+    question, id_field = fetcher.question, fetcher.question.project.record_id_field
+    table = read_records(fetcher.transport, question.undivided(), id_field, as_a_whole)
+    if not census.num_rows:
+        hidden = bool(question.filters) and table.num_rows > 0
+        return Outcome(table, _census_of(table, census, question), (HIDDEN_IDS,) * hidden)
+    if missing := missing_places(table, census, question.events, id_field).num_rows:
+        raise incomplete(missing, question.forms)
+    return Outcome(table, census, (HIDDEN_IDS,))
+
+
+def _census_of(table: pa.Table, census: pa.Table, question: Question) -> pa.Table:
+    """Read the census off an export that is one moment, where it shows all that a census does.
+
+    So no record is in the one and not in the other, because it came in between.
+    """
+    id_field = question.project.record_id_field
+    if question.labelled or not set(census.column_names).issubset(table.column_names):
+        return census
+    seen = distinct_places(table, id_field)
+    lacks = missing_places(seen, census, None, id_field).num_rows
+    return census if lacks else seen.select(census.column_names)

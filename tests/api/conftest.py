@@ -20,7 +20,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def client(server: Server, waits: list[float]) -> REDCapClient:  # noqa: ARG001
-    return REDCapClient(server.url, TOKEN, connect_timeout=2, read_timeout=2, retries=2)
+    return REDCapClient(
+        server.url, TOKEN, connect_timeout=2, read_timeout=2, retries=2, max_cells=None
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -105,7 +105,7 @@ def test_a_selection_is_sent_in_the_terms_of_the_api(server: Server, client: RED
     server.say("project", json_reply({"is_longitudinal": 1}))
     server.say("event", json_reply([{"unique_event_name": "event_1_arm_1"}]))
 
-    client.export_records(
+    batches = client.stream_records(
         records=["a,b", 2],
         fields=("name",),
         forms=["visit"],
@@ -118,6 +118,7 @@ def test_a_selection_is_sent_in_the_terms_of_the_api(server: Server, client: RED
         export_blank_for_gray_form_status=True,
     )
 
+    assert sum(batch.num_rows for batch in batches) == 2
     assert server.asked("record") == [
         {
             "token": TOKEN,

@@ -281,7 +281,9 @@ def test_an_empty_export_is_no_rows_only_if_json_says_so(
     assert [batch.num_rows for batch in client.stream_records()] == [0]
     assert [request["format"] for request in server.asked("record")] == ["csv", "json"] * 2
 
-    server.say("record", Reply(b""), json_reply([{"record_id": CANARY}]))
+    server.say("record", Reply(b""), json_reply([{"record_id": CANARY}]), Reply(b"record_id\n1\n"))
+    assert client.export_records().shape == (1, 1)
+    server.say("record", Reply(b""), json_reply([{"record_id": CANARY}]), Reply(b""))
     with pytest.raises(EmptyAnswerError) as caught:
         client.export_records()
     assert_silent(caught.value)

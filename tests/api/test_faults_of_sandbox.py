@@ -135,12 +135,14 @@ IN_RECORDS = [
     Case("semicolons", Delimiter(";"), MalformedAnswerError, "separated by ';'"),
     Case("firewall", Firewall(2), BlockedError, "Ask the server's administrator",
          {"records": IDS[:3]}),
-    Case("memory", MemoryLimit(CELLS - 1), ServerMemoryError, "Ask for fewer records"),
     Case("cost", Cost(per_record=1, per_cell=1), NetworkError, "raise read_timeout",
          read_timeout=0.4),
 ]  # fmt: skip
 
 IN_STRUCTURE = [Case("empty", EMPTY, EmptyAnswerError, "try again")]
+
+PASSING_IN_RECORDS = ("web page", "PHP without memory", "cut, by PHP")
+"""Servers were seen to answer so in large exports, and not when asked again."""
 
 PASSING = [case for case in EVERYWHERE + IN_RECORDS if case.passes and case.read_timeout == 20]
 
@@ -165,7 +167,7 @@ def test_records(
 
     error = provoke(case, lambda: client.export_records(**case.selection))
 
-    assert len(waits) == case.passes
+    assert len(waits) == (case.passes or case.name in PASSING_IN_RECORDS)
     assert_silent(error)
     if case.read_timeout == 20:  # the others take their time
         provoke(case, lambda: list(client.stream_records(**case.selection)))
@@ -224,17 +226,17 @@ def test_what_is_only_slow_or_within_limits_is_whole(
 
 def test_asking_for_less_helps_against_limits(sandbox: Sandbox, client: REDCapClient) -> None:
     sandbox.inject(MemoryLimit(CELLS - 1), content="record")
+    check_whole(client)  # by itself it asks for less as well
     sandbox.inject(Firewall(2), content="record")
 
     assert list(client.export_records(records=IDS[:2])["record_id"]) == [IDS[1], IDS[0]]
     assert len(client.export_records(fields=["name"])) == len(IDS)
 
 
-def test_an_empty_answer_is_no_data_even_once(sandbox: Sandbox, client: REDCapClient) -> None:
+def test_an_empty_answer_is_no_data(sandbox: Sandbox, client: REDCapClient) -> None:
     sandbox.inject(EMPTY, content="record", times=1)
 
-    with pytest.raises(EmptyAnswerError):  # the second request, for JSON, tells of rows
-        client.export_records()
+    check_whole(client)  # the second request, for JSON, tells of rows; the third brings them
 
 
 def rows_of_three_records_less(sandbox: Sandbox) -> Cut:
@@ -252,9 +254,9 @@ def rows_of_three_records_less(sandbox: Sandbox) -> Cut:
 def test_records_that_are_left_out_are_noticed(
     fault: Callable[[Sandbox], Fault],
     sandbox: Sandbox,
-    client: REDCapClient,
     assert_silent: Callable[[BaseException], None],
 ) -> None:
+    client = REDCapClient(sandbox.url, TOKEN, max_cells=None)
     census = client.export_census()
     sandbox.inject(fault(sandbox), content="record", times=1)
 
@@ -270,7 +272,7 @@ def test_rights_lost_between_two_calls(
     sandbox: Sandbox, client: REDCapClient, assert_silent: Callable[[BaseException], None]
 ) -> None:
     lose = Meanwhile(lambda: sandbox.set_rights(TOKEN, {"api_export": 0}))
-    sandbox.inject(lose, content="record", after=1, times=1)
+    sandbox.inject(lose, content="record", after=2, times=1)
 
     check_whole(client)
     try:

@@ -1,0 +1,152 @@
+"""What a record export asks: of which records, which columns, and how they are written."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast
+
+from redcap_dagster.api.columns import Part, always_repeats, select_columns
+from redcap_dagster.api.exports import (
+    RecordSelection,
+    check_selection,
+    csv_export,
+    with_record_id,
+)
+from redcap_dagster.api.parameters import chosen
+from redcap_dagster.api.plan import RecordRequest
+from redcap_dagster.project import REDCapProject
+
+_WHAT = ("fields", "forms", "events")
+FILTERS = ("filter_logic", "date_range_begin", "date_range_end")
+_WHICH = ("records", *FILTERS)
+
+_NAMED = re.compile(r"\[(\w+)(?:\([^)]*\))?\]")
+"""A name in REDCap logic, of a field or something else."""
+
+_LITERAL = re.compile(r"""'[^']*'|"[^"]*"|(?<![\w\[(])\d[\w.]*(?![^\[]*\])""")
+"""Texts in quotes, and numbers; not what stands in brackets, which names a field."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A selection of records of a project, as requests ask for it.
+
+    Attributes:
+        project: The structure.
+        selection: What is asked for; it was checked.
+        groups: Whether access groups may be asked for.
+    """
+
+    project: REDCapProject
+    selection: RecordSelection = field(repr=False)
+    groups: bool
+
+    @cached_property
+    def part(self) -> Part:
+        """All columns that are asked for."""
+        given = self.selection
+        forms = select_columns(self.project, given.get("fields"), given.get("forms"))
+        events = given.get("events") if self.project.is_longitudinal else None
+        return Part(forms, tuple(events or ()))
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """Of which forms."""
+        return tuple(form.form for form in self.part.forms)
+
+    @property
+    def events(self) -> Sequence[str] | None:
+        """The events of which there must be rows: those asked for, or those of the forms."""
+        if not self.project.is_longitudinal:
+            return None
+        if self.part.events or not self.selection.get("forms"):
+            return self.part.events or None
+        return sorted({event for form in self.forms for event in self.project.events_of(form)})
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels come in the place of codes, so that rows can be told apart no more."""
+        return self.selection.get("raw_or_label") == "label"
+
+    @property
+    def records(self) -> list[str] | None:
+        """The ids of the records that are asked for by them."""
+        records = self.selection.get("records")
+        return None if records is None else [str(record) for record in records]
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether it is of just some records."""
+        return any(self.selection.get(name) is not None for name in _WHICH)
+
+    def repeats(self, part: Part) -> bool:
+        """Whether all forms of a part always repeat."""
+        return all(always_repeats(self.project, form.form) for form in part.forms)
+
+    @property
+    def filters(self) -> Mapping[str, str]:
+        """What selects records besides their ids, for a listing of those that match.
+
+        Rows of a repeating form are listed, and match, where one of its fields is asked for.
+        """
+        found = self._parameters(*FILTERS)
+        names = _NAMED.findall(found.get("filterLogic", ""))
+        known = {row.field_name for row in self.project.fields if row.field_type != "descriptive"}
+        fields = [self.project.record_id_field, *(name for name in names if name in known)]
+        return found | chosen("fields", list(dict.fromkeys(fields))) if found else {}
+
+    @property
+    def listing(self) -> Mapping[str, str]:
+        """Which events to list."""
+        return self._parameters("events")
+
+    def parameters(self, request: RecordRequest) -> dict[str, str]:
+        """Write a request of a plan."""
+        part = request.part
+        if part.cut:
+            names = [name for form in part.forms if not form.whole for name, _ in form.fields]
+            forms = [form.form for form in part.forms if form.whole]
+            what = chosen("fields", names or None) | chosen("forms", forms or None)
+            if not what:  # the keys alone
+                what = {"fields[0]": self.project.record_id_field}
+            what |= chosen("events", part.events or None)
+        else:
+            what = self._parameters(*_WHAT)
+        which = chosen("records", request.records) if request.named else {}
+        return self._with_record_id(which | what | self._how)
+
+    def undivided(self) -> dict[str, str]:
+        """Write all of it as one request, just as it was asked."""
+        return self._with_record_id(self._parameters(*_WHICH, *_WHAT) | self._how)
+
+    def shown(self) -> Mapping[str, str]:
+        """Write all of it as one request, without what is somebody's data.
+
+        Example:
+            >>> project = REDCapProject.from_exports(
+            ...     metadata=[{"field_name": "id", "form_name": "a"}])
+            >>> asked = RecordSelection(records=["7"], filter_logic="[age] > 40 and [x] = 'Eve'")
+            >>> Question(project, asked, groups=False).shown()["filterLogic"]
+            '[age] > … and [x] = …'
+        """
+        parameters = csv_export(self.undivided())
+        kept = {k: value for k, value in parameters.items() if not k.startswith("records[")}
+        if "filterLogic" in kept:
+            kept["filterLogic"] = _LITERAL.sub("…", kept["filterLogic"])
+        return kept
+
+    @cached_property
+    def _how(self) -> dict[str, str]:
+        how = self._parameters(*(name for name in self.selection if name not in (*_WHICH, *_WHAT)))
+        if not self.groups:
+            how.pop("exportDataAccessGroups", None)  # who may not see them is refused
+        return how
+
+    def _parameters(self, *names: str) -> dict[str, str]:
+        given = cast("Mapping[str, Any]", self.selection)
+        some = {name: given[name] for name in names if name in given}
+        return check_selection(**cast("RecordSelection", some))
+
+    def _with_record_id(self, parameters: dict[str, str]) -> dict[str, str]:
+        return with_record_id(parameters, self.project.record_id_field)
