@@ -1,29 +1,69 @@
 """What the op of records and clean tables takes in: from REDCap, or from storage."""
 
-from collections.abc import Mapping, Sequence
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api import ProjectStructure, RecordExport, REDCapClient
+from redcap_dagster.api import Progress, ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.catalog import from_frame
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules, check_agreement, has_hashed_ids, leftovers
 
+SECONDS_BETWEEN_LINES = 10.0
+"""How often the log of a run tells how far an export is."""
+
 
 def export_forms(
-    client: REDCapClient, structure: ProjectStructure, project: REDCapProject, forms: list[str]
+    client: REDCapClient,
+    structure: ProjectStructure,
+    project: REDCapProject,
+    forms: list[str],
+    log: logging.Logger,
 ) -> RecordExport:
-    """Export the census and the records of forms, all as of one moment."""
-    return client.export_snapshot(
+    """Export the census and the records of forms, all as of one moment, and log how far it is."""
+    export = client.export_snapshot(
         structure,
+        report=progress_log(log.info),
         forms=None if len(forms) == len(project.instruments) else forms,
         export_survey_fields=True,
         export_data_access_groups=True,
         export_blank_for_gray_form_status=project.honours_blank_status,
     )
+    for note in export.notes:
+        log.warning(note)
+    return export
+
+
+def progress_log(
+    say: Callable[[str], object], now: Callable[[], float] = monotonic
+) -> Callable[[Progress], None]:
+    """Make what tells how far an export is: at its first answer, every so often, and at its end.
+
+    Example:
+        >>> seconds = iter([0, 1, 12, 13])
+        >>> tell = progress_log(print, lambda: next(seconds))
+        >>> for rows in (10, 20, 30, 40):
+        ...     tell(Progress(rows, rows / 40, rows / 10))
+        Exported 10 rows, 25 %, 10 rows a second
+        Exported 30 rows, 75 %, 10 rows a second
+        Exported 40 rows, 100 %, 10 rows a second
+    """
+    due = -math.inf
+
+    def tell(progress: Progress) -> None:
+        nonlocal due
+        moment = now()
+        if moment >= due or progress.share >= 1:
+            say(f"Exported {progress}")
+            due = moment + SECONDS_BETWEEN_LINES
+
+    return tell
 
 
 def left_over(

@@ -171,7 +171,7 @@ def _taken_in(
     forms = [form for form in tables.records if is_asked_of_redcap(recipe, selection, form)]
     present = still_there(run.project, forms)
     if present:
-        export = export_forms(client, structure, run.project, present)
+        export = export_forms(client, structure, run.project, present, context.log)
         project = as_seen(run.project, export.table, recipe.known)
         lost = left_over(context, export.table, project, recipe.rules)
         return replace(run, project=project, census=export.census, export=export, lost=lost)

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import ConfigDict, Field, field_validator
 
-from redcap_dagster.api import REDCapClient
+from redcap_dagster.api import MAX_CELLS, MAX_RECORDS, REDCapClient
 from redcap_dagster.api.address import normalize_url
 from redcap_dagster.dagster_private import PartialResource
 
@@ -47,10 +47,23 @@ class REDCapResource(dg.ConfigurableResource[Any]):
         default=300, description="Seconds to wait for the next bytes of an answer."
     )
     retries: int = Field(default=5, description="How often a failed read is tried again.")
+    max_cells: int | None = Field(
+        default=MAX_CELLS,
+        description="Rows times columns in one answer; an export of more is asked for in several "
+        "requests. None for no limit.",
+    )
+    max_records: int | None = Field(
+        default=MAX_RECORDS,
+        description="Record ids in one request; firewalls refuse many. None for no limit.",
+    )
+    concurrency: int = Field(
+        default=2, description="How many requests of one export are under way at a time."
+    )
     rate_limit: int | None = Field(
         default=300,
         description="Requests per minute and host, over all processes of this machine; REDCap bans "
-        "an address at 600. None for no limit.",
+        "an address at 600, so machines that leave through one address must share it: with three, "
+        "give each 100. None for no limit.",
     )
 
     @field_validator("url", mode="before")
@@ -89,6 +102,9 @@ class REDCapResource(dg.ConfigurableResource[Any]):
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
             retries=self.retries,
+            max_cells=self.max_cells,
+            max_records=self.max_records,
+            concurrency=self.concurrency,
             rate_limit=self.rate_limit,
         )
 

@@ -25,11 +25,15 @@ from redcap_dagster.api.errors import (
 )
 from redcap_dagster.api.exports import RecordSelection
 from redcap_dagster.api.files import REDCapFile
+from redcap_dagster.api.plan import MAX_CELLS, MAX_RECORDS
+from redcap_dagster.api.progress import Progress
 from redcap_dagster.api.record_import import CellChange, RecordImport
 from redcap_dagster.api.snapshot import RecordExport
 from redcap_dagster.api.structure import ProjectStructure
 
 __all__ = [
+    "MAX_CELLS",
+    "MAX_RECORDS",
     "BlockedError",
     "CellChange",
     "CertificateError",
@@ -43,6 +47,7 @@ __all__ = [
     "NotApplicableError",
     "NotUTF8Error",
     "OutcomeUnknownError",
+    "Progress",
     "ProjectStructure",
     "REDCapClient",
     "REDCapError",

@@ -23,7 +23,7 @@ from redcap_dagster.api.groups import AccessGroups
 from redcap_dagster.api.headers import label_columns
 from redcap_dagster.api.log import Log
 from redcap_dagster.api.names import ProjectNames
-from redcap_dagster.api.parameters import one_of
+from redcap_dagster.api.parameters import one_of, positive
 from redcap_dagster.api.pdfs import PDFs
 from redcap_dagster.api.plan import MAX_CELLS, MAX_RECORDS, Limits
 from redcap_dagster.api.progress import Report
@@ -64,7 +64,9 @@ class REDCapClient(StructureExports):
         concurrency: How many requests of one export are under way at a time.
         rate_limit: Requests per minute to a host, over all processes of this user on this
             machine; None for no limit. REDCap bans an address that sends more than 600 (by
-            default) until an administrator lifts the ban. This machine itself is not limited.
+            default) until an administrator lifts the ban. Machines that leave through one address
+            must share the limit: with three of them, give each 100. This machine itself is not
+            limited.
 
     Attributes:
         records: Import, delete, rename, randomize; single values.
@@ -115,6 +117,10 @@ class REDCapClient(StructureExports):
             backoff=backoff,
             rate_limit=rate_limit,
         )
+        for name, most in (("max_cells", max_cells), ("max_records", max_records)):
+            positive(name, most)
+        if positive("concurrency", concurrency) is None:
+            raise ValueError("concurrency: give a whole number from 1 on.")
         self._settings = ExportSettings(Limits(max_cells, max_records), concurrency)
         self._names = ProjectNames(self._transport)
         self.records = Records(self._transport, self._names)

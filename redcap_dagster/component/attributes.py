@@ -31,6 +31,9 @@ class Client(dg.Model):
     connect_timeout: float = _of_resource("connect_timeout")
     read_timeout: float = _of_resource("read_timeout")
     retries: int = _of_resource("retries")
+    max_cells: int | None = _of_resource("max_cells")
+    max_records: int | None = _of_resource("max_records")
+    concurrency: int = _of_resource("concurrency")
     rate_limit: int | None = _of_resource("rate_limit")
 
 

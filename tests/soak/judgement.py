@@ -1,5 +1,6 @@
 """One export under trouble, and whether it is the truth of a moment or failed as it should."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from tests.soak.study import CANARY, Study, Tables
 
 WHOLE = "whole"
 PIECED = "told to be of no one moment"
+
+logger = logging.getLogger(__name__)
 
 
 class ThirdThingError(AssertionError):
@@ -63,7 +66,7 @@ def export_once(
     for trouble in troubles:
         trouble.inject(study)
     try:
-        export = export_forms(client, study.structure, study.project, forms)
+        export = export_forms(client, study.structure, study.project, forms, logger)
         check_agreement(export.table, study.seen(export.table))
     except (REDCapError, StructureError) as caught:
         error = caught
