@@ -23,6 +23,7 @@ class AssetOptions(SpecOptions, total=False):
     Attributes:
         op_name: The op of records and clean tables, instead of ``NAME__tables``; that of metadata
             is then called ``OP_NAME__metadata``.
+        op_description: Of the two ops.
         pool: The pool whose limit the two ops share.
         op_tags: Of the two ops.
         backfill_policy: Of the two ops.
@@ -36,6 +37,7 @@ class AssetOptions(SpecOptions, total=False):
     """
 
     op_name: str
+    op_description: str
     pool: str
     op_tags: Mapping[str, Any]
     backfill_policy: dg.BackfillPolicy
@@ -84,6 +86,7 @@ def build_redcap_assets_definitions(
     tables = table_specs(name, project, instruments, rules, translator, checks, options)
     settings = OpSettings(
         name=options.get("op_name", f"{name}__tables"),
+        description=options.get("op_description"),
         pool=options.get("pool"),
         tags=options.get("op_tags", {}),
         backfill_policy=options.get("backfill_policy"),

@@ -38,6 +38,7 @@ class OpSettings:
     """How Dagster runs an op."""
 
     name: str
+    description: str | None = None
     pool: str | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
     backfill_policy: dg.BackfillPolicy | None = None
@@ -55,6 +56,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=settings.name,
+        description=settings.description,
         specs=list(tables.metadata.values()),
         check_specs=[check for check in tables.checks if check.asset_key in keys],
         can_subset=True,
@@ -129,6 +131,7 @@ def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=settings.name,
+        description=settings.description,
         specs=specs,
         check_specs=[check for check in tables.checks if check.asset_key in keys],
         can_subset=True,

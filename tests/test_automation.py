@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,10 @@ class Daemon:
     definitions: dg.Definitions
     cursor: Any = field(default=None)
 
-    def tick(self) -> set[str]:
-        """Name what is asked for."""
+    def tick(self, time: datetime | None = None) -> set[str]:
+        """Name what is asked for, now or at another time."""
         result = dg.evaluate_automation_conditions(
-            self.definitions, self.study.instance, cursor=self.cursor
+            self.definitions, self.study.instance, cursor=self.cursor, evaluation_time=time
         )
         self.cursor = result.cursor
         return {
@@ -113,6 +113,15 @@ def test_a_projects_own_tables_follow_what_they_are_made_from(study: Study) -> N
     _change(study, "71")
     study.run(daemon.definitions, select=["study/records/base", "study/records/visit"])
     assert daemon.tick() == {"study/clean/visit"}
+
+
+def test_a_tick_of_the_clock_wakes_all_tables_at_once(study: Study) -> None:
+    condition = dg.AutomationCondition.on_cron("0 3 * * *", "Europe/Berlin")
+    daemon = Daemon(study, study.definitions(automation_condition=condition))
+    assert daemon.tick(datetime(2026, 7, 1, 0, 59, tzinfo=UTC)) == set()
+    everything = {key.to_user_string() for key in daemon.definitions.resolve_all_asset_keys()}
+    assert daemon.tick(datetime(2026, 7, 1, 1, 1, tzinfo=UTC)) == everything
+    assert daemon.tick(datetime(2026, 7, 1, 1, 2, tzinfo=UTC)) == set()
 
 
 @pytest.mark.parametrize(

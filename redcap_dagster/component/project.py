@@ -192,6 +192,7 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
         if self.op is not None:
             asked = {
                 "op_name": self.op.name,
+                "op_description": self.op.description,
                 "pool": self.op.pool,
                 "op_tags": self.op.tags,
                 "backfill_policy": self.op.backfill_policy,

@@ -135,7 +135,7 @@ def test_settings_reach_the_assets() -> None:
     with _loaded(
         instruments=["follow_up_*"],
         freshness={"fail_after": "36h"},
-        op={"pool": "redcap_example_edu", "tags": {"priority": "1"}},
+        op={"description": "Ask.", "pool": "redcap_example_edu", "tags": {"priority": "1"}},
         retries={"max_retries": 3, "backoff": "EXPONENTIAL", "jitter": "FULL"},
         translation={
             "owners": ["team:trials"],
@@ -156,6 +156,7 @@ def test_settings_reach_the_assets() -> None:
         spec = assets.get_asset_spec(key)
         assert (list(spec.owners), spec.tags["table"]) == (["team:trials"], "follow_up_1")
         assert (assets.op.pool, assets.op.tags["priority"]) == ("redcap_example_edu", "1")
+        assert assets.op.description == "Ask."
         assert assets.op.retry_policy == dg.RetryPolicy(
             max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL
         )
@@ -327,6 +328,23 @@ def test_dg_lists_the_component_by_one_sentence() -> None:
     paragraph = (REDCapProjectComponent.__doc__ or "").split("\n\n")[0]
     assert paragraph.count(".") == 1
     assert paragraph.endswith(".")
+
+
+def test_what_is_scaffolded_loads_as_written() -> None:
+    with create_defs_folder_sandbox() as sandbox:
+        path = sandbox.scaffold_component(
+            component_cls=REDCapProjectComponent,
+            defs_path="7th-Study",
+            scaffold_params={"url": "https://redcap.example.org/api/", "token_env": "MY_TOKEN"},
+        )
+        with sandbox.load_component_and_build_defs(defs_path=path) as (component, _):
+            assert isinstance(component, REDCapProjectComponent)
+            assert (component.name, component.url) == (
+                "th_study",
+                "https://redcap.example.org/api/",
+            )
+            assert component.token == dg.EnvVar("MY_TOKEN")
+            assert isinstance(component.token, dg.EnvVar)
 
 
 # -- patterns --------------------------------------------------------------------------------------
