@@ -188,6 +188,9 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         "connect_timeout": 3.5,
         "read_timeout": 60.0,
         "retries": 1,
+        "max_cells": 1_000,
+        "max_records": None,
+        "concurrency": 2,
         "rate_limit": None,
     }
     assert set(given) == set(Client.model_fields)
