@@ -8,10 +8,12 @@ from dagster._core.definitions.definitions_load_context import (
 )
 from dagster._utils.env import using_dagster_dev
 from dagster.components.utils.project_paths import get_local_state_path
+from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
 __all__ = [
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
+    "DefsStateManagementType",
     "PartialResource",
     "StateBackedDefinitionsLoader",
     "get_local_state_path",

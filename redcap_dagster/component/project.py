@@ -17,7 +17,6 @@ from dagster.components.utils.defs_state import (
     ResolvedDefsStateConfig,
 )
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 from pydantic import Field
 
 from redcap_dagster.assets import AssetOptions
@@ -39,6 +38,7 @@ from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
+    DefsStateManagementType,
     get_local_state_path,
     using_dagster_dev,
 )
