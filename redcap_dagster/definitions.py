@@ -65,7 +65,8 @@ def build_redcap_definitions(
         StructureError: The project has no such form, or the rules name a field or form that it
             lacks.
         ValueError: The name cannot be used, the file is no project XML, or the structure is to be
-            fetched and the variable of the token is not set, or the resource is not there yet.
+            fetched and the variable of the token is not set, or the resource is not there yet; or
+            two places are given for the tables.
 
     Example:
         >>> defs = build_redcap_definitions(
@@ -89,7 +90,10 @@ def build_redcap_definitions(
         )
 
     resources: dict[str, Any] = {f"{name}__redcap": redcap}
-    if "io_manager_key" not in options:
+    if "io_manager_key" in options:
+        if io_manager is not None:
+            raise ValueError("Give io_manager or io_manager_key, not both: one keeps the tables.")
+    else:
         resources[f"{name}__io_manager"] = io_manager or ParquetTableIOManager()
     shown: AssetOptions = {**_told_by(resources), **options}
 

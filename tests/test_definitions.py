@@ -74,6 +74,7 @@ def test_a_project_xml_is_a_structure(fixtures: Path) -> None:
         ({"name": ""}, "name"),
         ({"instruments": ["visits"]}, r"\['visits'\]"),
         ({"instruments": "visit"}, "list"),
+        ({"io_manager": ParquetTableIOManager(), "io_manager_key": "own"}, "not both"),
         ({"rules": CleaningRules(types={"wieght": "text"})}, r"\['wieght'\]"),
     ],
 )
