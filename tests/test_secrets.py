@@ -177,8 +177,10 @@ def test_answers_that_are_wrong(
     server.say("exportFieldNames", json_reply([]))
     server.say("version", Reply(b"14.7.3"))
     census = Reply(b"id\n" + CELL + b"\n2\n")
-    # The header at loading; the census; the export; the census again where a record is missing.
-    server.say("record", Reply(HEADER), census, reply, census)
+    # The header at loading; the census; the export; then the census again where a record is
+    # missing, or the export again, as what broke off is asked for once more.
+    again = census if reply is BROKEN["a record that is missing"] else reply
+    server.say("record", Reply(HEADER), census, reply, again)
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
         study = Study(_at(server), TOKEN, instance, tmp_path / "warehouse.duckdb")
         definitions = study.definitions(

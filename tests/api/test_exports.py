@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import IncompleteExportError, MalformedAnswerError, REDCapClient
+from redcap_dagster.api import IncompleteExportError, MalformedAnswerError, REDCapClient, blocks
 from redcap_dagster.api import rows as api_rows
 from redcap_dagster.sandbox import Sandbox
 from tests.servers import CANARY, Reply, Server
@@ -56,7 +56,8 @@ def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapCli
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_rows, "_BLOCK", 100)
+    monkeypatch.setattr(blocks, "_BLOCK", 100)
+    monkeypatch.setattr(api_rows, "_BLOCKS_OF_A_BATCH", 1)
 
 
 @pytest.mark.usefixtures("small_batches")

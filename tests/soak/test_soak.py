@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.soak.judgement import WHOLE, ThirdThingError
+from tests.soak.judgement import WHOLE
 from tests.soak.run import soak
 
 SEED = 20240131
@@ -15,11 +15,3 @@ def test_each_export_is_the_truth_of_a_moment_or_a_typed_error() -> None:
 
     assert tally.exports == EXPORTS
     assert tally.ends[WHOLE] > EXPORTS / 2
-
-
-@pytest.mark.slow
-def test_a_loss_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("redcap_dagster.api.snapshot.check_complete", lambda *_: None)
-
-    with pytest.raises(ThirdThingError, match="of no moment"):
-        soak(SEED, lambda tally: tally.exports < EXPORTS, tell=lambda _: None)
