@@ -86,7 +86,7 @@ def test_a_stream_hands_out_the_batches_of_many_keys(server: Server, client: RED
 
     batches = list(client.stream_records())
 
-    assert len(batches) > 50
+    assert len(batches) > 1
     assert sum(batch.num_rows for batch in batches) == 1000
 
 
