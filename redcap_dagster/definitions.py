@@ -18,6 +18,7 @@ from redcap_dagster.dagster_private import (
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.resource import REDCapResource
+from redcap_dagster.sensors import build_redcap_change_sensor
 from redcap_dagster.specs import check_name
 from redcap_dagster.tables import CleaningRules
 from redcap_dagster.translator import DagsterREDCapTranslator
@@ -33,6 +34,7 @@ def build_redcap_definitions(
     translator: DagsterREDCapTranslator | None = None,
     io_manager: dg.ConfigurableIOManager | None = None,
     schedule: REDCapSchedule | None = None,
+    change_sensor: bool = False,
     **options: Unpack[AssetOptions],
 ) -> dg.Definitions:
     """Build the definitions of one REDCap project: its assets and the resources they need.
@@ -54,6 +56,8 @@ def build_redcap_definitions(
             the Dagster instance (``$DAGSTER_HOME/storage/redcap``). With the option
             ``io_manager_key``, tables go to a resource of yours instead.
         schedule: When all tables are made anew; by default there is no schedule.
+        change_sensor: Whether there is a sensor that asks REDCap every five minutes what changed,
+            as `build_redcap_change_sensor` makes it.
         **options: See `AssetOptions`.
 
     Returns:
@@ -106,11 +110,12 @@ def build_redcap_definitions(
             translator=translator,
             **shown,
         )
-        keys = [key for made in assets for key in made.keys]
+        sensor = build_redcap_change_sensor(name=name, project=structure, assets=assets)
         return dg.Definitions(
             assets=assets,
             resources=resources,
-            schedules=[] if schedule is None else [schedule.definition(name, keys)],
+            schedules=[] if schedule is None else [schedule.definition(name, assets)],
+            sensors=[sensor] if change_sensor else [],
         )
 
     if project is None:

@@ -143,6 +143,9 @@ def table_specs(
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
         checks.extend(with_rules(own, translated.key, check_rules, form))
+        translated = translated.merge_attributes(
+            metadata={"redcap/layer": layer, "redcap/table": table}
+        )
         if "dagster/io_manager_key" in translated.metadata:
             return translated  # the translator's own choice
         return translated.with_io_manager_key(options.get("io_manager_key", f"{name}__io_manager"))

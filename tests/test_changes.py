@@ -1,0 +1,205 @@
+"""What changed in a project since a mark, as REDCap tells it."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.changes import Changes, Mark, ProjectWatch
+from redcap_dagster.partitions import bucket_of
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.sandbox import Sandbox
+
+METADATA = [
+    {"field_name": "record_id", "form_name": "visit", "field_type": "text"},
+    {"field_name": "age", "form_name": "visit", "field_type": "text"},
+    {
+        "field_name": "race",
+        "form_name": "visit",
+        "field_type": "checkbox",
+        "select_choices_or_calculations": "1, A | 2, B",
+    },
+    {"field_name": "dose", "form_name": "drug", "field_type": "text"},
+]
+FORMS = {"visit", "drug"}
+ID = "Xanthippe-4711"
+
+
+@dataclass
+class Watched:
+    """A project in a sandbox whose clock a test moves, and the watch that looks at it."""
+
+    sandbox: Sandbox
+    token: str
+    now: list[datetime]
+    watch: ProjectWatch
+    mark: Mark | None = None
+
+    @property
+    def client(self) -> REDCapClient:
+        return self.watch.client
+
+    def passes(self, **span: float) -> None:
+        self.now[0] += timedelta(**span)
+
+    def look(self, until: float | None = None) -> Changes:
+        assert self.mark is not None
+        reached = time.monotonic() + 60 if until is None else until
+        self.mark, found = self.watch.since(self.mark, until=reached)
+        return found
+
+    def forms(self) -> dict[str, set[str]]:
+        return dict(self.look().forms)
+
+
+def bucket(record: str) -> str:
+    (found,) = bucket_of(pa.chunked_array([[record]]), 8).to_pylist()
+    return str(found)
+
+
+@pytest.fixture(params=["log", "dates"])
+def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
+    yield from _watched(log=request.param == "log")
+
+
+@pytest.fixture
+def by_log() -> Iterator[Watched]:
+    yield from _watched(log=True)
+
+
+def _watched(*, log: bool, zone: str = "America/New_York") -> Iterator[Watched]:
+    now = [datetime(2024, 11, 2, 12, tzinfo=UTC)]
+    with Sandbox(time_zone=ZoneInfo(zone), clock=lambda: now[0]) as sandbox:
+        token = sandbox.add_project(
+            exports={"metadata": METADATA}, rights=None if log else {"logging": 0}
+        )
+        client = REDCapClient(sandbox.url, token)
+        client.records.import_([{"record_id": n, "age": 30} for n in range(20)])
+        project = REDCapProject.from_exports(metadata=METADATA)
+        watched = Watched(sandbox, token, now, ProjectWatch(client, project, 8, lambda: now[0]))
+        watched.passes(hours=1)
+        client.records.import_([{"record_id": "just before", "age": 30}])
+        watched.mark = watched.watch.begin()
+        yield watched
+
+
+def test_nothing_changes_by_looking(watched: Watched) -> None:
+    for _ in range(3):
+        watched.passes(minutes=5)
+        assert not watched.look().digests
+        watched.client.export_records()
+
+
+def test_an_edit_concerns_its_instrument_and_its_bucket(watched: Watched) -> None:
+    watched.client.records.import_([{"record_id": "7", "dose": "3"}])
+    watched.passes(minutes=1)
+    assert watched.forms() == {bucket("7"): {"drug"}}
+    watched.client.records.import_([{"record_id": "7", "race___2": "1"}])
+    watched.passes(minutes=1)
+    assert watched.forms() == {bucket("7"): {"visit"}}
+    watched.passes(minutes=5)
+    assert not watched.forms()
+
+
+def test_records_that_come_go_and_are_renamed_concern_their_buckets(watched: Watched) -> None:
+    watched.client.records.import_([{"record_id": ID, "age": "3"}])
+    watched.passes(minutes=1)
+    assert "visit" in watched.forms()[bucket(ID)]
+    watched.client.records.rename(ID, "8888")
+    watched.passes(minutes=1)
+    assert watched.forms() == {bucket(ID): FORMS, bucket("8888"): FORMS}
+    watched.client.records.delete(["8888"])
+    watched.passes(minutes=1)
+    assert watched.forms() == {bucket("8888"): FORMS}
+    watched.passes(minutes=1)
+    assert not watched.forms()
+
+
+def test_a_changed_dictionary_concerns_everything(watched: Watched) -> None:
+    more = {"field_name": "weight", "form_name": "drug", "field_type": "text"}
+    watched.client.design.import_metadata([*METADATA, more])
+    watched.passes(minutes=1)
+    assert watched.look().structure
+    assert not watched.look().structure
+
+
+def test_a_mark_holds_no_record_id_and_is_small(watched: Watched) -> None:
+    watched.client.records.import_([{"record_id": f"{ID}{n}", "age": "4711"} for n in range(50)])
+    watched.passes(minutes=1)
+    watched.look()
+    assert watched.mark is not None
+    text = watched.mark.to_json()
+    assert ID not in text
+    assert "4711" not in text
+    assert len(text) < 5000
+    assert Mark.from_json(text) == watched.mark
+    assert Mark.from_json(None) is None
+    assert Mark.from_json('{"version":0}') is None
+
+
+def test_it_takes_two_requests(by_log: Watched) -> None:
+    by_log.client.records.import_([{"record_id": "7", "dose": "3"}])
+    before = len(by_log.sandbox.requests)
+    by_log.look()
+    assert [one.content for one in by_log.sandbox.requests[before:]] == ["project", "log"]
+
+
+def test_two_edits_alike_in_one_minute_are_two(by_log: Watched) -> None:
+    for _ in range(2):
+        by_log.client.records.import_([{"record_id": "7", "dose": "3"}])
+        assert by_log.forms()
+        by_log.client.records.import_([{"record_id": "7", "dose": "4"}])
+        assert by_log.forms()
+        assert not by_log.forms()
+
+
+@pytest.mark.parametrize("change", ["2024-11-03T05:58Z", "2024-03-10T06:58Z"])
+def test_clocks_that_are_changed_hide_nothing(by_log: Watched, change: str) -> None:
+    now = [datetime.fromisoformat(change)]
+    with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
+        client = REDCapClient(sandbox.url, sandbox.add_project(exports={"metadata": METADATA}))
+        watch = replace(by_log.watch, client=client, clock=lambda: now[0])
+        mark, concerned = watch.begin(), []
+        for number in range(30):
+            client.records.import_([{"record_id": number, "age": "3"}])
+            now[0] += timedelta(minutes=4)
+            mark, found = watch.since(mark, until=time.monotonic() + 60)
+            concerned.append(set(found.forms))
+        # Where the clock is put back, one look may find what another did before, or one later.
+        for number in range(28):
+            assert bucket(str(number)) in set().union(*concerned[number : number + 3])
+        assert sum(map(len, concerned)) < 40
+
+
+def test_a_long_log_is_read_piece_by_piece(by_log: Watched) -> None:
+    for record in ("1", "2", "3"):
+        by_log.passes(hours=7)
+        by_log.client.records.import_([{"record_id": record, "dose": "3"}])
+    found = [by_log.look(until=0).forms.keys() for _ in range(4)]
+    expected = [{bucket("1")}, {bucket("2")}, {bucket("3")}]
+    assert [set(keys) for keys in found if keys] == expected
+    by_log.passes(hours=40)
+    by_log.client.records.import_([{"record_id": "4", "dose": "3"}])
+    assert set(by_log.look().forms) == {bucket("4")}
+
+
+def test_a_value_may_look_like_a_field(by_log: Watched) -> None:
+    by_log.client.records.import_([{"record_id": "5", "dose": "3, age = '4', nonsense = 1"}])
+    assert by_log.forms() == {bucket("5"): {"visit", "drug"}}
+
+
+def test_too_many_changes_by_dates_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("redcap_dagster.changes._MOST_SEEN", 10)
+    for watched in _watched(log=False):
+        watched.client.records.import_([{"record_id": n, "dose": "9"} for n in range(20)])
+        watched.passes(minutes=1)
+        assert watched.forms().keys() == {bucket(str(n)) for n in range(20)}
+        assert watched.mark is not None
+        assert len(watched.mark.seen) <= 8 * 2
+        watched.passes(minutes=1)
+        assert not watched.forms()

@@ -1,0 +1,189 @@
+"""The change sensor, in ticks as Dagster makes them."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from redcap_dagster import REDCapResource, build_redcap_change_sensor, sensors
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.partitions import bucket_keys
+from redcap_dagster.sandbox.faults import Status
+from tests.runs import TOKEN_VARIABLE, Study, studying
+from tests.test_buckets import METADATA, PROJECT, RECORDS, definitions, run
+from tests.test_changes import ID
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+        yield study
+
+
+class Ticks:
+    """A sensor and its cursor."""
+
+    def __init__(self, study: Study, **options: Any) -> None:
+        self.study = study
+        self.defs = definitions(study, change_sensor=True, **options)
+        self.sensor = self.defs.resolve_sensor_def("study__changes")
+        self.resource = self.defs.resources["study__redcap"]  # type: ignore[index]
+        self.cursor: str | None = None
+
+    def tick(self) -> Any:
+        with dg.build_sensor_context(
+            instance=self.study.instance,
+            cursor=self.cursor,
+            definitions=self.defs,
+            resources={"study__redcap": self.resource},
+            sensor_name="study__changes",
+        ) as context:
+            found = self.sensor.evaluate_tick(context)
+        self.cursor = found.cursor or self.cursor
+        return found
+
+    def requested(self) -> set[tuple[str | None, str]]:
+        return {
+            (request.partition_key, key.to_user_string())
+            for request in self.tick().run_requests or []
+            for key in request.asset_selection or []
+        }
+
+
+def client(study: Study) -> REDCapClient:
+    return REDCapClient(study.sandbox.url, study.token)
+
+
+def test_an_edit_requests_its_instrument_in_its_bucket(study: Study) -> None:
+    ticks = Ticks(study)
+    assert not ticks.tick().run_requests
+    assert not ticks.tick().run_requests
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    requested = ticks.requested()
+    (bucket,) = {partition for partition, _ in requested}
+    assert bucket in bucket_keys(4)
+    assert {key for _, key in requested} == {
+        "study/records/_census",
+        "study/records/drug",
+        "study/clean/drug",
+    }
+    assert not ticks.tick().run_requests
+
+
+def test_without_buckets_there_is_one_request(study: Study) -> None:
+    ticks = Ticks(study, count=0)
+    ticks.tick()
+    client(study).records.delete(["3", "4"])
+    (request,) = ticks.tick().run_requests or []
+    assert request.partition_key is None
+    assert len(request.asset_selection or []) == 5
+
+
+def test_a_changed_dictionary_requests_everything(study: Study) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    typed = [{"field_type": "text", **row} for row in METADATA]
+    more = {"field_name": "weight", "form_name": "drug", "field_type": "text"}
+    client(study).design.import_metadata([*typed, more])
+    requested = ticks.requested()
+    assert (None, "study/metadata/fields") in requested
+    every = {(key, f"study/clean/{form}") for key in bucket_keys(4) for form in ("visit", "drug")}
+    assert every <= requested
+
+
+def test_the_same_changes_have_the_same_run_key_and_tell_no_record(study: Study) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    before = ticks.cursor
+    client(study).records.import_([{"record_id": ID, "dose": "3"}])
+    (first,) = ticks.tick().run_requests or []
+    ticks.cursor = before  # as if the tick had died before its cursor was kept
+    (again,) = ticks.tick().run_requests or []
+    assert first.run_key == again.run_key
+    assert ID not in f"{first} {ticks.cursor}"
+
+
+def test_its_own_runs_and_other_exports_are_no_changes(study: Study) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    (request,) = ticks.tick().run_requests or []
+    assert run(study, [str(request.partition_key)]).success
+    client(study).export_records()
+    assert not ticks.tick().run_requests
+
+
+def test_what_a_run_took_in_after_it_changed_is_not_requested(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    for key in bucket_keys(4):
+        assert run(study, [key]).success
+    monkeypatch.setattr(sensors, "_DOUBT", -120)  # as if it had been two minutes before
+    result = ticks.tick()
+    assert not result.run_requests
+    assert result.skip_message == "What changed has been taken in already."
+
+
+def test_while_a_run_is_on_its_way_nothing_is_asked(study: Study) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    job = ticks.defs.resolve_implicit_global_asset_job_def()
+    waiting = study.instance.create_run_for_job(
+        job,
+        status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/sensor_name": "study__changes"},
+    )
+    before = len(study.sandbox.requests)
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    asked = len(study.sandbox.requests)
+    assert asked > before
+    assert not ticks.tick().run_requests
+    assert len(study.sandbox.requests) == asked
+    study.instance.delete_run(waiting.run_id)
+    assert ticks.tick().run_requests
+
+
+def test_a_server_that_is_down_skips_and_loses_nothing(study: Study) -> None:
+    token = dg.EnvVar(TOKEN_VARIABLE)
+    ticks = Ticks(study, redcap=REDCapResource(url=study.sandbox.url, token=token, retries=0))
+    ticks.tick()
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    study.sandbox.inject(Status(500), content="log", times=1)
+    result = ticks.tick()
+    assert not result.run_requests
+    assert result.skip_message
+    assert ticks.tick().run_requests
+
+
+def test_a_server_that_hangs_cannot_hold_a_tick(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    monkeypatch.setattr(sensors, "DEADLINE", 0)
+    began = time.monotonic()
+    result = ticks.tick()
+    assert "asked again next time" in str(result.skip_message)
+    assert time.monotonic() - began < 60
+    monkeypatch.undo()
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    assert ticks.tick().run_requests
+
+
+def test_sensors_of_many_projects_do_not_ask_at_once() -> None:
+    spans = [
+        build_redcap_change_sensor(
+            name=f"p{n}",
+            project=PROJECT,
+            assets=[],
+        ).minimum_interval_seconds
+        for n in range(300)
+    ]
+    assert {300 <= span <= 360 for span in spans if span} == {True}
+    assert len(set(spans)) > 50
