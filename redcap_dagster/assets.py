@@ -34,6 +34,12 @@ class AssetOptions(SpecOptions, total=False):
         preview_rows: How many of its first rows each table of an instrument shows in Dagster. By
             default none: they are people's health data, which Dagster would keep in its own
             database and show to all who may see its pages, as long as it remembers the run.
+        buckets: Spreads the records over that many partitions, by their ids; metadata are not
+            partitioned. Each bucket is exported, cleaned and stored by itself. Types are then
+            given by dictionary and rules alone and never inferred: no bucket sees all values.
+        allow_shrink: Lets tables be replaced although much of them is gone, or hidden by the
+            rights of the token's user. For one run, the run tag ``redcap/allow_shrink`` does
+            the same.
     """
 
     op_name: str
@@ -44,6 +50,8 @@ class AssetOptions(SpecOptions, total=False):
     retry_policy: dg.RetryPolicy
     checks: CheckRules
     preview_rows: int
+    buckets: int
+    allow_shrink: bool
 
 
 def build_redcap_assets_definitions(
@@ -80,10 +88,15 @@ def build_redcap_assets_definitions(
         ValueError: The name cannot be used.
     """
     rules = rules or CleaningRules()
+    if options.get("buckets"):
+        rules = replace(rules, infer_types=False)  # no bucket sees all values
     _check_fields(project, rules)
     checks = options.get("checks", CheckRules())
     check_rules(checks, project)
-    tables = table_specs(name, project, instruments, rules, translator, checks, options)
+    tables = replace(
+        table_specs(name, project, instruments, rules, translator, checks, options),
+        buckets=options.get("buckets", 0),
+    )
     settings = OpSettings(
         name=options.get("op_name", f"{name}__tables"),
         description=options.get("op_description"),
@@ -93,7 +106,14 @@ def build_redcap_assets_definitions(
         retry_policy=options.get("retry_policy"),
     )
     of_metadata = replace(settings, name=f"{options.get('op_name', name)}__metadata")
-    recipe = Recipe(tables, project, rules, checks, options.get("preview_rows", 0))
+    recipe = Recipe(
+        tables,
+        project,
+        rules,
+        checks,
+        options.get("preview_rows", 0),
+        options.get("allow_shrink", False),
+    )
     return [metadata_asset(recipe, of_metadata), tables_asset(recipe, settings)]
 
 

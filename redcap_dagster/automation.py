@@ -69,8 +69,8 @@ class REDCapSchedule:
         default_status: ``RUNNING`` starts it without being switched on in the UI.
 
     Example:
-        >>> REDCapSchedule("0 3 * * *", timezone="Europe/Berlin").definition(
-        ...     "trial", [dg.AssetKey("a")]).name
+        >>> schedule = REDCapSchedule("0 3 * * *", timezone="Europe/Berlin")
+        >>> schedule.definition("trial", []).name
         'trial__schedule'
     """
 
@@ -78,15 +78,47 @@ class REDCapSchedule:
     timezone: str = "UTC"
     default_status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
 
-    def definition(self, name: str, keys: Sequence[dg.AssetKey]) -> dg.ScheduleDefinition:
-        """Give the schedule ``NAME__schedule`` of a project's assets."""
+    def definition(self, name: str, assets: Sequence[dg.AssetsDefinition]) -> dg.ScheduleDefinition:
+        """Give the schedule ``NAME__schedule`` of a project's assets.
+
+        Records in buckets have a run for each bucket, or one for all of them where their backfill
+        policy says so.
+        """
+        keys = [key for made in assets for key in made.keys]
+
+        def requests(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest]:
+            tick = context.scheduled_execution_time.isoformat()
+            return [request for made in assets for request in _whole(made, tick)]
+
+        partitioned = any(made.partitions_def for made in assets)
         return dg.ScheduleDefinition(
             name=f"{name}__schedule",
             target=dg.AssetSelection.assets(*keys),
             cron_schedule=self.cron,
             execution_timezone=self.timezone,
             default_status=self.default_status,
+            execution_fn=requests if partitioned else None,
         )
+
+
+def _whole(assets: dg.AssetsDefinition, tick: str) -> Sequence[dg.RunRequest]:
+    """Request all of some assets, in all of their partitions."""
+    keys = list(assets.keys)
+    name = assets.node_def.name
+    if assets.partitions_def is None:
+        return [dg.RunRequest(run_key=f"{tick}-{name}", asset_selection=keys)]
+    partitions = assets.partitions_def.get_partition_keys()
+    single = dg.BackfillPolicy.single_run()
+    if assets.backfill_policy == single:
+        whole = {
+            "dagster/asset_partition_range_start": partitions[0],
+            "dagster/asset_partition_range_end": partitions[-1],
+        }
+        return [dg.RunRequest(run_key=f"{tick}-{name}", asset_selection=keys, tags=whole)]
+    return [
+        dg.RunRequest(run_key=f"{tick}-{key}", asset_selection=keys, partition_key=key)
+        for key in partitions
+    ]
 
 
 def time_span(text: str) -> timedelta:

@@ -103,7 +103,8 @@ class CheckRules:
     Attributes:
         settings: Name of a check to what holds for all instruments.
         by_instrument: Name of an instrument to what differs there, by name of the check.
-        max_drop: The part of its rows that a form may lose from one run to the next.
+        max_drop: The part of its rows that a form may lose from one run to the next before the
+            check fails, and the project of its records before a run refuses to replace anything.
 
     Example:
         >>> rules = CheckRules(

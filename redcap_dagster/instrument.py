@@ -46,7 +46,9 @@ class Run:
         selection: What is asked for.
         client: Of the project.
         project: The structure, with what the header of the export tells.
-        census: The records and events that REDCap lists, if it was asked.
+        census: The records and events that REDCap lists, if it was asked; of the buckets at hand.
+        listed: How many REDCap lists in all, likewise.
+        forms: The instruments that were exported.
         export: The records of the forms that are asked for, if any are.
         lost: Counts of cells of the export that belong to no table, by column.
     """
@@ -57,6 +59,8 @@ class Run:
     client: REDCapClient
     project: REDCapProject = field(repr=False)
     census: pa.Table | None = field(default=None, repr=False)
+    listed: int | None = None
+    forms: Sequence[str] = ()
     export: RecordExport | None = field(default=None, repr=False)
     lost: Mapping[str, int] = field(default_factory=dict)
 
@@ -116,7 +120,7 @@ def _new_records(run: Run, form: str) -> Generator[Result, None, _Records]:
         findings.keys_unique(twins),
         *_of_the_export(run, records),
         findings.rows_not_dropping(
-            row_count_before(run.context, spec.key, replacing=True),
+            row_count_before(run.context, spec.key, run.selection.buckets, replacing=True),
             records.table.num_rows,
             run.recipe.checks.max_drop,
         ),
@@ -156,7 +160,7 @@ def _stored_records(run: Run, form: str) -> Generator[Result, None, _Records | N
     found = [
         findings.keys_unique(duplicate_keys(records.table, records.project, form)),
         findings.rows_not_dropping(
-            row_count_before(run.context, spec.key, replacing=False),
+            row_count_before(run.context, spec.key, run.selection.buckets, replacing=False),
             records.table.num_rows,
             run.recipe.checks.max_drop,
         ),
@@ -184,10 +188,10 @@ def _exported(run: Run, form: str) -> _Records:
 
 def _from_storage(run: Run, form: str) -> _Records:
     key = run.recipe.tables.records[form].key
-    table = stored_records(run.context, key)
+    table = stored_records(run.context, key, run.selection.buckets)
     project = as_seen(run.project, table, run.recipe.known)
     check_keys(table, project, form)
-    made = earlier_materializations(run.context, key)
+    made = earlier_materializations(run.context, key, run.selection.buckets)
     hidden = told(made[0], "redcap/hidden_columns") if made else None
     return _Records(table, project, hidden or [])
 
@@ -262,7 +266,8 @@ def _required(form: str, records: _Records) -> Finding:
 
 
 def _inferred(run: Run, form: str, cleaned: CleanTable, schema: dg.TableSchema) -> Finding:
-    made = earlier_materializations(run.context, run.recipe.tables.clean[form].key)
+    key = run.recipe.tables.clean[form].key
+    made = earlier_materializations(run.context, key, run.selection.buckets)
     before = told(made[0], "dagster/column_schema") if made else None
     if before is None:
         return findings.nothing_to_compare("inferred_types_stable")

@@ -4,19 +4,32 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from time import monotonic
 
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redcap_dagster.api import Progress, ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.catalog import from_frame
+from redcap_dagster.partitions import bucket_of
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules, check_agreement, has_hashed_ids, leftovers
 
 SECONDS_BETWEEN_LINES = 10.0
 """How often the log of a run tells how far an export is."""
+
+
+def of_buckets(
+    census: pa.Table, record_id_field: str, count: int, wanted: Sequence[str]
+) -> pa.Table:
+    """Give the records of some buckets; of all where there are none."""
+    if not count:
+        return census
+    in_bucket = bucket_of(census[record_id_field], count)
+    return census.filter(pc.is_in(in_bucket, pa.array(wanted, pa.string())))
 
 
 def export_forms(
@@ -25,11 +38,28 @@ def export_forms(
     project: REDCapProject,
     forms: list[str],
     log: logging.Logger,
+    of_census: pa.Table | None = None,
 ) -> RecordExport:
-    """Export the census and the records of forms, all as of one moment, and log how far it is."""
+    """Export the census and the records of forms, all as of one moment, and log how far it is.
+
+    Args:
+        client: Of the project.
+        structure: As exported just now.
+        project: The same as a model.
+        forms: The forms.
+        log: Is told how far it is.
+        of_census: The part of a census whose records are wanted; all by default.
+    """
+    records = None
+    if of_census is not None:
+        ids = of_census.select([structure.record_id_field])
+        records = ids.column(0).unique().to_pylist()
+        if not records:
+            return RecordExport(ids, of_census, {}, datetime.now(UTC), requests=0)
     export = client.export_snapshot(
         structure,
         report=progress_log(log.info),
+        records=records,
         forms=None if len(forms) == len(project.instruments) else forms,
         export_survey_fields=True,
         export_data_access_groups=True,
@@ -93,20 +123,27 @@ def left_over(
     return lost
 
 
-def stored_records(context: dg.AssetExecutionContext, key: dg.AssetKey) -> pa.Table:
+def stored_records(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, buckets: Sequence[str]
+) -> pa.Table:
     """Load the records of a form from storage, whatever IO manager keeps them.
 
     Raises:
         StructureError: They are not there.
     """
+    partitions: Sequence[str | None] = buckets or [None]
     try:
-        frame = context.load_asset_value(key, python_type=pd.DataFrame)
+        frames = [
+            context.load_asset_value(key, python_type=pd.DataFrame, partition_key=partition)
+            for partition in partitions
+        ]
     except Exception as error:  # noqa: BLE001 an IO manager's text may hold cell values
         raise StructureError(
             f"its records ({key.to_user_string()}) could not be loaded from storage "
             f"({type(error).__name__}). Materialize them first, or together with the clean table."
         ) from None
-    return from_frame(frame)
+    tables = [from_frame(frame) for frame in frames]
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def as_seen(project: REDCapProject, rows: pa.Table, known: REDCapProject) -> REDCapProject:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.bucketed import over_buckets
 from redcap_dagster.catalog import asset_result, exported_at, origin
 from redcap_dagster.columns import plain_schema
 from redcap_dagster.failures import failure, is_tried_again, reason, unanswered
@@ -19,7 +20,8 @@ from redcap_dagster.instrument import (
     instrument_results,
     is_asked_of_redcap,
 )
-from redcap_dagster.intake import as_seen, export_forms, left_over, still_there
+from redcap_dagster.intake import as_seen, export_forms, left_over, of_buckets, still_there
+from redcap_dagster.partitions import buckets
 from redcap_dagster.project import (
     Event,
     Field,
@@ -30,6 +32,7 @@ from redcap_dagster.project import (
     changes,
 )
 from redcap_dagster.recipe import Recipe, Selection
+from redcap_dagster.shrinking import refuse_to_shrink
 from redcap_dagster.tables import census_table, choices_table, structure_table
 
 
@@ -138,12 +141,21 @@ def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
         required_resource_keys={resource},
         pool=settings.pool,
         op_tags=settings.tags,
+        partitions_def=buckets(tables.buckets) if tables.buckets else None,
         backfill_policy=settings.backfill_policy,
         retry_policy=settings.retry_policy,
     )
     def records_and_clean(context: dg.AssetExecutionContext) -> Iterator[Result]:
         client: REDCapClient = getattr(context.resources, resource).get_client()
-        selection = Selection.of(context)
+        selection = Selection.of(context, tables.buckets)
+        results = made(context, client, selection)
+        if tables.buckets:
+            results = over_buckets(context, recipe, selection, results)
+        yield from results
+
+    def made(
+        context: dg.AssetExecutionContext, client: REDCapClient, selection: Selection
+    ) -> Iterator[Result]:
         try:
             run = _taken_in(context, recipe, selection, client)
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
@@ -157,7 +169,11 @@ def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
                 table,
                 plain_schema(table),
                 client.digest_key,
-                metadata={**run.origin, "redcap/belongs_nowhere": run.lost},
+                metadata={
+                    **run.origin,
+                    "redcap/belongs_nowhere": run.lost,
+                    "redcap/listed": run.listed,
+                },
             )
         yield from _each_instrument(run)
 
@@ -173,13 +189,30 @@ def _taken_in(
     tables = recipe.tables
     forms = [form for form in tables.records if is_asked_of_redcap(recipe, selection, form)]
     present = still_there(run.project, forms)
+    if not (present or selection.has(tables.census)):
+        return run
+    records = None
+    if tables.buckets or not present:
+        whole = client.export_census()
+        census = of_buckets(whole, structure.record_id_field, tables.buckets, selection.buckets)
+        run = replace(run, census=census, listed=whole.num_rows)
+        if census.num_rows < whole.num_rows:
+            records = census
     if present:
-        export = export_forms(client, structure, run.project, present, context.log)
+        export = export_forms(client, structure, run.project, present, context.log, records)
         project = as_seen(run.project, export.table, recipe.known)
         lost = left_over(context, export.table, project, recipe.rules)
-        return replace(run, project=project, census=export.census, export=export, lost=lost)
-    if selection.has(tables.census):
-        return replace(run, census=client.export_census())
+        listed = export.census.num_rows if run.listed is None else run.listed
+        run = replace(
+            run,
+            project=project,
+            census=export.census,
+            listed=listed,
+            forms=present,
+            export=export,
+            lost=lost,
+        )
+    refuse_to_shrink(run)
     return run
 
 

@@ -15,7 +15,10 @@ from redcap_dagster.tables import CleaningRules
 
 @dataclass(frozen=True)
 class TableSpecs:
-    """The assets of one project: the spec of each table, by its name, and all their checks."""
+    """The assets of one project: the spec of each table, by its name, and all their checks.
+
+    Records are spread over a number of buckets; 0 is for none.
+    """
 
     name: str
     metadata: Mapping[str, dg.AssetSpec]
@@ -23,6 +26,7 @@ class TableSpecs:
     records: Mapping[str, dg.AssetSpec]
     clean: Mapping[str, dg.AssetSpec]
     checks: tuple[dg.AssetCheckSpec, ...]
+    buckets: int = 0
 
     @property
     def all(self) -> list[dg.AssetSpec]:
@@ -52,6 +56,7 @@ class Recipe:
         checks: What is changed about the checks.
         preview_rows: How many rows of its tables an instrument's assets show; see
             `redcap_dagster.catalog.preview`.
+        allow_shrink: Whether tables may be replaced by ones that lack much of them.
     """
 
     tables: TableSpecs
@@ -59,6 +64,7 @@ class Recipe:
     rules: CleaningRules
     checks: CheckRules
     preview_rows: int
+    allow_shrink: bool = False
 
     def judged(self, spec: dg.AssetSpec, finding: Finding) -> dg.AssetCheckResult:
         """Make a result of what a check of an asset found, as severe as asked for."""
@@ -73,20 +79,23 @@ class Selection:
     Attributes:
         assets: The keys of the assets.
         checks: Key of an asset to the names of its checks.
+        buckets: The buckets, if records are spread over any.
     """
 
     assets: frozenset[dg.AssetKey]
     checks: Mapping[dg.AssetKey, frozenset[str]]
+    buckets: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, context: dg.AssetExecutionContext) -> Self:
-        """Read it off the run."""
+    def of(cls, context: dg.AssetExecutionContext, buckets: int = 0) -> Self:
+        """Read it off the run; of an asset without buckets, a partition of the run is no matter."""
         checks: dict[dg.AssetKey, set[str]] = {}
         for check in context.selected_asset_check_keys:
             checks.setdefault(check.asset_key, set()).add(check.name)
         return cls(
             frozenset(context.selected_asset_keys),
             {key: frozenset(names) for key, names in checks.items()},
+            tuple(context.partition_keys) if buckets else (),
         )
 
     def has(self, spec: dg.AssetSpec) -> bool:

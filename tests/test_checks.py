@@ -280,7 +280,7 @@ def without(study: Study, *records: str) -> None:
 
 
 def test_rows_that_drop_are_an_error_that_stops_nothing(study: Study) -> None:
-    definitions = study.definitions(checks=CheckRules(max_drop=0.3))
+    definitions = study.definitions(checks=CheckRules(max_drop=0.3), allow_shrink=True)
     assert study.run(definitions).success
     without(study, "1")
     assert failures(study.run(definitions)) == {}
@@ -296,7 +296,7 @@ def test_rows_that_drop_are_an_error_that_stops_nothing(study: Study) -> None:
 
 def test_a_blocking_check_stops_the_clean_table_of_its_form_alone(study: Study) -> None:
     rules = CheckRules(by_instrument={"visit": {"rows_not_dropping": CheckSettings(blocking=True)}})
-    definitions = study.definitions(checks=rules)
+    definitions = study.definitions(checks=rules, allow_shrink=True)
     assert study.run(definitions).success
     without(study, "1", "2", "3")
     result = study.run(definitions)
@@ -330,7 +330,7 @@ def test_severity_and_enabled_by_check_and_instrument(study: Study) -> None:
             "base": {"required_filled": CheckSettings(enabled=True)},
         },
     )
-    definitions = study.definitions(checks=rules)
+    definitions = study.definitions(checks=rules, allow_shrink=True)
     assert study.run(definitions).success
     study.sandbox.edit(study.token, record="1", field="age", value="1")
     study.sandbox.edit(study.token, record="1", field="seen", value="1999-01-01")

@@ -95,7 +95,7 @@ def test_checks_that_fail_tell_counts_and_names_alone(study: Study, listen: List
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_VARIABLE, token)
-        definitions = study.definitions(checks=CheckRules(max_drop=0))
+        definitions = study.definitions(checks=CheckRules(max_drop=0), allow_shrink=True)
         results = [study.run(definitions)]
         study.sandbox.edit(token, record="2", field="free", value=CANARY)
         results.append(study.run(definitions))

@@ -1,0 +1,217 @@
+"""A project in buckets: runs of one, of some and of all, and what they say together."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from redcap_dagster import CleaningRules, REDCapProject
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.io_managers import ParquetTableIOManager
+from redcap_dagster.partitions import bucket_keys, bucket_of
+from tests.runs import Study, studying
+
+METADATA = [
+    {"field_name": "record_id", "form_name": "visit"},
+    {
+        "field_name": "age",
+        "form_name": "visit",
+        "text_validation_type_or_show_slider_number": "integer",
+    },
+    {"field_name": "note", "form_name": "visit"},
+    {
+        "field_name": "dose",
+        "form_name": "drug",
+        "text_validation_type_or_show_slider_number": "number",
+    },
+]
+PROJECT = REDCapProject.from_exports(metadata=METADATA)
+RECORDS = [{"record_id": str(n), "age": str(20 + n), "dose": f"{n}.5"} for n in range(1, 41)]
+TABLES = [
+    "study/records/_census",
+    *(f"study/{layer}/{form}" for layer in ("records", "clean") for form in ("visit", "drug")),
+]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+        yield study
+
+
+def definitions(study: Study, count: int = 4, **options: Any) -> dg.Definitions:
+    return study.definitions(project=PROJECT, buckets=count, **options)
+
+
+def run(
+    study: Study,
+    buckets: Sequence[str],
+    defs: dg.Definitions | None = None,
+    select: Sequence[str] = TABLES,
+    tags: dict[str, str] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """Materialize tables of one bucket, or of a range of buckets in a single run."""
+    defs = defs or definitions(study)
+    keys = [dg.AssetKey.from_user_string(key) for key in select]
+    if len(buckets) > 1:
+        tags = {
+            "dagster/asset_partition_range_start": buckets[0],
+            "dagster/asset_partition_range_end": buckets[-1],
+            **(tags or {}),
+        }
+    job = dg.define_asset_job("buckets", selection=dg.AssetSelection.assets(*keys))
+    whole = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
+    return whole.resolve_job_def("buckets").execute_in_process(
+        instance=study.instance,
+        partition_key=buckets[0] if len(buckets) == 1 else None,
+        tags=tags,
+        raise_on_error=False,
+    )
+
+
+def client(study: Study) -> REDCapClient:
+    return REDCapClient(study.sandbox.url, study.token)
+
+
+def ids(study: Study, table: str = "study_clean.visit") -> list[str]:
+    return sorted(study.table(table)["record_id"].to_pylist(), key=int)
+
+
+def of_bucket(key: str, count: int = 4) -> list[str]:
+    every = pa.chunked_array([[row["record_id"] for row in RECORDS]])
+    found: list[str] = every.filter(pc.equal(bucket_of(every, count), key)).to_pylist()
+    return found
+
+
+EVERY = [row["record_id"] for row in RECORDS]
+
+
+def test_a_bucket_is_exported_and_stored_by_itself(study: Study) -> None:
+    assert run(study, ["2-of-4"]).success
+    assert ids(study) == of_bucket("2-of-4")
+    assert ids(study, "study_records._census") == of_bucket("2-of-4")
+    sent = [request for request in study.sandbox.requests if request.content == "record"]
+    assert len(sent) <= 3  # a census, without the access groups too, and an export
+    assert set(study.table("study_clean.visit")["_bucket"].to_pylist()) == {"2-of-4"}
+
+
+def test_buckets_together_are_the_project_and_renumbering_leaves_no_duplicates(
+    study: Study,
+) -> None:
+    policy = dg.BackfillPolicy.single_run()
+    whole = study.definitions(project=PROJECT, rules=CleaningRules(infer_types=False))
+    assert study.run(whole, select=TABLES).success
+    expected = {
+        table: study.table(table).sort_by("record_id")
+        for table in ("study_clean.visit", "study_clean.drug", "study_records.drug")
+    }
+    for count in (4, 8):
+        for key in bucket_keys(count):
+            assert run(study, [key], definitions(study, count)).success
+        assert ids(study) == EVERY
+    some = definitions(study, 4, backfill_policy=policy)
+    assert run(study, bucket_keys(4), some).success
+    for table, before in expected.items():
+        now = study.table(table).drop_columns("_bucket").sort_by("record_id")
+        assert now.equals(before)
+    assert study.run(whole, select=TABLES).success
+    assert ids(study) == EVERY
+
+
+def test_a_single_run_of_some_buckets_tells_of_each(study: Study) -> None:
+    policy = dg.BackfillPolicy.single_run()
+    some = bucket_keys(4)[1:3]
+    result = run(study, some, definitions(study, backfill_policy=policy))
+    assert result.success
+    counts = {
+        event.partition: event.materialization.metadata["dagster/row_count"].value
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(["study", "clean", "visit"])
+    }
+    assert counts == {key: len(of_bucket(key)) for key in some}
+    again = run(study, some, definitions(study, backfill_policy=policy), ["study/clean/visit"])
+    assert again.success  # from storage
+    assert ids(study) == sorted([*of_bucket(some[0]), *of_bucket(some[1])], key=int)
+
+
+def test_records_that_are_deleted_or_renamed_go(study: Study) -> None:
+    gone, renamed, *_ = of_bucket("1-of-4")
+    for key in bucket_keys(4):
+        assert run(study, [key]).success
+    client(study).records.delete([gone])
+    client(study).records.rename(renamed, "1000")
+    for key in bucket_keys(4):
+        assert run(study, [key]).success
+    expected = sorted({*EVERY, "1000"} - {gone, renamed}, key=int)
+    assert ids(study) == expected
+
+
+@pytest.mark.parametrize("version", ["14.7.3", "17.4.1"])
+def test_a_bucket_without_records_has_its_tables(tmp_path: Path, version: str) -> None:
+    with studying(
+        tmp_path, exports={"metadata": METADATA}, records=RECORDS[:1], version=version
+    ) as study:
+        filled = bucket_of(pa.chunked_array([["1"]]), 4)[0].as_py()
+        (empty, *_) = [key for key in bucket_keys(4) if key != filled]
+        assert run(study, [empty]).success
+        table = study.table("study_clean.visit")
+        assert table.num_rows == 0
+        assert table.schema.field("age").type == pa.int64()
+        assert run(study, [filled]).success
+        assert ids(study) == ["1"]
+
+
+def test_metadata_are_not_partitioned_and_what_is_downstream_sees_one_table(study: Study) -> None:
+    @dg.asset(
+        ins={"visit": dg.AssetIn(["study", "clean", "visit"])},
+        io_manager_key="study__io_manager",
+    )
+    def report(visit: pa.Table) -> pa.Table:
+        return pa.table({"rows": [len(visit)]})
+
+    for key in bucket_keys(4):
+        assert run(study, [key]).success
+    defs = dg.Definitions.merge(definitions(study), dg.Definitions(assets=[report]))
+    assert study.run(defs, select=["report", "study/metadata/fields"]).success
+    assert study.table("main.report")["rows"].to_pylist() == [40]
+
+
+CHECK = dg.AssetCheckKey(dg.AssetKey(["study", "clean", "visit"]), "values_fit_types")
+
+
+def verdict(study: Study) -> dg.AssetCheckEvaluation:
+    storage = study.instance.event_log_storage
+    event = storage.get_latest_asset_check_execution_by_key([CHECK])[CHECK].event
+    assert event is not None
+    found = event.asset_check_evaluation
+    assert found is not None
+    return found
+
+
+def test_a_failure_in_one_bucket_is_not_hidden_by_another(study: Study) -> None:
+    bad = of_bucket("3-of-4")[0]
+    study.sandbox.edit(study.token, record=bad, field="age", value="old")
+    for key in bucket_keys(4):
+        assert run(study, [key]).success
+    found = verdict(study)
+    assert not found.passed
+    assert found.metadata["redcap/failed_buckets"].value == ["3-of-4"]
+    assert "3-of-4" in (found.description or "")
+    study.sandbox.edit(study.token, record=bad, field="age", value="30")
+    run(study, ["1-of-4"])
+    assert not verdict(study).passed
+    run(study, ["3-of-4"])
+    assert verdict(study).passed
+    assert "redcap/failed_buckets" not in verdict(study).metadata
+
+
+def test_parquet_in_buckets(study: Study, tmp_path: Path) -> None:
+    io_manager = ParquetTableIOManager(base_path=str(tmp_path / "tables"))
+    for key in bucket_keys(4):
+        assert run(study, [key], definitions(study, io_manager=io_manager)).success
+    files = sorted(path.name for path in (tmp_path / "tables/study_clean/visit").glob("*.parquet"))
+    assert files == [f"{key}.parquet" for key in bucket_keys(4)]

@@ -1,0 +1,79 @@
+"""A refresh never destroys what is stored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from redcap_dagster.api import REDCapClient
+from tests.runs import Study, studying
+from tests.test_buckets import METADATA, definitions, run
+
+RECORDS = [{"record_id": str(n), "age": str(20 + n), "dose": f"{n}.5"} for n in range(1, 11)]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+        client = REDCapClient(study.sandbox.url, study.token)
+        groups = [{"data_access_group_name": name, "unique_group_name": ""} for name in "NS"]
+        client.groups.import_(groups)
+        names = [row["unique_group_name"] for row in client.groups.export()]
+        rows = [
+            {"record_id": str(n), "redcap_data_access_group": names[n > 5]} for n in range(1, 11)
+        ]
+        client.records.import_(rows)
+        yield study
+
+
+def rerun(study: Study, **tags: str) -> dg.ExecuteInProcessResult:
+    job = study.definitions().resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(instance=study.instance, tags=tags, raise_on_error=False)
+
+
+def what_failed(result: dg.ExecuteInProcessResult) -> str:
+    return str(result.failure_data_for_node("study__tables"))
+
+
+def test_a_user_who_came_into_an_access_group_shrinks_no_table(study: Study) -> None:
+    assert rerun(study).success
+    study.sandbox.set_rights(study.token, {"data_access_group": "n"})
+    result = rerun(study)
+    assert not result.success
+    assert "REDCap lists 5 records, by event, after 10 last time" in what_failed(result)
+    assert "redcap/allow_shrink" in what_failed(result)
+    for table in ("study_records._census", "study_records.visit", "study_clean.drug"):
+        assert study.table(table).num_rows == 10
+    assert rerun(study, **{"redcap/allow_shrink": "true"}).success
+    assert study.table("study_clean.drug").num_rows == 5
+    assert rerun(study).success  # with what is stored now
+
+
+def test_a_user_who_lost_export_rights_hides_no_column(study: Study) -> None:
+    assert rerun(study).success
+    study.sandbox.set_rights(study.token, {"forms_export": {"drug": 0}})
+    result = rerun(study)
+    assert not result.success
+    assert "no longer sees columns: dose" in what_failed(result)
+    assert study.table("study_clean.drug")["dose"].null_count == 0
+    assert study.run(study.definitions(allow_shrink=True)).success
+
+
+def test_some_records_may_be_deleted(study: Study) -> None:
+    assert rerun(study).success
+    for record in ("1", "2"):
+        study.sandbox.delete_record(study.token, record)
+    assert rerun(study).success
+    assert study.table("study_clean.visit").num_rows == 8
+
+
+def test_a_bucket_may_lose_more_than_the_project(study: Study) -> None:
+    assert run(study, ["1-of-4"]).success
+    (gone, *_) = study.table("study_clean.visit")["record_id"].to_pylist()
+    study.sandbox.delete_record(study.token, gone)
+    assert run(study, ["1-of-4"]).success
+    study.sandbox.set_rights(study.token, {"data_access_group": "s"})
+    result = run(study, ["2-of-4"], definitions(study))
+    assert not result.success
+    assert "5 records" in what_failed(result) or "4 records" in what_failed(result)
