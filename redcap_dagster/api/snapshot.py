@@ -1,7 +1,7 @@
 """The records of a project as of one moment: planned, exported, and held against the census."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ HIDDEN_IDS: Final = (
 )
 
 _ACCESS_GROUP = "redcap_data_access_group"
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,15 @@ def take_snapshot(
     """
     began, sent = datetime.now(UTC), transport.sent
     project = structure.project()
-    rows = list_wanted(transport, Question(project, selection, groups=True), settings.limits)
-    question = Question(project, selection, groups=_ACCESS_GROUP in rows.column_names)
-    fetcher = Fetcher(transport, question, settings, Pressure(settings.limits), report)
-    outcome = _export(fetcher, rows, began)
+    for _ in range(_ATTEMPTS):
+        everything = Question(project, selection, groups=True)
+        rows = list_wanted(transport, everything, settings.limits)
+        question = replace(everything, groups=_ACCESS_GROUP in rows.column_names)
+        fetcher = Fetcher(transport, question, settings, Pressure(settings.limits), report)
+        outcome = _export(fetcher, rows, began)
+        # The first record of all came in between: no row, no header that tells of access groups.
+        if rows.num_rows or question.filters or not outcome.table.num_rows:
+            break
     return RecordExport(
         table=outcome.table,
         census=outcome.census,

@@ -145,7 +145,8 @@ def _slow(study: Study) -> Trouble:
 def _limit(study: Study) -> Trouble:
     chance = study.chance
     kind = chance.choice(list(LIMITS))
-    return Trouble(kind, LIMITS[kind](chance), "record", 0, None, True)
+    # What a firewall refuses looks like a ban, after which nobody should ask again.
+    return Trouble(kind, LIMITS[kind](chance), "record", 0, None, kind != "firewall")
 
 
 def _lasting(study: Study) -> Trouble:

@@ -44,13 +44,15 @@ class Tally:
     def exports(self) -> int:
         return self.ends.total()
 
-    def add(self, troubles: Sequence[Trouble], end: str) -> None:
+    def add(self, troubles: Sequence[Trouble], end: str) -> bool:
+        """Count one, and say whether it was mended as far as it can be."""
+        mendable = all(trouble.mends for trouble in troubles)
         self.ends[end] += 1
-        if all(trouble.mends for trouble in troubles):
-            self.mendable += 1
-            self.mended += end == WHOLE
+        self.mendable += mendable
+        self.mended += mendable and end == WHOLE
         for kind in {trouble.kind for trouble in troubles}:
             self.troubles.setdefault(kind, Counter())[end] += 1
+        return end == WHOLE or not mendable
 
 
 def export_once(
@@ -79,18 +81,24 @@ def export_once(
         if CANARY in text or study.token in text:
             raise ThirdThingError(f"{type(error).__name__} shows what nobody may see")
         return type(error).__name__
-    return _judge(study, export, forms, study.history[start:])
+    return judge(study, export, forms, study.history[start:])
 
 
-def _judge(
+def judge(
     study: Study, export: RecordExport, forms: list[str], moments: Sequence[pa.Table | None]
 ) -> str:
+    """Say whether an export is the truth of one of some moments, or told to be of none.
+
+    Raises:
+        ThirdThingError: It is neither.
+    """
     got = study.tables(export.table)
     truths = [study.tables(rows) for rows in moments if rows is not None]
     if any(all(got[form].equals(truth[form]) for form in forms) for truth in truths):
         return WHOLE
     if export.consistent:
-        raise ThirdThingError(f"tables of no moment of {len(moments)}, told to be of one")
+        differences = "\n".join(_difference(got, truth, forms) for truth in truths)
+        raise ThirdThingError(f"the tables of no moment, and told to be of one:\n{differences}")
     for form in forms:
         _check_pieces(form, got, truths)
     return PIECED
@@ -104,6 +112,16 @@ def _check_pieces(form: str, got: Tables, truths: Sequence[Tables]) -> None:
         raise ThirdThingError(f"{len(made_up)} rows of {form} were never true")
     if lost := set.intersection(*seen) - rows:
         raise ThirdThingError(f"{len(lost)} rows of {form} are lost that were true all the time")
+
+
+def _difference(got: Tables, truth: Tables, forms: list[str]) -> str:
+    """Show the rows that an export has and a moment had not, and the other way round."""
+    lines = []
+    for form in forms:
+        ours, theirs = ([_text(row) for row in tables[form].to_pylist()] for tables in (got, truth))
+        lines += [f"  + {row}" for row in ours if row not in theirs]
+        lines += [f"  - {row}" for row in theirs if row not in ours]
+    return "a moment:\n" + ("\n".join(lines) or "  the same rows in another order")
 
 
 def _text(row: object) -> str:

@@ -8,7 +8,7 @@ from random import Random
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
 from tests.soak.chance import READ_TIMEOUT, Trouble, draw_troubles
-from tests.soak.judgement import Tally, export_once
+from tests.soak.judgement import Tally, ThirdThingError, export_once
 from tests.soak.study import Study
 
 VERSIONS = ("14.7.3", "17.4.1")  # the newer one sends no header for no rows
@@ -31,13 +31,15 @@ def soak(seed: int, go_on: Callable[[Tally], bool], tell: Callable[[str], object
             study.chance.seed(f"{seed} {tally.exports}")
             troubles = draw_troubles(study)
             forms = sorted(chance.sample(FORMS, chance.randint(1, 3)))
-            client = _client(study)
+            client = _client(study, chance)
+            story = _story(seed, tally.exports, study, forms, troubles)
             try:
                 end = export_once(study, client, forms, troubles)
-            except BaseException:
-                tell(_story(seed, tally.exports, study, forms, troubles))
+            except ThirdThingError as error:
+                error.add_note(story)
                 raise
-            tally.add(troubles, end)
+            if not tally.add(troubles, end):
+                tell(f"{end}, though it can be mended:\n{story}")
             study.give_rights_back()
     return tally
 
@@ -49,9 +51,15 @@ def _studies(seed: int, stack: ExitStack) -> Iterator[Study]:
             yield Study(sandbox, Random(f"{seed} {version} {longitudinal}"), longitudinal)  # noqa: S311
 
 
-def _client(study: Study) -> REDCapClient:
+def _client(study: Study, chance: Random) -> REDCapClient:
     return REDCapClient(
-        study.sandbox.url, study.token, read_timeout=READ_TIMEOUT, retries=5, backoff=BACKOFF
+        study.sandbox.url,
+        study.token,
+        read_timeout=READ_TIMEOUT,
+        backoff=BACKOFF,
+        max_cells=chance.choice([None, 200, 1000, 500_000]),
+        max_records=chance.choice([None, 10, 800]),
+        concurrency=chance.choice([1, 2, 3]),
     )
 
 
