@@ -18,6 +18,7 @@ from redcap_dagster import (
     build_redcap_assets_definitions,
 )
 from redcap_dagster.api import RecordExport, REDCapClient
+from redcap_dagster.api.census import incomplete
 from redcap_dagster.checks import CHECKS
 from redcap_dagster.instrument import OF_THE_EXPORT
 from redcap_dagster.project import REDCapProject, StructureError
@@ -355,6 +356,26 @@ def test_records_that_are_left_out_once_are_asked_for_again(study: Study) -> Non
     result = study.run(definitions)
     assert result.success
     assert "export_complete" not in {check for _, check in failures(result)}
+    assert study.table("study_records.base").num_rows == 5
+
+
+def test_an_export_that_lacks_records_for_good_is_refused_and_counted(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definitions = study.definitions()
+    assert study.run(definitions).success
+
+    def lacking(*_: Any, **__: Any) -> RecordExport:
+        raise incomplete(2, ["base"])
+
+    monkeypatch.setattr(REDCapClient, "export_snapshot", lacking)
+    result = study.run(definitions)
+    assert not result.success
+    assert failures(result)["study/records/base", "export_complete"] == (
+        "Records, by event, that REDCap lists and did not send: 2."
+    )
+    assert failures(result).keys() == ALL - {("study/metadata/fields", "dictionary_drift")}
+    assert not any("records" in key or "clean" in key for key in materializations(result))
     assert study.table("study_records.base").num_rows == 5
 
 
