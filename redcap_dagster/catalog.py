@@ -86,6 +86,7 @@ def export_told(export: RecordExport) -> dict[str, Any]:
     return {
         **exported_at(export.began),
         "redcap/request": dict(export.parameters),
+        "redcap/consistent": export.consistent,
         **({"redcap/notes": list(export.notes)} if export.notes else {}),
     }
 

@@ -122,6 +122,7 @@ def test_where_tables_are_from_and_how_they_were_asked_for(study: Study) -> None
     assert request["content"] == "record"
     assert request["exportSurveyFields"] == "true"
     assert "token" not in request
+    assert entry(made["study/records/base"], "redcap/consistent") is True
     assert entry(made["study/clean/base"], "dagster/table_name") == "study_clean.base"
 
 

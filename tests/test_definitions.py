@@ -49,9 +49,16 @@ def test_definitions_load_without_the_token_being_there() -> None:
 
 
 def test_two_projects_never_collide() -> None:
-    both = dg.Definitions.merge(_build(name="a"), _build(name="a_clean"))
+    given: dict[str, Any] = {"schedule": REDCapSchedule("@daily"), "change_sensor": True}
+    both = dg.Definitions.merge(_build(name="a", **given), _build(name="a_clean", **given))
     dg.Definitions.validate_loadable(both)
     assert len(both.resolve_all_asset_keys()) == 18
+    assert {made.name for made in (*(both.schedules or ()), *(both.sensors or ()))} == {
+        "a__schedule",
+        "a_clean__schedule",
+        "a__changes",
+        "a_clean__changes",
+    }
     assert set(both.resources or {}) == {
         "a__redcap",
         "a__io_manager",

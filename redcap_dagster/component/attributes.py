@@ -145,6 +145,12 @@ class Retries(dg.Model):
         )
 
 
+class Partitions(dg.Model):
+    """Records in buckets: each is exported, cleaned and stored by itself."""
+
+    buckets: int = Field(description="How many, by record id.", examples=[16])
+
+
 class Freshness(dg.Model):
     """How old the tables may be, in plain words: 90m, 36h, 2d, 1w."""
 

@@ -27,6 +27,7 @@ from redcap_dagster.component.attributes import (
     Client,
     Freshness,
     OnCron,
+    Partitions,
     Retries,
     Schedule,
     Storage,
@@ -100,12 +101,22 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
     io_manager_key: str | None = Field(
         default=None, description="A resource of yours that keeps the tables, instead of storage."
     )
+    partitions: Partitions | None = Field(
+        default=None, description="Records in buckets, for a project that is too large for one run."
+    )
+    allow_shrink: bool = Field(
+        default=False,
+        description="Lets tables be replaced although much of them is gone, or hidden.",
+    )
     op: OpSpec | None = Field(default=None, description="Settings of the ops, such as their pool.")
     retries: Retries | None = Field(default=None, description="When an op fails as a whole.")
     freshness: Freshness | None = Field(default=None, description="How old tables may be.")
     automation: Literal["on_change"] | OnCron | None = Field(
         default=None,
         description="What wakes tables: a change of what they are made from, or ticks of a clock.",
+    )
+    change_sensor: bool = Field(
+        default=False, description="Whether a sensor asks REDCap every few minutes what changed."
     )
     schedule: Schedule | None = Field(default=None, description="When tables are made anew.")
     max_age: str | None = Field(
@@ -167,6 +178,7 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
             rules=self.cleaning.rules(),
             translator=_Translator(self),
             io_manager=None if self.storage is None else self.storage.io_manager(),
+            change_sensor=self.change_sensor,
             schedule=None if self.schedule is None else self.schedule.schedule(),
             **self._options(),
         )
@@ -186,7 +198,12 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
         return REDCapResource(url=self.url, token=self.token, **self.client.model_dump())
 
     def _options(self) -> AssetOptions:
-        options: AssetOptions = {"checks": self.checks.rules()}
+        options: AssetOptions = {
+            "checks": self.checks.rules(),
+            "allow_shrink": self.allow_shrink,
+        }
+        if self.partitions is not None:
+            options["buckets"] = self.partitions.buckets
         if self.io_manager_key is not None:
             options["io_manager_key"] = self.io_manager_key
         if self.op is not None:

@@ -36,6 +36,7 @@ from redcap_dagster import (
 )
 from redcap_dagster.component.attributes import Check, Checks, Cleaning, Client, matching
 from redcap_dagster.dagster_private import get_local_state_path
+from redcap_dagster.partitions import buckets
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox import Sandbox
 from tests.runs import TOKEN_VARIABLE
@@ -144,6 +145,8 @@ def test_settings_reach_the_assets() -> None:
         },
         schedule={"cron": "0 3 * * *"},
         storage={"duckdb": "trial.duckdb"},
+        partitions={"buckets": 4},
+        change_sensor=True,
     ) as (_, definitions):
         keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
         assert "clinic/trial/clean/follow_up_2" in keys
@@ -160,6 +163,8 @@ def test_settings_reach_the_assets() -> None:
         assert assets.op.retry_policy == dg.RetryPolicy(
             max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL
         )
+        assert assets.partitions_def == buckets(4)
+        assert [sensor.name for sensor in definitions.sensors or ()] == ["trial__changes"]
         assert [schedule.name for schedule in definitions.schedules or ()] == ["trial__schedule"]
 
 
@@ -230,7 +235,12 @@ def test_two_components_never_collide(tmp_path: Path) -> None:
                 component_cls=REDCapProjectComponent,
                 defs_path=name,
                 defs_yaml_contents=_yaml(
-                    name=name, storage=kept, schedule={"cron": "@daily"}, automation="on_change"
+                    name=name,
+                    storage=kept,
+                    schedule={"cron": "@daily"},
+                    automation="on_change",
+                    change_sensor=True,
+                    partitions={"buckets": 4},
                 ),
             )
             _keep(sandbox, PROJECT, name)
@@ -241,6 +251,10 @@ def test_two_components_never_collide(tmp_path: Path) -> None:
             assert {schedule.name for schedule in repository.schedule_defs} == {
                 "trial__schedule",
                 "trial_clean__schedule",
+            }
+            assert {sensor.name for sensor in repository.sensor_defs} >= {
+                "trial__changes",
+                "trial_clean__changes",
             }
             checks = Counter(
                 check.asset_key.path[0] for check in repository.asset_graph.asset_check_keys

@@ -47,6 +47,10 @@ client:
 translation:
   group_name: "trial_{{ props.layer }}"
   owners: ["team:trials"]
+partitions:
+  buckets: 4
+allow_shrink: true
+change_sensor: true
 storage:
   duckdb: trial.duckdb
 op:
