@@ -2,23 +2,23 @@
 
 import hashlib
 import json
-import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api import REDCapClient, RefusedError, RightsError
+from redcap_dagster.log_entries import SHAPE, LogEntry, read_minute
+from redcap_dagster.marks import Changes, Mark
 from redcap_dagster.partitions import bucket_of
 from redcap_dagster.project import REDCapProject
 
-_VERSION = 1
 _OVERLAP = timedelta(minutes=5)
 """The log is read this far back again: an import is seen only when all of it is written."""
 
@@ -32,64 +32,7 @@ _PIECE = timedelta(hours=6)
 _MOST_SEEN = 4000
 """Digests that a mark keeps; what goes beyond is looked at twice rather than never."""
 
-
-@dataclass(frozen=True)
-class Mark:
-    """How far a project has been looked at. It holds times and keyed digests, and no record id.
-
-    Attributes:
-        looked: When, in UTC, as a timestamp.
-        since: The newest entry of the log, to the minute and in the server's time zone; blank
-            where the token may not read the log.
-        buckets: The number of buckets that `census` is of; 0 for none.
-        newest: A digest of that entry, and of how many are like it.
-        structure: A digest of the dictionary.
-        census: Bucket to a digest of the ids of its records.
-        seen: Digests of what was new lately and will be met again.
-    """
-
-    looked: float
-    since: str
-    newest: str
-    buckets: int
-    structure: str
-    census: Mapping[str, int]
-    seen: tuple[str, ...]
-
-    def to_json(self) -> str:
-        """Write it as a cursor."""
-        return json.dumps({"version": _VERSION, **asdict(self)}, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str | None) -> Self | None:
-        """Read a cursor; None where there is none, or it is of another version."""
-        kept = json.loads(text) if text else {}
-        if kept.pop("version", None) != _VERSION:
-            return None
-        return cls(**{**kept, "seen": tuple(kept["seen"])})
-
-
-@dataclass
-class Changes:
-    """What changed.
-
-    Attributes:
-        forms: Bucket (blank where there are none) to the instruments concerned.
-        structure: Whether the dictionary changed, and with it every table.
-        digests: Of what was new; the same for the same changes.
-        last: Bucket to when the last of its changes was made, at the latest, in UTC.
-    """
-
-    forms: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    structure: bool = False
-    digests: set[str] = field(default_factory=set)
-    last: dict[str, float] = field(default_factory=dict)
-
-    def add(self, bucket: str, forms: Iterable[str], when: float, digest: str) -> None:
-        """Note that instruments of a bucket changed."""
-        self.forms[bucket] |= set(forms)
-        self.digests.add(digest)
-        self.last[bucket] = max(self.last.get(bucket, 0), when)
+_KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
 
 
 @dataclass(frozen=True)
@@ -155,7 +98,7 @@ class ProjectWatch:
                     design = True
                     continue
                 (bucket,) = self._each_bucket([entry.record])
-                age = (_minute(reached.since) - entry.minute).total_seconds()
+                age = (read_minute(reached.since) - entry.minute).total_seconds()
                 changes.add(bucket, self._forms_of(entry), reached.looked - age, digest)
                 if entry.kind != "edit":
                     own = self._number(entry.record) * (1 if entry.kind == "add" else -1)
@@ -164,11 +107,11 @@ class ProjectWatch:
             mark = replace(reached, census=census, seen=tuple(sorted(seen)))
         return (self._looked_closer(mark, changes) if design else mark), changes
 
-    def _digested(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, "_Entry"]]:
+    def _digested(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, LogEntry]]:
         """Give the entries that may matter, the oldest first; of two alike, both."""
         alike: Counter[str] = Counter()
         for row in reversed(entries):
-            entry = _Entry.from_row(row)
+            entry = LogEntry.from_row(row)
             if entry.kind:
                 digest = self._digest(*map(str, row.values()))
                 alike[digest] += 1
@@ -177,13 +120,13 @@ class ProjectWatch:
     def _pieces(self, mark: Mark, until: float) -> Iterator[tuple[Sequence[dict[str, Any]], Mark]]:
         """Read the log piece by piece, and give the mark after each."""
         now = self.clock()
-        begin = _minute(mark.since) - _OVERLAP if mark.since else _naive(now) - _WEST - _OVERLAP
+        begin = read_minute(mark.since) - _OVERLAP if mark.since else _naive(now) - _WEST - _OVERLAP
         behind = now - datetime.fromtimestamp(mark.looked, UTC)
         while mark.since and behind > _PIECE:
             end = begin + _OVERLAP + _PIECE
             entries = self._log(begin, end_time=end)
             looked = mark.looked + _PIECE.total_seconds()
-            mark = replace(mark, since=end.strftime(_SHAPE), looked=looked)
+            mark = replace(mark, since=end.strftime(SHAPE), looked=looked)
             yield entries, mark
             if time.monotonic() > until:
                 return
@@ -208,7 +151,7 @@ class ProjectWatch:
     def _log(self, begin: datetime, **wanted: Any) -> list[dict[str, Any]]:
         return self.client.log.export(begin_time=begin, **wanted)
 
-    def _forms_of(self, entry: "_Entry") -> set[str]:
+    def _forms_of(self, entry: LogEntry) -> set[str]:
         """Name the instruments that an entry is of; all where it does not tell."""
         fields = {name.partition("___")[0] for name in entry.fields}  # of a checkbox's column
         known = {self._forms_of_fields.get(name, "") for name in fields} - {""}
@@ -316,48 +259,6 @@ class ProjectWatch:
     def _number(self, record: str) -> int:
         own = hashlib.blake2b(record.encode(), key=self.client.digest_key, digest_size=8)
         return int.from_bytes(own.digest())
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """What is taken of an entry of the log; of its details, the names of fields."""
-
-    minute: datetime
-    record: str = field(repr=False)
-    kind: Literal["add", "edit", "delete", "design", ""]
-    fields: frozenset[str]
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Self:
-        action, details = str(row["action"]).lower(), str(row.get("details") or "")
-        record = str(row.get("record") or "")
-        return cls(
-            _minute(str(row["timestamp"])[:16]),
-            record,
-            _kind(action, details, record),
-            frozenset(_FIELD.findall(details)),
-        )
-
-
-def _kind(action: str, details: str, record: str) -> Literal["add", "edit", "delete", "design", ""]:
-    """Say what an entry tells of: of nothing if it changed no data; if in doubt, of a change."""
-    if action.startswith(("data export", "lock/unlock", "edit user", "add user", "delete user")):
-        return ""
-    if not record:
-        return "" if details.startswith(("Export ", "Download ", "View ")) else "design"
-    if action.startswith("create"):
-        return "add"
-    return "delete" if action.startswith("delete") else "edit"
-
-
-# As in "age = '40', race(2) = checked"; a value may hold the like, which is then looked at too.
-_FIELD = re.compile(r"(?<![^\s,\]])([a-z][a-z0-9_]*)(?:\([^)]*\))? = ")
-_KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
-_SHAPE = "%Y-%m-%d %H:%M"
-
-
-def _minute(text: str) -> datetime:
-    return datetime.strptime(text, _SHAPE)  # noqa: DTZ007 the server's own time
 
 
 def _naive(moment: datetime) -> datetime:

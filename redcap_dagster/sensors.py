@@ -10,8 +10,10 @@ from typing import Any
 
 import dagster as dg
 
-from redcap_dagster.api import REDCapClient, REDCapError
-from redcap_dagster.changes import Changes, Mark, ProjectWatch
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.changes import ProjectWatch
+from redcap_dagster.failures import reason
+from redcap_dagster.marks import Changes, Mark
 from redcap_dagster.project import REDCapProject
 
 BUDGET = 30.0
@@ -83,8 +85,8 @@ def build_redcap_change_sensor(
         look = _Look(watch, mark)
         look.start()
         look.join(DEADLINE)
-        if look.error is not None:
-            return dg.SensorResult(skip_reason=str(look.error))
+        if look.failure:
+            return dg.SensorResult(skip_reason=look.failure)
         if look.found is None:
             return dg.SensorResult(
                 skip_reason=f"REDCap took longer than {DEADLINE:g} s; it is asked again next time."
@@ -141,7 +143,7 @@ class _Look(threading.Thread):
         self._watch = watch
         self._mark = mark
         self.found: tuple[Mark, Changes | None] | None = None
-        self.error: REDCapError | None = None
+        self.failure = ""
 
     def run(self) -> None:
         try:
@@ -150,8 +152,8 @@ class _Look(threading.Thread):
             else:
                 until = time.monotonic() + BUDGET
                 self.found = self._watch.since(self._mark, until=until)
-        except REDCapError as error:
-            self.error = error
+        except Exception as error:  # noqa: BLE001 a thread prints what it does not catch, values too
+            self.failure = reason(error)
 
 
 def _are_on_their_way(context: dg.SensorEvaluationContext) -> bool:

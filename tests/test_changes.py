@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.changes import Changes, Mark, ProjectWatch
+from redcap_dagster.changes import ProjectWatch
+from redcap_dagster.marks import Changes, Mark
 from redcap_dagster.partitions import bucket_of
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox

@@ -187,3 +187,20 @@ def test_sensors_of_many_projects_do_not_ask_at_once() -> None:
     ]
     assert {300 <= span <= 360 for span in spans if span} == {True}
     assert len(set(spans)) > 50
+
+
+def test_what_fails_unforeseen_shows_no_value(
+    study: Study, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError(f"cannot read {ID}")
+
+    monkeypatch.setattr(sensors.ProjectWatch, "since", broken)
+    found = ticks.tick()
+    assert not found.run_requests
+    assert "unexpected ValueError at" in found.skip_message
+    assert ID not in found.skip_message
+    assert ID not in "".join(capfd.readouterr())
