@@ -10,6 +10,7 @@ import pytest
 
 from redcap_dagster import REDCapResource, build_redcap_change_sensor, sensors
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.changes import ProjectWatch
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.sandbox.faults import Status
 from tests.runs import TOKEN_VARIABLE, Study, studying
@@ -198,7 +199,7 @@ def test_what_fails_unforeseen_shows_no_value(
     def broken(*_: object, **__: object) -> None:
         raise ValueError(f"cannot read {ID}")
 
-    monkeypatch.setattr(sensors.ProjectWatch, "since", broken)
+    monkeypatch.setattr(ProjectWatch, "since", broken)
     found = ticks.tick()
     assert not found.run_requests
     assert "unexpected ValueError at" in found.skip_message
