@@ -69,7 +69,7 @@ def put(
     rows = pa.concat_tables([others, fresh.select(others.column_names)])
     rank = pc.index_in(rows[id_field], records)
     # The sort is stable, so that the rows of a record stay in their order.
-    order = pc.sort_indices(rank, null_placement="at_end")
+    order = pc.sort_indices(rank)  # nulls come last
     return rows.take(order.slice(0, len(order) - rank.null_count))
 
 

@@ -159,10 +159,14 @@ def _export(fetcher: Fetcher, rows: pa.Table, began: datetime) -> Outcome:
 
 
 def _finds(fetcher: Fetcher, record: str) -> bool:
-    """Whether REDCap finds a record by the id that it lists."""
+    """Whether REDCap finds a record by the id that it lists; one answer alone may lack it."""
     id_field = fetcher.question.project.record_id_field
-    found = list_rows(fetcher.transport, id_field, {"records[0]": record}, groups=False)
-    return record in found[id_field].to_pylist()
+
+    def found() -> bool:
+        rows = list_rows(fetcher.transport, id_field, {"records[0]": record}, groups=False)
+        return record in rows[id_field].to_pylist()
+
+    return found() or found()
 
 
 def _undivided(fetcher: Fetcher, census: pa.Table) -> Outcome:

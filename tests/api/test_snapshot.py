@@ -1,0 +1,103 @@
+"""An export in many requests is the export in one, whatever the shape of the project."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.snapshot import HIDDEN_IDS
+from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, MemoryLimit
+from tests.conftest import SHARED
+
+PROJECTS = sorted(SHARED.glob("projects/*/project*.xml"))
+METADATA = [
+    {"field_name": "record_id", "form_name": "visit"},
+    {"field_name": "age", "form_name": "visit"},
+    {"field_name": "dose", "form_name": "drug"},
+]
+RECORDS = [
+    {"record_id": str(n), "age": str(20 + n), "visit_complete": "2", "dose": str(n)}
+    for n in range(1, 41)
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(sandbox: Sandbox) -> Iterator[str]:
+    yield sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
+    sandbox.clear_faults()
+
+
+@pytest.mark.parametrize(("max_cells", "concurrency"), [(1, 1), (60, 4), (700, 2)])
+@pytest.mark.parametrize("path", PROJECTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.usefixtures("fixtures")
+def test_pieces_make_the_whole(
+    sandbox: Sandbox, path: Path, max_cells: int, concurrency: int
+) -> None:
+    token = sandbox.add_project(path)
+    asked = {
+        "export_survey_fields": True,
+        "export_data_access_groups": True,
+        "export_blank_for_gray_form_status": True,
+    }
+    whole = REDCapClient(sandbox.url, token, max_cells=None).export_records_table(**asked)  # type: ignore[arg-type]
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells, concurrency=concurrency)
+
+    export = client.export_snapshot(**asked)  # type: ignore[arg-type]
+
+    assert export.table.column_names == whole.column_names
+    assert export.table.equals(whole)
+    assert export.consistent
+    assert not export.notes
+    if max_cells == 1 and whole.num_rows > 1:
+        assert export.requests > whole.num_rows
+    (form,) = {client.export_instruments()[-1]["instrument_name"]}
+    some = REDCapClient(sandbox.url, token, max_cells=None).export_records_table(forms=[form])
+    assert client.export_records_table(forms=[form]).equals(some)
+
+
+def test_as_many_ids_as_asked_for_go_into_a_request(sandbox: Sandbox, token: str) -> None:
+    sandbox.inject(Firewall(7), content="record")
+
+    export = REDCapClient(sandbox.url, token, max_cells=20, max_records=7).export_snapshot()
+
+    assert export.table.num_rows == 40
+    assert export.requests > 40 / 7
+
+
+def test_what_a_server_cannot_bear_is_asked_for_in_halves(sandbox: Sandbox, token: str) -> None:
+    sandbox.inject(MemoryLimit(90), content="record")
+
+    export = REDCapClient(sandbox.url, token, backoff=0.001).export_snapshot()
+
+    assert export.table["record_id"].to_pylist() == [row["record_id"] for row in RECORDS]
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_what_is_left_out_once_is_had_in_the_end(sandbox: Sandbox, token: str, after: int) -> None:
+    sandbox.inject(DroppedRecords(2), content="record", after=after, times=1)
+
+    export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
+
+    assert export.table.num_rows == 40
+    assert not export.notes
+
+
+def test_hashed_ids_are_asked_for_in_one_request_and_told(sandbox: Sandbox) -> None:
+    metadata = [METADATA[0] | {"identifier": "y"}, *METADATA[1:]]
+    token = sandbox.add_project(
+        exports={"metadata": metadata}, records=RECORDS, rights={"forms_export": {"visit": 3}}
+    )
+
+    export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
+
+    assert export.notes == (HIDDEN_IDS,)
+    assert export.table.num_rows == 40
+    assert not set(export.table["record_id"].to_pylist()) & {row["record_id"] for row in RECORDS}
