@@ -150,7 +150,7 @@ def _export(fetcher: Fetcher, rows: pa.Table, began: datetime) -> Outcome:
     question, id_field = fetcher.question, fetcher.question.project.record_id_field
     census, places = distinct_places(rows, id_field), listed(rows, id_field)
     requests = fetcher.plan(places)
-    if not places.records or (len(requests) > 1 and not _finds(fetcher, places.records[0])):
+    if not places.records or (len(requests) > 1 and not _finds(fetcher, places.records)):
         return _undivided(fetcher, census)
     fetched = fetcher.fetch(requests, places)
     if fetched.answers == 1 and not missing_records(fetched, census, question):
@@ -158,15 +158,30 @@ def _export(fetcher: Fetcher, rows: pa.Table, began: datetime) -> Outcome:
     return settle(fetcher, fetched, rows, began)
 
 
-def _finds(fetcher: Fetcher, record: str) -> bool:
-    """Whether REDCap finds a record by the id that it lists; one answer alone may lack it."""
+def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
+    """Whether REDCap finds a record by the id that it lists, as long as it lists it.
+
+    It is asked more than once: one answer alone may lack it.
+    """
     id_field = fetcher.question.project.record_id_field
 
-    def found() -> bool:
+    def found(record: str) -> bool:
         rows = list_rows(fetcher.transport, id_field, {"records[0]": record}, groups=False)
         return record in rows[id_field].to_pylist()
 
-    return found() or found()
+    for _ in range(_ATTEMPTS):
+        if not records or found(records[0]) or found(records[0]):
+            return True
+        listed_now = _list_again(fetcher)[id_field].to_pylist()
+        if records[0] in listed_now:
+            return False
+        records = listed_now
+    return True
+
+
+def _list_again(fetcher: Fetcher) -> pa.Table:
+    """Take the census again: what it does not list any more was deleted meanwhile."""
+    return list_wanted(fetcher.transport, fetcher.question, fetcher.settings.limits)
 
 
 def _undivided(fetcher: Fetcher, census: pa.Table) -> Outcome:
@@ -176,8 +191,10 @@ def _undivided(fetcher: Fetcher, census: pa.Table) -> Outcome:
     if not census.num_rows:
         hidden = bool(question.filters) and table.num_rows > 0
         return Outcome(table, _census_of(table, census, question), (HIDDEN_IDS,) * hidden)
-    if missing := missing_places(table, census, question.events, id_field).num_rows:
-        raise incomplete(missing, question.forms)
+    if missing_places(table, census, question.events, id_field).num_rows:
+        census = distinct_places(_list_again(fetcher), id_field)
+        if missing := missing_places(table, census, question.events, id_field).num_rows:
+            raise incomplete(missing, question.forms)
     return Outcome(table, census, (HIDDEN_IDS,))
 
 

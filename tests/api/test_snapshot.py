@@ -8,7 +8,7 @@ import pytest
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.api.snapshot import HIDDEN_IDS
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, MemoryLimit
+from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, Meanwhile, MemoryLimit
 from tests.conftest import SHARED
 
 PROJECTS = sorted(SHARED.glob("projects/*/project*.xml"))
@@ -101,3 +101,54 @@ def test_hashed_ids_are_asked_for_in_one_request_and_told(sandbox: Sandbox) -> N
     assert export.notes == (HIDDEN_IDS,)
     assert export.table.num_rows == 40
     assert not set(export.table["record_id"].to_pylist()) & {row["record_id"] for row in RECORDS}
+
+
+def test_a_record_deleted_after_it_was_listed_is_no_hidden_id(sandbox: Sandbox, token: str) -> None:
+    delete = Meanwhile(lambda: sandbox.delete_record(token, "1"))
+    sandbox.inject(delete, content="record", after=1, times=1)
+
+    export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
+
+    assert export.table["record_id"].to_pylist() == [row["record_id"] for row in RECORDS[1:]]
+    assert export.census["record_id"].to_pylist() == export.table["record_id"].to_pylist()
+    assert not export.notes
+
+
+def test_a_record_deleted_while_ids_are_hidden_is_no_loss(sandbox: Sandbox) -> None:
+    metadata = [METADATA[0] | {"identifier": "y"}, *METADATA[1:]]
+    token = sandbox.add_project(
+        exports={"metadata": metadata}, records=RECORDS, rights={"forms_export": {"visit": 3}}
+    )
+    delete = Meanwhile(lambda: sandbox.delete_record(token, "1"))
+    sandbox.inject(delete, content="record", after=3, times=1)
+
+    export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
+
+    sandbox.clear_faults()
+    assert export.notes == (HIDDEN_IDS,)
+    assert export.table.num_rows == export.census.num_rows == 39
+
+
+def test_all_records_may_go_where_no_rows_have_no_header() -> None:
+    """The census lists events, and a newer server then names no column of no rows."""
+    with Sandbox("17.4.1") as sandbox:
+        events = {
+            "metadata": METADATA,
+            "arm": [{"arm_num": 1, "name": "One"}],
+            "event": [{"event_name": "V", "arm_num": 1, "unique_event_name": "v_arm_1"}],
+            "formEventMapping": [
+                {"arm_num": 1, "unique_event_name": "v_arm_1", "form": form}
+                for form in ("visit", "drug")
+            ],
+        }
+        rows = [{"redcap_event_name": "v_arm_1", **row} for row in RECORDS[:3]]
+        token = sandbox.add_project(exports=events, records=rows)
+
+        def delete() -> None:
+            for row in rows:
+                sandbox.delete_record(token, row["record_id"])
+
+        sandbox.inject(Meanwhile(delete), content="record", after=1, times=1)
+        export = REDCapClient(sandbox.url, token, max_cells=6).export_snapshot()
+
+    assert export.table.num_rows == export.census.num_rows == 0
