@@ -42,9 +42,6 @@ bench: .venv/dev
 soak: .venv/dev
 	.venv/bin/python -m tests.soak
 
-soak: .venv/dev
-	.venv/bin/python -m tests.soak
-
 lint: .venv/dev
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
