@@ -21,6 +21,32 @@ RECORDS = [
     {"record_id": str(n), "age": str(20 + n), "visit_complete": "2", "dose": str(n)}
     for n in range(1, 41)
 ]
+EVENTS = {"start_arm_1": ("visit",), "later_arm_1": ("drug",)}
+REPEATING = {
+    "metadata": METADATA,
+    "arm": [{"arm_num": 1, "name": "One"}],
+    "event": [{"event_name": name[:5], "arm_num": 1, "unique_event_name": name} for name in EVENTS],
+    "formEventMapping": [
+        {"arm_num": 1, "unique_event_name": event, "form": form}
+        for event, forms in EVENTS.items()
+        for form in forms
+    ],
+    "repeatingFormsEvents": [{"event_name": "later_arm_1", "form_name": "drug"}],
+}
+INSTANCES = [
+    {"record_id": str(n), "redcap_event_name": "start_arm_1", "age": str(20 + n)}
+    for n in range(1, 21)
+] + [
+    {
+        "record_id": str(n),
+        "redcap_event_name": "later_arm_1",
+        "redcap_repeat_instrument": "drug",
+        "redcap_repeat_instance": str(instance),
+        "dose": str(n),
+    }
+    for n in range(1, 21, 2)
+    for instance in (1, 2)
+]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +113,25 @@ def test_what_is_left_out_once_is_had_in_the_end(sandbox: Sandbox, token: str, a
     export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
 
     assert export.table.num_rows == 40
+    assert not export.notes
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_instances_that_are_left_out_once_are_had_in_the_end(sandbox: Sandbox, after: int) -> None:
+    """An answer without any row that is no instance does not tell who has none."""
+    token = sandbox.add_project(exports=REPEATING, records=INSTANCES)
+    whole = REDCapClient(sandbox.url, token, max_cells=None).export_records_table()
+    client = REDCapClient(sandbox.url, token, max_cells=40, concurrency=1)
+    quiet = client.export_snapshot()
+    sandbox.inject(DroppedRecords(40), content="record", after=after, times=1)
+
+    export = client.export_snapshot()
+
+    sandbox.clear_faults()
+    assert quiet.requests >= 8
+    assert quiet.table.equals(whole)
+    assert export.table.equals(whole)
+    assert export.consistent
     assert not export.notes
 
 
