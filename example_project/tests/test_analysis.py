@@ -8,13 +8,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from example_project import analysis, pictures, study
+from example_project import pictures
+from example_project.defs import analysis
+from example_project.studies import cervical
 
 
 @pytest.fixture(scope="module")
 def clean() -> pd.DataFrame:
     """The study as the clean layer gives it: Arrow types, missing as null."""
-    text = pd.DataFrame(study.records()).replace("?", None)
+    text = pd.DataFrame(cervical.records()).replace("?", None)
     numbers: pd.DataFrame = text.drop(columns="risk_factors_complete").apply(pd.to_numeric)
     complete = pd.Categorical(["Complete"] * len(text))
     return numbers.astype(pd.ArrowDtype(pa.float64())).assign(risk_factors_complete=complete)
@@ -30,7 +32,7 @@ def run(asset: dg.AssetsDefinition, frame: pd.DataFrame) -> tuple[pd.DataFrame, 
 
 def test_summary_statistics_are_those_of_the_answers_given(clean: pd.DataFrame) -> None:
     summary = run(analysis.summary_statistics, clean)[0].set_index("measure")
-    ages = [int(row["age"]) for row in study.records()]
+    ages = [int(row["age"]) for row in cervical.records()]
     assert len(summary) == 36
     assert summary.loc["n_pregnancies", "count"] == 858 - 56
     assert summary.loc["age", "mean"] == pytest.approx(np.mean(ages))

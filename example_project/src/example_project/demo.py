@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from example_project.defs.cervical import WAREHOUSE
-from example_project.local import DAGSTER_HOME, redcap, running, tail
+from example_project.defs.warehouse import WAREHOUSE
+from example_project.local import DAGSTER_HOME, fetch_structure, redcap, running, tail
 
 LOG = DAGSTER_HOME / "demo.log"
-MATERIALIZE = ("dagster", "asset", "materialize", "--select", "*")
+MATERIALIZE = ("dg", "launch", "--assets", "*")
 
 
 def main() -> None:
@@ -28,9 +28,10 @@ def main() -> None:
     started = time.monotonic()
     with dg.DagsterInstance.from_config(str(DAGSTER_HOME)) as instance, redcap() as url:
         console.print(f"REDCap at {url}, tables to {_short(WAREHOUSE)}")
+        fetch_structure()
         with (
             console.status("Dagster is working"),
-            running(*MATERIALIZE, "-m", "example_project.definitions", log=LOG) as process,
+            running(*MATERIALIZE, log=LOG) as process,
         ):
             for event in _events(instance, process):
                 if event.is_step_failure:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,19 +12,22 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from example_project import study
+from example_project.studies import asthma, cervical
 from redcap_dagster.api import REDCapClient, REDCapError
 from redcap_dagster.sandbox import Sandbox
 
 PROJECT = Path(__file__).parents[2]
 DAGSTER_HOME = PROJECT / "dagster_home"
+STRUCTURE = PROJECT / "src/example_project/defs/.local_defs_state"
+TOKENS = {"cervical": "REDCAP_API_TOKEN", "asthma": "REDCAP_API_TOKEN_ASTHMA"}
+"""Where each study's token is, as the defs.yaml of each says."""
 PATIENCE = 20.0
 """Seconds that Dagster gets to stop by itself."""
 
 
 @contextmanager
 def redcap() -> Iterator[str]:
-    """Give the URL of the REDCap that the environment names, else of a sandbox with the study.
+    """Give the URL of the REDCap that the environment names, else of a sandbox with two studies.
 
     The former is asked for its version first: what is wrong with a URL or a token shows there.
     A file .env in the project counts, and comes before the environment, as it does for Dagster.
@@ -33,7 +37,7 @@ def redcap() -> Iterator[str]:
     if len(given) == 1:
         sys.exit(
             f"Only {given[0]} is set. Set REDCAP_API_URL and REDCAP_API_TOKEN to use your own "
-            "project, or neither to use the example study."
+            "project, or neither to use the made-up studies."
         )
     if given:
         url, token = os.environ["REDCAP_API_URL"], os.environ["REDCAP_API_TOKEN"]
@@ -44,9 +48,32 @@ def redcap() -> Iterator[str]:
         yield url
         return
     with Sandbox() as sandbox:
-        token = sandbox.add_project(exports=study.exports(), records=study.records())
-        os.environ.update(REDCAP_API_URL=sandbox.url, REDCAP_API_TOKEN=token)
+        os.environ.update(made_up(sandbox))
         yield sandbox.url
+
+
+def made_up(sandbox: Sandbox) -> dict[str, str]:
+    """Put the made-up studies into a sandbox, and give the variables that name them."""
+    tokens = {
+        TOKENS[name]: sandbox.add_project(exports=study.exports(), records=study.records())
+        for name, study in (("cervical", cervical), ("asthma", asthma))
+    }
+    return {"REDCAP_API_URL": sandbox.url, **tokens}
+
+
+def fetch_structure() -> None:
+    """Fetch the structure of each study whose token there is, and forget what was there before.
+
+    Where another REDCap is named than the last time, so are other studies: one without a token
+    has no assets then.
+    """
+    shutil.rmtree(STRUCTURE, ignore_errors=True)
+    keys = [f"REDCapProjectComponent[{name}]" for name in TOKENS if os.environ.get(TOKENS[name])]
+    options = [word for key in keys for word in ("--defs-state-key", key)]
+    log = DAGSTER_HOME / "structure.log"
+    with running("dg", "utils", "refresh-defs-state", *options, log=log) as process:
+        if process.wait():
+            sys.exit(f"{tail(log)}\n\nThe structure was not fetched; all that was said is in {log}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import socket
 import sys
 import time
 
-from example_project.local import DAGSTER_HOME, redcap, running, tail
+from example_project.local import DAGSTER_HOME, fetch_structure, redcap, running, tail
 
 HOST = "127.0.0.1"
 LOG = DAGSTER_HOME / "ui.log"
@@ -13,18 +13,17 @@ LOG = DAGSTER_HOME / "ui.log"
 def main() -> None:
     """Serve the UI, and the sandbox unless the environment names a REDCap."""
     port = _free_port(preferred=3000)
-    with (
-        redcap() as url,
-        running("dg", "dev", "--host", HOST, "--port", str(port), log=LOG) as process,
-    ):
+    with redcap() as url:
         print("Dagster is starting ...", flush=True)
-        while not _answers(port):
-            if process.poll() is not None:
-                sys.exit(f"{tail(LOG)}\n\nDagster did not start; all that it said is in {LOG}")
-            time.sleep(0.3)
-        print(f"\nDagster UI  http://{HOST}:{port}\nREDCap API  {url}\n")
-        print(f"Ctrl-C stops both. What Dagster says goes to {LOG}", flush=True)
-        process.wait()
+        fetch_structure()
+        with running("dg", "dev", "--host", HOST, "--port", str(port), log=LOG) as process:
+            while not _answers(port):
+                if process.poll() is not None:
+                    sys.exit(f"{tail(LOG)}\n\nDagster did not start; all that it said is in {LOG}")
+                time.sleep(0.3)
+            print(f"\nDagster UI  http://{HOST}:{port}\nREDCap API  {url}\n")
+            print(f"Ctrl-C stops both. What Dagster says goes to {LOG}", flush=True)
+            process.wait()
 
 
 def _free_port(preferred: int) -> int:

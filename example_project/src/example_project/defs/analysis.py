@@ -1,9 +1,10 @@
 """What an analyst does next: statistics and a model, as assets downstream of the clean table.
 
 These know nothing of REDCap: each takes the table as a DataFrame and returns another, which the
-I/O manager stores beside it.
+warehouse keeps beside it. They are made anew whenever the clean table has changed.
 """
 
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -16,9 +17,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from example_project import pictures
+from redcap_dagster import on_change
 
 CLEAN = dg.AssetKey(["cervical", "clean", "risk_factors"])
-INS = {"risk_factors": dg.AssetIn(CLEAN)}
+analysis = partial(
+    dg.asset,
+    ins={"risk_factors": dg.AssetIn(CLEAN)},
+    key_prefix=["cervical", "analysis"],
+    group_name="analysis",
+    automation_condition=on_change(),
+)
 
 OUTCOME = "biopsy"
 # The other tests look for the same thing as the biopsy: results, not risk factors.
@@ -26,7 +34,7 @@ OTHER_TESTS = ["hinselmann", "schiller", "citology"]
 FEWEST_PAIRS = 30
 
 
-@dg.asset(ins=INS, kinds={"pandas"})
+@analysis(kinds={"pandas"})
 def summary_statistics(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """Count, mean, standard deviation, quartiles, minimum and maximum of each measure."""
     numbers = measures(risk_factors)
@@ -36,7 +44,7 @@ def summary_statistics(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.Da
     return _result(table, distributions=pictures.distributions(numbers))
 
 
-@dg.asset(ins=INS, kinds={"pandas"})
+@analysis(kinds={"pandas"})
 def correlations(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """Spearman's rank correlation of each pair of measures that enough people answered both of."""
     numbers = measures(risk_factors)
@@ -53,7 +61,7 @@ def correlations(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
     return _result(table.dropna(ignore_index=True), matrix=pictures.correlations(numbers, matrix))
 
 
-@dg.asset(ins=INS, kinds={"pandas"})
+@analysis(kinds={"pandas"})
 def missingness(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """How many people did not answer each question."""
     missing = risk_factors.isna().sum()
@@ -67,7 +75,7 @@ def missingness(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame
     return _result(table, shares=pictures.missingness(table))
 
 
-@dg.asset(ins=INS, kinds={"pandas", "scikitlearn"})
+@analysis(kinds={"pandas", "scikitlearn"})
 def biopsy_model(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """Logistic regression of the biopsy result on the risk factors: odds ratio by factor.
 
@@ -98,6 +106,14 @@ def biopsy_model(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
         people=len(numbers),
         positive=int(numbers[OUTCOME].sum()),
     )
+
+
+@dg.definitions
+def defs(context: dg.ComponentLoadContext) -> dg.Definitions:
+    """Define these, unless the project in REDCap is one of your own, which lacks the form."""
+    if CLEAN not in context.build_defs("cervical").resolve_all_asset_keys():
+        return dg.Definitions()
+    return dg.Definitions(assets=[summary_statistics, correlations, missingness, biopsy_model])
 
 
 def measures(risk_factors: pd.DataFrame) -> pd.DataFrame:

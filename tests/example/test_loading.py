@@ -1,0 +1,73 @@
+import json
+from typing import Any
+
+import pytest
+
+from example_project import local
+from redcap_dagster.sandbox import Sandbox
+from tests.example.conftest import Project
+
+VISIT = {"metadata": [{"field_name": "record_id", "form_name": "visit", "field_type": "text"}]}
+ANALYSIS = {"summary_statistics", "correlations", "missingness", "biopsy_model"}
+FETCH = "from example_project import local; local.fetch_structure()"
+
+
+def definitions(project: Project) -> dict[str, Any]:
+    """Give what the project defines, as ``dg list defs`` tells it: offline, without a token."""
+    said = project.run("dg", "list", "defs", "--json")
+    found: dict[str, Any] = json.loads(said[said.index("{") :])  # after the warnings
+    return found
+
+
+def assets(found: dict[str, Any]) -> set[str]:
+    return {asset["asset_key"] for asset in found["assets"]}
+
+
+@pytest.mark.slow
+def test_the_studies_load_offline_once_their_structure_was_fetched(project: Project) -> None:
+    with Sandbox() as sandbox:
+        project.run("python", "-c", FETCH, **local.made_up(sandbox))
+    found = definitions(project)
+    assert assets(found) >= {
+        *(f"cervical/{layer}/risk_factors" for layer in ("records", "clean")),
+        *(f"cervical/analysis/{name}" for name in ANALYSIS),
+        *(f"asthma/clean/{form}" for form in ("enrolment", "visit", "medication", "diary")),
+        "asthma/metadata/repeating",
+    }
+    assert {schedule["name"] for schedule in found["schedules"]} == {
+        "asthma__schedule",
+        "cervical__schedule",
+    }
+    assert [sensor["name"] for sensor in found["sensors"]] == [
+        "default_automation_condition_sensor"
+    ]
+    assert "validated successfully" in project.run("dg", "check", "yaml")
+
+
+@pytest.mark.slow
+def test_your_own_project_comes_without_the_studies_and_their_analysis(
+    project: Project, sandbox: Sandbox
+) -> None:
+    project.run("python", "-c", FETCH, **local.made_up(sandbox))
+    own = {
+        "REDCAP_API_URL": sandbox.url,
+        "REDCAP_API_TOKEN": sandbox.add_project(exports=VISIT),
+    }
+    project.run("python", "-c", FETCH, **own)
+    found = assets(definitions(project))
+    assert "cervical/clean/visit" in found
+    assert not {key for key in found if "analysis" in key or "asthma" in key}
+
+
+@pytest.mark.parametrize(
+    ("token", "complaint"), [("", "Only REDCAP_API_URL is set"), ("0" * 32, "the token")]
+)
+def test_a_wrong_connection_is_refused_at_once(
+    project: Project, sandbox: Sandbox, token: str, complaint: str
+) -> None:
+    wrong = {"REDCAP_API_URL": sandbox.url, "REDCAP_API_TOKEN": token}
+    with project.running("python", "-m", "example_project.ui", **wrong) as process:
+        said, _ = process.communicate()
+    assert process.returncode == 1
+    assert complaint in said
+    assert "Traceback" not in said
