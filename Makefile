@@ -3,21 +3,22 @@
 PYTHON ?= python3
 PIP = bin/python -m pip --quiet --disable-pip-version-check
 INSTALLED = pyproject.toml example_project/pyproject.toml constraints.txt
-EXAMPLE = -e '.[all]' -e example_project
+EXAMPLE = -e '.[all]' -e example_project --group example_project/pyproject.toml:dev
 # What takes longer is left to CI.
 TESTS = -m pytest -n 2 --dist loadscope $(if $(CI),,-m 'not slow')
-DEV = $(EXAMPLE) --group dev --group example_project/pyproject.toml:dev
+DEV = $(EXAMPLE) --group dev
 
-.PHONY: help demo ui test test-pandas2 lint bench soak
+.PHONY: help demo ui test test-pandas2 lint bench soak pictures
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo          run the example: a study in REDCap becomes tables in DuckDB'
+	@echo 'make demo          run the example: two studies in REDCap become tables in DuckDB'
 	@echo 'make ui            open the example in the Dagster UI'
 	@echo 'make test          run the tests'
 	@echo 'make test-pandas2  run the tests on pandas 2'
 	@echo 'make bench         measure speed and memory, side by side'
 	@echo 'make soak          export while everything goes wrong, for five minutes'
+	@echo 'make pictures      take those of the README anew, with Chromium'
 	@echo 'make lint          check style, types, imports, spelling and dependencies'
 	@echo
 	@echo 'With REDCAP_API_URL and REDCAP_API_TOKEN set, demo and ui use that project.'
@@ -26,7 +27,7 @@ help:
 demo: .venv/demo
 	@.venv/bin/python -m example_project.demo
 
-ui: .venv/dev
+ui: .venv/demo
 	@.venv/bin/python -m example_project.ui
 
 test: .venv/dev
@@ -41,6 +42,9 @@ bench: .venv/dev
 
 soak: .venv/dev
 	.venv/bin/python -m tests.soak
+
+pictures: .venv/dev
+	.venv/bin/python -m pytest -q tests/example/test_ui.py --pictures docs
 
 lint: .venv/dev
 	.venv/bin/ruff format --check

@@ -1,4 +1,4 @@
-"""The REDCap that the examples in docstrings talk to."""
+"""The REDCap that the examples in docstrings talk to, and what holds for all tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,3 +76,15 @@ def names_in_examples(request: pytest.FixtureRequest, doctest_namespace: dict[st
         ),
         "folder": folder,
     }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let ``make pictures`` say where the pictures of the UI go."""
+    parser.addoption("--pictures", type=Path, help="folder for the pictures of the UI")
+
+
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where pictures of the UI go: nowhere in particular, by default."""
+    folder: Path | None = request.config.getoption("--pictures")
+    return folder or tmp_path

@@ -1,0 +1,92 @@
+"""The example in the Dagster UI, as a visitor with a browser sees it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import FloatRect, Page, expect, sync_playwright
+
+from tests.example.conftest import Project
+
+CHROMIUM = Path("/usr/bin/chromium")
+SETTINGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+# The parts of the page that are pictures worth having: without navigation and buttons.
+GRAPH: FloatRect = {"x": 290, "y": 245, "width": 1160, "height": 675}
+ASSET: FloatRect = {"x": 240, "y": 0, "width": 1260, "height": 1180}
+PATIENCE = 120_000.0
+"""Milliseconds that the page waits at most for what it is to show."""
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs {CHROMIUM} (apt-get install chromium), which is not here")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SETTINGS)
+        page = chromium.new_page(viewport={"width": 1500, "height": 960})
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        yield page
+        chromium.close()
+
+
+@pytest.fixture
+def ui(project: Project) -> Iterator[str]:
+    """Where `make ui` says that the UI is."""
+    with project.running("python", "-m", "example_project.ui") as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if found := re.search(r"Dagster UI +(\S+)", said):
+                yield found[1]
+                return
+        pytest.fail(said)
+
+
+@pytest.mark.slow
+def test_a_visitor_makes_the_tables_and_looks_at_them(page: Page, ui: str, pictures: Path) -> None:
+    page.goto(f"{ui}/asset-groups")
+    for layer in ("metadata", "records", "clean"):
+        for study in ("cervical", "asthma"):
+            expect(page.get_by_text(f"{study}_{layer}").first).to_be_visible()
+    page.get_by_role("button", name="Materialize all").click()
+    page.locator("a[href*='/runs/']").first.click()
+    expect(page.get_by_text("RUN_SUCCESS")).to_be_visible()
+
+    page.goto(f"{ui}/assets/cervical/clean/risk_factors?view=lineage&lineageScope=all")
+    for group in ("cervical_metadata", "cervical_records", "cervical_clean", "analysis"):
+        expect(page.get_by_text(group, exact=True).first).to_be_visible()
+    expect(page.get_by_text("Materialized", exact=True)).to_have_count(7)
+    page.screenshot(path=pictures / "asset-graph.png", clip=GRAPH)
+
+    page.goto(f"{ui}/assets/asthma/clean/enrolment?view=overview")
+    for column, kind, label in (
+        ("consented_on", "date", "Date of consent"),
+        ("age", "integer", "Age in years"),
+        ("sex", "choice", "Sex"),
+    ):
+        row = page.get_by_role("row", name=re.compile(f"^{column} "))
+        expect(row).to_contain_text(kind)
+        expect(row).to_contain_text(label)
+    expect(page.get_by_text("Row count")).to_be_visible()
+    expect(page.get_by_text("Passing").first).to_be_visible()  # the freshness policy
+    page.set_viewport_size({"width": 1500, "height": 1180})
+    page.screenshot(path=pictures / "asset.png", clip=ASSET)
+
+    page.get_by_role("tab", name="Checks").click()
+    for check in ("choices_known", "required_filled", "values_fit_types", "within_range"):
+        expect(page.get_by_text(check).first).to_be_visible()
+    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(3)
+    # One of the made-up people is too young for the trial, and some were not asked for their age.
+    expect(page.get_by_text("Failed", exact=True)).to_have_count(2)
+    expect(page.get_by_text("All codes are known.")).to_be_visible()
