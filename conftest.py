@@ -1,6 +1,7 @@
 """The REDCap that the examples in docstrings talk to, and what holds for all tests."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,14 @@ def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Where pictures of the UI go: nowhere in particular, by default."""
     folder: Path | None = request.config.getoption("--pictures")
     return folder or tmp_path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail in CI what is skipped: there, everything that a test needs is to be there."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\nCI=true, and so a skipped test has failed."
+    return report
