@@ -39,13 +39,11 @@ class Fetched:
     Attributes:
         table: The rows, in REDCap's own order.
         absent: Ids of records that were asked for, and that an answer left out.
-        doubtful: Ids of records that an answer left out, which may have had nothing to tell.
         answers: How many answers it is made of.
     """
 
     table: pa.Table = field(repr=False)
     absent: frozenset[str] = field(default=frozenset(), repr=False)
-    doubtful: frozenset[str] = field(default=frozenset(), repr=False)
     answers: int = 1
 
 
@@ -115,9 +113,38 @@ class Fetcher:
             if not is_blank(answer.rows):
                 by_part.setdefault(answer.request.part, []).append(answer.rows)
         tables = [pa.concat_tables(rows) for rows in by_part.values()] or [answers[0].rows]
-        absent, doubtful = _left_out(answers, places, self.question)
-        table = join(tables, self.question.project, places.records)
-        return Fetched(table, absent, doubtful, len(answers))
+        absent = _absent(answers, places, self.question)
+        absent |= self._overlooked(answers, places, absent)
+        return Fetched(
+            join(tables, self.question.project, places.records), frozenset(absent), len(answers)
+        )
+
+    def _overlooked(
+        self, answers: Sequence[Gathered], places: Listed, absent: set[str]
+    ) -> set[str]:
+        """Name records that have instances after all, though an answer has none of them.
+
+        Where only forms are asked for that always repeat, a record without an instance may be left
+        out, and so may one that is lost on the way: these are asked for once more.
+        """
+        question, limits = self.question, self.settings.limits
+        id_field = question.project.record_id_field
+        without: dict[Part, set[str]] = {}
+        for answer in answers:
+            part = answer.request.part
+            if question.repeats(part) and (records := _lacking(answer, id_field) - absent):
+                without.setdefault(part, set()).update(records)
+        requests = [
+            request
+            for part, records in without.items()
+            for request in plan_requests(
+                question.project, part, places.only(records), limits, named=True, apart=False
+            )
+        ]
+        again = self._gather(requests, Meter(0, lambda _: None))
+        return {
+            record for one in again for record in {*one.request.records} - _lacking(one, id_field)
+        }
 
     def _gather(self, requests: Sequence[RecordRequest], meter: Meter) -> list[Gathered]:
         return gather(
@@ -166,32 +193,25 @@ def _odd_ones(answers: Sequence[Gathered]) -> list[Gathered]:
     ]
 
 
-def _left_out(
-    answers: Sequence[Gathered], places: Listed, question: Question
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Name the records that are not in the answers to requests for them: for sure, or in doubt.
+def _absent(answers: Sequence[Gathered], places: Listed, question: Question) -> set[str]:
+    """Name the records that are not in the answers to requests for them.
 
-    Where the forms of a request always repeat, a record may have no instance. REDCap lists it all
-    the same, by a row that is no instance, if the census lists it there; but of an answer without
-    any such row, and of what the census does not list, nobody can say.
+    Where the forms of a request always repeat, a record may have no instance. Whether REDCap lists
+    it all the same, by a row that is no instance, is known from the other rows.
     """
     absent: set[str] = set()
-    doubtful: set[str] = set()
     for answer in answers:
-        part, rows = answer.request.part, answer.rows
-        found = set(rows[question.project.record_id_field].to_pylist())
-        lacking = set(answer.request.records) - found
-        if not lacking:
-            continue
-        expected = lacking & places.having(part.events or question.events)
-        if part.cut and question.repeats(part):
-            doubtful |= lacking
-            expected = set() if _has_instances_alone(rows) else expected
-        absent |= expected
-    return frozenset(absent), frozenset(doubtful - absent)
+        request, rows = answer.request, answer.rows
+        lacking = _lacking(answer, question.project.record_id_field)
+        if lacking and request.part.cut and REPEAT_COLUMNS[0] in rows.column_names:
+            instances = rows[REPEAT_COLUMNS[0]]
+            if instances.null_count == 0 and question.repeats(request.part):
+                continue
+        if lacking:
+            absent |= lacking & places.having(request.part.events or question.events)
+    return absent
 
 
-def _has_instances_alone(rows: pa.Table) -> bool:
-    """Whether all rows are instances, or there is none."""
-    name = REPEAT_COLUMNS[0]
-    return rows.num_rows == 0 or (name in rows.column_names and rows[name].null_count == 0)
+def _lacking(answer: Gathered, id_field: str) -> set[str]:
+    """Name the records that were asked for, and of which no row came."""
+    return set(answer.request.records).difference(answer.rows[id_field].to_pylist())

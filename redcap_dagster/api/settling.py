@@ -60,7 +60,7 @@ def settle(fetcher: Fetcher, fetched: Fetched, rows: pa.Table, since: datetime) 
         at, before = datetime.now(UTC), rows
         rows = list_wanted(transport, question, fetcher.settings.limits)
         census, places = distinct_places(rows, id_field), listed(rows, id_field)
-        missing = [*missing_records(fetched, census, question), *fetched.doubtful]
+        missing = missing_records(fetched, census, question)
         changed = changed_records(transport, id_field, question.listing, since, offset)
         stale = {*missing, *_differing(before, rows, id_field)}
         stale |= {*places.records}.intersection(changed)
@@ -77,7 +77,7 @@ def settle(fetcher: Fetcher, fetched: Fetched, rows: pa.Table, since: datetime) 
         fresh = fetcher.again(some, smaller=bool(missing))
         renewed = _renewed(fetched, fresh, some, places, id_field)
         same, fetched = renewed.table.equals(fetched.table), renewed
-        if same and not fetched.doubtful and not missing_records(fetched, census, question):
+        if same and not missing_records(fetched, census, question):
             break
         since = at
     return Outcome(fetched.table, census, notes)
@@ -112,7 +112,4 @@ def _renewed(
     unlisted = there.difference(places.records)
     order = pa.array([*places.records, *sorted(unlisted)], pa.string())
     absent = fetched.absent.difference(some.records) | fresh.absent
-    # What two answers leave out has nothing to tell.
-    doubtful = fetched.doubtful.difference(some.records) | (fresh.doubtful - fetched.doubtful)
-    table = put(table, rows, some.records, order, id_field)
-    return Fetched(table, absent, doubtful, fetched.answers)
+    return Fetched(put(table, rows, some.records, order, id_field), absent, fetched.answers)

@@ -116,19 +116,27 @@ def test_what_is_left_out_once_is_had_in_the_end(sandbox: Sandbox, token: str, a
     assert not export.notes
 
 
-@pytest.mark.parametrize("after", range(8))
-def test_instances_that_are_left_out_once_are_had_in_the_end(sandbox: Sandbox, after: int) -> None:
-    """An answer without any row that is no instance does not tell who has none."""
+@pytest.mark.parametrize(
+    ("forms", "max_cells", "after"),
+    [(("visit", "drug"), 40, after) for after in range(8)]
+    + [(("drug",), 40, after) for after in range(4)]
+    + [(("drug",), None, after) for after in range(2)],
+)
+def test_instances_that_are_left_out_once_are_had_in_the_end(
+    sandbox: Sandbox, forms: tuple[str, ...], max_cells: int | None, after: int
+) -> None:
+    """No listing tells who has instances, nor does an answer that lacks them."""
     token = sandbox.add_project(exports=REPEATING, records=INSTANCES)
-    whole = REDCapClient(sandbox.url, token, max_cells=None).export_records_table()
-    client = REDCapClient(sandbox.url, token, max_cells=40, concurrency=1)
-    quiet = client.export_snapshot()
+    client = REDCapClient(sandbox.url, token, max_cells=None)
+    whole = client.export_records_table(forms=forms)
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells, concurrency=1)
+    quiet = client.export_snapshot(forms=forms)
     sandbox.inject(DroppedRecords(40), content="record", after=after, times=1)
 
-    export = client.export_snapshot()
+    export = client.export_snapshot(forms=forms)
 
     sandbox.clear_faults()
-    assert quiet.requests >= 8
+    assert quiet.requests > after
     assert quiet.table.equals(whole)
     assert export.table.equals(whole)
     assert export.consistent
