@@ -43,7 +43,7 @@ class CSVAnswer:
 
 def no_rows(columns: tuple[str, ...]) -> pa.RecordBatch:
     """Make a batch that has columns of text and no rows."""
-    return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in columns]))
+    return pa.record_batch([pa.nulls(0, pa.string())] * len(columns), names=columns)
 
 
 def open_csv(answer: Answer, must_have: str | None, delimiter: str = ",") -> CSVAnswer:
@@ -117,15 +117,22 @@ def _tables(
 
 
 def _ahead(parse: Callable[[bytes], T], blocks: Iterator[bytes]) -> Iterator[T]:
-    """Parse blocks in threads, which Arrow lets work, while others are on their way."""
+    """Parse blocks in threads, which Arrow lets work, while others are on their way.
+
+    The last one is parsed here: a small answer needs no thread.
+    """
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
+        last = next(blocks, b"")
         for block in blocks:
-            waiting.append(threads.submit(parse, block))
+            waiting.append(threads.submit(parse, last))
+            last = block
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
+        parsed = [parse(last)] if last else []
         while waiting:
             yield waiting.popleft().result()
+        yield from parsed
 
 
 def _parse(schema: pa.Schema, delimiter: str, rows: bytes) -> pa.Table | str:
