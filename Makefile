@@ -16,7 +16,7 @@ help:
 	@echo 'make ui            open the example in the Dagster UI'
 	@echo 'make test          run the tests'
 	@echo 'make test-pandas2  run the tests on pandas 2'
-	@echo 'make bench         measure speed and memory, side by side'
+	@echo 'make bench         measure speed and memory, side by side, for half an hour'
 	@echo 'make soak          export while everything goes wrong, for five minutes'
 	@echo 'make pictures      take those of the README anew, with Chromium'
 	@echo 'make lint          check style, types, imports, spelling and dependencies'
@@ -39,6 +39,10 @@ test-pandas2: .venv-pandas2/dev
 bench: .venv/dev
 	.venv/bin/python -m benchmarks.tables
 	.venv/bin/python -m benchmarks.loading
+	.venv/bin/python -m benchmarks.records
+	.venv/bin/python -m benchmarks.slow
+	.venv/bin/python -m benchmarks.refresh
+	.venv/bin/python -m benchmarks.large
 
 soak: .venv/dev
 	.venv/bin/python -m tests.soak

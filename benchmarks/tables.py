@@ -15,22 +15,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from benchmarks.study import as_text, project_of, write_export
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import CleaningRules, clean, instrument_table
 
 RUNS = 3
-FIELDS_OF_A_FORM = 20
-BLANK = 0.1
-MARKED = 0.01
-CHOICES = "1, Never | 2, Sometimes, but rarely | 3, Often | 9, Not known"
 
 GROWTH = (
     *((10_000, 12), (100_000, 12), (1_000_000, 12)),
@@ -39,102 +34,15 @@ GROWTH = (
 """Records and fields."""
 
 _Result = TypeVar("_Result")
-_Random = np.random.Generator
-_Row = dict[str, str]
-
-
-def _validated(name: str) -> _Row:
-    return {"text_validation_type_or_show_slider_number": name}
-
-
-def _texts(values: Any) -> pa.Array:
-    return pc.cast(pa.array(values), pa.string())
-
-
-def _dates(random: _Random, records: int) -> pa.Array:
-    return pa.array(random.integers(0, 20_000, records), pa.int32()).cast(pa.date32())
-
-
-def _moments(random: _Random, records: int) -> pa.Array:
-    minutes = pa.array(random.integers(0, 28_000_000, records) * 60).cast(pa.timestamp("s"))
-    return pc.strftime(minutes, "%Y-%m-%d %H:%M")
-
-
-def _words(random: _Random, records: int) -> pa.Array:
-    numbers = _texts(random.integers(0, 50_000, records))
-    return pc.binary_join_element_wise("seen at home, case", numbers, " ")
-
-
-# What a field is and what is typed into it; a form takes them in turn.
-KINDS: tuple[tuple[_Row, Callable[[_Random, int], pa.Array]], ...] = (
-    ({}, _words),
-    ({}, lambda random, n: _texts(random.integers(0, 90, n))),
-    (_validated("integer"), lambda random, n: _texts(random.integers(0, 10_000, n))),
-    (_validated("number"), lambda random, n: _texts(random.normal(70, 9, n).round(2))),
-    (_validated("date_dmy"), lambda random, n: _dates(random, n).cast(pa.string())),
-    (_validated("datetime_ymd"), _moments),
-    ({"field_type": "yesno"}, lambda random, n: _texts(random.integers(0, 2, n))),
-    (
-        {"field_type": "radio", "select_choices_or_calculations": CHOICES},
-        lambda random, n: _texts(random.choice([1, 2, 3, 9], n)),
-    ),
-    (
-        {"field_type": "dropdown", "select_choices_or_calculations": CHOICES},
-        lambda random, n: _texts(random.choice([1, 2, 3, 9], n)),
-    ),
-    (
-        {"field_type": "checkbox", "select_choices_or_calculations": "1, Yes"},
-        lambda random, n: _texts(random.integers(0, 2, n)),
-    ),
-    ({"field_type": "calc"}, lambda random, n: _texts(random.normal(25, 4, n).round(6))),
-    (_validated("phone"), lambda random, n: _texts(random.integers(10**9, 10**10, n))),
-)
-
-
-def project_of(fields: int) -> REDCapProject:
-    """Make a classic project with forms of twenty fields, of all kinds in turn."""
-    rows: list[_Row] = [{"field_name": "record_id", "form_name": "form_0"}]
-    rows += [
-        {"field_name": f"field_{number}", "form_name": f"form_{number // FIELDS_OF_A_FORM}"}
-        | KINDS[number % len(KINDS)][0]
-        for number in range(fields)
-    ]
-    return REDCapProject.from_exports(metadata=rows)
-
-
-def write_export(path: Path, project: REDCapProject, records: int) -> None:
-    """Write the CSV that REDCap would send: a tenth of it blank, some of it marked as missing."""
-    random = np.random.default_rng(1)
-    columns: dict[str, pa.Array] = {"record_id": _texts(np.arange(1, records + 1))}
-    number = 0
-    for form in project.instruments:
-        for column in project.columns(form.instrument_name):
-            if column.name.endswith("_complete"):
-                columns[column.name] = _texts(random.integers(0, 3, records))
-                continue
-            values = KINDS[number % len(KINDS)][1](random, records)
-            if column.field.field_type != "checkbox":
-                chance = pa.array(random.random(records))
-                values = pc.if_else(pc.less(chance, BLANK + MARKED), "?", values)
-                values = pc.if_else(pc.less(chance, BLANK), None, values)
-            columns[column.name] = values
-            number += 1
-    options = pa_csv.WriteOptions(quoting_style="needed")
-    pa_csv.write_csv(pa.table(columns), path, options)
 
 
 def read_text(path: Path) -> pa.Table:
     """Read an export as the client does: piece by piece, all text, blanks null."""
-    with path.open(encoding="utf-8") as file:
-        header = file.readline().rstrip("\n").replace('"', "").split(",")
     return pa_csv.open_csv(
         path,
         pa_csv.ReadOptions(block_size=1 << 24, use_threads=False),
-        convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-        ),
+        pa_csv.ParseOptions(newlines_in_values=True),
+        as_text(path),
     ).read_all()
 
 
@@ -181,7 +89,7 @@ def _alone(what: Callable[..., _Result], *arguments: object) -> _Result:
 
 
 def _write(path: Path, fields: int, records: int) -> int:
-    write_export(path, project_of(fields), records)
+    write_export(path, fields, records)
     return path.stat().st_size
 
 
