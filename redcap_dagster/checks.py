@@ -137,8 +137,10 @@ class CheckRules:
         """
         settled = CheckSettings()
         for group in (self.settings, self.by_instrument.get(instrument or "", {})):
-            given = vars(group.get(name, settled)).items()
-            settled = replace(settled, **{key: value for key, value in given if value is not None})
+            if name in group:
+                given = vars(group[name]).items()
+                told = {key: value for key, value in given if value is not None}
+                settled = replace(settled, **told)
         return settled
 
 

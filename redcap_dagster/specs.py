@@ -136,36 +136,38 @@ def table_specs(
     translator = translator or DagsterREDCapTranslator()
     checks: list[dg.AssetCheckSpec] = []
 
-    def spec(layer: Layer, table: str, instrument: Instrument | None = None) -> dg.AssetSpec:
+    def spec(
+        layer: Layer, table: str, instrument: Instrument | None = None, *upstream: dg.AssetSpec
+    ) -> dg.AssetSpec:
         props = REDCapTableProps(name, layer, table, instrument, project, options.get("url", ""))
         version = code_version(layer, project, instrument, rules)
         translated = _with_options(translator.get_asset_spec(props), version, options)
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
         checks.extend(with_rules(own, translated.key, check_rules, form))
-        translated = translated.merge_attributes(
-            metadata={"redcap/layer": layer, "redcap/table": table}
+        # All at once: Dagster checks a spec anew each time that something is added to it.
+        return translated.merge_attributes(
+            deps=[other.key for other in upstream],
+            metadata={
+                "dagster/io_manager_key": options.get("io_manager_key", f"{name}__io_manager"),
+                **translated.metadata,  # the translator's own choice
+                "redcap/layer": layer,
+                "redcap/table": table,
+            },
         )
-        if "dagster/io_manager_key" in translated.metadata:
-            return translated  # the translator's own choice
-        return translated.with_io_manager_key(options.get("io_manager_key", f"{name}__io_manager"))
-
-    def after(own: dg.AssetSpec, *upstream: dg.AssetSpec) -> dg.AssetSpec:
-        return own.merge_attributes(deps=[other.key for other in upstream])
 
     metadata = {table: spec("metadata", table) for table in _metadata_tables(project)}
     fields = metadata["fields"]
     records = {
-        form.instrument_name: after(spec("records", form.instrument_name, form), fields)
-        for form in forms
+        form.instrument_name: spec("records", form.instrument_name, form, fields) for form in forms
     }
     clean = {
-        form.instrument_name: after(
-            spec("clean", form.instrument_name, form), records[form.instrument_name], fields
+        form.instrument_name: spec(
+            "clean", form.instrument_name, form, records[form.instrument_name], fields
         )
         for form in forms
     }
-    census = after(spec("records", "_census"), fields)
+    census = spec("records", "_census", None, fields)
     return TableSpecs(name, metadata, census, records, clean, tuple(checks))
 
 
