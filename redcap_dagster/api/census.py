@@ -90,7 +90,12 @@ def list_rows(
 
 
 def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
-    """Keep the first row of each record and event: instances are no records of their own."""
+    """Keep the first row of each record and event: instances are no records of their own.
+
+    Where nothing repeats, each row has a record and event of its own, or would have been refused.
+    """
+    if REPEAT_COLUMNS[0] not in rows.column_names:
+        return rows
     keys = [name for name in (record_id_field, EVENT_COLUMN) if name in rows.column_names]
     places = rows.select(keys).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
     first = places.group_by(keys).aggregate([("row", "min")])["row_min"]
