@@ -51,7 +51,7 @@ def as_csv(rows: list[dict[str, str]]) -> str:
 
 @pytest.mark.parametrize("written", [as_csv, list, pd.DataFrame], ids=["csv", "list", "frame"])
 @pytest.mark.parametrize("shape", ["flat", "eav"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(note=TEXTS | st.sampled_from(EDGES), line=TEXTS | st.sampled_from(EDGES))
 def test_any_text_comes_out_as_it_went_in(
     written: Any, shape: Any, note: str, line: str, redcap: REDCapClient

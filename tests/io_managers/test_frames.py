@@ -93,9 +93,7 @@ def without_dictionaries(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=tables())
 def test_a_frame_comes_back_the_same(asset: Asset, table: pa.Table) -> None:
     asset.write(table.to_pandas(types_mapper=pd.ArrowDtype))

@@ -67,9 +67,7 @@ def read(body: str, shape: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize("shape", ["csv", "json", "xml"])
 @pytest.mark.parametrize("kind", ["flat", "eav"])
 @given(texts=st.lists(st.one_of(TEXTS, st.sampled_from(EDGES)), min_size=2, max_size=2))
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_comes_out_as_it_went_in(
     notes: Any, shape: str, kind: str, texts: list[str]
 ) -> None:
