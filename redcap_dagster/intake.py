@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from time import monotonic
 
 import dagster as dg
@@ -12,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api import Progress, ProjectStructure, RecordExport, REDCapClient
+from redcap_dagster.api import Among, Progress, ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.catalog import from_frame
 from redcap_dagster.partitions import bucket_of
 from redcap_dagster.project import REDCapProject, StructureError
@@ -22,14 +21,16 @@ SECONDS_BETWEEN_LINES = 10.0
 """How often the log of a run tells how far an export is."""
 
 
-def of_buckets(
-    census: pa.Table, record_id_field: str, count: int, wanted: Sequence[str]
-) -> pa.Table:
-    """Give the records of some buckets; of all where there are none."""
-    if not count:
-        return census
-    in_bucket = bucket_of(census[record_id_field], count)
-    return census.filter(pc.is_in(in_bucket, pa.array(wanted, pa.string())))
+def of_buckets(record_id_field: str, count: int, wanted: Sequence[str]) -> Among | None:
+    """Make what gives the rows of records of some buckets; nothing where all records are wanted."""
+    if len(wanted) == count:
+        return None
+
+    def among(rows: pa.Table) -> pa.Table:
+        in_bucket = bucket_of(rows[record_id_field], count)
+        return rows.filter(pc.is_in(in_bucket, pa.array(wanted, pa.string())))
+
+    return among
 
 
 def export_forms(
@@ -38,7 +39,7 @@ def export_forms(
     project: REDCapProject,
     forms: list[str],
     log: logging.Logger,
-    of_census: pa.Table | None = None,
+    among: Among | None = None,
 ) -> RecordExport:
     """Export the census and the records of forms, all as of one moment, and log how far it is.
 
@@ -48,18 +49,12 @@ def export_forms(
         project: The same as a model.
         forms: The forms.
         log: Is told how far it is.
-        of_census: The part of a census whose records are wanted; all by default.
+        among: What `of_buckets` made.
     """
-    records = None
-    if of_census is not None:
-        ids = of_census.select([structure.record_id_field])
-        records = ids.column(0).unique().to_pylist()
-        if not records:
-            return RecordExport(ids, of_census, {}, datetime.now(UTC), requests=0)
     export = client.export_snapshot(
         structure,
+        among=among,
         report=progress_log(log.info),
-        records=records,
         forms=None if len(forms) == len(project.instruments) else forms,
         export_survey_fields=True,
         export_data_access_groups=True,

@@ -191,23 +191,19 @@ def _taken_in(
     present = still_there(run.project, forms)
     if not (present or selection.has(tables.census)):
         return run
-    records = None
-    if tables.buckets or not present:
+    among = of_buckets(structure.record_id_field, tables.buckets, selection.buckets)
+    if not present:
         whole = client.export_census()
-        census = of_buckets(whole, structure.record_id_field, tables.buckets, selection.buckets)
-        run = replace(run, census=census, listed=whole.num_rows)
-        if census.num_rows < whole.num_rows:
-            records = census
-    if present:
-        export = export_forms(client, structure, run.project, present, context.log, records)
+        run = replace(run, census=among(whole) if among else whole, listed=whole.num_rows)
+    else:
+        export = export_forms(client, structure, run.project, present, context.log, among)
         project = as_seen(run.project, export.table, recipe.known)
         lost = left_over(context, export.table, project, recipe.rules)
-        listed = export.census.num_rows if run.listed is None else run.listed
         run = replace(
             run,
             project=project,
             census=export.census,
-            listed=listed,
+            listed=export.listed,
             forms=present,
             export=export,
             lost=lost,

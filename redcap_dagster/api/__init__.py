@@ -27,6 +27,7 @@ from redcap_dagster.api.exports import RecordSelection
 from redcap_dagster.api.files import REDCapFile
 from redcap_dagster.api.plan import MAX_CELLS, MAX_RECORDS
 from redcap_dagster.api.progress import Progress
+from redcap_dagster.api.question import Among
 from redcap_dagster.api.record_import import CellChange, RecordImport
 from redcap_dagster.api.snapshot import RecordExport
 from redcap_dagster.api.structure import ProjectStructure
@@ -34,6 +35,7 @@ from redcap_dagster.api.structure import ProjectStructure
 __all__ = [
     "MAX_CELLS",
     "MAX_RECORDS",
+    "Among",
     "BlockedError",
     "CellChange",
     "CertificateError",

@@ -28,7 +28,7 @@ from redcap_dagster.api.pdfs import PDFs
 from redcap_dagster.api.plan import MAX_CELLS, MAX_RECORDS, Limits
 from redcap_dagster.api.progress import Report
 from redcap_dagster.api.projects import Projects
-from redcap_dagster.api.question import FILTERS
+from redcap_dagster.api.question import FILTERS, Among
 from redcap_dagster.api.records import Records
 from redcap_dagster.api.reports import Reports
 from redcap_dagster.api.repository import FileRepository
@@ -205,6 +205,7 @@ class REDCapClient(StructureExports):
         self,
         structure: ProjectStructure | None = None,
         *,
+        among: Among | None = None,
         report: Report | None = None,
         **selection: Unpack[RecordSelection],
     ) -> RecordExport:
@@ -212,6 +213,8 @@ class REDCapClient(StructureExports):
 
         Args:
             structure: What `export_structure` gave, if it was asked for anyway.
+            among: Gives the rows of a listing of all records, by the record id, that are wanted:
+                for a part of a project that has too many records to name. All by default.
             report: Is told of the progress of an export that takes several requests; by default a
                 bar is shown in a terminal or a notebook.
             **selection: As for `export_records`. Of just some ``records``, each that the census
@@ -232,7 +235,7 @@ class REDCapClient(StructureExports):
         structure = structure or self.export_structure()
         self._names.learn(structure.metadata)
         self._names.check_selection(selection)
-        return take_snapshot(self._transport, structure, selection, self._settings, report)
+        return take_snapshot(self._transport, structure, selection, self._settings, among, report)
 
     def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:
         """Export records like `export_records`, as Arrow batches that are read as they come.

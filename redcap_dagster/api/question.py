@@ -1,10 +1,12 @@
 """What a record export asks: of which records, which columns, and how they are written."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
+
+import pyarrow as pa
 
 from redcap_dagster.api.columns import Part, always_repeats, select_columns
 from redcap_dagster.api.exports import (
@@ -28,6 +30,10 @@ _LITERAL = re.compile(r"""'[^']*'|"[^"]*"|(?<![\w\[(])\d[\w.]*(?![^\[]*\])""")
 """Texts in quotes, and numbers; not what stands in brackets, which names a field."""
 
 
+Among = Callable[[pa.Table], pa.Table]
+"""Gives those of the rows, by the ids of their records, that are wanted."""
+
+
 @dataclass(frozen=True)
 class Question:
     """A selection of records of a project, as requests ask for it.
@@ -36,11 +42,13 @@ class Question:
         project: The structure.
         selection: What is asked for; it was checked.
         groups: Whether access groups may be asked for.
+        among: Leaves out rows of records that are not wanted, from listings of all; None for all.
     """
 
     project: REDCapProject
     selection: RecordSelection = field(repr=False)
     groups: bool
+    among: Among | None = None
 
     @cached_property
     def part(self) -> Part:
@@ -78,7 +86,11 @@ class Question:
     @property
     def narrowed(self) -> bool:
         """Whether it is of just some records."""
-        return any(self.selection.get(name) is not None for name in _WHICH)
+        return bool(self.among) or any(self.selection.get(name) is not None for name in _WHICH)
+
+    def narrow(self, rows: pa.Table) -> pa.Table:
+        """Leave out the rows of records that are not wanted."""
+        return rows if self.among is None else self.among(rows)
 
     def repeats(self, part: Part) -> bool:
         """Whether all forms of a part always repeat."""

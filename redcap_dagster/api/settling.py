@@ -58,7 +58,7 @@ def settle(fetcher: Fetcher, fetched: Fetched, rows: pa.Table, since: datetime) 
     notes: tuple[str, ...] = ()
     for asked_again in range(ROUNDS + 1):
         at, before = datetime.now(UTC), rows
-        rows = list_wanted(transport, question, fetcher.settings.limits)
+        rows = question.narrow(list_wanted(transport, question, fetcher.settings.limits))
         census, places = distinct_places(rows, id_field), listed(rows, id_field)
         missing = missing_records(fetched, census, question)
         changed = changed_records(transport, id_field, question.listing, since, offset)

@@ -24,7 +24,7 @@ from redcap_dagster.api.fetching import (
 from redcap_dagster.api.plan import INSTANCES, RecordRequest
 from redcap_dagster.api.pressure import FEW, Pressure, as_a_whole, in_halves, is_size
 from redcap_dagster.api.progress import Report
-from redcap_dagster.api.question import Question
+from redcap_dagster.api.question import Among, Question
 from redcap_dagster.api.settling import RESTLESS, Outcome, settle
 from redcap_dagster.api.structure import ProjectStructure
 from redcap_dagster.api.transport import Transport
@@ -38,6 +38,8 @@ HIDDEN_IDS: Final = (
 
 _ACCESS_GROUP = "redcap_data_access_group"
 _ATTEMPTS: Final = 3
+_SHORTEST_HASH: Final = 32
+"""Digits of the shortest hash that is in use: what has fewer is no hashed id."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class RecordExport:
     Attributes:
         table: The block matrix: a row per record, event and instance, in REDCap's own order.
         census: The records and events that REDCap listed, of those that were asked for.
+        listed: How many it listed, those that were not wanted among them.
         parameters: What was asked for, as REDCap's API Playground shows it; without token, record
             ids, and the values that a filter compares with.
         began: When the first request was sent, in UTC.
@@ -57,6 +60,7 @@ class RecordExport:
 
     table: pa.Table = field(repr=False)
     census: pa.Table = field(repr=False)
+    listed: int
     parameters: Mapping[str, str]
     began: datetime
     requests: int
@@ -69,6 +73,7 @@ def take_snapshot(
     structure: ProjectStructure,
     selection: RecordSelection,
     settings: ExportSettings,
+    among: Among | None = None,
     report: Report | None = None,
 ) -> RecordExport:
     """Export records, and make sure that each record of the census is there, as of one moment.
@@ -81,6 +86,7 @@ def take_snapshot(
         structure: The structure of the project.
         selection: What is asked for; it was checked.
         settings: How it is asked for.
+        among: Gives the rows of a listing whose records are wanted; all by default.
         report: Is told how far it is; by default, a bar is shown in a terminal or a notebook.
 
     Raises:
@@ -90,8 +96,8 @@ def take_snapshot(
     began, sent = datetime.now(UTC), transport.sent
     project = structure.project()
     for _ in range(_ATTEMPTS):
-        everything = Question(project, selection, groups=True)
-        rows = list_wanted(transport, everything, settings.limits)
+        everything = Question(project, selection, groups=True, among=among)
+        rows, left_out = _first_look(transport, everything, settings)
         question = replace(everything, groups=_ACCESS_GROUP in rows.column_names)
         fetcher = Fetcher(transport, question, settings, Pressure(settings.limits), report)
         outcome = _export(fetcher, rows, began)
@@ -101,12 +107,26 @@ def take_snapshot(
     return RecordExport(
         table=outcome.table,
         census=outcome.census,
+        listed=outcome.census.num_rows + left_out,
         parameters=question.shown(),
         began=began,
         requests=transport.sent - sent,
         consistent=RESTLESS not in outcome.notes,
         notes=outcome.notes,
     )
+
+
+def _first_look(
+    transport: Transport, question: Question, settings: ExportSettings
+) -> tuple[pa.Table, int]:
+    """Take the census; give the rows that are wanted, and how many records and events are not."""
+    id_field = question.project.record_id_field
+    rows = list_wanted(transport, question, settings.limits)
+    if question.among is None:
+        return rows, 0
+    wanted = question.narrow(rows)
+    everywhere, here = (distinct_places(some, id_field).num_rows for some in (rows, wanted))
+    return wanted, everywhere - here
 
 
 def export_table(
@@ -149,8 +169,12 @@ def export_table(
 def _export(fetcher: Fetcher, rows: pa.Table, began: datetime) -> Outcome:
     question, id_field = fetcher.question, fetcher.question.project.record_id_field
     census, places = distinct_places(rows, id_field), listed(rows, id_field)
+    if question.among and not places.records:
+        return Outcome(rows.select([id_field]), census)
     requests = fetcher.plan(places)
-    if not places.records or (len(requests) > 1 and not _finds(fetcher, places.records)):
+    if not places.records or (
+        any(one.named for one in requests) and not _finds(fetcher, places.records)
+    ):
         return _undivided(fetcher, census)
     fetched = fetcher.fetch(requests, places)
     if fetched.answers == 1 and not missing_records(fetched, census, question):
@@ -161,9 +185,12 @@ def _export(fetcher: Fetcher, rows: pa.Table, began: datetime) -> Outcome:
 def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
     """Whether REDCap finds a record by the id that it lists, as long as it lists it.
 
-    It is asked more than once: one answer alone may lack it.
+    It is asked where the id may be a hash, and more than once: one answer alone may lack it.
     """
     id_field = fetcher.question.project.record_id_field
+
+    if len(records[0]) < _SHORTEST_HASH:
+        return True
 
     def found(record: str) -> bool:
         rows = list_rows(fetcher.transport, id_field, {"records[0]": record}, groups=False)
@@ -181,13 +208,15 @@ def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
 
 def _list_again(fetcher: Fetcher) -> pa.Table:
     """Take the census again: what it does not list any more was deleted meanwhile."""
-    return list_wanted(fetcher.transport, fetcher.question, fetcher.settings.limits)
+    question = fetcher.question
+    return question.narrow(list_wanted(fetcher.transport, question, fetcher.settings.limits))
 
 
 def _undivided(fetcher: Fetcher, census: pa.Table) -> Outcome:
     """Ask for all in one request: there is nothing, or no record can be asked for by its id."""
     question, id_field = fetcher.question, fetcher.question.project.record_id_field
     table = read_records(fetcher.transport, question.undivided(), id_field, as_a_whole)
+    table = question.narrow(table)
     if not census.num_rows:
         hidden = bool(question.filters) and table.num_rows > 0
         return Outcome(table, _census_of(table, census, question), (HIDDEN_IDS,) * hidden)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from redcap_dagster.api import REDCapClient
@@ -154,6 +156,51 @@ def test_hashed_ids_are_asked_for_in_one_request_and_told(sandbox: Sandbox) -> N
     assert export.notes == (HIDDEN_IDS,)
     assert export.table.num_rows == 40
     assert not set(export.table["record_id"].to_pylist()) & {row["record_id"] for row in RECORDS}
+
+
+def even(rows: pa.Table) -> pa.Table:
+    return rows.filter(pa.array(int(record) % 2 == 0 for record in rows["record_id"].to_pylist()))
+
+
+@pytest.mark.parametrize("max_cells", [20, None])
+@pytest.mark.parametrize("dropped", [True, False])
+def test_some_of_those_that_are_listed(
+    sandbox: Sandbox, token: str, max_cells: int | None, dropped: bool
+) -> None:
+    whole = REDCapClient(sandbox.url, token).export_snapshot()
+    if dropped:
+        sandbox.inject(DroppedRecords(3), content="record", after=1, times=1)
+
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells)
+    export = client.export_snapshot(among=even)
+
+    assert export.table.equals(even(whole.table))
+    assert export.census.equals(even(whole.census))
+    assert export.listed == whole.listed == 40
+
+
+def test_none_of_those_that_are_listed(sandbox: Sandbox, token: str) -> None:
+    export = REDCapClient(sandbox.url, token).export_snapshot(among=lambda rows: rows.slice(0, 0))
+
+    assert export.table.num_rows == export.census.num_rows == 0
+    assert (export.listed, export.requests) == (40, 1)
+
+
+def test_some_of_those_whose_ids_are_hidden(sandbox: Sandbox) -> None:
+    metadata = [METADATA[0] | {"identifier": "y"}, *METADATA[1:]]
+    token = sandbox.add_project(
+        exports={"metadata": metadata}, records=RECORDS, rights={"forms_export": {"visit": 3}}
+    )
+
+    def some(rows: pa.Table) -> pa.Table:
+        return rows.filter(pc.less(rows["record_id"], "8"))  # half of all hashes
+
+    whole = REDCapClient(sandbox.url, token).export_records_table()
+    export = REDCapClient(sandbox.url, token).export_snapshot(among=some)
+
+    assert 0 < export.table.num_rows < 40
+    assert export.table.equals(some(whole))
+    assert export.notes == (HIDDEN_IDS,)
 
 
 def test_a_record_deleted_after_it_was_listed_is_no_hidden_id(sandbox: Sandbox, token: str) -> None:
