@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -155,15 +156,17 @@ class _Study:
         }
         return [name for name in exported if name in named or name in fields]
 
-    def change(self, records: Sequence[str]) -> None:
-        """Let a value of some records have been changed now, as the log tells it."""
-        now = datetime.now(UTC)
-        self.changed.update(dict.fromkeys(records, now))
+    def change(self, records: Sequence[str], ago: timedelta) -> None:
+        """Let a value of some records have been changed a while ago, as the log tells it."""
+        self.changed.update(dict.fromkeys(records, datetime.now(UTC) - ago))
         for record in records:
-            self._note(f"Update record {record}", "field_0 = 'seen at home'", record)
+            self._note(f"Update record {record}", "field_0 = 'seen at home'", record, ago)
+        self.log.sort(key=itemgetter("timestamp"), reverse=True)
 
-    def _note(self, action: str, details: str, record: str = "") -> None:
-        minute = datetime.now(UTC).strftime(_MINUTE)
+    def _note(
+        self, action: str, details: str, record: str = "", ago: timedelta = timedelta()
+    ) -> None:
+        minute = (datetime.now(UTC) - ago).strftime(_MINUTE)
         entry = {"timestamp": minute, "username": "bench", "action": action, "details": details}
         self.log.insert(0, entry | {"record": record})
 
@@ -216,8 +219,8 @@ def _serve(study: _Study) -> None:
 
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            if self.path == "/changed":
-                study.change(text.split())
+            if self.path.startswith("/changed/"):
+                study.change(text.split(), timedelta(minutes=int(self.path.rpartition("/")[2])))
                 self._send(200, "plain", [b""])
                 return
             status, kind, body = study.answer(text)
