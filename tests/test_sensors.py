@@ -74,6 +74,22 @@ def test_an_edit_requests_its_instrument_in_its_bucket(study: Study) -> None:
     assert not ticks.tick().run_requests
 
 
+def test_to_keep_up_costs_few_requests_and_sends_one_bucket(study: Study) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    before = len(study.sandbox.requests)
+    (request,) = ticks.tick().run_requests or []
+    bucket = str(request.partition_key)
+    assert run(study, [bucket]).success
+    sent = study.sandbox.requests[before:]
+    assert len(sent) <= 15
+    exports = [one.parameters for one in sent if one.content == "record"]
+    assert any("records" in asked for asked in exports)
+    # What names no record lists ids, and no more.
+    assert all("records" in asked or "fields" in asked for asked in exports)
+
+
 def test_without_buckets_there_is_one_request(study: Study) -> None:
     ticks = Ticks(study, count=0)
     ticks.tick()
