@@ -1,7 +1,7 @@
 """When tables are made anew, and how old they may be: conditions, schedules, freshness."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -86,9 +86,10 @@ class REDCapSchedule:
         """
         keys = [key for made in assets for key in made.keys]
 
-        def requests(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest]:
+        def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
             tick = context.scheduled_execution_time.isoformat()
-            return [request for made in assets for request in _whole(made, tick)]
+            for made in assets:
+                yield from _whole(made, tick)
 
         partitioned = any(made.partitions_def for made in assets)
         return dg.ScheduleDefinition(

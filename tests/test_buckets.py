@@ -1,6 +1,8 @@
 """A project in buckets: runs of one, of some and of all, and what they say together."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from redcap_dagster import CleaningRules, REDCapProject
+from redcap_dagster import CleaningRules, REDCapProject, REDCapSchedule
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.io_managers import ParquetTableIOManager
 from redcap_dagster.partitions import bucket_keys, bucket_of
@@ -215,3 +217,41 @@ def test_parquet_in_buckets(study: Study, tmp_path: Path) -> None:
         assert run(study, [key], definitions(study, io_manager=io_manager)).success
     files = sorted(path.name for path in (tmp_path / "tables/study_clean/visit").glob("*.parquet"))
     assert files == [f"{key}.parquet" for key in bucket_keys(4)]
+
+
+def requested(study: Study, defs: dg.Definitions) -> Sequence[dg.RunRequest]:
+    """Evaluate a tick of the project's schedule."""
+    schedule = defs.resolve_schedule_def("study__schedule")
+    tick = dg.build_schedule_context(
+        study.instance,
+        datetime(2026, 7, 1, 3, tzinfo=UTC),
+        repository_def=defs.get_repository_def(),
+    )
+    return schedule.evaluate_tick(tick).run_requests or []
+
+
+@pytest.mark.parametrize(
+    ("policy", "runs"), [(None, 1 + 4), (dg.BackfillPolicy.single_run(), 1 + 1)]
+)
+def test_a_tick_of_the_schedule_makes_all_tables_in_all_buckets(
+    study: Study, policy: dg.BackfillPolicy | None, runs: int
+) -> None:
+    defs = definitions(study, schedule=REDCapSchedule("0 3 * * *"), backfill_policy=policy)
+    job = defs.resolve_job_def("__anonymous_asset_job_study__schedule")
+    requests = requested(study, defs)
+    made = [
+        (event.materialization.asset_key.to_user_string(), event.partition)
+        for request in requests
+        for event in job.execute_in_process(
+            instance=study.instance,
+            asset_selection=request.asset_selection,
+            partition_key=request.partition_key,
+            tags=dict(request.tags),
+        ).get_asset_materialization_events()
+    ]
+    assert len(requests) == runs
+    metadata = {key.to_user_string() for key in defs.resolve_all_asset_keys()} - {*TABLES}
+    assert sorted(made, key=str) == sorted(
+        [*product(metadata, [None]), *product(TABLES, bucket_keys(4))], key=str
+    )
+    assert ids(study) == EVERY
