@@ -32,16 +32,18 @@ STUDY: Mapping[str, Any] = {
 }
 ONCE_A_RUN = "exportFieldNames"
 """What a run asks REDCap for just once."""
+BROKER = "CELERY_BROKER"
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How the study is spread: over runs of so many buckets, or of all."""
+    """How the study is spread: over runs of so many buckets, and by Celery where it is used."""
 
     url: str
     kind: str
     folder: str
     buckets_per_run: int | None = None
+    by_celery: bool = False
 
     def definitions(self) -> dg.Definitions:
         policy = dg.BackfillPolicy(self.buckets_per_run)
@@ -53,7 +55,8 @@ class Spread:
             backfill_policy=policy,
             io_manager=self._tables(),
         )
-        own = dg.Definitions(assets=[adults(policy)], executor=dg.in_process_executor)
+        executor = _celery() if self.by_celery else dg.in_process_executor
+        own = dg.Definitions(assets=[adults(policy)], executor=executor)
         return dg.Definitions.merge(tables, own)
 
     def stored(self) -> Mapping[str, pd.DataFrame]:
@@ -84,6 +87,12 @@ def adults(policy: dg.BackfillPolicy) -> dg.AssetsDefinition:
         return found.append_column(BUCKET, bucket_of(found["record_id"], 16))
 
     return adults
+
+
+def _celery() -> dg.ExecutorDefinition:
+    from dagster_celery import celery_executor
+
+    return celery_executor.configured({"broker": {"env": BROKER}, "backend": {"env": BROKER}})
 
 
 @dg.definitions
