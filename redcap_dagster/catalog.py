@@ -85,6 +85,7 @@ def export_told(export: RecordExport) -> dict[str, Any]:
     """
     return {
         **exported_at(export.began),
+        "redcap/listed": export.listed,
         "redcap/request": dict(export.parameters),
         "redcap/consistent": export.consistent,
         **({"redcap/notes": list(export.notes)} if export.notes else {}),

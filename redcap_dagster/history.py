@@ -1,36 +1,57 @@
 """What earlier runs made of an asset, by Dagster's own record."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import dagster as dg
 
+Told = Mapping[str, dg.MetadataValue[Any]]
+"""The metadata of a materialization, by name."""
 
-def earlier_materializations(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, buckets: Sequence[str] = ()
-) -> Sequence[dg.AssetMaterialization]:
-    """Give the last two materializations of an asset that are of other runs, the newest first.
+_AT_ONCE = 10
+"""How many materializations are looked at in one query; mostly the first one will do."""
 
-    Those of this run's own do not count: it may be its second try.
+
+def earlier(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, telling: str, bucket: str | None = None
+) -> Iterator[Told]:
+    """Give what earlier materializations of an asset told, the newest first.
+
+    Those that do not tell what is asked for are passed over: anybody can report one in Dagster's
+    UI. So are those of this run: it may be its second try.
 
     Args:
         context: Of the run.
         key: The asset.
-        buckets: Only materializations of these; of all where none are given.
+        telling: The name of an entry that they tell.
+        bucket: Only materializations of this one.
     """
-    found = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(key, asset_partitions=list(buckets) or None),
-        limit=2 + (1 + context.retry_number) * max(1, len(buckets)),
-    )
-    others = [record for record in found.records if record.run_id != context.run.run_id]
-    made = [record.asset_materialization for record in others]
-    return [materialization for materialization in made if materialization is not None][:2]
+    wanted = dg.AssetRecordsFilter(key, asset_partitions=None if bucket is None else [bucket])
+    cursor, more = None, True
+    while more:
+        found = context.instance.fetch_materializations(wanted, limit=_AT_ONCE, cursor=cursor)
+        for record in found.records:
+            made = record.asset_materialization
+            others = record.run_id != context.run.run_id
+            if others and made is not None and telling in made.metadata:
+                yield made.metadata
+        cursor, more = found.cursor, found.has_more
 
 
-def told(materialization: dg.AssetMaterialization, name: str) -> Any:
-    """Give what a materialization told by a name; None where it did not."""
-    value = materialization.metadata.get(name)
-    return None if value is None else value.value
+def last_told(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, telling: str, buckets: Sequence[str]
+) -> list[Told]:
+    """Give what the last materialization that tells something told: one for each bucket.
+
+    Args:
+        context: Of the run.
+        key: The asset.
+        telling: The name of an entry that it tells.
+        buckets: The buckets; without any, one is given, of whatever partition.
+    """
+    each = [earlier(context, key, telling, bucket) for bucket in buckets or (None,)]
+    return [told for made in each for told in islice(made, 1)]
 
 
 def row_count_before(
@@ -49,8 +70,11 @@ def row_count_before(
         replacing: Whether the rows at hand are about to replace the stored ones. Otherwise they
             are the stored ones, and what was before them is told.
     """
-    each = [[bucket] for bucket in buckets] or [[]]
-    made = [earlier_materializations(context, key, own)[0 if replacing else 1 :] for own in each]
-    if not all(made):
-        return None
-    return sum(int(told(one[0], "dagster/row_count")) for one in made)
+    rows = 0
+    for bucket in buckets or (None,):
+        made = earlier(context, key, "dagster/row_count", bucket)
+        before = next(islice(made, 0 if replacing else 1, None), None)
+        if before is None:
+            return None
+        rows += int(before["dagster/row_count"].value)
+    return rows

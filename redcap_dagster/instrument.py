@@ -13,7 +13,7 @@ from redcap_dagster.api import RecordExport, REDCapClient
 from redcap_dagster.catalog import asset_result, counts, export_told, origin, preview
 from redcap_dagster.columns import clean_lineage, instrument_schema
 from redcap_dagster.findings import Finding
-from redcap_dagster.history import earlier_materializations, row_count_before, told
+from redcap_dagster.history import last_told, row_count_before
 from redcap_dagster.intake import as_seen, has_header, still_there, stored_records
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.recipe import Recipe, Selection
@@ -191,9 +191,9 @@ def _from_storage(run: Run, form: str) -> _Records:
     table = stored_records(run.context, key, run.selection.buckets)
     project = as_seen(run.project, table, run.recipe.known)
     check_keys(table, project, form)
-    made = earlier_materializations(run.context, key, run.selection.buckets)
-    hidden = told(made[0], "redcap/hidden_columns") if made else None
-    return _Records(table, project, hidden or [])
+    made = last_told(run.context, key, "redcap/hidden_columns", run.selection.buckets)
+    hidden = {name for told in made for name in told["redcap/hidden_columns"].value}
+    return _Records(table, project, sorted(hidden))
 
 
 def _of_the_export(run: Run, records: _Records) -> list[Finding]:
@@ -267,14 +267,14 @@ def _required(form: str, records: _Records) -> Finding:
 
 def _inferred(run: Run, form: str, cleaned: CleanTable, schema: dg.TableSchema) -> Finding:
     key = run.recipe.tables.clean[form].key
-    made = earlier_materializations(run.context, key, run.selection.buckets)
-    before = told(made[0], "dagster/column_schema") if made else None
-    if before is None:
+    made = last_told(run.context, key, "redcap/inferred_types", run.selection.buckets)
+    if not made:
         return findings.nothing_to_compare("inferred_types_stable")
+    before: dg.TableSchema = made[0]["dagster/column_schema"].value
     return findings.inferred_types_stable(
         {column.name: column.type for column in before.columns},
         {column.name: column.type for column in schema.columns},
-        {*cleaned.inferred, *(told(made[0], "redcap/inferred_types") or ())},
+        {*cleaned.inferred, *made[0]["redcap/inferred_types"].value},
     )
 
 
