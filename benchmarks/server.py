@@ -54,7 +54,7 @@ def serving(records: int, fields: int, costs: Costs = Costs()) -> Iterator[str]:
         try:
             yield process.stdout.readline().strip()
         finally:
-            process.terminate()
+            process.kill()  # Whoever started us may have let all ignore a gentler signal.
 
 
 class _Lines:

@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from redcap_dagster.api import REDCapClient, RefusedError, RightsError
 from redcap_dagster.log_entries import SHAPE, LogEntry, read_minute
 from redcap_dagster.marks import Changes, Mark
-from redcap_dagster.partitions import bucket_of
+from redcap_dagster.partitions import bucket_keys, bucket_of
 from redcap_dagster.project import REDCapProject
 
 _OVERLAP = timedelta(minutes=5)
@@ -32,7 +33,13 @@ _PIECE = timedelta(hours=6)
 _MOST_SEEN = 4000
 """Digests that a mark keeps; what goes beyond is looked at twice rather than never."""
 
+_OF_NO_FORM = {"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"}
+
 _KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+
+
+Found = tuple[Mark, Changes]
+"""What changed, and how far it was looked at."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +58,30 @@ class ProjectWatch:
     buckets: int
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def begin(self) -> Mark:
-        """Set a mark at what there is now.
+    def begin(self) -> Iterator[Found]:
+        """Set a mark at what there is now: one without a census first, as that may take long.
 
         Raises:
             REDCapError: Of the type that says what is wrong.
         """
         now = self.clock()
-        mark = Mark(now.timestamp(), "", "", self.buckets, "", {}, ())
+        mark = Mark(now.timestamp(), "", "", self.buckets, "", None, ())
         try:
             # Just one type of entry, as the log of a day is long. This one is the newest of it.
             self.client.export_project_info()
             newest = self._log(_naive(now) - _WEST - _OVERLAP, logtype="manage")[:1]
             since = "".join(str(entry["timestamp"])[:16] for entry in newest)
-            mark = self._by_log(replace(mark, since=since), time.monotonic())[0]
+            mark, _ = next(self._by_log(replace(mark, since=since), time.monotonic()))
         except (RightsError, RefusedError):
-            return self._by_dates(mark)[0]
-        return replace(mark, structure=self._structure(), census=self._census())
+            yield from self._by_dates(mark)
+            return
+        yield mark, Changes()
+        yield replace(mark, structure=self._structure(), census=self._census()), Changes()
 
-    def since(self, mark: Mark, *, until: float) -> tuple[Mark, Changes]:
-        """Give what changed since a mark, and the next mark.
+    def since(self, mark: Mark, *, until: float) -> Iterator[Found]:
+        """Give what changed since a mark, and the next mark; each time more, or more exactly.
+
+        The last counts. Whoever has no time for more can go on from any.
 
         Args:
             mark: The last one.
@@ -80,32 +91,39 @@ class ProjectWatch:
             REDCapError: Of the type that says what is wrong.
         """
         try:
-            return self._by_log(mark, until)
+            yield from self._by_log(mark, until)
         except (RightsError, RefusedError):
-            return self._by_dates(mark)
+            yield from self._by_dates(mark)
 
     # -- by the log ---------------------------------------------------------------------------
 
-    def _by_log(self, mark: Mark, until: float) -> tuple[Mark, Changes]:
-        changes, design = Changes(), False
-        census, seen = dict(mark.census), set(mark.seen)
+    def _by_log(self, mark: Mark, until: float) -> Iterator[Found]:
+        changes, closer = Changes(), False
+        seen = set(mark.seen)
         for entries, reached in self._pieces(mark, until):
             met = list(self._digested(entries))
+            census = None if mark.census is None else dict(mark.census)
             for digest, entry in met:
                 if digest in seen:
                     continue
+                # A record that was renamed is told of as an edit of its id.
+                closer |= entry.kind == "design" or self.project.record_id_field in entry.fields
                 if entry.kind == "design":
-                    design = True
                     continue
                 (bucket,) = self._each_bucket([entry.record])
                 age = (read_minute(reached.since) - entry.minute).total_seconds()
                 changes.add(bucket, self._forms_of(entry), reached.looked - age, digest)
-                if entry.kind != "edit":
+                if entry.kind != "edit" and census is not None:
                     own = self._number(entry.record) * (1 if entry.kind == "add" else -1)
                     census[bucket] = (census.get(bucket, 0) + own) % 2**64
             seen = {digest for digest, _ in met[-_MOST_SEEN:]}
             mark = replace(reached, census=census, seen=tuple(sorted(seen)))
-        return (self._looked_closer(mark, changes) if design else mark), changes
+            if closer:  # As long as nobody has looked closer, anything may have changed.
+                yield replace(mark, structure="", census=None), Changes(structure=True)
+            else:
+                yield mark, deepcopy(changes)
+        if closer:
+            yield self._looked_closer(mark, changes), changes
 
     def _digested(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, LogEntry]]:
         """Give the entries that may matter, the oldest first; of two alike, both."""
@@ -133,14 +151,24 @@ class ProjectWatch:
             begin, behind = end - _OVERLAP, behind - _PIECE
         self.client.export_project_info()
         entries = self._log(begin)
-        if self._newest(entries) == mark.newest:
-            # What was just asked for is not the newest: the server's clock was put back.
+        if self._newest(entries) == mark.newest or self._lag(entries, mark, behind) > _OVERLAP:
+            # What was just asked for is not the newest, or too little time passed for the server:
+            # its clock was put back.
             entries = self._log(begin - _CLOCK_CHANGE) or self._log(begin - _EAST - _WEST)
         since = str(entries[0]["timestamp"])[:16] if entries else mark.since
         yield (
             entries,
             replace(mark, since=since, newest=self._newest(entries), looked=now.timestamp()),
         )
+
+    def _lag(
+        self, entries: Sequence[Mapping[str, Any]], mark: Mark, passed: timedelta
+    ) -> timedelta:
+        """Give how much less time passed for the log than for us."""
+        if not entries or not mark.since:
+            return timedelta()
+        newest = read_minute(str(entries[0]["timestamp"])[:16])
+        return passed - (newest - read_minute(mark.since))
 
     def _newest(self, entries: Sequence[Mapping[str, Any]]) -> str:
         newest = [row for row in entries if row == entries[0]]
@@ -154,9 +182,12 @@ class ProjectWatch:
     def _forms_of(self, entry: LogEntry) -> set[str]:
         """Name the instruments that an entry is of; all where it does not tell."""
         fields = {name.partition("___")[0] for name in entry.fields}  # of a checkbox's column
-        known = {self._forms_of_fields.get(name, "") for name in fields} - {""}
-        every = entry.kind == "delete" or "redcap_data_access_group" in entry.fields
-        return known if known and not every else self._all_forms
+        fields -= {self.project.record_id_field}
+        known = {self._forms_of_fields[name] for name in fields & self._forms_of_fields.keys()}
+        # A field that is new since definitions were loaded is of any form.
+        strange = fields - self._forms_of_fields.keys() - _OF_NO_FORM
+        every = entry.kind == "delete" or strange or not known
+        return self._all_forms if every else known
 
     @cached_property
     def _all_forms(self) -> set[str]:
@@ -177,8 +208,8 @@ class ProjectWatch:
 
     # -- by dates -----------------------------------------------------------------------------
 
-    def _by_dates(self, mark: Mark) -> tuple[Mark, Changes]:
-        """Ask which records were changed, and compare census and dictionary.
+    def _by_dates(self, mark: Mark) -> Iterator[Found]:
+        """Ask which records were changed, and compare dictionary and census.
 
         Nothing tells the server's time zone, so that 26 hours are asked for, and what was seen
         in them before is told by digests of the records.
@@ -192,28 +223,35 @@ class ProjectWatch:
             bucket, form = states[digest]
             changes.add(bucket, [form], now.timestamp(), digest)
         changes.structure = structure != mark.structure
+        seen = tuple(sorted(states))
+        mark = Mark(now.timestamp(), "", "", self.buckets, structure, mark.census, seen)
+        yield mark, deepcopy(changes)
         census = self._census()
         self._compare(mark.census, census, changes)
-        return Mark(
-            now.timestamp(), "", "", self.buckets, structure, census, tuple(sorted(states))
-        ), changes
+        yield replace(mark, census=census), changes
 
     def _states(self, rows: pa.Table) -> dict[str, tuple[str, str]]:
-        """Digest what each row has of each instrument; if these are too many, take them together.
+        """Digest what each record has of each instrument, if these are too many, all together.
+
+        That of a record without rows of an instrument is one too: it may have had some.
 
         Returns:
             Digest to bucket and instrument.
         """
         record_id = self.project.record_id_field
-        buckets = self._each_bucket(rows[record_id].to_pylist())
+        records = rows[record_id].to_pylist()
         keys = _joined(rows, [name for name in (record_id, *_KEYS) if name in rows.column_names])
         found: dict[str, tuple[str, str]] = {}
+        buckets = dict(zip(records, self._each_bucket(records), strict=True))
         for form in self._all_forms:
             named = {column.name for column in self.project.columns(form)} - {record_id}
             own = _joined(rows, [name for name in rows.column_names if name in named])
-            for bucket, key, text in zip(buckets, keys, own, strict=True):
+            parts: dict[str, list[str]] = {record: [] for record in buckets}
+            for record, key, text in zip(records, keys, own, strict=True):
                 if text.strip("\x1f"):
-                    found[self._digest(form, key, text)] = (bucket, form)
+                    parts[record] += [key, text]
+            for record, texts in parts.items():
+                found[self._digest(form, record, *texts)] = (buckets[record], form)
         if len(found) <= _MOST_SEEN:
             return found
         together: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -235,9 +273,14 @@ class ProjectWatch:
             found[bucket] = (found.get(bucket, 0) + self._number(record)) % 2**64
         return found
 
-    def _compare(self, before: Mapping[str, int], now: Mapping[str, int], into: Changes) -> None:
-        for bucket in {*before, *now}:
-            if before.get(bucket, 0) != (count := now.get(bucket, 0)):
+    def _compare(
+        self, before: Mapping[str, int] | None, now: Mapping[str, int], into: Changes
+    ) -> None:
+        """Find the buckets whose records are others than before; all, if these are not known."""
+        every = bucket_keys(self.buckets) if self.buckets else [""]
+        for bucket in every if before is None else {*before, *now}:
+            if before is None or before.get(bucket, 0) != now.get(bucket, 0):
+                count = now.get(bucket, 0)
                 into.add(
                     bucket,
                     self._all_forms,

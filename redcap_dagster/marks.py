@@ -19,8 +19,8 @@ class Mark:
             where the token may not read the log.
         buckets: The number of buckets that `census` is of; 0 for none.
         newest: A digest of that entry, and of how many are like it.
-        structure: A digest of the dictionary.
-        census: Bucket to a digest of the ids of its records.
+        structure: A digest of the dictionary; blank where it is not known.
+        census: Bucket to a digest of the ids of its records; None where it is not known.
         seen: Digests of what was new lately and will be met again.
     """
 
@@ -29,7 +29,7 @@ class Mark:
     newest: str
     buckets: int
     structure: str
-    census: Mapping[str, int]
+    census: Mapping[str, int] | None
     seen: tuple[str, ...]
 
     def to_json(self) -> str:
@@ -38,11 +38,14 @@ class Mark:
 
     @classmethod
     def from_json(cls, text: str | None) -> Self | None:
-        """Read a cursor; None where there is none, or it is of another version."""
-        kept = json.loads(text) if text else {}
-        if kept.pop("version", None) != _VERSION:
+        """Read a cursor; None where there is none, or it is of another version, or no cursor."""
+        try:
+            kept = json.loads(text or "")
+            if kept.pop("version") != _VERSION:
+                return None
+            return cls(**{**kept, "seen": tuple(kept["seen"])})
+        except (ValueError, TypeError, LookupError, AttributeError):
             return None
-        return cls(**{**kept, "seen": tuple(kept["seen"])})
 
 
 @dataclass

@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ from redcap_dagster.changes import ProjectWatch
 from redcap_dagster.failures import reason
 from redcap_dagster.marks import Changes, Mark
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.sensor_runs import Unfinished, are_on_their_way, unfinished
 
 BUDGET = 30.0
 """Seconds after which a tick begins to read nothing more, and goes on from there next time."""
@@ -41,7 +43,8 @@ def build_redcap_change_sensor(
     time zone, and of a census. It requests the instruments and buckets concerned, those of deleted
     and renamed records too, and everything where the dictionary changed. What a run of Dagster took
     in after it changed is not requested again, and while runs of this sensor are on their way, it
-    waits. The first tick requests nothing.
+    waits. What a run of this sensor failed to store is requested again, an hour after it failed.
+    The first tick requests nothing.
 
     The cursor holds times and keyed digests: no record id, and no value.
 
@@ -77,15 +80,15 @@ def build_redcap_change_sensor(
         default_status=default_status,
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        if _are_on_their_way(context):
+        if are_on_their_way(context):
             return dg.SensorResult(skip_reason="Runs that were requested are on their way.")
         client: REDCapClient = getattr(context.resources, resource).get_client()
-        watch = ProjectWatch(client, project, len(tables.partitions))
-        mark = Mark.from_json(context.cursor)
-        look = _Look(watch, mark)
+        look = _Look(ProjectWatch(client, project, len(tables.partitions)), context.cursor)
         look.start()
         look.join(DEADLINE)
-        if look.failure:
+        if look.is_alive():
+            client.stop()
+        elif look.failure:
             return dg.SensorResult(skip_reason=look.failure)
         if look.found is None:
             return dg.SensorResult(
@@ -93,6 +96,7 @@ def build_redcap_change_sensor(
             )
         reached, found = look.found
         requests = [] if found is None else list(_requests(context, tables, found))
+        requests += [_again(failed) for failed in unfinished(context, datetime.now(UTC))]
         return dg.SensorResult(
             run_requests=requests,
             cursor=reached.to_json(),
@@ -138,37 +142,28 @@ class _Tables:
 class _Look(threading.Thread):
     """One look at REDCap, in a thread, so that nothing that hangs can hold the tick."""
 
-    def __init__(self, watch: ProjectWatch, mark: Mark | None) -> None:
+    def __init__(self, watch: ProjectWatch, cursor: str | None) -> None:
         super().__init__(daemon=True)
         self._watch = watch
-        self._mark = mark
+        self._cursor = cursor
         self.found: tuple[Mark, Changes | None] | None = None
+        """The best so far."""
         self.failure = ""
 
     def run(self) -> None:
+        mark = Mark.from_json(self._cursor)
         try:
-            if self._mark is None or self._mark.buckets != self._watch.buckets:
-                self.found = self._watch.begin(), None
-            else:
+            if mark is not None and mark.buckets == self._watch.buckets:
                 until = time.monotonic() + BUDGET
-                self.found = self._watch.since(self._mark, until=until)
+                for found in self._watch.since(mark, until=until):
+                    self.found = found
+            else:
+                # What changed since a mark that cannot be read is not known.
+                lost = Changes(structure=True) if self._cursor else None
+                for begun, _ in self._watch.begin():
+                    self.found = begun, lost
         except Exception as error:  # noqa: BLE001 a thread prints what it does not catch, values too
             self.failure = reason(error)
-
-
-def _are_on_their_way(context: dg.SensorEvaluationContext) -> bool:
-    """Whether runs that this sensor requested have not ended: their tables are about to change."""
-    ours = dg.RunsFilter(
-        tags={"dagster/sensor_name": context.sensor_name},
-        statuses=[
-            dg.DagsterRunStatus.NOT_STARTED,
-            dg.DagsterRunStatus.QUEUED,
-            dg.DagsterRunStatus.STARTING,
-            dg.DagsterRunStatus.STARTED,
-            dg.DagsterRunStatus.CANCELING,
-        ],
-    )
-    return bool(context.instance.get_runs(ours, limit=1))
 
 
 def _requests(
@@ -176,22 +171,36 @@ def _requests(
 ) -> Iterator[dg.RunRequest]:
     """Request what is concerned, a run for each bucket."""
     if found.structure:
-        yield _request(found, "", tables.metadata)
+        yield _request(context, found, "", tables.metadata)
     every = {bucket: set(tables.forms) for bucket in tables.partitions or [""]}
     for bucket, forms in sorted((every if found.structure else found.forms).items()):
         concerned = [
             form
             for form in tables.forms
             if form in forms
-            and (found.structure or not _is_taken_in(context, tables.forms[form][0], bucket, found))
+            and (found.structure or not _are_taken_in(context, tables.forms[form], bucket, found))
         ]
         if concerned:
             keys = [key for form in concerned for key in tables.forms[form]]
-            yield _request(found, bucket, [tables.census, *keys])
+            yield _request(context, found, bucket, [tables.census, *keys])
 
 
-def _request(found: Changes, bucket: str, keys: Sequence[dg.AssetKey]) -> dg.RunRequest:
-    names = [*sorted(found.digests), *(key.to_user_string() for key in keys)]
+def _request(
+    context: dg.SensorEvaluationContext,
+    found: Changes,
+    bucket: str,
+    keys: Sequence[dg.AssetKey],
+) -> dg.RunRequest:
+    """Request a run. Its key tells the mark: a change that comes a second time is another one."""
+    return _run(bucket, keys, context.cursor or "", *sorted(found.digests))
+
+
+def _again(failed: Unfinished) -> dg.RunRequest:
+    return _run(failed.bucket, failed.keys, failed.run_id)
+
+
+def _run(bucket: str, keys: Sequence[dg.AssetKey], *reasons: str) -> dg.RunRequest:
+    names = [*reasons, *(key.to_user_string() for key in keys)]
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
     return dg.RunRequest(
         run_key=f"{bucket}-{digest}" if bucket else digest,
@@ -200,16 +209,26 @@ def _request(found: Changes, bucket: str, keys: Sequence[dg.AssetKey]) -> dg.Run
     )
 
 
-def _is_taken_in(
-    context: dg.SensorEvaluationContext, key: dg.AssetKey, bucket: str, found: Changes
+def _are_taken_in(
+    context: dg.SensorEvaluationContext, keys: Sequence[dg.AssetKey], bucket: str, found: Changes
 ) -> bool:
-    """Whether a run of Dagster exported an instrument after the last of its changes."""
-    wanted = dg.AssetRecordsFilter(key, asset_partitions=[bucket] if bucket else None)
-    made = context.instance.fetch_materializations(wanted, limit=1).records
-    told: Any = made[0].asset_materialization.metadata if made else {}  # type: ignore[union-attr]
-    return "redcap/exported_at" in told and told["redcap/exported_at"].value > (
-        found.last[bucket] + _DOUBT
-    )
+    """Whether a run of Dagster exported an instrument after its last change, and stored all of it.
+
+    Args:
+        context: Of the tick.
+        keys: The instrument's assets: the records first, then what is made of them.
+        bucket: The partition; blank where there is none.
+        found: What changed.
+    """
+    partitions = [bucket] if bucket else None
+    filters = [dg.AssetRecordsFilter(key, asset_partitions=partitions) for key in keys]
+    made = [context.instance.fetch_materializations(one, limit=1).records for one in filters]
+    if not all(made):
+        return False
+    told: Any = made[0][0].asset_materialization.metadata  # type: ignore[union-attr]
+    exported = told["redcap/exported_at"].value if "redcap/exported_at" in told else 0.0
+    stored = min(one[0].timestamp for one in made)
+    return exported > found.last[bucket] + _DOUBT and stored >= exported
 
 
 def _nothing(found: Changes | None) -> str:

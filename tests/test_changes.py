@@ -1,19 +1,20 @@
 """What changed in a project since a mark, as REDCap tells it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
 
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.log import Log
 from redcap_dagster.changes import ProjectWatch
 from redcap_dagster.marks import Changes, Mark
 from redcap_dagster.partitions import bucket_of
-from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
 
 METADATA = [
@@ -52,7 +53,7 @@ class Watched:
     def look(self, until: float | None = None) -> Changes:
         assert self.mark is not None
         reached = time.monotonic() + 60 if until is None else until
-        self.mark, found = self.watch.since(self.mark, until=reached)
+        *_, (self.mark, found) = self.watch.since(self.mark, until=reached)
         return found
 
     def forms(self) -> dict[str, set[str]]:
@@ -74,19 +75,23 @@ def by_log() -> Iterator[Watched]:
     yield from _watched(log=True)
 
 
-def _watched(*, log: bool, zone: str = "America/New_York") -> Iterator[Watched]:
+def _watched(*, log: bool, repeating: Sequence[str] = ()) -> Iterator[Watched]:
     now = [datetime(2024, 11, 2, 12, tzinfo=UTC)]
-    with Sandbox(time_zone=ZoneInfo(zone), clock=lambda: now[0]) as sandbox:
+    with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
         token = sandbox.add_project(
-            exports={"metadata": METADATA}, rights=None if log else {"logging": 0}
+            exports={
+                "metadata": METADATA,
+                "repeatingFormsEvents": [{"form_name": form} for form in repeating],
+            },
+            rights=None if log else {"logging": 0},
         )
         client = REDCapClient(sandbox.url, token)
         client.records.import_([{"record_id": n, "age": 30} for n in range(20)])
-        project = REDCapProject.from_exports(metadata=METADATA)
+        project = client.export_project()
         watched = Watched(sandbox, token, now, ProjectWatch(client, project, 8, lambda: now[0]))
         watched.passes(hours=1)
         client.records.import_([{"record_id": "just before", "age": 30}])
-        watched.mark = watched.watch.begin()
+        *_, (watched.mark, _) = watched.watch.begin()
         yield watched
 
 
@@ -141,7 +146,8 @@ def test_a_mark_holds_no_record_id_and_is_small(watched: Watched) -> None:
     assert len(text) < 5000
     assert Mark.from_json(text) == watched.mark
     assert Mark.from_json(None) is None
-    assert Mark.from_json('{"version":0}') is None
+    for text in ('{"version":0}', '{"version":1}', "null", "[]", "none"):
+        assert Mark.from_json(text) is None
 
 
 def test_it_takes_two_requests(by_log: Watched) -> None:
@@ -166,16 +172,85 @@ def test_clocks_that_are_changed_hide_nothing(by_log: Watched, change: str) -> N
     with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
         client = REDCapClient(sandbox.url, sandbox.add_project(exports={"metadata": METADATA}))
         watch = replace(by_log.watch, client=client, clock=lambda: now[0])
-        mark, concerned = watch.begin(), []
+        *_, (mark, _) = watch.begin()
+        concerned = []
         for number in range(30):
             client.records.import_([{"record_id": number, "age": "3"}])
             now[0] += timedelta(minutes=4)
-            mark, found = watch.since(mark, until=time.monotonic() + 60)
+            *_, (mark, found) = watch.since(mark, until=time.monotonic() + 60)
             concerned.append(set(found.forms))
         # Where the clock is put back, one look may find what another did before, or one later.
         for number in range(28):
             assert bucket(str(number)) in set().union(*concerned[number : number + 3])
         assert sum(map(len, concerned)) < 40
+
+
+def test_a_clock_put_back_between_two_looks_far_apart_hides_nothing(by_log: Watched) -> None:
+    now = [datetime.fromisoformat("2024-11-03T05:55Z")]  # 01:55; from 06:00 on, it is 01:00 again
+    with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
+        client = REDCapClient(sandbox.url, sandbox.add_project(exports={"metadata": METADATA}))
+        watch = replace(by_log.watch, client=client, clock=lambda: now[0])
+        *_, (mark, _) = watch.begin()
+        now[0] += timedelta(minutes=25)
+        client.records.import_([{"record_id": "1", "age": "3"}])
+        now[0] += timedelta(minutes=50)
+        *_, (mark, found) = watch.since(mark, until=time.monotonic() + 60)
+        assert found.forms == {bucket("1"): {"visit"}}
+
+
+def test_what_takes_long_comes_last_and_can_be_done_without(watched: Watched) -> None:
+    (first, _), *_ = watched.watch.begin()
+    assert first.census is None
+    watched.client.records.import_([{"record_id": "7", "dose": "3"}])
+    watched.passes(minutes=1)
+    (mark, found), *_ = watched.watch.since(first, until=time.monotonic() + 60)
+    assert found.forms == {bucket("7"): {"drug"}}
+    # Nobody knows which records there were: all buckets are concerned, once.
+    watched.client.records.rename("7", ID)
+    watched.passes(minutes=1)
+    watched.mark = mark
+    found = watched.look()
+    assert found.structure or len(found.forms) == 8
+    assert watched.mark.census is not None
+
+
+def test_a_field_that_is_new_is_of_any_instrument(by_log: Watched) -> None:
+    more = {"field_name": "weight", "form_name": "drug", "field_type": "text"}
+    by_log.client.design.import_metadata([*METADATA, more])
+    by_log.look()
+    by_log.client.records.import_([{"record_id": "7", "age": "3", "weight": "70"}])
+    assert by_log.forms() == {bucket("7"): FORMS}
+
+
+def test_a_rename_that_the_log_tells_as_an_edit_is_found(
+    by_log: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = Log.export
+
+    def told_otherwise(log: Log, **wanted: Any) -> list[dict[str, Any]]:
+        edit = {"action": f"Update record {ID}", "record": ID, "details": f"record_id = '{ID}'"}
+        return [
+            {**row, **edit} if row["details"].startswith("Rename") else row
+            for row in export(log, **wanted)
+        ]
+
+    monkeypatch.setattr(Log, "export", told_otherwise)
+    by_log.client.records.rename("7", ID)
+    assert by_log.forms() == {bucket("7"): FORMS, bucket(ID): FORMS}
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_an_instance_that_is_gone_concerns_its_bucket(*, log: bool) -> None:
+    for watched in _watched(log=log, repeating=["drug"]):
+        dose = {"record_id": "7", "redcap_repeat_instrument": "drug", "dose": "3"}
+        rows = [{**dose, "redcap_repeat_instance": number} for number in (1, 2)]
+        watched.client.records.import_(rows)
+        watched.passes(minutes=1)
+        watched.look()
+        for number in (2, 1):
+            watched.client.records.delete(["7"], instrument="drug", repeat_instance=number)
+            watched.passes(minutes=1)
+            assert "drug" in watched.forms()[bucket("7")]
 
 
 def test_a_long_log_is_read_piece_by_piece(by_log: Watched) -> None:

@@ -1,18 +1,20 @@
 """The change sensor, in ticks as Dagster makes them."""
 
+import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from redcap_dagster import REDCapResource, build_redcap_change_sensor, sensors
+from redcap_dagster import REDCapResource, build_redcap_change_sensor, sensor_runs, sensors
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.changes import ProjectWatch
 from redcap_dagster.partitions import bucket_keys
-from redcap_dagster.sandbox.faults import Status
+from redcap_dagster.sandbox.faults import Cost, Status
 from tests.runs import TOKEN_VARIABLE, Study, studying
 from tests.test_buckets import METADATA, PROJECT, RECORDS, definitions, run
 from tests.test_changes import ID
@@ -45,6 +47,9 @@ class Ticks:
             found = self.sensor.evaluate_tick(context)
         self.cursor = found.cursor or self.cursor
         return found
+
+    def run_keys(self) -> list[str]:
+        return [str(request.run_key) for request in self.tick().run_requests or []]
 
     def requested(self) -> set[tuple[str | None, str]]:
         return {
@@ -109,6 +114,125 @@ def test_a_changed_dictionary_requests_everything(study: Study) -> None:
     assert (None, "study/metadata/fields") in requested
     every = {(key, f"study/clean/{form}") for key in bucket_keys(4) for form in ("visit", "drug")}
     assert every <= requested
+
+
+@pytest.mark.parametrize("rights", [None, {"logging": 0}])
+def test_what_changes_again_is_requested_again(
+    rights: dict[str, int] | None, tmp_path: Path
+) -> None:
+    with studying(
+        tmp_path, exports={"metadata": METADATA}, records=RECORDS, rights=rights
+    ) as study:
+        ticks, keys = Ticks(study), list[str]()
+        ticks.tick()
+        typed = [{"field_type": "text", **row} for row in METADATA]
+        for number in range(2):
+            client(study).records.import_([{"record_id": "7", "dose": "3"}])
+            keys += ticks.run_keys()
+            client(study).records.import_([{"record_id": "7", "dose": "4"}])
+            keys += ticks.run_keys()
+            client(study).records.delete(["9"])
+            keys += ticks.run_keys()
+            client(study).records.import_([{"record_id": "9", "dose": "3"}])
+            keys += ticks.run_keys()
+            more = {"field_name": f"w{number}", "form_name": "drug", "field_type": "text"}
+            client(study).design.import_metadata([*typed, more])
+            keys += ticks.run_keys()
+        assert len(keys) >= 2 * (4 + 5)
+        assert len(keys) == len(set(keys))
+
+
+def failed_run(ticks: Ticks, request: dg.RunRequest) -> dg.DagsterRun:
+    """Let a run that the sensor requested have failed, as the daemon would launch it."""
+    job = ticks.defs.resolve_implicit_global_asset_job_def()
+    return ticks.study.instance.create_run_for_job(
+        job,
+        status=dg.DagsterRunStatus.FAILURE,
+        tags={
+            "dagster/sensor_name": "study__changes",
+            "dagster/partition": str(request.partition_key),
+        },
+        asset_selection=frozenset(request.asset_selection or ()),
+    )
+
+
+def test_what_a_run_failed_to_store_is_requested_again_after_a_while(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    (request,) = ticks.tick().run_requests or []
+    failed_run(ticks, request)
+    assert not ticks.tick().run_requests
+    monkeypatch.setattr(sensor_runs, "AGAIN", timedelta())
+    (again,) = ticks.tick().run_requests or []
+    assert again.partition_key == request.partition_key
+    assert set(again.asset_selection) == set(request.asset_selection)
+    assert again.run_key != request.run_key
+    # What was stored since, by whatever run, is not asked for any more.
+    bucket = str(request.partition_key)
+    assert run(study, [bucket], select=["study/records/drug", "study/records/_census"]).success
+    (rest,) = ticks.tick().run_requests or []
+    assert [key.to_user_string() for key in rest.asset_selection] == ["study/clean/drug"]
+    assert run(study, [bucket]).success
+    assert not ticks.tick().run_requests
+
+
+def test_a_run_that_died_does_not_hold_the_sensor_for_ever(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    job = ticks.defs.resolve_implicit_global_asset_job_def()
+    study.instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.STARTED, tags={"dagster/sensor_name": "study__changes"}
+    )
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    assert not ticks.tick().run_requests
+    monkeypatch.setattr(sensor_runs, "_DEAD", timedelta())
+    assert ticks.tick().run_requests
+
+
+def test_records_alone_do_not_take_in_what_changed(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = Ticks(study)
+    ticks.tick()
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    for key in bucket_keys(4):
+        assert run(study, [key], select=["study/records/drug"]).success
+    monkeypatch.setattr(sensors, "_DOUBT", -120)  # as if it had been two minutes before
+    assert ticks.tick().run_requests
+
+
+@pytest.mark.parametrize("cursor", ["null", '{"version":0}', "none"])
+def test_after_a_cursor_that_cannot_be_read_everything_is_requested_once(
+    study: Study, cursor: str
+) -> None:
+    ticks = Ticks(study)
+    ticks.cursor = cursor
+    requested = ticks.requested()
+    every = {(key, f"study/clean/{form}") for key in bucket_keys(4) for form in ("visit", "drug")}
+    assert every <= requested
+    assert not ticks.tick().run_requests
+
+
+def test_a_census_that_takes_too_long_is_done_without(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "DEADLINE", 5)
+    study.sandbox.inject(Cost(per_record=10), content="record")
+    ticks = Ticks(study)
+    assert not ticks.tick().run_requests
+    client(study).records.import_([{"record_id": "7", "dose": "3"}])
+    (request,) = ticks.tick().run_requests or []
+    assert request.partition_key in bucket_keys(4)
+    study.sandbox.clear_faults()
+    for thread in threading.enumerate():
+        if isinstance(thread, sensors._Look):
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def test_the_same_changes_have_the_same_run_key_and_tell_no_record(study: Study) -> None:

@@ -245,6 +245,10 @@ class REDCapClient(StructureExports):
         """
         return iterate_records(self._transport, *self._asked(selection))
 
+    def stop(self) -> None:
+        """End for good, from another thread, what is asked for: it raises at once."""
+        self._transport.stop()
+
     def export_census(self) -> pa.Table:
         """Export what there is: one row per record and event that REDCap lists, as text.
 
