@@ -197,13 +197,16 @@ def test_a_run_that_died_does_not_hold_the_sensor_for_ever(
 def test_records_alone_do_not_take_in_what_changed(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticks = Ticks(study)
+    monkeypatch.setattr(sensors, "_DOUBT", -120)  # as if each change were two minutes older
+    ticks = Ticks(study, count=0)
     ticks.tick()
+    assert study.run(ticks.defs).success
     client(study).records.import_([{"record_id": "7", "dose": "3"}])
-    for key in bucket_keys(4):
-        assert run(study, [key], select=["study/records/drug"]).success
-    monkeypatch.setattr(sensors, "_DOUBT", -120)  # as if it had been two minutes before
+    assert study.run(ticks.defs, select=["study/records/drug"]).success
     assert ticks.tick().run_requests
+    client(study).records.import_([{"record_id": "7", "dose": "4"}])
+    assert study.run(ticks.defs).success
+    assert not ticks.tick().run_requests
 
 
 @pytest.mark.parametrize("cursor", ["null", '{"version":0}', "none"])
