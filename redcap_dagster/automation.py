@@ -81,8 +81,7 @@ class REDCapSchedule:
     def definition(self, name: str, assets: Sequence[dg.AssetsDefinition]) -> dg.ScheduleDefinition:
         """Give the schedule ``NAME__schedule`` of a project's assets.
 
-        Records in buckets have a run for each bucket, or one for all of them where their backfill
-        policy says so.
+        Records in buckets have a run for each bucket, or for as many as their backfill policy says.
         """
         keys = [key for made in assets for key in made.keys]
 
@@ -102,24 +101,27 @@ class REDCapSchedule:
         )
 
 
-def _whole(assets: dg.AssetsDefinition, tick: str) -> Sequence[dg.RunRequest]:
-    """Request all of some assets, in all of their partitions."""
+def _whole(assets: dg.AssetsDefinition, tick: str) -> Iterator[dg.RunRequest]:
+    """Request all of some assets, as many partitions in a run as their backfill policy says."""
     keys = list(assets.keys)
-    name = assets.node_def.name
     if assets.partitions_def is None:
-        return [dg.RunRequest(run_key=f"{tick}-{name}", asset_selection=keys)]
+        yield dg.RunRequest(run_key=f"{tick}-{assets.node_def.name}", asset_selection=keys)
+        return
     partitions = assets.partitions_def.get_partition_keys()
-    single = dg.BackfillPolicy.single_run()
-    if assets.backfill_policy == single:
-        whole = {
-            "dagster/asset_partition_range_start": partitions[0],
-            "dagster/asset_partition_range_end": partitions[-1],
+    policy = assets.backfill_policy or dg.BackfillPolicy.multi_run()
+    in_a_run = policy.max_partitions_per_run or len(partitions)
+    for first in range(0, len(partitions), in_a_run):
+        some = partitions[first : first + in_a_run]
+        of_several = {
+            "dagster/asset_partition_range_start": some[0],
+            "dagster/asset_partition_range_end": some[-1],
         }
-        return [dg.RunRequest(run_key=f"{tick}-{name}", asset_selection=keys, tags=whole)]
-    return [
-        dg.RunRequest(run_key=f"{tick}-{key}", asset_selection=keys, partition_key=key)
-        for key in partitions
-    ]
+        yield dg.RunRequest(
+            run_key=f"{tick}-{some[0]}",
+            asset_selection=keys,
+            partition_key=some[0] if len(some) == 1 else None,
+            tags=of_several if len(some) > 1 else {},
+        )
 
 
 def time_span(text: str) -> timedelta:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -231,27 +231,32 @@ def requested(study: Study, defs: dg.Definitions) -> Sequence[dg.RunRequest]:
 
 
 @pytest.mark.parametrize(
-    ("policy", "runs"), [(None, 1 + 4), (dg.BackfillPolicy.single_run(), 1 + 1)]
+    ("policy", "buckets_of_runs"),
+    [
+        (None, [1, 1, 1, 1]),
+        (dg.BackfillPolicy.multi_run(3), [3, 1]),
+        (dg.BackfillPolicy.single_run(), [4]),
+    ],
 )
 def test_a_tick_of_the_schedule_makes_all_tables_in_all_buckets(
-    study: Study, policy: dg.BackfillPolicy | None, runs: int
+    study: Study, policy: dg.BackfillPolicy | None, buckets_of_runs: list[int]
 ) -> None:
     defs = definitions(study, schedule=REDCapSchedule("0 3 * * *"), backfill_policy=policy)
     job = defs.resolve_job_def("__anonymous_asset_job_study__schedule")
-    requests = requested(study, defs)
-    made = [
-        (event.materialization.asset_key.to_user_string(), event.partition)
-        for request in requests
-        for event in job.execute_in_process(
-            instance=study.instance,
-            asset_selection=request.asset_selection,
-            partition_key=request.partition_key,
-            tags=dict(request.tags),
-        ).get_asset_materialization_events()
+    metadata, *runs = [
+        [
+            (event.materialization.asset_key.to_user_string(), event.partition)
+            for event in job.execute_in_process(
+                instance=study.instance,
+                asset_selection=request.asset_selection,
+                partition_key=request.partition_key,
+                tags=dict(request.tags),
+            ).get_asset_materialization_events()
+        ]
+        for request in requested(study, defs)
     ]
-    assert len(requests) == runs
-    metadata = {key.to_user_string() for key in defs.resolve_all_asset_keys()} - {*TABLES}
-    assert sorted(made, key=str) == sorted(
-        [*product(metadata, [None]), *product(TABLES, bucket_keys(4))], key=str
-    )
+    every = {key.to_user_string() for key in defs.resolve_all_asset_keys()}
+    assert sorted(metadata) == sorted((key, None) for key in every - {*TABLES})
+    assert [len(run) for run in runs] == [count * len(TABLES) for count in buckets_of_runs]
+    assert sorted(chain(*runs)) == sorted(product(TABLES, bucket_keys(4)))
     assert ids(study) == EVERY
