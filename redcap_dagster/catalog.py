@@ -5,25 +5,16 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 
 from redcap_dagster.api import RecordExport
+from redcap_dagster.history import Told
 from redcap_dagster.io_managers import to_frame
 from redcap_dagster.project import REDCapProject, page
 from redcap_dagster.tables import profile
 from redcap_dagster.versions import data_version
 
-
-def from_frame(frame: pd.DataFrame) -> pa.Table:
-    """Give a records table that storage returned as text again, whatever dtypes it has now."""
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
-    return pa.table(
-        {
-            name: column.cast(pa.int64() if name == "redcap_arm" else pa.string())
-            for name, column in zip(table.column_names, table.columns, strict=True)
-        }
-    )
+_OF_AN_EXPORT = ("exported_at", "listed", "request", "consistent", "notes")
 
 
 def asset_result(
@@ -90,6 +81,17 @@ def export_told(export: RecordExport) -> dict[str, Any]:
         "redcap/consistent": export.consistent,
         **({"redcap/notes": list(export.notes)} if export.notes else {}),
     }
+
+
+def export_told_before(made: Sequence[Told]) -> dict[str, Any]:
+    """Tell again how stored records were exported, as far as their materializations say the same.
+
+    Args:
+        made: What was told of each bucket, or of the whole table.
+    """
+    names = {f"redcap/{name}" for name in _OF_AN_EXPORT}
+    alike = {name for name in names if len({repr(told.get(name)) for told in made}) == 1}
+    return {name: entry for told in made[:1] for name, entry in told.items() if name in alike}
 
 
 def counts(table: pa.Table) -> dict[str, Any]:

@@ -10,7 +10,14 @@ import pyarrow as pa
 
 from redcap_dagster import findings
 from redcap_dagster.api import RecordExport, REDCapClient
-from redcap_dagster.catalog import asset_result, counts, export_told, origin, preview
+from redcap_dagster.catalog import (
+    asset_result,
+    counts,
+    export_told,
+    export_told_before,
+    origin,
+    preview,
+)
 from redcap_dagster.columns import clean_lineage, instrument_schema
 from redcap_dagster.findings import Finding
 from redcap_dagster.history import last_told, row_count_before
@@ -73,11 +80,19 @@ class Run:
 
 @dataclass(frozen=True)
 class _Records:
-    """The records of a form, typed by nothing yet, and the structure that they are of."""
+    """The records of a form, typed by nothing yet, and the structure that they are of.
+
+    Attributes:
+        table: Their rows.
+        project: The structure.
+        hidden: The columns that export rights kept back.
+        origin: What every table that is made of them tells.
+    """
 
     table: pa.Table = field(repr=False)
     project: REDCapProject = field(repr=False)
     hidden: Sequence[str]
+    origin: Mapping[str, Any]
 
 
 def is_asked_of_redcap(recipe: Recipe, selection: Selection, form: str) -> bool:
@@ -132,7 +147,7 @@ def _new_records(run: Run, form: str) -> Generator[Result, None, _Records]:
         instrument_schema(records.table, records.project, form),
         run.client.digest_key,
         metadata={
-            **run.origin,
+            **records.origin,
             **counts(records.table),
             **preview(records.table, run.recipe.preview_rows),
             "redcap/hidden_columns": list(records.hidden),
@@ -183,17 +198,22 @@ def _exported(run: Run, form: str) -> _Records:
         keep_unsaved=run.recipe.rules.keep_unsaved,
     )
     hidden = hidden_columns(export.column_names, project, form) if has_header(export) else []
-    return _Records(table, project, hidden)
+    return _Records(table, project, hidden, run.origin)
 
 
 def _from_storage(run: Run, form: str) -> _Records:
     key = run.recipe.tables.records[form].key
     table = stored_records(run.context, key, run.selection.buckets)
+    made = last_told(run.context, key, "redcap/hidden_columns", run.selection.buckets)
+    for told in made:
+        # One table of several buckets has a column as soon as one of them has it.
+        own = {column.name for column in told["dagster/column_schema"].value.columns}
+        table = table.select([name for name in table.column_names if name in own])
     project = as_seen(run.project, table, run.recipe.known)
     check_keys(table, project, form)
-    made = last_told(run.context, key, "redcap/hidden_columns", run.selection.buckets)
     hidden = {name for told in made for name in told["redcap/hidden_columns"].value}
-    return _Records(table, project, sorted(hidden))
+    told_now = {**origin(run.client.url, run.project), **export_told_before(made)}
+    return _Records(table, project, sorted(hidden), told_now)
 
 
 def _of_the_export(run: Run, records: _Records) -> list[Finding]:
@@ -225,7 +245,7 @@ def _cleaned(run: Run, form: str, records: _Records) -> Iterator[Result]:
             schema,
             run.client.digest_key,
             metadata={
-                **origin(run.client.url, run.project),
+                **records.origin,
                 **counts(cleaned.table),
                 **preview(cleaned.table, run.recipe.preview_rows),
                 "dagster/column_lineage": clean_lineage(

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api import Among, Progress, ProjectStructure, RecordExport, REDCapClient
-from redcap_dagster.catalog import from_frame
 from redcap_dagster.partitions import bucket_of
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules, check_agreement, has_hashed_ids, leftovers
@@ -124,21 +123,50 @@ def stored_records(
     """Load the records of a form from storage, whatever IO manager keeps them.
 
     Raises:
-        StructureError: They are not there.
+        StructureError: They are not there, or not as text.
     """
-    partitions: Sequence[str | None] = buckets or [None]
     try:
         frames = [
             context.load_asset_value(key, python_type=pd.DataFrame, partition_key=partition)
-            for partition in partitions
+            for partition in buckets or (None,)
         ]
     except Exception as error:  # noqa: BLE001 an IO manager's text may hold cell values
         raise StructureError(
             f"its records ({key.to_user_string()}) could not be loaded from storage "
             f"({type(error).__name__}). Materialize them first, or together with the clean table."
         ) from None
-    tables = [from_frame(frame) for frame in frames]
+    tables = [_as_sent(pa.Table.from_pandas(frame, preserve_index=False)) for frame in frames]
     return pa.concat_tables(tables, promote_options="default")
+
+
+def _as_sent(stored: pa.Table) -> pa.Table:
+    """Give stored records as text again, as which REDCap sent them, but for the arm's number.
+
+    Raises:
+        StructureError: An IO manager guessed types: what was ``007`` or ``0.10`` cannot be told.
+    """
+    numbers = ["redcap_arm"] if "redcap_event_name" in stored.column_names else []
+    columns = {
+        name: column.cast(pa.int64() if name in numbers else pa.string())
+        for name, column in zip(stored.column_names, stored.columns, strict=True)
+        if name in numbers or _is_text(column)
+    }
+    guessed = [
+        f"{field.name} ({field.type})" for field in stored.schema if field.name not in columns
+    ]
+    if guessed:
+        raise StructureError(
+            "its records come from storage with other types than text, so that what REDCap sent "
+            f"is lost (007 is 7): {', '.join(guessed)}. Keep the tables with an IO manager that "
+            "gives text back as text, or materialize the clean table together with its records."
+        )
+    return pa.table(columns)
+
+
+def _is_text(column: pa.ChunkedArray) -> bool:
+    """Whether a column is of texts, plain or encoded, or has no value that could be guessed at."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return kind in (pa.string(), pa.large_string()) or bool(column.null_count == len(column))
 
 
 def as_seen(project: REDCapProject, rows: pa.Table, known: REDCapProject) -> REDCapProject:

@@ -70,6 +70,24 @@ def check_keys(records: pa.Table, project: REDCapProject, form: str) -> None:
         )
 
 
+def check_columns(records: pa.Table, project: REDCapProject, form: str) -> None:
+    """Refuse records that were stored before the form had all of its columns.
+
+    They are as they were sent then: of a field that is new, or has a new name, nothing is known.
+
+    Raises:
+        StructureError: It names the columns that they lack.
+    """
+    names = (*project.context_columns, *(column.name for column in project.columns(form)))
+    lacking = [name for name in names if name not in records.column_names]
+    if lacking:
+        raise StructureError(
+            f"The stored records lack columns that the form has now: {', '.join(lacking)}. The "
+            "project was changed since: materialize the records again, or together with the clean "
+            "table."
+        )
+
+
 def _check_known(export: pa.Table, name: str, known: list[str], what: str) -> None:
     values = export_text(export, name)
     unknown = pc.and_(values.is_valid(), pc.invert(pc.is_in(values, pa.array(known, pa.string()))))

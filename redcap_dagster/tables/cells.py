@@ -134,14 +134,11 @@ def missing_reasons(
 
 
 def text_column(records: pa.Table, name: str) -> pa.ChunkedArray:
-    """Give a column; all null where the records were stored before REDCap had the field."""
-    position = records.schema.get_field_index(name)
-    if position < 0:
-        return pa.chunked_array([pa.nulls(records.num_rows, pa.string())])
-    column = records.column(position)
+    """Give a column in pieces that are worth a call each."""
+    column = records.column(name)
     if len(column) < 10_000 * (column.num_chunks - 1):
         # The rows of a wide project come in many small pieces, each of which would cost its call.
-        return records.select([position]).combine_chunks().column(0)
+        return records.select([name]).combine_chunks().column(0)
     return column
 
 

@@ -9,7 +9,7 @@ from itertools import chain, groupby
 import pyarrow as pa
 
 from redcap_dagster.project import Choice, Column, Field, REDCapProject, StructureError
-from redcap_dagster.tables.agreement import check_keys
+from redcap_dagster.tables.agreement import check_columns, check_keys
 from redcap_dagster.tables.cells import (
     Cells,
     choices_of,
@@ -66,9 +66,11 @@ def clean(
         Counts go by the columns of the export.
 
     Raises:
-        StructureError: A column that the rules ask for has the name of another column.
+        StructureError: The records are not of this structure, or a column that the rules ask for
+            has the name of another column.
     """
     check_keys(records, project, instrument)
+    check_columns(records, project, instrument)
     keys: dict[str, pa.ChunkedArray] = {}
     for name in (*project.key_columns(instrument), *project.context_columns):
         keys[name] = text_column(records, name)

@@ -77,6 +77,8 @@ def test_records_that_were_stored_under_another_structure() -> None:
     renamed = records.rename_columns(["sid", *records.column_names[1:]])
     with pytest.raises(StructureError, match="materialize the records again"):
         clean(renamed, "visit", CLASSIC, CleaningRules())
+    with pytest.raises(StructureError, match=r"the form has now: note\. .*or together"):
+        clean(records.drop_columns("note"), "visit", CLASSIC, CleaningRules())
 
 
 def test_fields_that_are_called_like_what_redcap_adds() -> None:
