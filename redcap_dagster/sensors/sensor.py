@@ -12,11 +12,11 @@ from typing import Any
 import dagster as dg
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.changes import ProjectWatch
 from redcap_dagster.failures import reason
-from redcap_dagster.marks import Changes, Mark
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.sensor_runs import Unfinished, are_on_their_way, unfinished
+from redcap_dagster.sensors.marks import Changes, Mark
+from redcap_dagster.sensors.runs import Unfinished, are_on_their_way, unfinished
+from redcap_dagster.sensors.watch import ProjectWatch
 
 BUDGET = 30.0
 """Seconds after which a tick begins to read nothing more, and goes on from there next time."""

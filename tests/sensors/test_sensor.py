@@ -10,14 +10,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from redcap_dagster import REDCapResource, build_redcap_change_sensor, sensor_runs, sensors
+from redcap_dagster import REDCapResource, build_redcap_change_sensor
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.changes import ProjectWatch
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.sandbox.faults import Cost, Status
+from redcap_dagster.sensors import runs, sensor
+from redcap_dagster.sensors.watch import ProjectWatch
 from tests.runs import TOKEN_VARIABLE, Study, studying
+from tests.sensors.test_watch import ID
 from tests.test_buckets import METADATA, PROJECT, RECORDS, definitions, run
-from tests.test_changes import ID
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_what_a_run_failed_to_store_is_requested_again_after_a_while(
     (request,) = ticks.tick().run_requests or []
     failed_run(ticks, request)
     assert not ticks.tick().run_requests
-    monkeypatch.setattr(sensor_runs, "AGAIN", timedelta())
+    monkeypatch.setattr(runs, "AGAIN", timedelta())
     (again,) = ticks.tick().run_requests or []
     assert again.partition_key == request.partition_key
     assert set(again.asset_selection) == set(request.asset_selection)
@@ -190,14 +191,14 @@ def test_a_run_that_died_does_not_hold_the_sensor_for_ever(
     )
     client(study).records.import_([{"record_id": "7", "dose": "3"}])
     assert not ticks.tick().run_requests
-    monkeypatch.setattr(sensor_runs, "_DEAD", timedelta())
+    monkeypatch.setattr(runs, "_DEAD", timedelta())
     assert ticks.tick().run_requests
 
 
 def test_records_alone_do_not_take_in_what_changed(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "_DOUBT", -120)  # as if each change were two minutes older
+    monkeypatch.setattr(sensor, "_DOUBT", -120)  # as if each change were two minutes older
     ticks = Ticks(study, count=0)
     ticks.tick()
     assert study.run(ticks.defs).success
@@ -224,7 +225,7 @@ def test_after_a_cursor_that_cannot_be_read_everything_is_requested_once(
 def test_a_census_that_takes_too_long_is_done_without(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "DEADLINE", 5)
+    monkeypatch.setattr(sensor, "DEADLINE", 5)
     study.sandbox.inject(Cost(per_record=10), content="record")
     ticks = Ticks(study)
     assert not ticks.tick().run_requests
@@ -233,7 +234,7 @@ def test_a_census_that_takes_too_long_is_done_without(
     assert request.partition_key in bucket_keys(4)
     study.sandbox.clear_faults()
     for thread in threading.enumerate():
-        if isinstance(thread, sensors._Look):
+        if isinstance(thread, sensor._Look):
             thread.join(30)
             assert not thread.is_alive()
 
@@ -268,7 +269,7 @@ def test_what_a_run_took_in_after_it_changed_is_not_requested(
     client(study).records.import_([{"record_id": "7", "dose": "3"}])
     for key in bucket_keys(4):
         assert run(study, [key]).success
-    monkeypatch.setattr(sensors, "_DOUBT", -120)  # as if it had been two minutes before
+    monkeypatch.setattr(sensor, "_DOUBT", -120)  # as if it had been two minutes before
     result = ticks.tick()
     assert not result.run_requests
     assert result.skip_message == "What changed has been taken in already."
@@ -310,7 +311,7 @@ def test_a_server_that_hangs_cannot_hold_a_tick(
 ) -> None:
     ticks = Ticks(study)
     ticks.tick()
-    monkeypatch.setattr(sensors, "DEADLINE", 0)
+    monkeypatch.setattr(sensor, "DEADLINE", 0)
     began = time.monotonic()
     result = ticks.tick()
     assert "asked again next time" in str(result.skip_message)

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api import REDCapClient, RefusedError, RightsError
-from redcap_dagster.log_entries import SHAPE, LogEntry, read_minute
-from redcap_dagster.marks import Changes, Mark
 from redcap_dagster.partitions import bucket_keys, bucket_of
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.sensors.log_entries import SHAPE, LogEntry, read_minute
+from redcap_dagster.sensors.marks import Changes, Mark
 
 _OVERLAP = timedelta(minutes=5)
 """The log is read this far back again: an import is seen only when all of it is written."""
