@@ -2,7 +2,9 @@
 
 Dagster shows the last result of a check, of whichever partition it was. So each result speaks for
 all buckets: that a check failed in one is kept as an observation of the bucket, and the check fails
-until the same bucket passes.
+until the same bucket passes. What a run did not evaluate stays as it was known. Buckets that one
+run takes are judged together, and are noted to have failed together; checks that are launched alone
+judge all of them anew.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +15,13 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
+from redcap_dagster.findings import is_evaluated
 from redcap_dagster.instrument import Result
 from redcap_dagster.partitions import BUCKET, bucket_keys, bucket_of
 from redcap_dagster.recipe import Recipe, Selection
 
 _FAILED = "redcap/failed_checks"
-"""The entry of an observation that says which checks failed: name to severity and text."""
+"""The entry of an observation that says which checks failed."""
 
 
 def over_buckets(
@@ -36,15 +39,17 @@ def over_buckets(
         results: Of the buckets that are asked for, taken together.
     """
     verdicts = _Verdicts(context, recipe, selection.buckets)
-    for result in results:
-        if isinstance(result, dg.AssetCheckResult):
-            yield from verdicts.of([result])
-            continue
-        checks = verdicts.of(result.check_results or [])
-        if len(selection.buckets) > 1:
-            result = _with_buckets(context, recipe, selection, result)
-        yield result._replace(check_results=list(checks))
-    verdicts.settle()
+    try:
+        for result in results:
+            if isinstance(result, dg.AssetCheckResult):
+                yield from verdicts.of([result])
+                continue
+            checks = verdicts.of(result.check_results or [])
+            if len(selection.buckets) > 1:
+                result = _with_buckets(context, recipe, selection, result)
+            yield result._replace(check_results=list(checks))
+    finally:
+        verdicts.settle()
 
 
 def _with_buckets(
@@ -53,7 +58,11 @@ def _with_buckets(
     selection: Selection,
     result: dg.MaterializeResult[Any],
 ) -> dg.MaterializeResult[Any]:
-    """Say of each row which bucket it is of, and of each bucket how many rows it has."""
+    """Say of each row which bucket it is of, and of each bucket how many rows it has.
+
+    The data version is that of all of them: Dagster gives the partitions of one run the same tags,
+    so that an edit in one bucket is told of each. Runs of single buckets tell them apart.
+    """
     frame: pd.DataFrame = result.value
     records = pa.chunked_array([pa.array(frame[recipe.known.record_id_field], pa.string())])
     buckets = pd.Series(bucket_of(records, recipe.tables.buckets).to_pandas(), index=frame.index)
@@ -67,14 +76,28 @@ def _with_buckets(
     return result._replace(value=frame.assign(**{BUCKET: buckets}))
 
 
+_Failed = Mapping[str, Sequence[str]]
+"""The checks that failed: name to severity and text."""
+
+
 @dataclass
 class _Verdicts:
-    """The results of a run's checks, each together with what was found in the other buckets."""
+    """The results of a run's checks, each together with what was found in the other buckets.
+
+    Attributes:
+        context: Of the run.
+        recipe: How tables are made.
+        own: The buckets at hand.
+        given: What this run found, by asset.
+        before: What had failed in the buckets at hand before this run.
+        known: The last observation of each bucket, as it was when a result was given.
+    """
 
     context: dg.AssetExecutionContext
     recipe: Recipe
     own: Sequence[str]
     given: dict[dg.AssetKey, list[dg.AssetCheckResult]] = field(default_factory=dict)
+    before: dict[dg.AssetKey, Mapping[str, _Failed]] = field(default_factory=dict)
     known: dict[dg.AssetKey, Mapping[str, int]] = field(default_factory=dict)
 
     def of(self, results: Sequence[dg.AssetCheckResult]) -> Sequence[dg.AssetCheckResult]:
@@ -83,18 +106,29 @@ class _Verdicts:
             return []
         (key,) = {result.asset_key for result in results}
         assert key is not None  # noqa: S101 the op names the asset of each
+        if key not in self.given:
+            self.before[key] = self._failed(key, self._noted(key), self.own)
         self.given.setdefault(key, []).extend(results)
+        self._note(key)
+        failed = self._failed_elsewhere(key)
+        return [_together(result, failed) for result in results]
+
+    def _note(self, key: dg.AssetKey) -> None:
+        """Note of each bucket at hand what failed; of what was not evaluated, what was before."""
+        judged = {str(one.check_name): one for one in self.given[key] if is_evaluated(one)}
+        more = len(self.own) - 1
+        together = f" ({more} more were judged together with it)" if more else ""
         told = {
-            str(result.check_name): [result.severity.value, result.description or ""]
-            for result in self.given[key]
+            name: [result.severity.value, f"{result.description}{together}"]
+            for name, result in judged.items()
             if not result.passed
         }
         for bucket in self.own:
+            earlier = self.before[key].get(bucket, {})
+            kept = {name: entry for name, entry in earlier.items() if name not in judged}
             self.context.log_event(
-                dg.AssetObservation(key, partition=bucket, metadata={_FAILED: told})
+                dg.AssetObservation(key, partition=bucket, metadata={_FAILED: {**kept, **told}})
             )
-        failed = self._failed_elsewhere(key)
-        return [_together(result, failed) for result in results]
 
     def settle(self) -> None:
         """Judge again where other runs noted something after this one had looked.
@@ -117,14 +151,21 @@ class _Verdicts:
                         )
                     )
 
-    def _failed_elsewhere(self, key: dg.AssetKey) -> Mapping[str, Mapping[str, Sequence[str]]]:
-        """Give the other buckets where checks failed last: bucket to check, severity and text."""
+    def _failed_elsewhere(self, key: dg.AssetKey) -> Mapping[str, _Failed]:
+        """Give the other buckets where checks failed last."""
         self.known[key] = self._noted(key)
-        others = {id_ for bucket, id_ in self.known[key].items() if bucket not in self.own}
-        if not others:
+        others = [bucket for bucket in self.known[key] if bucket not in self.own]
+        return self._failed(key, self.known[key], others)
+
+    def _failed(
+        self, key: dg.AssetKey, noted: Mapping[str, int], buckets: Sequence[str]
+    ) -> Mapping[str, _Failed]:
+        """Read what failed in some buckets off their last observations."""
+        ids = sorted(noted[bucket] for bucket in buckets if bucket in noted)
+        if not ids:
             return {}
-        wanted = dg.AssetRecordsFilter(key, storage_ids=sorted(others))
-        records = self.context.instance.fetch_observations(wanted, limit=len(others)).records
+        wanted = dg.AssetRecordsFilter(key, storage_ids=ids)
+        records = self.context.instance.fetch_observations(wanted, limit=len(ids)).records
         observed = [record.asset_observation for record in records]
         return {
             str(one.partition): one.metadata[_FAILED].value
@@ -142,9 +183,7 @@ class _Verdicts:
         return found
 
 
-def _together(
-    result: dg.AssetCheckResult, failed: Mapping[str, Mapping[str, Sequence[str]]]
-) -> dg.AssetCheckResult:
+def _together(result: dg.AssetCheckResult, failed: Mapping[str, _Failed]) -> dg.AssetCheckResult:
     """Let a result fail where the check failed in other buckets."""
     name = str(result.check_name)
     others = {bucket: checks[name] for bucket, checks in sorted(failed.items()) if name in checks}

@@ -50,6 +50,12 @@ def not_evaluated(check: str, reason: str) -> Finding:
     return Finding(check, False, f"Not evaluated: {reason}", {"not_evaluated": reason})
 
 
+def is_evaluated(result: dg.AssetCheckResult) -> bool:
+    """Whether a result is of what was looked at, and not that of `not_evaluated`."""
+    told = result.metadata.get("redcap/not_evaluated")
+    return result.passed or not isinstance(told, dg.TextMetadataValue)
+
+
 def nothing_to_compare(check: str) -> Finding:
     """Say that this is the first time, so that nothing can have changed."""
     reason = "there is no earlier materialization to compare with"

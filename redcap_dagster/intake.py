@@ -125,16 +125,18 @@ def stored_records(
     Raises:
         StructureError: They are not there, or not as text.
     """
-    try:
-        frames = [
-            context.load_asset_value(key, python_type=pd.DataFrame, partition_key=partition)
-            for partition in buckets or (None,)
-        ]
-    except Exception as error:  # noqa: BLE001 an IO manager's text may hold cell values
-        raise StructureError(
-            f"its records ({key.to_user_string()}) could not be loaded from storage "
-            f"({type(error).__name__}). Materialize them first, or together with the clean table."
-        ) from None
+    frames = []
+    for bucket in buckets or (None,):
+        try:
+            frame = context.load_asset_value(key, python_type=pd.DataFrame, partition_key=bucket)
+        except Exception as error:  # noqa: BLE001 an IO manager's text may hold cell values
+            of_bucket = f", bucket {bucket}" if bucket else ""
+            raise StructureError(
+                f"its records ({key.to_user_string()}{of_bucket}) could not be loaded from storage "
+                f"({type(error).__name__}). Materialize them first, or together with the clean "
+                "table."
+            ) from None
+        frames.append(frame)
     tables = [_as_sent(pa.Table.from_pandas(frame, preserve_index=False)) for frame in frames]
     return pa.concat_tables(tables, promote_options="default")
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from redcap_dagster.checks import CheckRules
 from redcap_dagster.findings import Finding
+from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import CleaningRules
 
@@ -88,14 +89,18 @@ class Selection:
 
     @classmethod
     def of(cls, context: dg.AssetExecutionContext, buckets: int = 0) -> Self:
-        """Read it off the run; of an asset without buckets, a partition of the run is no matter."""
+        """Read it off the run.
+
+        Of assets without buckets, a partition of the run is no matter. Checks have no partitions in
+        Dagster: launched alone, they are of all buckets.
+        """
         checks: dict[dg.AssetKey, set[str]] = {}
         for check in context.selected_asset_check_keys:
             checks.setdefault(check.asset_key, set()).add(check.name)
         return cls(
             frozenset(context.selected_asset_keys),
             {key: frozenset(names) for key, names in checks.items()},
-            tuple(context.partition_keys) if buckets else (),
+            _buckets_of(context, buckets),
         )
 
     def has(self, spec: dg.AssetSpec) -> bool:
@@ -105,3 +110,11 @@ class Selection:
     def checks_of(self, spec: dg.AssetSpec) -> frozenset[str]:
         """Name the checks of an asset that are asked for."""
         return self.checks.get(spec.key, frozenset())
+
+
+def _buckets_of(context: dg.AssetExecutionContext, count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    if context.selected_asset_keys:
+        return tuple(context.partition_keys)
+    return tuple(bucket_keys(count))

@@ -13,9 +13,10 @@ import pytest
 
 from redcap_dagster import CleaningRules, REDCapProject, REDCapSchedule
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.io_managers import ParquetTableIOManager
+from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
+from redcap_dagster.io_managers.place import TablePlace
 from redcap_dagster.partitions import bucket_keys, bucket_of
-from tests.runs import Study, studying
+from tests.runs import TOKEN_VARIABLE, Study, check_results, studying
 
 METADATA = [
     {"field_name": "record_id", "form_name": "visit"},
@@ -51,25 +52,25 @@ def definitions(study: Study, count: int = 4, **options: Any) -> dg.Definitions:
 
 def run(
     study: Study,
-    buckets: Sequence[str],
+    keys: Sequence[str],
     defs: dg.Definitions | None = None,
     select: Sequence[str] = TABLES,
     tags: dict[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Materialize tables of one bucket, or of a range of buckets in a single run."""
     defs = defs or definitions(study)
-    keys = [dg.AssetKey.from_user_string(key) for key in select]
-    if len(buckets) > 1:
+    assets = [dg.AssetKey.from_user_string(key) for key in select]
+    if len(keys) > 1:
         tags = {
-            "dagster/asset_partition_range_start": buckets[0],
-            "dagster/asset_partition_range_end": buckets[-1],
+            "dagster/asset_partition_range_start": keys[0],
+            "dagster/asset_partition_range_end": keys[-1],
             **(tags or {}),
         }
-    job = dg.define_asset_job("buckets", selection=dg.AssetSelection.assets(*keys))
+    job = dg.define_asset_job("buckets", selection=dg.AssetSelection.assets(*assets))
     whole = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
     return whole.resolve_job_def("buckets").execute_in_process(
         instance=study.instance,
-        partition_key=buckets[0] if len(buckets) == 1 else None,
+        partition_key=keys[0] if len(keys) == 1 else None,
         tags=tags,
         raise_on_error=False,
     )
@@ -209,6 +210,87 @@ def test_a_failure_in_one_bucket_is_not_hidden_by_another(study: Study) -> None:
     run(study, ["3-of-4"])
     assert verdict(study).passed
     assert "redcap/failed_buckets" not in verdict(study).metadata
+
+
+def spoil(study: Study, bucket: str, value: str) -> None:
+    record = of_bucket(bucket)[0]
+    study.sandbox.edit(study.token, record=record, field="age", value=value)
+
+
+def test_checks_alone_judge_all_buckets(study: Study) -> None:
+    defs = definitions(study)
+    of_records = ("keys_unique", "rows_not_dropping", "export_complete", "nothing_hidden")
+    checks = [
+        *(("study/records/visit", name) for name in of_records),
+        ("study/clean/visit", "values_fit_types"),
+        ("study/metadata/fields", "dictionary_drift"),
+    ]
+    for key in bucket_keys(4)[:3]:
+        assert run(study, [key]).success
+    found = check_results(study.check(defs, checks))
+    assert found.keys() == set(checks)
+    text = "Not evaluated: its records (study/records/visit, bucket 4-of-4) could not be loaded"
+    assert text in found["study/clean/visit", "values_fit_types"].description
+    assert found["study/records/visit", "export_complete"].passed
+    assert run(study, ["4-of-4"]).success
+    assert run(study, ["4-of-4"]).success
+    result = study.check(defs, checks)
+    assert result.success
+    assert all(one.passed for one in check_results(result).values())
+    spoil(study, "2-of-4", "old")
+    assert run(study, ["2-of-4"], select=["study/records/visit"]).success
+    assert not check_results(study.check(defs, checks))["study/clean/visit", CHECK.name].passed
+    spoil(study, "2-of-4", "30")
+    assert run(study, ["2-of-4"]).success
+    assert "(3 more were judged together with it)" in (verdict(study).description or "")
+    assert check_results(study.check(defs, checks))["study/clean/visit", CHECK.name].passed
+
+
+def test_a_check_that_a_run_leaves_out_stays_failed_in_its_bucket(study: Study) -> None:
+    spoil(study, "3-of-4", "old")
+    for key in bucket_keys(4):
+        assert run(study, [key]).success
+    select = dg.AssetSelection.assets("study/records/visit", "study/clean/visit")
+    other = dg.AssetSelection.checks(CHECK._replace(name="required_filled"))
+    job = dg.define_asset_job("some", select.without_checks() | other)
+    whole = dg.Definitions.merge(definitions(study), dg.Definitions(jobs=[job]))
+    result = whole.resolve_job_def("some").execute_in_process(
+        instance=study.instance, partition_key="3-of-4"
+    )
+    assert check_results(result).keys() == {("study/clean/visit", "required_filled")}
+    assert run(study, ["1-of-4"]).success
+    assert not verdict(study).passed
+    spoil(study, "3-of-4", "30")
+    assert run(study, ["3-of-4"]).success
+    assert verdict(study).passed
+
+
+def test_what_another_run_notes_meanwhile_counts_where_a_form_fails_too(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defs = definitions(study)
+    write = DuckDBTableIOManager.write_partitions
+    failed = {"values_fit_types": ["WARN", "Values that do not fit their types: age (1)."]}
+
+    def meanwhile(self: Any, place: TablePlace, parts: Any) -> None:
+        write(self, place, parts)
+        if place.table == "visit" and place.schema == "study_clean":
+            study.instance.report_runless_asset_event(
+                dg.AssetObservation(
+                    CHECK.asset_key, partition="4-of-4", metadata={"redcap/failed_checks": failed}
+                )
+            )
+
+    monkeypatch.setattr(DuckDBTableIOManager, "write_partitions", meanwhile)
+    token = study.sandbox.add_project(
+        exports={"metadata": METADATA[:3]},
+        records=[{"record_id": row["record_id"], "age": row["age"]} for row in RECORDS],
+    )
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+    result = run(study, ["1-of-4"], defs)
+    assert not result.success
+    assert not verdict(study).passed
+    assert "4-of-4" in (verdict(study).description or "")
 
 
 def test_parquet_in_buckets(study: Study, tmp_path: Path) -> None:
