@@ -2,56 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any
 
 import dagster as dg
 
 from redcap_dagster.checks import CheckRules, check_rules
 from redcap_dagster.ops import OpSettings, metadata_asset, tables_asset
+from redcap_dagster.partitions import bucket_count
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.recipe import Recipe
-from redcap_dagster.specs import SpecOptions, table_specs
+from redcap_dagster.specs import SpecOptions, rules_for, table_specs
 from redcap_dagster.tables import CleaningRules
 from redcap_dagster.translator import DagsterREDCapTranslator
-
-
-class AssetOptions(SpecOptions, total=False):
-    """How Dagster shows and runs the assets of a project; by default as it does any other.
-
-    Besides those of `SpecOptions`:
-
-    Attributes:
-        op_name: The op of records and clean tables, instead of ``NAME__tables``; that of metadata
-            is then called ``OP_NAME__metadata``.
-        op_description: Of the two ops.
-        pool: The pool whose limit the two ops share.
-        op_tags: Of the two ops.
-        backfill_policy: Of the two ops.
-        retry_policy: When an op fails as a whole and trying again may help: the network, a server
-            that fails or is too busy, an answer that is broken or incomplete. What REDCap refuses
-            is not tried again, nor is a form that fails alone.
-        checks: What is changed about the checks.
-        preview_rows: How many of its first rows each table of an instrument shows in Dagster. By
-            default none: they are people's health data, which Dagster would keep in its own
-            database and show to all who may see its pages, as long as it remembers the run.
-        buckets: Spreads the records over that many partitions, by their ids; metadata are not
-            partitioned. Each bucket is exported, cleaned and stored by itself. Types are then
-            given by dictionary and rules alone and never inferred: no bucket sees all values.
-        allow_shrink: Lets tables be replaced although much of them is gone, or hidden by the
-            rights of the token's user. For one run, the run tag ``redcap/allow_shrink`` does
-            the same.
-    """
-
-    op_name: str
-    op_description: str
-    pool: str
-    op_tags: Mapping[str, Any]
-    backfill_policy: dg.BackfillPolicy
-    retry_policy: dg.RetryPolicy
-    checks: CheckRules
-    preview_rows: int
-    buckets: int
-    allow_shrink: bool
 
 
 def build_redcap_assets_definitions(
@@ -61,7 +23,26 @@ def build_redcap_assets_definitions(
     instruments: Sequence[str] | None = None,
     rules: CleaningRules | None = None,
     translator: DagsterREDCapTranslator | None = None,
-    **options: Unpack[AssetOptions],
+    checks: CheckRules | None = None,
+    buckets: int | None = None,
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
+    allow_shrink: bool = False,
+    preview_rows: int = 0,
+    key_prefix: str | Sequence[str] | None = None,
+    group_name: str | None = None,
+    owners: Sequence[str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    freshness_policy: dg.FreshnessPolicy | None = None,
+    automation_condition: dg.AutomationCondition[Any] | None = None,
+    io_manager_key: str | None = None,
+    url: str | None = None,
+    storage_kind: str | None = None,
+    op_name: str | None = None,
+    op_description: str | None = None,
+    op_tags: Mapping[str, Any] | None = None,
+    pool: str | None = None,
+    backfill_policy: dg.BackfillPolicy | None = None,
+    retry_policy: dg.RetryPolicy | None = None,
 ) -> list[dg.AssetsDefinition]:
     """Build the assets of one project, for people who compose their own `Definitions`.
 
@@ -76,7 +57,35 @@ def build_redcap_assets_definitions(
         instruments: The forms to have assets of; all by default.
         rules: How records become clean tables.
         translator: Makes the specs; override it to change them.
-        **options: See `AssetOptions`.
+        checks: What is changed about the checks.
+        buckets: Spreads the records over that many partitions, by their ids; metadata are not
+            partitioned. Each bucket is exported, cleaned and stored by itself. Types are then
+            given by dictionary and rules alone and never inferred: no bucket sees all values.
+        partitions_def: The same, as `redcap_dagster.partitions.buckets` gives it for a number.
+        allow_shrink: Lets tables be replaced although much of them is gone, or hidden by the
+            rights of the token's user. For one run, the run tag ``redcap/allow_shrink`` does
+            the same.
+        preview_rows: How many of its first rows each table of an instrument shows in Dagster. By
+            default none: they are people's health data, which Dagster would keep in its own
+            database and show to all who may see its pages, as long as it remembers the run.
+        key_prefix: Comes before all keys.
+        group_name: Instead of the project's name.
+        owners: Of all assets, besides those that the translator gives.
+        tags: Of all assets, likewise.
+        freshness_policy: Of all assets; see `fresh_within`.
+        automation_condition: Of all assets; see `on_change`.
+        io_manager_key: The resource that keeps the tables, instead of ``NAME__io_manager``.
+        url: The address of the API, for links to the project.
+        storage_kind: What Dagster shows as the kind of storage, such as ``duckdb``.
+        op_name: The op of records and clean tables, instead of ``NAME__tables``; that of metadata
+            is then called ``OP_NAME__metadata``.
+        op_description: Of the two ops.
+        op_tags: Of the two ops.
+        pool: The pool whose limit the two ops share.
+        backfill_policy: Of the two ops.
+        retry_policy: When an op fails as a whole and trying again may help: the network, a server
+            that fails or is too busy, an answer that is broken or incomplete. What REDCap refuses
+            is not tried again, nor is a form that fails alone.
 
     Returns:
         Two multi-assets, ``NAME__metadata`` and ``NAME__tables``; any subset of either can be
@@ -85,36 +94,38 @@ def build_redcap_assets_definitions(
     Raises:
         StructureError: The project has no such form, or the rules name a field or form that it
             lacks.
-        ValueError: The name cannot be used.
+        ValueError: The name or the partitions cannot be used.
     """
-    rules = rules or CleaningRules()
-    if options.get("buckets"):
-        rules = replace(rules, infer_types=False)  # no bucket sees all values
+    shown = SpecOptions(
+        key_prefix=key_prefix,
+        group_name=group_name,
+        owners=owners,
+        tags=tags,
+        freshness_policy=freshness_policy,
+        automation_condition=automation_condition,
+        io_manager_key=io_manager_key,
+        url=url,
+        storage_kind=storage_kind,
+        buckets=bucket_count(buckets, partitions_def),
+    )
+    run = OpSettings(
+        name=op_name or f"{name}__tables",
+        description=op_description,
+        pool=pool,
+        tags=op_tags or {},
+        backfill_policy=backfill_policy,
+        retry_policy=retry_policy,
+    )
+    rules = rules_for(rules, shown.buckets)
+    checks = checks or CheckRules()
     _check_fields(project, rules)
-    checks = options.get("checks", CheckRules())
     check_rules(checks, project)
-    tables = replace(
-        table_specs(name, project, instruments, rules, translator, checks, options),
-        buckets=options.get("buckets", 0),
-    )
-    settings = OpSettings(
-        name=options.get("op_name", f"{name}__tables"),
-        description=options.get("op_description"),
-        pool=options.get("pool"),
-        tags=options.get("op_tags", {}),
-        backfill_policy=options.get("backfill_policy"),
-        retry_policy=options.get("retry_policy"),
-    )
-    of_metadata = replace(settings, name=f"{options.get('op_name', name)}__metadata")
-    recipe = Recipe(
-        tables,
-        project,
-        rules,
-        checks,
-        options.get("preview_rows", 0),
-        options.get("allow_shrink", False),
-    )
-    return [metadata_asset(recipe, of_metadata), tables_asset(recipe, settings)]
+    tables = table_specs(name, project, instruments, rules, translator, checks, shown)
+    recipe = Recipe(tables, project, rules, checks, preview_rows, allow_shrink)
+    return [
+        metadata_asset(recipe, replace(run, name=f"{op_name or name}__metadata")),
+        tables_asset(recipe, run),
+    ]
 
 
 def _check_fields(project: REDCapProject, rules: CleaningRules) -> None:

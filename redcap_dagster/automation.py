@@ -8,7 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-_SPAN = re.compile(r"(\d+)\s*([mhdw])")
+SPAN = re.compile(r"(\d+)\s*([mhdw])")
+"""How a span of time is written."""
+
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -101,6 +103,30 @@ class REDCapSchedule:
         )
 
 
+@dataclass(frozen=True)
+class REDCapChangeSensor:
+    """How often REDCap is asked what changed; for `build_redcap_definitions`.
+
+    Attributes:
+        every: Seconds from one time to the next; see `build_redcap_change_sensor`.
+        default_status: ``RUNNING`` starts it without being switched on in the UI.
+
+    Raises:
+        ValueError: Less than a second.
+
+    Example:
+        >>> REDCapChangeSensor(every=600).default_status.name
+        'STOPPED'
+    """
+
+    every: int = 300
+    default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"every: give seconds, from 1 on; got {self.every}.")
+
+
 def _whole(assets: dg.AssetsDefinition, tick: str) -> Iterator[dg.RunRequest]:
     """Request all of some assets, as many partitions in a run as their backfill policy says."""
     keys = list(assets.keys)
@@ -134,7 +160,7 @@ def time_span(text: str) -> timedelta:
         >>> time_span("36h")
         datetime.timedelta(days=1, seconds=43200)
     """
-    match = _SPAN.fullmatch(text.strip())
+    match = SPAN.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no span of time: write a number and m, h, d or w, as 36h.")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -7,15 +7,22 @@ from dagster._core.definitions.definitions_load_context import (
     StateBackedDefinitionsLoader,
 )
 from dagster._utils.env import using_dagster_dev
+from dagster.components.resolved.core_models import OpSpec
+from dagster.components.resolved.form_config import FormWidget
 from dagster.components.utils.project_paths import get_local_state_path
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
 __all__ = [
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
     "DefsStateManagementType",
+    "FormWidget",
+    "OpSpec",
     "PartialResource",
     "StateBackedDefinitionsLoader",
+    "TranslationFn",
+    "TranslationFnResolver",
     "get_local_state_path",
     "using_dagster_dev",
 ]

@@ -46,6 +46,31 @@ def bucket_keys(count: int) -> list[str]:
     return [f"{number:0{width}}-of-{count}" for number in range(1, count + 1)]
 
 
+def bucket_count(count: int | None, partitions_def: dg.PartitionsDefinition[str] | None) -> int:
+    """Say how many buckets are asked for, by number or as what `buckets` gives; 0 for none.
+
+    Raises:
+        ValueError: Both are given, fewer than one, or partitions of another kind.
+
+    Example:
+        >>> bucket_count(None, buckets(16)), bucket_count(None, None)
+        (16, 0)
+    """
+    if partitions_def is None:
+        return 0 if count is None else len(bucket_keys(count))
+    if count is not None:
+        raise ValueError("Give buckets or partitions_def, not both: one says the other.")
+    is_static = isinstance(partitions_def, dg.StaticPartitionsDefinition)
+    keys = partitions_def.get_partition_keys() if is_static else []
+    if not keys or keys != bucket_keys(len(keys)):
+        raise ValueError(
+            "partitions_def: REDCap can export a partition by itself only where the ids of its "
+            "records say that they belong to it. Give buckets=N, or what "
+            "redcap_dagster.partitions.buckets(N) gives."
+        )
+    return len(keys)
+
+
 def bucket_of(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
     """Say which bucket each record is in: by the CRC-32 of its id in UTF-8, and nothing else.
 

@@ -2,19 +2,24 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import dagster as dg
 from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.checks import CheckRules, Layer, with_rules
+from redcap_dagster.partitions import bucket_count, buckets
 from redcap_dagster.project import Instrument, REDCapProject, StructureError
 from redcap_dagster.recipe import TableSpecs
 from redcap_dagster.tables import CleaningRules
 from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.versions import code_version
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""How a project can be called, so that keys, ops, schemas and resources can begin with it."""
 
 _MOST_KINDS = 3  # of an asset; Dagster refuses more
 
@@ -24,33 +29,20 @@ DagsterLibraryRegistry.register(
 )
 
 
-class SpecOptions(TypedDict, total=False):
-    """How Dagster shows the assets of a project; by default as it does any other.
+@dataclass(frozen=True)
+class SpecOptions:
+    """How Dagster shows the assets of a project; see `load_redcap_asset_specs`."""
 
-    Attributes:
-        key_prefix: Comes before all keys.
-        group_name: Instead of the project's name.
-        owners: Of all assets.
-        tags: Of all assets.
-        freshness_policy: Of all assets; see `fresh_within`.
-        automation_condition: Of all assets; see `on_change`.
-        io_manager_key: The resource that keeps the tables, instead of ``NAME__io_manager``.
-        url: The address of the API, for links to the project; `build_redcap_definitions` takes it
-            from the resource, where it is written out.
-        storage_kind: What Dagster shows as the kind of storage, such as ``duckdb``;
-            `build_redcap_definitions` takes it from the IO manager, where it is one of this
-            package.
-    """
-
-    key_prefix: str | Sequence[str]
-    group_name: str
-    owners: Sequence[str]
-    tags: Mapping[str, str]
-    freshness_policy: dg.FreshnessPolicy
-    automation_condition: dg.AutomationCondition[Any]
-    io_manager_key: str
-    url: str
-    storage_kind: str
+    key_prefix: str | Sequence[str] | None = None
+    group_name: str | None = None
+    owners: Sequence[str] | None = None
+    tags: Mapping[str, str] | None = None
+    freshness_policy: dg.FreshnessPolicy | None = None
+    automation_condition: dg.AutomationCondition[Any] | None = None
+    io_manager_key: str | None = None
+    url: str | None = None
+    storage_kind: str | None = None
+    buckets: int = 0
 
 
 def load_redcap_asset_specs(
@@ -60,7 +52,17 @@ def load_redcap_asset_specs(
     instruments: Sequence[str] | None = None,
     rules: CleaningRules | None = None,
     translator: DagsterREDCapTranslator | None = None,
-    **options: Unpack[SpecOptions],
+    buckets: int | None = None,
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
+    key_prefix: str | Sequence[str] | None = None,
+    group_name: str | None = None,
+    owners: Sequence[str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    freshness_policy: dg.FreshnessPolicy | None = None,
+    automation_condition: dg.AutomationCondition[Any] | None = None,
+    io_manager_key: str | None = None,
+    url: str | None = None,
+    storage_kind: str | None = None,
 ) -> list[dg.AssetSpec]:
     """Load the specs of one project's assets, without anything that makes them.
 
@@ -76,14 +78,24 @@ def load_redcap_asset_specs(
         instruments: The forms to have assets of; all by default.
         rules: How records become clean tables, which is part of the version of an asset's code.
         translator: Makes the specs; override it to change them.
-        **options: See `SpecOptions`.
+        buckets: How many partitions the records are spread over; none by default.
+        partitions_def: The same, as `redcap_dagster.partitions.buckets` gives it for a number.
+        key_prefix: Comes before all keys.
+        group_name: Instead of the project's name.
+        owners: Of all assets, besides those that the translator gives.
+        tags: Of all assets, likewise.
+        freshness_policy: Of all assets; see `fresh_within`.
+        automation_condition: Of all assets; see `on_change`.
+        io_manager_key: The resource that keeps the tables, instead of ``NAME__io_manager``.
+        url: The address of the API, for links to the project.
+        storage_kind: What Dagster shows as the kind of storage, such as ``duckdb``.
 
     Returns:
         A spec for each table, with its upstream assets.
 
     Raises:
         StructureError: The project has no such form.
-        ValueError: The name cannot be used, or the file is no project XML.
+        ValueError: The name or the partitions cannot be used, or the file is no project XML.
 
     Example:
         >>> specs = load_redcap_asset_specs(
@@ -97,14 +109,31 @@ def load_redcap_asset_specs(
     """
     if not isinstance(project, REDCapProject):
         project = REDCapProject.from_xml(project)
+    options = SpecOptions(
+        key_prefix=key_prefix,
+        group_name=group_name,
+        owners=owners,
+        tags=tags,
+        freshness_policy=freshness_policy,
+        automation_condition=automation_condition,
+        io_manager_key=io_manager_key,
+        url=url,
+        storage_kind=storage_kind,
+        buckets=bucket_count(buckets, partitions_def),
+    )
+    rules = rules_for(rules, options.buckets)
+    return table_specs(name, project, instruments, rules, translator, CheckRules(), options).all
+
+
+def rules_for(rules: CleaningRules | None, buckets: int) -> CleaningRules:
+    """Give the rules, by default as they are; no bucket sees all values to infer types from."""
     rules = rules or CleaningRules()
-    checks = CheckRules()
-    return table_specs(name, project, instruments, rules, translator, checks, options).all
+    return replace(rules, infer_types=False) if buckets else rules
 
 
 def check_name(name: str) -> None:
     """Refuse a name that cannot be the first part of keys, ops, schemas and resources."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    if not NAME.fullmatch(name):
         raise ValueError(
             f"The name {name!r} cannot be used: begin with a lower case letter, go on with lower "
             "case letters, digits and underscores."
@@ -139,9 +168,9 @@ def table_specs(
     def spec(
         layer: Layer, table: str, instrument: Instrument | None = None, *upstream: dg.AssetSpec
     ) -> dg.AssetSpec:
-        props = REDCapTableProps(name, layer, table, instrument, project, options.get("url", ""))
+        props = REDCapTableProps(name, layer, table, instrument, project, options.url or "")
         version = code_version(layer, project, instrument, rules)
-        translated = _with_options(translator.get_asset_spec(props), version, options)
+        translated = _with_options(translator.get_asset_spec(props), layer, version, options)
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
         checks.extend(with_rules(own, translated.key, check_rules, form))
@@ -149,7 +178,7 @@ def table_specs(
         return translated.merge_attributes(
             deps=[other.key for other in upstream],
             metadata={
-                "dagster/io_manager_key": options.get("io_manager_key", f"{name}__io_manager"),
+                "dagster/io_manager_key": options.io_manager_key or f"{name}__io_manager",
                 **translated.metadata,  # the translator's own choice
                 "redcap/layer": layer,
                 "redcap/table": table,
@@ -168,24 +197,29 @@ def table_specs(
         for form in forms
     }
     census = spec("records", "_census", None, fields)
-    return TableSpecs(name, metadata, census, records, clean, tuple(checks))
+    return TableSpecs(name, metadata, census, records, clean, tuple(checks), options.buckets)
 
 
-def _with_options(spec: dg.AssetSpec, version: str, options: SpecOptions) -> dg.AssetSpec:
+def _with_options(
+    spec: dg.AssetSpec, layer: Layer, version: str, options: SpecOptions
+) -> dg.AssetSpec:
     """Put what was asked for all assets onto one; owners and tags add to its own."""
-    shown = ("group_name", "freshness_policy", "automation_condition")
-    changed: dict[str, Any] = {name: value for name, value in options.items() if name in shown}
-    if spec.code_version is None:
-        changed["code_version"] = version
-    if "key_prefix" in options:
-        changed["key"] = spec.key.with_prefix(options["key_prefix"])
-    if "storage_kind" in options and len(spec.kinds) < _MOST_KINDS:
-        changed["kinds"] = spec.kinds | {options["storage_kind"]}
+    is_spread = options.buckets and layer != "metadata"
+    shows_kind = options.storage_kind and len(spec.kinds) < _MOST_KINDS
+    asked: dict[str, Any] = {
+        "group_name": options.group_name,
+        "freshness_policy": options.freshness_policy,
+        "automation_condition": options.automation_condition,
+        "code_version": version if spec.code_version is None else None,
+        "key": spec.key.with_prefix(options.key_prefix) if options.key_prefix else None,
+        "partitions_def": buckets(options.buckets) if is_spread else None,
+        "kinds": spec.kinds | {options.storage_kind} if shows_kind else None,
+    }
+    changed = {name: value for name, value in asked.items() if value is not None}
     if changed:
         spec = spec.replace_attributes(**changed)
-    if "owners" in options or "tags" in options:
-        owners, tags = options.get("owners", []), options.get("tags", {})
-        spec = spec.merge_attributes(owners=owners, tags=tags)
+    if options.owners or options.tags:
+        spec = spec.merge_attributes(owners=options.owners or [], tags=options.tags or {})
     return spec
 
 

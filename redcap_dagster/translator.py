@@ -54,7 +54,9 @@ class DagsterREDCapTranslator:
     """
 
     def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
-        """Give the spec of a table's asset, without its upstream assets.
+        """Give the spec of a table's asset, without its upstream assets in the project.
+
+        Others that an override adds come on top of those; no asset can depend on itself.
 
         Args:
             props: The table.

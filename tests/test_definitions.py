@@ -11,14 +11,16 @@ import pytest
 from redcap_dagster import (
     CleaningRules,
     ParquetTableIOManager,
+    REDCapChangeSensor,
     REDCapProject,
     REDCapResource,
     REDCapSchedule,
+    build_redcap_assets_definitions,
     build_redcap_definitions,
     load_redcap_asset_specs,
 )
+from redcap_dagster.partitions import buckets
 from redcap_dagster.project import StructureError
-from redcap_dagster.specs import SpecOptions
 from tests.runs import TOKEN_VARIABLE, studying
 
 METADATA = [
@@ -26,7 +28,7 @@ METADATA = [
     {"field_name": "weight", "form_name": "visit"},
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
-SHOWN: SpecOptions = {
+SHOWN: dict[str, Any] = {
     "key_prefix": "clinic",
     "group_name": "trials",
     "owners": ["team:trials"],
@@ -83,11 +85,24 @@ def test_a_project_xml_is_a_structure(fixtures: Path) -> None:
         ({"instruments": "visit"}, "list"),
         ({"io_manager": ParquetTableIOManager(), "io_manager_key": "own"}, "not both"),
         ({"rules": CleaningRules(types={"wieght": "text"})}, r"\['wieght'\]"),
+        ({"buckets": 0}, "from 1 on"),
+        ({"buckets": 4, "partitions_def": buckets(4)}, "not both"),
+        ({"partitions_def": dg.DailyPartitionsDefinition("2024-01-01")}, "buckets=N"),
+        ({"partitions_def": dg.StaticPartitionsDefinition(["north", "south"])}, "buckets=N"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(options: dict[str, Any], message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         _build(**options)
+
+
+@pytest.mark.parametrize("misspelt", ["owner", "bucket", "retry_polcy", "allow_shrnk"])
+@pytest.mark.parametrize(
+    "build", [_build, build_redcap_assets_definitions, load_redcap_asset_specs]
+)
+def test_a_misspelt_option_is_refused(build: Any, misspelt: str) -> None:
+    with pytest.raises(TypeError, match=misspelt):
+        build(name="study", project=PROJECT, **{misspelt: None})
 
 
 def test_a_token_that_is_written_out_is_warned_of_once() -> None:
@@ -125,6 +140,19 @@ def test_a_resource_can_be_configured_at_launch(tmp_path: Path) -> None:
         assert len(result.get_asset_materialization_events()) == 9
     with pytest.raises(ValueError, match="EnvVar"):
         REDCapResource.configure_at_launch(token="0" * 32)
+    with pytest.raises(ValueError, match="sensor asks REDCap outside of runs"):
+        _build(redcap=at_launch, change_sensor=True)
+
+
+def test_how_often_the_sensor_asks_is_up_to_the_user() -> None:
+    asked = REDCapChangeSensor(every=3_000, default_status=dg.DefaultSensorStatus.RUNNING)
+    (sensor,) = _build(change_sensor=asked).sensors or ()
+    assert isinstance(sensor, dg.SensorDefinition)
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    assert 3_000 <= (sensor.minimum_interval_seconds or 0) <= 3_600
+    assert not _build().sensors
+    with pytest.raises(ValueError, match="from 1 on"):
+        REDCapChangeSensor(every=0)
 
 
 def test_tables_are_parquet_under_the_instance_by_default(tmp_path: Path) -> None:
@@ -151,12 +179,13 @@ def test_a_schedule_is_of_all_tables() -> None:
 
 
 def test_specs_without_ops_are_external_assets() -> None:
-    specs = load_redcap_asset_specs(name="study", project=PROJECT, **SHOWN)
+    shown = {**SHOWN, "buckets": 4}
+    specs = load_redcap_asset_specs(name="study", project=PROJECT, **shown)
     warehouse = ParquetTableIOManager(base_path="x")
     resources = dg.Definitions(resources={"warehouse": warehouse})
     external = dg.Definitions.merge(dg.Definitions(assets=specs), resources)
     assert not external.resolve_asset_graph().executable_asset_keys
-    made = dg.Definitions.merge(_build(**SHOWN), resources).resolve_all_asset_specs()
+    made = dg.Definitions.merge(_build(**shown), resources).resolve_all_asset_specs()
     by_key = {spec.key: spec for spec in specs}
     assert len(specs) == len(made) == 9
     for spec in made:
@@ -170,6 +199,8 @@ def test_options_pass_through() -> None:
         **SHOWN,
         pool="redcap",
         op_tags={"priority": "1"},
+        partitions_def=buckets(4),
+        backfill_policy=dg.BackfillPolicy.multi_run(2),
         retry_policy=dg.RetryPolicy(max_retries=2),
     )
     warehouse = dg.Definitions(resources={"warehouse": ParquetTableIOManager(base_path="x")})
@@ -189,6 +220,10 @@ def test_options_pass_through() -> None:
         assert isinstance(made, dg.AssetsDefinition)
         assert (made.op.pool, made.op.tags["priority"]) == ("redcap", "1")
         assert made.op.retry_policy == dg.RetryPolicy(max_retries=2)
+        assert made.backfill_policy == dg.BackfillPolicy.multi_run(2)
+    assert (assets.partitions_def, spec.partitions_def) == (buckets(4), buckets(4))
+    fields = dg.AssetKey(["clinic", "study", "metadata", "fields"])
+    assert definitions.resolve_assets_def(fields).partitions_def is None
     assert set(ours.resources or {}) == {"study__redcap"}
     # Dagster wants its own io_manager for the outputs of checks, and stores nothing by it.
     assert assets.required_resource_keys - {"io_manager"} == {"study__redcap", "warehouse"}

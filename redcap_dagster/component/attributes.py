@@ -3,12 +3,19 @@
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from redcap_dagster.automation import REDCapSchedule, fresh_within, on_change
+from redcap_dagster.automation import (
+    SPAN,
+    REDCapChangeSensor,
+    REDCapSchedule,
+    fresh_within,
+    on_change,
+)
 from redcap_dagster.checks import CheckRules, CheckSettings
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.project import REDCapProject, StructureError
@@ -18,26 +25,31 @@ from redcap_dagster.tables import CleaningRules
 _VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_]\w*)\s*\}\}")
 
 
-def _of_resource(name: str) -> Any:
-    """Give a field of the resource, with its default and description."""
-    return REDCapResource.model_fields[name]
+def written_as(pattern: re.Pattern[str]) -> Any:
+    """Say how a text is written to ``dg check yaml``, which sees templates as they stand."""
+    return {"pattern": rf"^({pattern.pattern})$|\{{\{{"}
 
 
-class Client(dg.Model):
+def _field_of(resource: type[BaseModel], name: str) -> Any:
+    """Give a field of a resource, with its default and description."""
+    return resource.model_fields[name]
+
+
+class ClientAttributes(dg.Model):
     """How REDCap is asked; see `redcap_dagster.REDCapResource`."""
 
-    ca_bundle: str | None = _of_resource("ca_bundle")
-    verify_tls: bool = _of_resource("verify_tls")
-    connect_timeout: float = _of_resource("connect_timeout")
-    read_timeout: float = _of_resource("read_timeout")
-    retries: int = _of_resource("retries")
-    max_cells: int | None = _of_resource("max_cells")
-    max_records: int | None = _of_resource("max_records")
-    concurrency: int = _of_resource("concurrency")
-    rate_limit: int | None = _of_resource("rate_limit")
+    ca_bundle: str | None = _field_of(REDCapResource, "ca_bundle")
+    verify_tls: bool = _field_of(REDCapResource, "verify_tls")
+    connect_timeout: float = _field_of(REDCapResource, "connect_timeout")
+    read_timeout: float = _field_of(REDCapResource, "read_timeout")
+    retries: int = _field_of(REDCapResource, "retries")
+    max_cells: int | None = _field_of(REDCapResource, "max_cells")
+    max_records: int | None = _field_of(REDCapResource, "max_records")
+    concurrency: int = _field_of(REDCapResource, "concurrency")
+    rate_limit: int | None = _field_of(REDCapResource, "rate_limit")
 
 
-class Check(dg.Model):
+class CheckSettingsAttributes(dg.Model):
     """How one check is treated; what is left out stays as it is by default."""
 
     enabled: bool | None = Field(default=None, description="Whether there is the check.")
@@ -53,13 +65,13 @@ class Check(dg.Model):
         return CheckSettings(**self.model_dump())
 
 
-class Checks(dg.Model):
+class CheckRulesAttributes(dg.Model):
     """What is changed about the checks; see `redcap_dagster.CheckRules`."""
 
-    settings: dict[str, Check] = Field(
+    settings: dict[str, CheckSettingsAttributes] = Field(
         default={}, description="Name of a check to what holds for all instruments."
     )
-    by_instrument: dict[str, dict[str, Check]] = Field(
+    by_instrument: dict[str, dict[str, CheckSettingsAttributes]] = Field(
         default={}, description="Name of an instrument to what differs there, by name of the check."
     )
     max_drop: float = Field(
@@ -76,11 +88,11 @@ class Checks(dg.Model):
         )
 
 
-def _settings(checks: Mapping[str, Check]) -> dict[str, CheckSettings]:
+def _settings(checks: Mapping[str, CheckSettingsAttributes]) -> dict[str, CheckSettings]:
     return {name: check.settings() for name, check in checks.items()}
 
 
-class Cleaning(dg.Model):
+class CleaningRulesAttributes(dg.Model):
     """How records become clean tables; see `redcap_dagster.CleaningRules`."""
 
     missing_values: list[str] = Field(
@@ -108,22 +120,37 @@ class Cleaning(dg.Model):
         return CleaningRules(**self.model_dump())
 
 
-class Storage(dg.Model):
-    """Where the tables of a project are kept: one of the two."""
+class DuckDBAttributes(dg.Model):
+    """Tables in a DuckDB file."""
 
-    duckdb: str | None = Field(default=None, description="Path of a DuckDB file.")
-    parquet: str | None = Field(default=None, description="A folder, or a URL such as s3://...")
+    duckdb: str = Field(
+        description="Path of the file, from the root of the Dagster project on.",
+        examples=["warehouse.duckdb"],
+    )
+    lock_timeout: float = _field_of(DuckDBTableIOManager, "lock_timeout")
 
-    def io_manager(self) -> dg.ConfigurableIOManager:
+    def io_manager(self, root: Path) -> dg.ConfigurableIOManager:
         """Give the IO manager."""
-        if (self.duckdb is None) == (self.parquet is None):
-            raise ValueError("storage: give either duckdb or parquet.")
-        if self.duckdb is not None:
-            return DuckDBTableIOManager(database=self.duckdb)
-        return ParquetTableIOManager(base_path=self.parquet)
+        database = str(root / self.duckdb)
+        return DuckDBTableIOManager(database=database, lock_timeout=self.lock_timeout)
 
 
-class Retries(dg.Model):
+class ParquetAttributes(dg.Model):
+    """Tables as Parquet files."""
+
+    parquet: str = Field(
+        description="A folder, from the root of the Dagster project on, or a URL.",
+        examples=["s3://bucket/redcap"],
+    )
+    storage_options: dict[str, Any] = _field_of(ParquetTableIOManager, "storage_options")
+
+    def io_manager(self, root: Path) -> dg.ConfigurableIOManager:
+        """Give the IO manager."""
+        base = self.parquet if "://" in self.parquet else str(root / self.parquet)
+        return ParquetTableIOManager(base_path=base, storage_options=self.storage_options)
+
+
+class RetryAttributes(dg.Model):
     """When an op fails as a whole."""
 
     max_retries: int = Field(default=1, description="How often it is tried again.")
@@ -145,38 +172,48 @@ class Retries(dg.Model):
         )
 
 
-class Partitions(dg.Model):
+class PartitionsAttributes(dg.Model):
     """Records in buckets: each is exported, cleaned and stored by itself."""
 
     buckets: int = Field(description="How many, by record id.", examples=[16])
 
 
-class Freshness(dg.Model):
+class FreshnessAttributes(dg.Model):
     """How old the tables may be, in plain words: 90m, 36h, 2d, 1w."""
 
-    fail_after: str = Field(description="Older than this is a failure.", examples=["36h"])
-    warn_after: str | None = Field(default=None, description="Older than this is a warning.")
+    fail_after: str = Field(
+        description="Older than this is a failure.",
+        json_schema_extra=written_as(SPAN),
+        examples=["36h"],
+    )
+    warn_after: str | None = Field(
+        default=None,
+        description="Older than this is a warning.",
+        json_schema_extra=written_as(SPAN),
+    )
 
     def policy(self) -> dg.FreshnessPolicy:
         """Give the policy."""
         return fresh_within(self.fail_after, self.warn_after)
 
 
-class OnCron(dg.Model):
+class OnCronAttributes(dg.Model):
     """Tables are made anew after each tick, when what they are made from is."""
 
     on_cron: str = Field(description="A cron expression.", examples=["0 3 * * *"])
     timezone: str = Field(default="UTC", description="Its time zone, such as Europe/Berlin.")
 
 
-def condition(automation: Literal["on_change"] | OnCron) -> dg.AutomationCondition[Any]:
-    """Give the automation condition."""
-    if isinstance(automation, OnCron):
+def condition(
+    automation: Literal["on_change"] | OnCronAttributes | None,
+) -> dg.AutomationCondition[Any] | None:
+    """Give the automation condition, if one is asked for."""
+    if isinstance(automation, OnCronAttributes):
         return dg.AutomationCondition.on_cron(automation.on_cron, automation.timezone)
-    return on_change()
+    return None if automation is None else on_change()
 
 
-class Schedule(dg.Model):
+class ScheduleAttributes(dg.Model):
     """When all tables of the project are made anew."""
 
     cron: str = Field(description="A cron expression.", examples=["0 3 * * *"])
@@ -192,8 +229,28 @@ class Schedule(dg.Model):
         )
 
 
-def lazily(context: dg.ResolutionContext, given: str) -> Any:
-    """Make ``{{ env.NAME }}`` the name of a variable, so that YAML loads without it being set."""
+class ChangeSensorAttributes(dg.Model):
+    """How often REDCap is asked what changed."""
+
+    every: int = Field(
+        default=REDCapChangeSensor.every, description="Seconds from one time to the next."
+    )
+    default_status: Literal["RUNNING", "STOPPED"] = Field(
+        default="STOPPED", description="Whether it runs without being switched on."
+    )
+
+    def change_sensor(self) -> REDCapChangeSensor:
+        """Give the sensor's settings."""
+        return REDCapChangeSensor(self.every, dg.DefaultSensorStatus[self.default_status])
+
+
+def lazily(context: dg.ResolutionContext, given: Any) -> Any:
+    """Make ``{{ env.NAME }}`` the name of a variable, so that YAML loads without it being set.
+
+    What holds no template is given as it is written, whatever it is: errors of Dagster's show it.
+    """
+    if not isinstance(given, str) or "{{" not in given:
+        return given
     match = _VARIABLE.fullmatch(given.strip())
     return dg.EnvVar(match[1]) if match else context.resolve_value(given, as_type=str)
 

@@ -3,49 +3,49 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from dagster.components.component.state_backed_component import StateBackedComponent
-from dagster.components.resolved.core_models import OpSpec
-from dagster.components.resolved.form_config import FormWidget
-from dagster.components.utils.defs_state import (
-    DefsStateConfig,
-    DefsStateConfigArgs,
-    ResolvedDefsStateConfig,
-)
-from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from pydantic import Field
+from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
+from pydantic import ConfigDict, Field, field_validator
 
-from redcap_dagster.assets import AssetOptions
-from redcap_dagster.automation import time_span
+from redcap_dagster.api.address import normalize_url
+from redcap_dagster.automation import SPAN, time_span
 from redcap_dagster.component.attributes import (
-    Checks,
-    Cleaning,
-    Client,
-    Freshness,
-    OnCron,
-    Partitions,
-    Retries,
-    Schedule,
-    Storage,
+    ChangeSensorAttributes,
+    CheckRulesAttributes,
+    CleaningRulesAttributes,
+    ClientAttributes,
+    DuckDBAttributes,
+    FreshnessAttributes,
+    OnCronAttributes,
+    ParquetAttributes,
+    PartitionsAttributes,
+    RetryAttributes,
+    ScheduleAttributes,
     condition,
     lazily,
     matching,
+    written_as,
 )
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
     DefsStateManagementType,
+    FormWidget,
+    OpSpec,
+    TranslationFn,
+    TranslationFnResolver,
     get_local_state_path,
     using_dagster_dev,
 )
 from redcap_dagster.definitions import build_redcap_definitions
-from redcap_dagster.project import REDCapProject
+from redcap_dagster.failures import reason
+from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.resource import REDCapResource
+from redcap_dagster.specs import NAME, check_name
 from redcap_dagster.translator import DagsterREDCapTranslator, REDCapTableProps
 
 logger = logging.getLogger("redcap_dagster")
@@ -60,15 +60,27 @@ Translation = Annotated[
 
 
 @dg.scaffold_with(REDCapProjectScaffolder)
-class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
+class REDCapProjectComponent(
+    dg.StateBackedComponent, dg.Model, dg.Resolvable, DagsterREDCapTranslator
+):
     """A REDCap project as Dagster assets: one typed table per instrument, from its dictionary.
 
     Its state is the structure of the project, without records and token. ``dg utils
     refresh-defs-state`` fetches it; ``dagster dev`` and ``dg`` fetch it only where there is none
     yet, or where it is older than ``max_age``.
+
+    Translated ``deps`` come on top of a table's own. No asset can depend on itself: where they name
+    a table of the project, such as ``trial/metadata/fields``, give them under a condition on
+    ``props``. A subclass may override the methods of a translator to change more than YAML can.
     """
 
-    name: str = Field(description="What the project is called in Dagster.", examples=["trial"])
+    model_config = ConfigDict(hide_input_in_errors=True)  # it may be a token
+
+    name: str = Field(
+        description="What the project is called in Dagster.",
+        json_schema_extra=written_as(NAME),
+        examples=["trial"],
+    )
     url: Annotated[
         Any,
         dg.Resolver(
@@ -82,7 +94,7 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
         Any,
         dg.Resolver(
             lazily,
-            model_field_type=str,
+            model_field_type=Any,
             inject_before_resolve=False,
             description="API token. Write {{ env.NAME }}, so that it stays in the environment.",
             form_config=dg.ComponentFormConfig(widget=FormWidget.SECRET),
@@ -91,38 +103,83 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
     instruments: list[str] | None = Field(
         default=None, description="Names or patterns (follow_up_*) of instruments; all by default."
     )
-    cleaning: Cleaning = Field(default=Cleaning(), description="How records become clean tables.")
-    checks: Checks = Field(default=Checks(), description="What is changed about the checks.")
-    client: Client = Field(default=Client(), description="How REDCap is asked.")
+    cleaning: CleaningRulesAttributes = Field(
+        default=CleaningRulesAttributes(), description="How records become clean tables."
+    )
+    checks: CheckRulesAttributes = Field(
+        default=CheckRulesAttributes(), description="What is changed about the checks."
+    )
+    client: ClientAttributes = Field(default=ClientAttributes(), description="How REDCap is asked.")
     translation: Translation | None = Field(
         default=None, description="Attributes of the assets, with {{ props... }} of each table."
     )
-    storage: Storage | None = Field(default=None, description="Where the tables are kept.")
+    storage: DuckDBAttributes | ParquetAttributes | None = Field(
+        default=None, description="Where the tables are kept."
+    )
     io_manager_key: str | None = Field(
         default=None, description="A resource of yours that keeps the tables, instead of storage."
     )
-    partitions: Partitions | None = Field(
+    partitions: PartitionsAttributes | None = Field(
         default=None, description="Records in buckets, for a project that is too large for one run."
     )
     allow_shrink: bool = Field(
         default=False,
         description="Lets tables be replaced although much of them is gone, or hidden.",
     )
+    preview_rows: int = Field(
+        default=0,
+        description="How many rows of each table Dagster shows, and keeps: people's health data.",
+    )
     op: OpSpec | None = Field(default=None, description="Settings of the ops, such as their pool.")
-    retries: Retries | None = Field(default=None, description="When an op fails as a whole.")
-    freshness: Freshness | None = Field(default=None, description="How old tables may be.")
-    automation: Literal["on_change"] | OnCron | None = Field(
+    retries: RetryAttributes | None = Field(
+        default=None, description="When an op fails as a whole."
+    )
+    freshness: FreshnessAttributes | None = Field(
+        default=None, description="How old tables may be."
+    )
+    automation: Literal["on_change"] | OnCronAttributes | None = Field(
         default=None,
         description="What wakes tables: a change of what they are made from, or ticks of a clock.",
     )
-    change_sensor: bool = Field(
-        default=False, description="Whether a sensor asks REDCap every few minutes what changed."
+    change_sensor: bool | ChangeSensorAttributes = Field(
+        default=False, description="Whether, or how often, a sensor asks REDCap what changed."
     )
-    schedule: Schedule | None = Field(default=None, description="When tables are made anew.")
+    schedule: ScheduleAttributes | None = Field(
+        default=None, description="When tables are made anew."
+    )
     max_age: str | None = Field(
-        default=None, description="When dagster dev fetches the structure anew: 12h, 7d."
+        default=None,
+        description="When dagster dev fetches the structure anew: 12h, 7d.",
+        json_schema_extra=written_as(SPAN),
     )
     defs_state: ResolvedDefsStateConfig = DefsStateConfigArgs.local_filesystem()
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        check_name(name)
+        return name
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: Any) -> Any:
+        if not isinstance(url, dg.EnvVar):
+            normalize_url(str(url))
+        return url
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, token: Any) -> Any:
+        if not isinstance(token, str):
+            raise ValueError(f"token: it is {type(token).__name__}, not text. Put it into quotes.")
+        return token
+
+    @field_validator("max_age")
+    @classmethod
+    def _check_max_age(cls, max_age: str | None) -> str | None:
+        if max_age is not None:
+            time_span(max_age)
+        return max_age
 
     @classmethod
     def get_form_config(cls) -> dg.ComponentFormConfig:
@@ -157,11 +214,9 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
         return super().build_defs(context)
 
     def build_defs_from_state(
-        self,
-        context: dg.ComponentLoadContext,  # noqa: ARG002 part of the interface
-        state_path: Path | None,
+        self, context: dg.ComponentLoadContext, state_path: Path | None
     ) -> dg.Definitions:
-        """Build the definitions, offline."""
+        """Build the definitions, offline; there are none where they do not fit the structure."""
         if state_path is None:
             logger.warning(
                 "REDCap project %s: no structure yet, so no assets. Run: dg utils "
@@ -169,59 +224,53 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
                 self.name,
             )
             return dg.Definitions()
-        project = REDCapProject.from_json(state_path.read_text())
+        try:
+            project = REDCapProject.from_json(state_path.read_text())
+            return self._definitions(project, context.project_root)
+        except StructureError as error:  # it must not stop the other projects of a code location
+            logger.warning(
+                "REDCap project %s: no assets, as its YAML and its structure do not fit. %s Change "
+                "the YAML, or fetch the structure anew: dg utils refresh-defs-state",
+                self.name,
+                error,
+            )
+            return dg.Definitions()
+
+    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
+        """Give the spec of a table's asset."""
+        spec = super().get_asset_spec(props)
+        return spec if self.translation is None else self.translation(spec, props)
+
+    def _resource(self) -> REDCapResource:
+        return REDCapResource(url=self.url, token=self.token, **self.client.model_dump())
+
+    def _definitions(self, project: REDCapProject, root: Path) -> dg.Definitions:
+        op = self.op or OpSpec()
+        sensor = self.change_sensor
         return build_redcap_definitions(
             name=self.name,
             redcap=self._resource(),
             project=project,
             instruments=matching(project, self.instruments),
             rules=self.cleaning.rules(),
-            translator=_Translator(self),
-            io_manager=None if self.storage is None else self.storage.io_manager(),
-            change_sensor=self.change_sensor,
+            translator=self,
+            io_manager=None if self.storage is None else self.storage.io_manager(root),
+            io_manager_key=self.io_manager_key,
             schedule=None if self.schedule is None else self.schedule.schedule(),
-            **self._options(),
+            change_sensor=sensor if isinstance(sensor, bool) else sensor.change_sensor(),
+            checks=self.checks.rules(),
+            buckets=None if self.partitions is None else self.partitions.buckets,
+            allow_shrink=self.allow_shrink,
+            preview_rows=self.preview_rows,
+            freshness_policy=None if self.freshness is None else self.freshness.policy(),
+            automation_condition=condition(self.automation),
+            op_name=op.name,
+            op_description=op.description,
+            op_tags=op.tags,
+            pool=op.pool,
+            backfill_policy=op.backfill_policy,
+            retry_policy=None if self.retries is None else self.retries.policy(),
         )
-
-    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
-        """Give the spec of a table's asset; override it to change more than YAML can."""
-        spec = DagsterREDCapTranslator().get_asset_spec(props)
-        return spec if self.translation is None else self.translation(spec, props)
-
-    def get_check_specs(
-        self, props: REDCapTableProps, spec: dg.AssetSpec
-    ) -> Sequence[dg.AssetCheckSpec]:
-        """Give the checks of a table; override it to leave some out or describe them otherwise."""
-        return DagsterREDCapTranslator().get_check_specs(props, spec)
-
-    def _resource(self) -> REDCapResource:
-        return REDCapResource(url=self.url, token=self.token, **self.client.model_dump())
-
-    def _options(self) -> AssetOptions:
-        options: AssetOptions = {
-            "checks": self.checks.rules(),
-            "allow_shrink": self.allow_shrink,
-        }
-        if self.partitions is not None:
-            options["buckets"] = self.partitions.buckets
-        if self.io_manager_key is not None:
-            options["io_manager_key"] = self.io_manager_key
-        if self.op is not None:
-            asked = {
-                "op_name": self.op.name,
-                "op_description": self.op.description,
-                "pool": self.op.pool,
-                "op_tags": self.op.tags,
-                "backfill_policy": self.op.backfill_policy,
-            }
-            options |= {name: value for name, value in asked.items() if value is not None}  # type: ignore[typeddict-item]
-        if self.retries is not None:
-            options["retry_policy"] = self.retries.policy()
-        if self.freshness is not None:
-            options["freshness_policy"] = self.freshness.policy()
-        if self.automation is not None:
-            options["automation_condition"] = condition(self.automation)
-        return options
 
     def _is_due(self, project_root: Path) -> bool:
         """Whether there is no state, or one that is too old."""
@@ -245,24 +294,15 @@ class REDCapProjectComponent(StateBackedComponent, dg.Model, dg.Resolvable):
 
     def _refresh(self, project_root: Path) -> None:
         """Fetch the state; if that fails, go on with what there is, and say so."""
+        said = "REDCap project %s: structure not fetched. %s"
+        try:
+            self._resource().get_client()
+        except ValueError as error:  # of this package: an address or a variable that is not right
+            logger.warning(said, self.name, error)
+            return
         try:
             version = asyncio.run(self.refresh_state(project_root))
         except Exception as error:  # noqa: BLE001 a server that is down must not stop a code location
-            logger.warning("REDCap project %s: structure not fetched. %s", self.name, error)
+            logger.warning(said, self.name, reason(error))
         else:
             DefinitionsLoadContext.get().add_defs_state_info(self.defs_state_config.key, version)
-
-
-class _Translator(DagsterREDCapTranslator):
-    """Hands each table to the component."""
-
-    def __init__(self, component: REDCapProjectComponent) -> None:
-        self._component = component
-
-    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
-        return self._component.get_asset_spec(props)
-
-    def get_check_specs(
-        self, props: REDCapTableProps, spec: dg.AssetSpec
-    ) -> Sequence[dg.AssetCheckSpec]:
-        return self._component.get_check_specs(props, spec)

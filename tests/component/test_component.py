@@ -2,6 +2,7 @@
 
 import os
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing.test_cases import (
     TestOpCustomization as OpCustomization,
 )
@@ -23,6 +25,7 @@ from dagster.components.testing.test_cases import (
     TestTranslationBatched as TranslationBatched,
 )
 from dagster.components.testing.utils import DefsFolderSandbox, create_defs_folder_sandbox
+from jsonschema import Draft202012Validator
 
 from redcap_dagster import (
     CheckRules,
@@ -34,7 +37,13 @@ from redcap_dagster import (
     REDCapResource,
     on_change,
 )
-from redcap_dagster.component.attributes import Check, Checks, Cleaning, Client, matching
+from redcap_dagster.component.attributes import (
+    CheckRulesAttributes,
+    CheckSettingsAttributes,
+    CleaningRulesAttributes,
+    ClientAttributes,
+    matching,
+)
 from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import REDCapProject, StructureError
@@ -146,7 +155,8 @@ def test_settings_reach_the_assets() -> None:
         schedule={"cron": "0 3 * * *"},
         storage={"duckdb": "trial.duckdb"},
         partitions={"buckets": 4},
-        change_sensor=True,
+        change_sensor={"every": 3_000, "default_status": "RUNNING"},
+        preview_rows=5,
     ) as (_, definitions):
         keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
         assert "clinic/trial/clean/follow_up_2" in keys
@@ -164,8 +174,40 @@ def test_settings_reach_the_assets() -> None:
             max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL
         )
         assert assets.partitions_def == buckets(4)
-        assert [sensor.name for sensor in definitions.sensors or ()] == ["trial__changes"]
+        (sensor,) = definitions.sensors or ()
+        assert isinstance(sensor, dg.SensorDefinition)
+        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+        assert 3_000 <= (sensor.minimum_interval_seconds or 0) <= 3_600
         assert [schedule.name for schedule in definitions.schedules or ()] == ["trial__schedule"]
+
+
+def test_places_of_tables_are_those_of_the_project_wherever_dagster_starts() -> None:
+    def kept(**storage: Any) -> tuple[Any, Path]:
+        with create_defs_folder_sandbox() as sandbox:
+            path = sandbox.scaffold_component(
+                component_cls=REDCapProjectComponent, defs_yaml_contents=_yaml(storage=storage)
+            )
+            _keep(sandbox, PROJECT)
+            with sandbox.load_component_and_build_defs(defs_path=path) as (_, definitions):
+                return (definitions.resources or {})["trial__io_manager"], sandbox.project_root
+
+    manager, root = kept(duckdb="data/trial.duckdb", lock_timeout=5)
+    assert manager == DuckDBTableIOManager(database=str(root / "data/trial.duckdb"), lock_timeout=5)
+    manager, root = kept(parquet="tables")
+    assert manager == ParquetTableIOManager(base_path=str(root / "tables"))
+    for absolute in ("/srv/tables", "s3://bucket/tables"):
+        manager, _ = kept(parquet=absolute, storage_options={"anon": True})
+        assert manager == ParquetTableIOManager(base_path=absolute, storage_options={"anon": True})
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [{}, {"duckdb": "a", "parquet": "b"}, {"parquet": "b", "lock_timeout": 5}],
+)
+def test_tables_have_one_place(storage: dict[str, Any]) -> None:
+    assert _wrong_in_yaml(storage=storage)
+    with pytest.raises(ComponentTreeException), _loaded(storage=storage):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -186,7 +228,7 @@ def test_what_wakes_the_tables(automation: Any, condition: dg.AutomationConditio
 
 
 def test_whatever_the_resource_takes_yaml_can_say() -> None:
-    assert set(Client.model_fields) == set(REDCapResource.model_fields) - {"url", "token"}
+    assert set(ClientAttributes.model_fields) == set(REDCapResource.model_fields) - {"url", "token"}
     given = {
         "ca_bundle": "ca.pem",
         "verify_tls": False,
@@ -198,7 +240,7 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         "concurrency": 2,
         "rate_limit": None,
     }
-    assert set(given) == set(Client.model_fields)
+    assert set(given) == set(ClientAttributes.model_fields)
     with _loaded(client=given) as (_, definitions):
         resource = (definitions.resources or {})["trial__redcap"]
         assert {name: getattr(resource, name) for name in given} == given
@@ -209,11 +251,15 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
 
 
 def test_whatever_the_rules_take_yaml_can_say() -> None:
-    for model, rules in ((Cleaning, CleaningRules), (Checks, CheckRules), (Check, CheckSettings)):
+    for model, rules in (
+        (CleaningRulesAttributes, CleaningRules),
+        (CheckRulesAttributes, CheckRules),
+        (CheckSettingsAttributes, CheckSettings),
+    ):
         assert set(model.model_fields) == {field.name for field in fields(rules)}
-    assert Cleaning().rules() == CleaningRules()
-    assert Checks().rules() == CheckRules()
-    asked = Checks.model_validate(
+    assert CleaningRulesAttributes().rules() == CleaningRules()
+    assert CheckRulesAttributes().rules() == CheckRules()
+    asked = CheckRulesAttributes.model_validate(
         {
             "settings": {"nothing_hidden": {"enabled": False}},
             "by_instrument": {"base": {"choices_known": {"severity": "error", "blocking": True}}},
@@ -269,10 +315,97 @@ def test_two_components_never_collide(tmp_path: Path) -> None:
             }
 
 
+@pytest.mark.parametrize(
+    ("attributes", "state", "said"),
+    [
+        ({"instruments": ["visit_*"]}, PROJECT.to_json(), r"visit_*"),
+        ({"cleaning": {"types": {"gone": "text"}}}, PROJECT.to_json(), "gone"),
+        ({"checks": {"by_instrument": {"gone": {}}}}, PROJECT.to_json(), "gone"),
+        ({}, '{"format": 99}', "newer redcap-dagster"),
+    ],
+)
+def test_one_that_fits_no_longer_stops_no_other(
+    attributes: dict[str, Any], state: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with create_defs_folder_sandbox() as sandbox:
+        for name, own in (("trial", {}), ("other", attributes)):
+            sandbox.scaffold_component(
+                component_cls=REDCapProjectComponent,
+                defs_path=name,
+                defs_yaml_contents=_yaml(name=name, **own),
+            )
+            _keep(sandbox, PROJECT, name)
+        _keep(sandbox, PROJECT, "other").write_text(state)
+        with sandbox.build_all_defs() as definitions:
+            assert {key.path[0] for key in definitions.resolve_all_asset_keys()} == {"trial"}
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "REDCap project other: no assets" in warning
+    assert said in warning
+    assert "dg utils refresh-defs-state" in warning
+
+
 def test_without_state_there_is_nothing_yet(caplog: pytest.LogCaptureFixture) -> None:
     with _loaded(state=None) as (_, definitions):
         assert not definitions.resolve_all_asset_keys()
     assert "dg utils refresh-defs-state" in caplog.text
+
+
+# -- what is refused -------------------------------------------------------------------------------
+
+
+def _wrong_in_yaml(**attributes: Any) -> list[str]:
+    """Say what ``dg check yaml`` finds wrong."""
+    model = REDCapProjectComponent.get_model_cls()
+    assert model is not None
+    validator = Draft202012Validator(model.model_json_schema())
+    return [error.message for error in validator.iter_errors(_yaml(**attributes)["attributes"])]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"max_age": "banana"}, {"name": "My-Study"}, {"freshness": {"fail_after": "banana"}}],
+)
+def test_what_cannot_be_is_refused_before_there_is_state(attributes: dict[str, Any]) -> None:
+    assert _wrong_in_yaml(**attributes)
+    if "freshness" not in attributes:
+        with pytest.raises(ComponentTreeException), _loaded(state=None, **attributes):
+            pass
+
+
+def test_templates_are_no_mistakes() -> None:
+    given = {"name": "{{ env.NAME }}", "max_age": "{{ env.AGE }}"}
+    assert _wrong_in_yaml(**given) == []
+    assert _wrong_in_yaml(max_age="12h", freshness={"fail_after": "36 h"}) == []
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("token", 12345678901234567890123456789012),
+        ("token", ["12345678901234567890123456789012"]),
+        ("url", "https://me:12345678901234567890123456789012@redcap.example.edu/api/"),
+    ],
+)
+def test_what_is_refused_is_not_shown(attribute: str, value: Any) -> None:
+    secret = "12345678901234567890123456789012"
+    assert secret not in str(_wrong_in_yaml(**{attribute: value}))
+    with (
+        pytest.raises(ComponentTreeException) as refused,
+        _loaded(state=None, **{attribute: value}),
+    ):
+        pass
+    said = "".join(traceback.format_exception(refused.value))
+    assert f"{attribute}: " in said
+    assert secret not in said
+    given = {"name": "trial", "url": "https://redcap.example.edu/api/", "token": "0" * 32}
+    with pytest.raises(ValueError, match=attribute) as refused_in_python:
+        REDCapProjectComponent(**{**given, attribute: value})
+    assert secret not in str(refused_in_python.value)
+
+
+def test_a_token_of_digits_is_a_text() -> None:
+    with _loaded(state=None, token="01234567890123456789012345678901") as (component, _):
+        assert component.token == "01234567890123456789012345678901"
 
 
 # -- when the structure is fetched -----------------------------------------------------------------
@@ -327,7 +460,9 @@ def test_a_fetch_that_fails_leaves_the_old_state(
 
 
 def test_the_token_is_in_no_repr_of_a_component() -> None:
-    component = REDCapProjectComponent(name="trial", url="u", token="0" * 32)
+    component = REDCapProjectComponent(
+        name="trial", url="https://redcap.example.edu/api/", token="0" * 32
+    )
     assert "0" * 32 not in repr(component)
 
 
