@@ -17,6 +17,7 @@ from redcap_dagster import REDCapResource, build_redcap_definitions
 from redcap_dagster.io_managers import TableIOManager, TablePlace
 from redcap_dagster.io_managers.table import to_frame
 from redcap_dagster.partitions import BUCKET, bucket_keys, bucket_of, buckets
+from tests.deployment.programs import PATIENCE
 from tests.killing import io_manager
 from tests.runs import TOKEN_VARIABLE, Study
 from tests.test_buckets import METADATA, PROJECT, TABLES, run
@@ -47,9 +48,11 @@ class Spread:
 
     def definitions(self) -> dg.Definitions:
         policy = dg.BackfillPolicy(self.buckets_per_run)
+        token = dg.EnvVar(TOKEN_VARIABLE)
         tables = build_redcap_definitions(
             name="study",
-            redcap=REDCapResource(url=self.url, token=dg.EnvVar(TOKEN_VARIABLE)),
+            # It does not answer before others have asked, which takes as long as it takes.
+            redcap=REDCapResource(url=self.url, token=token, read_timeout=PATIENCE),
             project=PROJECT,
             buckets=16,
             backfill_policy=policy,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 600.0
+PATIENCE = 1_200.0
 """Seconds that a program gets to say what is waited for, so that no test hangs."""
 
 

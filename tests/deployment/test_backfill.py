@@ -27,7 +27,7 @@ def test_four_runs_at_once_make_the_tables_of_one_process(
     with studying(tmp_path, **STUDY) as study:
         one = in_one_process(study, kind, tmp_path / "one")
         many = Spread(study.sandbox.url, kind, str(tmp_path / "many"), per_run)
-        four = Barrier(4, timeout=PATIENCE / 3)
+        four = Barrier(4, timeout=PATIENCE / 2)
         study.sandbox.inject(Meanwhile(four.wait), content=ONCE_A_RUN)  # None goes on alone.
         runs = Deployment.make(tmp_path / "home", many).backfill()
     assert len(runs) == len(KEYS) / per_run

@@ -49,7 +49,7 @@ def test_two_workers_make_the_tables_of_one_process(tmp_path: Path) -> None:
         many = Spread(study.sandbox.url, "parquet", str(tmp_path / "many"), 4, by_celery=True)
         deployment = Deployment.make(tmp_path / "home", many, of_recipe("dagster.yaml"))
         # The first two wait for each other, and a worker has room for one: so both have to work.
-        two = Barrier(2, timeout=PATIENCE / 3)
+        two = Barrier(2, timeout=PATIENCE / 2)
         study.sandbox.inject(Meanwhile(two.wait), content=ONCE_A_RUN, times=2)
         with worker(deployment, "a"), worker(deployment, "b"):
             runs = deployment.backfill()
