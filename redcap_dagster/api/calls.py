@@ -11,13 +11,18 @@ from redcap_dagster.api.answers import Answer, check_data, malformed, read_json,
 from redcap_dagster.api.errors import NotApplicableError
 from redcap_dagster.api.incoming import Importable, written
 from redcap_dagster.api.parameters import array, asking
+from redcap_dagster.api.retries import MayPass, passes
 from redcap_dagster.api.transport import Transport
 
 # -- calls ----------------------------------------------------------------------------------------
 
 
 def export_rows(
-    transport: Transport, request: str, parameters: dict[str, str], key: str
+    transport: Transport,
+    request: str,
+    parameters: dict[str, str],
+    key: str,
+    may_pass: MayPass = passes,
 ) -> list[dict[str, Any]]:
     """Export a list of objects, each of which has the key."""
 
@@ -29,7 +34,7 @@ def export_rows(
             raise malformed(answer, f"it has rows without {key}")
         return rows
 
-    return transport.post(request, parameters, receive)
+    return transport.post(request, parameters, receive, may_pass)
 
 
 def export_applicable(

@@ -4,16 +4,15 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from redcap_dagster.api.answers import Answer
 from redcap_dagster.api.errors import EmptyAnswerError, IncompleteExportError, RightsError
 from redcap_dagster.api.exports import check_selection, csv_export, read_records
-from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS, REQUEST
-from redcap_dagster.api.plan import Listed
+from redcap_dagster.api.keys import REQUEST
+from redcap_dagster.api.listing import Listing, distinct_places
 from redcap_dagster.api.pressure import as_a_whole
+from redcap_dagster.api.retries import MayPass
 from redcap_dagster.api.rows import open_csv
 from redcap_dagster.api.transport import Transport
 
@@ -69,6 +68,7 @@ def list_rows(
     selection: Mapping[str, str],
     *,
     groups: bool = True,
+    may_pass: MayPass = as_a_whole,
 ) -> pa.Table:
     """List rows by their keys: of each record and event, and of the events that repeat.
 
@@ -77,6 +77,7 @@ def list_rows(
         record_id_field: The record id field.
         selection: Parameters of the API that say which records and events.
         groups: Whether to ask for access groups, if the token's user may see them.
+        may_pass: Whether to ask again after an error.
 
     Raises:
         REDCapError: Of the type that says what is wrong.
@@ -84,38 +85,9 @@ def list_rows(
     parameters = {"fields[0]": record_id_field, "exportSurveyFields": "true", **selection}
 
     def ask(wanted: dict[str, str]) -> pa.Table:
-        return read_records(transport, wanted, record_id_field, as_a_whole)
+        return read_records(transport, wanted, record_id_field, may_pass)
 
     return _with_groups(ask, parameters) if groups else ask(parameters)
-
-
-def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
-    """Keep the first row of each record and event: instances are no records of their own.
-
-    Where nothing repeats, each row has a record and event of its own, or would have been refused.
-    """
-    if REPEAT_COLUMNS[0] not in rows.column_names:
-        return rows
-    keys = [name for name in (record_id_field, EVENT_COLUMN) if name in rows.column_names]
-    places = rows.select(keys).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
-    first = places.group_by(keys).aggregate([("row", "min")])["row_min"]
-    dropped = [name for name in REPEAT_COLUMNS if name in rows.column_names]
-    return rows.take(first.take(pc.sort_indices(first))).drop_columns(dropped)
-
-
-def listed(rows: pa.Table, record_id_field: str) -> Listed:
-    """Count the rows of each record by event, without those of repeating forms."""
-    if REPEAT_COLUMNS[0] in rows.column_names:
-        rows = rows.filter(pc.is_null(rows[REPEAT_COLUMNS[0]]))
-    records = pc.unique(rows[record_id_field])
-    record = pc.index_in(rows[record_id_field], records).to_numpy()
-    if EVENT_COLUMN not in rows.column_names:
-        return Listed(tuple(records.to_pylist()), {"": np.bincount(record, minlength=len(records))})
-    counts = {}
-    for event in pc.unique(rows[EVENT_COLUMN]).to_pylist():
-        here = pc.equal(rows[EVENT_COLUMN], event).to_numpy()
-        counts[event] = np.bincount(record[here], minlength=len(records))
-    return Listed(tuple(records.to_pylist()), counts)
 
 
 def _with_groups(ask: Callable[[dict[str, str]], T], parameters: dict[str, str]) -> T:
@@ -147,37 +119,10 @@ def check_complete(
         IncompleteExportError: Records are missing.
         REDCapError: Of the type that says what is wrong with the second census.
     """
-    if missing_places(export, census, events, record_id_field).num_rows:
-        again = read_census(transport, record_id_field)
-        if missing := missing_places(export, again, events, record_id_field).num_rows:
+    if Listing(census, record_id_field).lacking(export, events).num_rows:
+        again = Listing(read_census(transport, record_id_field), record_id_field)
+        if missing := again.lacking(export, events).num_rows:
             raise incomplete(missing)
-
-
-def missing_places(
-    export: pa.Table, census: pa.Table, events: Sequence[str] | None, record_id_field: str
-) -> pa.Table:
-    """Give the records, by event where there are events, of a census that an export lacks.
-
-    One record id may be of several subjects, one in each arm, which their events tell apart.
-
-    Args:
-        export: The export.
-        census: The census.
-        events: Those that the export must have; all of the census by default.
-        record_id_field: The record id field.
-    """
-    present = [name for name in (EVENT_COLUMN, record_id_field) if name in census.column_names]
-    if events is not None and EVENT_COLUMN in present:
-        named = pa.array(list(events), pa.string())
-        census = census.filter(pc.is_in(census[EVENT_COLUMN], named))
-    if not export.num_rows:
-        return census  # newer servers then name no columns either
-
-    def places(table: pa.Table) -> pa.ChunkedArray:
-        texts = [pc.fill_null(table[name], "") for name in present]
-        return pc.binary_join_element_wise(*texts, "\x1f")
-
-    return census.filter(pc.invert(pc.is_in(places(census), pc.unique(places(export)))))
 
 
 def incomplete(missing: int, forms: Sequence[str] = ()) -> IncompleteExportError:

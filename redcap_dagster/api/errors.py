@@ -141,8 +141,8 @@ class IncompleteExportError(REDCapError):
     """Records that REDCap lists are not in what it exported.
 
     Attributes:
-        missing: How many, by event where the project has events.
-        forms: The forms that were asked for.
+        missing: How many.
+        forms: The forms that lack something, as far as that is known.
     """
 
     missing: int = 0

@@ -2,27 +2,34 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 import pyarrow as pa
 
 from redcap_dagster.api.answers import Answer, read_json
 from redcap_dagster.api.errors import EmptyAnswerError
-from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS, REQUEST, identified, keyed
+from redcap_dagster.api.keys import (
+    ACCESS_GROUP,
+    EVENT_COLUMN,
+    REPEAT_COLUMNS,
+    REQUEST,
+    identified,
+    keyed,
+)
 from redcap_dagster.api.parameters import array, flag, one_of, server_time
 from redcap_dagster.api.retries import MayPass, passes
 from redcap_dagster.api.rows import no_rows, open_csv
 from redcap_dagster.api.transport import Transport
 
-# REDCap adds these to a row by itself, and refuses them as fields since 13.4.10.
-_ADDED = frozenset(
+ADDED: Final = frozenset(
     {
         EVENT_COLUMN,
         *REPEAT_COLUMNS,
-        "redcap_data_access_group",
+        ACCESS_GROUP,
         "redcap_survey_identifier",
     }
 )
+"""REDCap adds these to a row by itself, and refuses them as fields since 13.4.10."""
 
 
 class RecordSelection(TypedDict, total=False):
@@ -90,7 +97,7 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
     for name in _LISTS:
         if name in given:
             parameters |= array(name, given[name])
-    added = _ADDED.intersection(given.get("fields", ()))
+    added = ADDED.intersection(given.get("fields", ()))
     if added:
         raise ValueError(
             f"fields: REDCap adds {', '.join(sorted(added))} by itself and refuses it as a field; "

@@ -1,6 +1,6 @@
 """Records by requests of bounded size -> one table, and which records the answers left out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -10,9 +10,10 @@ from redcap_dagster.api.columns import Part
 from redcap_dagster.api.errors import MalformedAnswerError
 from redcap_dagster.api.exports import read_records
 from redcap_dagster.api.gathering import Gathered, gather
-from redcap_dagster.api.keys import REPEAT_COLUMNS, REQUEST
+from redcap_dagster.api.keys import REQUEST
+from redcap_dagster.api.listing import Listing
 from redcap_dagster.api.matrix import join
-from redcap_dagster.api.plan import Limits, Listed, RecordRequest, plan_requests
+from redcap_dagster.api.plan import Limits, RecordRequest, plan_requests
 from redcap_dagster.api.pressure import Pressure, as_a_whole, in_halves
 from redcap_dagster.api.progress import Meter, Report, bar
 from redcap_dagster.api.question import Question
@@ -38,12 +39,13 @@ class Fetched:
 
     Attributes:
         table: The rows, in REDCap's own order.
-        absent: Ids of records that were asked for, and that an answer left out.
+        absent: Ids of records of which an answer left out listed rows, and what these may have
+            held: forms, or none.
         answers: How many answers it is made of.
     """
 
     table: pa.Table = field(repr=False)
-    absent: frozenset[str] = field(default=frozenset(), repr=False)
+    absent: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     answers: int = 1
 
 
@@ -65,31 +67,31 @@ class Fetcher:
     pressure: Pressure
     report: Report | None
 
-    def plan(self, places: Listed) -> tuple[RecordRequest, ...]:
-        """Cut the question into requests for all records of some places."""
-        return self._plan(places, self.settings.limits, named=self.question.narrowed)
+    def plan(self, listing: Listing) -> tuple[RecordRequest, ...]:
+        """Cut the question into requests for all records that are listed."""
+        return self._plan(listing, self.settings.limits, named=self.question.narrowed)
 
-    def again(self, places: Listed, *, smaller: bool) -> Fetched:
+    def again(self, listing: Listing, *, smaller: bool) -> Fetched:
         """Ask for some records again; if `smaller`, for half of them at a time."""
-        limits, most = self.settings.limits, len(places.records)
+        limits, most = self.settings.limits, len(listing.records)
         if smaller:
             most = (most + 1) // 2
             limits = replace(limits, max_records=min(limits.max_records or most, most))
-        return self.fetch(self._plan(places, limits, named=True), places)
+        return self.fetch(self._plan(listing, limits, named=True), listing)
 
-    def _plan(self, places: Listed, limits: Limits, *, named: bool) -> tuple[RecordRequest, ...]:
+    def _plan(self, listing: Listing, limits: Limits, *, named: bool) -> tuple[RecordRequest, ...]:
         question = self.question
         return plan_requests(
             question.project,
             question.part,
-            places,
+            listing,
             limits,
             named=named,
             apart=not question.labelled,
         )
 
-    def fetch(self, requests: Sequence[RecordRequest], places: Listed) -> Fetched:
-        """Ask for all of a plan of these places.
+    def fetch(self, requests: Sequence[RecordRequest], listing: Listing) -> Fetched:
+        """Ask for all of a plan for these records.
 
         Raises:
             MalformedAnswerError: Answers to the same columns have different ones.
@@ -113,38 +115,11 @@ class Fetcher:
             if not is_blank(answer.rows):
                 by_part.setdefault(answer.request.part, []).append(answer.rows)
         tables = [pa.concat_tables(rows) for rows in by_part.values()] or [answers[0].rows]
-        absent = _absent(answers, places, self.question)
-        absent |= self._overlooked(answers, places, absent)
         return Fetched(
-            join(tables, self.question.project, places.records), frozenset(absent), len(answers)
+            join(tables, self.question.project, listing.records),
+            _absent(answers, listing, self.question),
+            len(answers),
         )
-
-    def _overlooked(
-        self, answers: Sequence[Gathered], places: Listed, absent: set[str]
-    ) -> set[str]:
-        """Name records that have instances after all, though an answer has none of them.
-
-        Where only forms are asked for that always repeat, a record without an instance may be left
-        out, and so may one that is lost on the way: these are asked for once more.
-        """
-        question, limits = self.question, self.settings.limits
-        id_field = question.project.record_id_field
-        without: dict[Part, set[str]] = {}
-        for answer in answers:
-            part = answer.request.part
-            if question.repeats(part) and (records := _lacking(answer, id_field) - absent):
-                without.setdefault(part, set()).update(records)
-        requests = [
-            request
-            for part, records in without.items()
-            for request in plan_requests(
-                question.project, part, places.only(records), limits, named=True, apart=False
-            )
-        ]
-        again = self._gather(requests, Meter(0, lambda _: None))
-        return {
-            record for one in again for record in {*one.request.records} - _lacking(one, id_field)
-        }
 
     def _gather(self, requests: Sequence[RecordRequest], meter: Meter) -> list[Gathered]:
         return gather(
@@ -193,25 +168,26 @@ def _odd_ones(answers: Sequence[Gathered]) -> list[Gathered]:
     ]
 
 
-def _absent(answers: Sequence[Gathered], places: Listed, question: Question) -> set[str]:
-    """Name the records that are not in the answers to requests for them.
-
-    Where the forms of a request always repeat, a record may have no instance. Whether REDCap lists
-    it all the same, by a row that is no instance, is known from the other rows.
-    """
-    absent: set[str] = set()
+def _absent(
+    answers: Sequence[Gathered], listing: Listing, question: Question
+) -> dict[str, frozenset[str]]:
+    """Name the records that are listed, and that the answers to requests for them lack."""
+    if question.labelled:
+        listing = listing.by_id()
+    by_part: dict[Part, list[Gathered]] = {}
     for answer in answers:
-        request, rows = answer.request, answer.rows
-        lacking = _lacking(answer, question.project.record_id_field)
-        if lacking and request.part.cut and REPEAT_COLUMNS[0] in rows.column_names:
-            instances = rows[REPEAT_COLUMNS[0]]
-            if instances.null_count == 0 and question.repeats(request.part):
-                continue
-        if lacking:
-            absent |= lacking & places.having(request.part.events or question.events)
+        by_part.setdefault(answer.request.part, []).append(answer)
+    absent: dict[str, frozenset[str]] = {}
+    for part, some in by_part.items():
+        asked = {record for one in some for record in one.request.records}
+        tables = [one.rows for one in some if not is_blank(one.rows)] or [some[0].rows]
+        forms = {
+            form.form
+            for form in part.forms
+            if question.witnesses.get(form.form) in [name for name, _ in form.fields]
+        }
+        listed = listing.only(asked).of_forms(forms)
+        for row in listed.lacking(pa.concat_tables(tables), part.events or None).to_pylist():
+            record, own = row[listing.id_field], frozenset(form.form for form in part.forms)
+            absent[record] = absent.get(record, frozenset()) | own & question.forms_at(row)
     return absent
-
-
-def _lacking(answer: Gathered, id_field: str) -> set[str]:
-    """Name the records that were asked for, and of which no row came."""
-    return set(answer.request.records).difference(answer.rows[id_field].to_pylist())

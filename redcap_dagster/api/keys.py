@@ -1,6 +1,6 @@
 """The key of each row of a record export: record, event, form and instance, which no two share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from redcap_dagster.api.errors import MalformedAnswerError
 
 REQUEST = "record export"
 EVENT_COLUMN = "redcap_event_name"
+ACCESS_GROUP = "redcap_data_access_group"
 REPEAT_COLUMNS = ("redcap_repeat_instrument", "redcap_repeat_instance")
 
 _Digests = npt.NDArray[np.int64]
@@ -61,6 +62,15 @@ def identified(batches: Iterator[pa.RecordBatch], record_id_field: str) -> Itera
         if blank := batch[record_id_field].null_count:
             raise _refused(blank, 0)
         yield batch
+
+
+def key_texts(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
+    """Write some columns of each row as one text, the first of them last.
+
+    That is the record id, which alone may hold what stands between them.
+    """
+    texts = [pc.fill_null(rows[name], "") for name in (*names[1:], names[0])]
+    return pc.binary_join_element_wise(*texts, "\x1f")
 
 
 def _digests(batch: pa.RecordBatch, record_id_field: str) -> _Digests:

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS
+from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS, key_texts
 from redcap_dagster.project import REDCapProject
 
 _CONTEXT = ("redcap_data_access_group", "redcap_survey_identifier")
@@ -34,8 +34,8 @@ def join(tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[s
     places = pa.concat_tables([table.select(keys) for table in tables])
     places = places.group_by(keys, use_threads=False).aggregate([])
     places = places.take(_row_order(places, project, records))
-    wanted = _key(places, keys)
-    rows = [pc.index_in(wanted, _key(table, keys).combine_chunks()) for table in tables]
+    wanted = key_texts(places, keys)
+    rows = [pc.index_in(wanted, key_texts(table, keys).combine_chunks()) for table in tables]
     columns: dict[str, Any] = {name: places[name] for name in keys}
     for name in _column_order([table.column_names for table in tables], project):
         if name not in columns:
@@ -71,12 +71,6 @@ def put(
     # The sort is stable, so that the rows of a record stay in their order.
     order = pc.sort_indices(rank)  # nulls come last
     return rows.take(order.slice(0, len(order) - rank.null_count))
-
-
-def _key(table: pa.Table, keys: list[str]) -> pa.ChunkedArray:
-    # The record id comes last: of these it alone may hold what stands between them.
-    texts = [pc.fill_null(table[name], "") for name in (*keys[1:], keys[0])]
-    return pc.binary_join_element_wise(*texts, "\x1f")
 
 
 def _row_order(places: pa.Table, project: REDCapProject, records: Sequence[str]) -> pa.Array:

@@ -3,14 +3,13 @@
 Nothing here asks REDCap for anything.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from redcap_dagster.api.columns import Part, always_repeats, repeats_in
+from redcap_dagster.api.listing import Counts, Listing
 from redcap_dagster.project import REDCapProject
 
 MAX_CELLS: Final = 500_000
@@ -29,9 +28,7 @@ MAX_FIELDS: Final = 800
 """Fields in one request: PHP may cut a request off after 1,000 parameters, without a word."""
 
 INSTANCES: Final = 4
-"""Instances of a repeating form to expect in each record and event: no listing tells."""
-
-_Counts = npt.NDArray[np.int64]
+"""Instances of a repeating form to expect in each record and event, where none are listed."""
 
 
 @dataclass(frozen=True)
@@ -106,41 +103,10 @@ class RecordRequest:
         )
 
 
-@dataclass(frozen=True)
-class Listed:
-    """The records of a census, in its order, and how many rows each has, by event.
-
-    Attributes:
-        records: Their ids.
-        rows: By event (blank in a classic project) how many rows the census has of each record.
-    """
-
-    records: tuple[str, ...] = field(repr=False)
-    rows: dict[str, _Counts] = field(repr=False)
-
-    def count(self, events: Sequence[str] | None = None) -> _Counts:
-        """Count the rows of each record, in some events or in all."""
-        wanted = self.rows.keys() if events is None else self.rows.keys() & set(events)
-        return sum((self.rows[event] for event in wanted), np.zeros(len(self.records), np.int64))
-
-    def only(self, records: set[str]) -> "Listed":
-        """Give some of the records, in their order; those that are not here come last."""
-        here = np.array([record in records for record in self.records], bool)
-        kept = tuple(record for record in self.records if record in records)
-        others = tuple(sorted(records.difference(kept)))
-        blank = np.zeros(len(others), np.int64)
-        rows = {event: np.concatenate([rows[here], blank]) for event, rows in self.rows.items()}
-        return Listed((*kept, *others), rows)
-
-    def having(self, events: Sequence[str] | None) -> set[str]:
-        """Name the records that have rows in some events, or in any."""
-        return {self.records[number] for number in np.flatnonzero(self.count(events))}
-
-
 def plan_requests(
     project: REDCapProject,
     part: Part,
-    listed: Listed,
+    listing: Listing,
     limits: Limits,
     *,
     named: bool,
@@ -151,7 +117,7 @@ def plan_requests(
     Args:
         project: The structure.
         part: All that is asked for, whatever it repeats.
-        listed: The records that are asked for.
+        listing: The records that are asked for.
         limits: How large a request may be.
         named: Whether the ids are sent even where one request is enough, as there are others.
         apart: Whether columns may be asked for apart; if not, only records are.
@@ -159,31 +125,36 @@ def plan_requests(
     Returns:
         At least one request; part by part, in the order of the records.
     """
-    whole = _cells(project, part, listed)
+    whole = _cells(project, part, listing)
     total = int(whole.sum())
-    few = not named or limits.max_records is None or len(listed.records) <= limits.max_records
+    few = not named or limits.max_records is None or len(listing.records) <= limits.max_records
     if few and (limits.max_cells is None or total <= limits.max_cells):
-        return (RecordRequest(part, listed.records, 0, len(listed.records), named, total),)
-    parts = _parts(project, part, listed, limits) if apart else (part,)
+        return (RecordRequest(part, listing.records, 0, len(listing.records), named, total),)
+    parts = _parts(project, part, listing, limits) if apart else (part,)
     return tuple(
-        RecordRequest(narrow, listed.records, start, stop, True, int(cells[start:stop].sum()))
+        RecordRequest(narrow, listing.records, start, stop, True, int(cells[start:stop].sum()))
         for each in parts
-        for narrow in (_narrow(project, each, listed, limits) if apart else (each,))
-        for cells in (_cells(project, narrow, listed),)
+        for narrow in (_narrow(project, each, listing, limits) if apart else (each,))
+        for cells in (_cells(project, narrow, listing),)
         for start, stop in _cut(cells, limits)
     )
 
 
-def _cells(project: REDCapProject, part: Part, listed: Listed) -> _Counts:
+def _cells(project: REDCapProject, part: Part, listing: Listing) -> Counts:
     """Expect so many cells of each record: of rows that repeat nothing, and of instances."""
-    rows = listed.count(part.events or None)
+    rows = listing.count(part.events or None)
     for form in part.forms:
         repeating = repeats_in(project, form.form, part.events)
-        rows = rows + INSTANCES * listed.count(repeating)
+        if form.form in listing.forms:
+            rows = rows + listing.count(repeating, form.form)
+        else:
+            rows = rows + INSTANCES * listing.count_places(repeating)
     return rows * part.width
 
 
-def _parts(project: REDCapProject, part: Part, listed: Listed, limits: Limits) -> tuple[Part, ...]:
+def _parts(
+    project: REDCapProject, part: Part, listing: Listing, limits: Limits
+) -> tuple[Part, ...]:
     """Ask for the forms that always repeat apart from the block matrix, in their events.
 
     Those of the same events go together as long as that takes no further request.
@@ -200,8 +171,8 @@ def _parts(project: REDCapProject, part: Part, listed: Listed, limits: Limits) -
             continue  # it repeats only in events that are not asked for
         candidates = [one for one in together if one.events == events]
         wider = [replace(one, forms=(*one.forms, form)) for one in candidates[-1:]]
-        if wider and len(_cut(_cells(project, wider[0], listed), limits)) == len(
-            _cut(_cells(project, candidates[-1], listed), limits)
+        if wider and len(_cut(_cells(project, wider[0], listing), limits)) == len(
+            _cut(_cells(project, candidates[-1], listing), limits)
         ):
             together[together.index(candidates[-1])] = wider[0]
         else:
@@ -209,18 +180,20 @@ def _parts(project: REDCapProject, part: Part, listed: Listed, limits: Limits) -
     return (Part(tuple(block), part.events, cut=True), *together)
 
 
-def _narrow(project: REDCapProject, part: Part, listed: Listed, limits: Limits) -> tuple[Part, ...]:
+def _narrow(
+    project: REDCapProject, part: Part, listing: Listing, limits: Limits
+) -> tuple[Part, ...]:
     """Cut a part by its columns as long as a single record of it has too many cells."""
-    widest = int(_cells(project, part, listed).max(initial=0))
+    widest = int(_cells(project, part, listing).max(initial=0))
     if part.named_fields <= MAX_FIELDS and (limits.max_cells is None or widest <= limits.max_cells):
         return (part,)
     halves = part.halves()
     if not halves:
         return (part,)
-    return tuple(narrow for half in halves for narrow in _narrow(project, half, listed, limits))
+    return tuple(narrow for half in halves for narrow in _narrow(project, half, listing, limits))
 
 
-def _cut(cells: _Counts, limits: Limits) -> list[tuple[int, int]]:
+def _cut(cells: Counts, limits: Limits) -> list[tuple[int, int]]:
     """Cut a row of records where the next one would be too much; one alone is never too much.
 
     Example:

@@ -8,13 +8,18 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from redcap_dagster.api.columns import Part, always_repeats, select_columns
+from redcap_dagster.api.columns import (
+    Part,
+    repeats_in,
+    select_columns,
+)
 from redcap_dagster.api.exports import (
     RecordSelection,
     check_selection,
     csv_export,
     with_record_id,
 )
+from redcap_dagster.api.keys import EVENT_COLUMN, REPEAT_COLUMNS
 from redcap_dagster.api.parameters import chosen
 from redcap_dagster.api.plan import RecordRequest
 from redcap_dagster.project import REDCapProject
@@ -63,6 +68,18 @@ class Question:
         """Of which forms."""
         return tuple(form.form for form in self.part.forms)
 
+    def forms_at(self, row: Mapping[str, str | None]) -> frozenset[str]:
+        """Name the forms that have something in a row, by its event and repeating form."""
+        if form := row.get(REPEAT_COLUMNS[0]):
+            return frozenset([form])
+        event = row.get(EVENT_COLUMN) or ""
+        return frozenset(
+            form
+            for form in self.forms
+            if event in (self.project.events_of(form) or ("", event))
+            and event not in self.project.events_where_repeating(form)
+        )
+
     @property
     def events(self) -> Sequence[str] | None:
         """The events of which there must be rows: those asked for, or those of the forms."""
@@ -92,9 +109,20 @@ class Question:
         """Leave out the rows of records that are not wanted."""
         return rows if self.among is None else self.among(rows)
 
-    def repeats(self, part: Part) -> bool:
-        """Whether all forms of a part always repeat."""
-        return all(always_repeats(self.project, form.form) for form in part.forms)
+    @cached_property
+    def witnesses(self) -> dict[str, str]:
+        """By repeating form, the field that lists its instances: one of those asked for.
+
+        What is listed by some of the fields that an export asks for has to be in the export. That
+        is the status, as each saved form has one, or else the first field.
+        """
+        found: dict[str, str] = {}
+        for form in self.part.forms:
+            names = [name for name, _ in form.fields]
+            status = f"{form.form}_complete"
+            if repeats_in(self.project, form.form, self.part.events):
+                found[form.form] = status if status in names else names[0]
+        return found
 
     @property
     def filters(self) -> Mapping[str, str]:

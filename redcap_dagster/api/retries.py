@@ -92,6 +92,11 @@ def passes(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
     return isinstance(error, NetworkError)
 
 
+def never(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
+    """Say of any error not to ask again: what is asked for can be done without."""
+    return False
+
+
 def sleep(seconds: float, stopped: Event) -> None:
     """Wait, but not once nobody wants to go on."""
     stopped.wait(seconds)

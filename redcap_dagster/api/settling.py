@@ -6,15 +6,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from redcap_dagster.api.census import distinct_places, incomplete, listed
-from redcap_dagster.api.changes import changed_records, server_offset
+from redcap_dagster.api.changes import ServerClock, changed_records, server_clock
 from redcap_dagster.api.fetching import Fetched, Fetcher, columns_changed, is_blank
 from redcap_dagster.api.keys import REQUEST
+from redcap_dagster.api.listing import Listing
 from redcap_dagster.api.matrix import put
-from redcap_dagster.api.plan import Listed
-from redcap_dagster.api.wanted import list_wanted, missing_records
+from redcap_dagster.api.wanted import check_whole, list_wanted, missing_records
 
 logger = logging.getLogger("redcap_dagster.api")
 
@@ -34,74 +32,60 @@ class Outcome:
     Attributes:
         table: The rows.
         census: The records and events that there are.
+        left_out: How many more records and events there are, which are not wanted.
         notes: What the reader of the table should know.
     """
 
     table: pa.Table = field(repr=False)
     census: pa.Table = field(repr=False)
+    left_out: int = 0
     notes: tuple[str, ...] = ()
 
 
-def settle(fetcher: Fetcher, fetched: Fetched, rows: pa.Table, since: datetime) -> Outcome:
+def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime) -> Outcome:
     """Ask again for what is missing or was changed meanwhile, until nothing is.
 
     Each round takes the census first and asks afterwards what was changed: where nothing was, the
     table is the truth of the moment of that census. What is gone is asked for again as well, as a
-    census may lack records too.
+    census may lack records too. A single answer is of one moment: only the census is in doubt.
 
     Raises:
         IncompleteExportError: Records are missing after all rounds.
     """
     question, transport = fetcher.question, fetcher.transport
     id_field = question.project.record_id_field
-    offset = server_offset(transport)
+    clock: ServerClock | None = None
     notes: tuple[str, ...] = ()
     for asked_again in range(ROUNDS + 1):
-        at, before = datetime.now(UTC), rows
-        rows = question.narrow(list_wanted(transport, question, fetcher.settings.limits))
-        census, places = distinct_places(rows, id_field), listed(rows, id_field)
-        missing = missing_records(fetched, census, question)
-        changed = changed_records(transport, id_field, question.listing, since, offset)
-        stale = {*missing, *_differing(before, rows, id_field)}
-        stale |= {*places.records}.intersection(changed)
-        stale |= {*fetched.table[id_field].unique().to_pylist()}.difference(places.records)
+        at, before = datetime.now(UTC), listing
+        listing = list_wanted(transport, question, fetcher.settings)
+        missing = missing_records(fetched, listing, question)
+        stale = {*missing, *before.differing(listing)}
+        stale |= {*fetched.table[id_field].unique().to_pylist()}.difference(listing.records)
+        if stale or fetched.answers > 1:
+            clock = clock or server_clock(transport)
+            changed = changed_records(transport, id_field, question.listing, since, clock)
+            stale |= {*listing.records}.intersection(changed)
         if not stale:
             break
         if asked_again == ROUNDS:
-            if missing:
-                raise incomplete(len(missing), question.forms)
+            check_whole(missing, question)
             notes = (RESTLESS,)
             break
         logger.info("%s: %d records are asked for again", REQUEST, len(stale))
-        some = places.only(stale)
+        some = listing.only(stale)
         fresh = fetcher.again(some, smaller=bool(missing))
-        renewed = _renewed(fetched, fresh, some, places, id_field)
+        renewed = _renewed(fetched, fresh, some, listing)
         same, fetched = renewed.table.equals(fetched.table), renewed
-        if same and not missing_records(fetched, census, question):
+        if same and not any(missing_records(fetched, listing, question).values()):
             break
         since = at
-    return Outcome(fetched.table, census, notes)
+    return Outcome(fetched.table, listing.census, listing.left_out, notes)
 
 
-def _differing(before: pa.Table, after: pa.Table, id_field: str) -> set[str]:
-    """Name the records that two listings show in different ways."""
-
-    def lines(rows: pa.Table) -> pa.ChunkedArray:
-        texts = [pc.fill_null(rows[name], "") for name in rows.column_names]
-        return pc.binary_join_element_wise(*texts, "\x1f")
-
-    differing: set[str] = set()
-    for rows, others in ((before, after), (after, before)):
-        new = rows.filter(pc.invert(pc.is_in(lines(rows), pc.unique(lines(others)))))
-        differing.update(new[id_field].to_pylist())
-    return differing
-
-
-def _renewed(
-    fetched: Fetched, fresh: Fetched, some: Listed, places: Listed, id_field: str
-) -> Fetched:
+def _renewed(fetched: Fetched, fresh: Fetched, some: Listing, listing: Listing) -> Fetched:
     """Replace some records by what they are now."""
-    table, rows = fetched.table, fresh.table
+    table, rows, id_field = fetched.table, fresh.table, listing.id_field
     if is_blank(rows):
         rows = table.slice(0, 0)
     elif is_blank(table):
@@ -109,7 +93,12 @@ def _renewed(
     if set(rows.column_names) != set(table.column_names):
         raise columns_changed()
     there = {*rows[id_field].unique().to_pylist()}
-    unlisted = there.difference(places.records)
-    order = pa.array([*places.records, *sorted(unlisted)], pa.string())
-    absent = fetched.absent.difference(some.records) | fresh.absent
-    return Fetched(put(table, rows, some.records, order, id_field), absent, fetched.answers)
+    unlisted = there.difference(listing.records)
+    order = pa.array([*listing.records, *sorted(unlisted)], pa.string())
+    again = {*some.records}
+    absent = {record: forms for record, forms in fetched.absent.items() if record not in again}
+    return Fetched(
+        put(table, rows, some.records, order, id_field),
+        {**absent, **fresh.absent},
+        fetched.answers + fresh.answers,
+    )

@@ -7,13 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from redcap_dagster.api.census import (
-    distinct_places,
-    incomplete,
-    list_rows,
-    listed,
-    missing_places,
-)
+from redcap_dagster.api.census import list_rows
 from redcap_dagster.api.errors import REDCapError
 from redcap_dagster.api.exports import RecordSelection, read_records
 from redcap_dagster.api.fetching import (
@@ -21,14 +15,16 @@ from redcap_dagster.api.fetching import (
     Fetched,
     Fetcher,
 )
-from redcap_dagster.api.plan import INSTANCES, RecordRequest
+from redcap_dagster.api.keys import ACCESS_GROUP, REPEAT_COLUMNS
+from redcap_dagster.api.listing import Listing, distinct_places
+from redcap_dagster.api.plan import RecordRequest
 from redcap_dagster.api.pressure import FEW, Pressure, as_a_whole, in_halves, is_size
 from redcap_dagster.api.progress import Report
 from redcap_dagster.api.question import Among, Question
 from redcap_dagster.api.settling import RESTLESS, Outcome, settle
 from redcap_dagster.api.structure import ProjectStructure
 from redcap_dagster.api.transport import Transport
-from redcap_dagster.api.wanted import list_wanted, missing_records
+from redcap_dagster.api.wanted import check_whole, list_wanted, missing_records
 from redcap_dagster.project import REDCapProject
 
 HIDDEN_IDS: Final = (
@@ -36,7 +32,6 @@ HIDDEN_IDS: Final = (
     "user: all was asked for in one request."
 )
 
-_ACCESS_GROUP = "redcap_data_access_group"
 _ATTEMPTS: Final = 3
 _SHORTEST_HASH: Final = 32
 """Digits of the shortest hash that is in use: what has fewer is no hashed id."""
@@ -78,8 +73,9 @@ def take_snapshot(
 ) -> RecordExport:
     """Export records, and make sure that each record of the census is there, as of one moment.
 
-    What fits into one request is one moment. Where it takes several, the census is taken again
-    afterwards, and what changed meanwhile is asked for again.
+    What fits into one request is one moment. Where it takes several, or names records, which a
+    census may lack, the census is taken again afterwards, and what is not as it was then is asked
+    for again.
 
     Args:
         transport: The connection.
@@ -97,36 +93,23 @@ def take_snapshot(
     project = structure.project()
     for _ in range(_ATTEMPTS):
         everything = Question(project, selection, groups=True, among=among)
-        rows, left_out = _first_look(transport, everything, settings)
-        question = replace(everything, groups=_ACCESS_GROUP in rows.column_names)
+        listing = list_wanted(transport, everything, settings)
+        question = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
         fetcher = Fetcher(transport, question, settings, Pressure(settings.limits), report)
-        outcome = _export(fetcher, rows, began)
+        outcome = _export(fetcher, listing, began)
         # The first record of all came in between: no row, no header that tells of access groups.
-        if rows.num_rows or question.filters or not outcome.table.num_rows:
+        if listing.records or outcome.notes or not outcome.table.num_rows:
             break
     return RecordExport(
         table=outcome.table,
         census=outcome.census,
-        listed=outcome.census.num_rows + left_out,
+        listed=outcome.census.num_rows + outcome.left_out,
         parameters=question.shown(),
         began=began,
         requests=transport.sent - sent,
         consistent=RESTLESS not in outcome.notes,
         notes=outcome.notes,
     )
-
-
-def _first_look(
-    transport: Transport, question: Question, settings: ExportSettings
-) -> tuple[pa.Table, int]:
-    """Take the census; give the rows that are wanted, and how many records and events are not."""
-    id_field = question.project.record_id_field
-    rows = list_wanted(transport, question, settings.limits)
-    if question.among is None:
-        return rows, 0
-    wanted = question.narrow(rows)
-    everywhere, here = (distinct_places(some, id_field).num_rows for some in (rows, wanted))
-    return wanted, everywhere - here
 
 
 def export_table(
@@ -147,39 +130,47 @@ def export_table(
     project = REDCapProject.from_exports(metadata=dictionary)
     question = Question(project, selection, groups=True)
     id_field, most = project.record_id_field, settings.limits.max_cells
-    rows = list_wanted(transport, question, settings.limits)
-    if not rows.num_rows:
+    listing = list_wanted(transport, question, settings)
+    count, repeats = len(listing.records), REPEAT_COLUMNS[0] in listing.rows.column_names
+    if not count:
         return read_records(transport, question.undivided(), id_field, as_a_whole)
-    places = listed(rows, id_field)
-    count = len(places.records)
-    cells = rows.num_rows * question.part.width * (1 + INSTANCES)
-    if (most is None or cells <= most) and (count <= FEW or not question.narrowed):
-        one = RecordRequest(question.part, places.records, 0, count, question.narrowed, cells)
+    cells = listing.rows.num_rows * question.part.width
+    fits = (most is None or cells <= most) and (count <= FEW or not question.narrowed)
+    if fits and not repeats:
+        one = RecordRequest(question.part, listing.records, 0, count, question.narrowed, cells)
         try:
             table = read_records(transport, question.parameters(one), id_field, in_halves)
         except REDCapError as error:
             if not is_size(error):
                 raise
         else:
-            if not missing_records(Fetched(table), distinct_places(rows, id_field), question):
+            sure = not question.narrowed or not listing.differing(
+                list_wanted(transport, question, settings)
+            )
+            if sure and not missing_records(Fetched(table), listing, question):
                 return table
     return take_snapshot(transport, structure(), selection, settings).table
 
 
-def _export(fetcher: Fetcher, rows: pa.Table, began: datetime) -> Outcome:
-    question, id_field = fetcher.question, fetcher.question.project.record_id_field
-    census, places = distinct_places(rows, id_field), listed(rows, id_field)
-    if question.among and not places.records:
-        return Outcome(rows.select([id_field]), census)
-    requests = fetcher.plan(places)
-    if not places.records or (
-        any(one.named for one in requests) and not _finds(fetcher, places.records)
+def _export(fetcher: Fetcher, listing: Listing, began: datetime) -> Outcome:
+    question = fetcher.question
+    if question.among and not listing.records:
+        nothing = Fetched(listing.rows.select([listing.id_field]))
+        return settle(fetcher, nothing, listing, began)
+    requests = fetcher.plan(listing)
+    if not listing.records or (
+        any(one.named for one in requests) and not _finds(fetcher, listing.records)
     ):
-        return _undivided(fetcher, census)
-    fetched = fetcher.fetch(requests, places)
-    if fetched.answers == 1 and not missing_records(fetched, census, question):
-        return Outcome(fetched.table, _census_of(fetched.table, census, question))
-    return settle(fetcher, fetched, rows, began)
+        return _undivided(fetcher, listing)
+    fetched = fetcher.fetch(requests, listing)
+    # What named no record has all of them, whatever the census lists.
+    if (
+        fetched.answers == 1
+        and not requests[0].named
+        and not missing_records(fetched, listing, question)
+    ):
+        return Outcome(fetched.table, _census_of(fetched.table, listing.census, question))
+    return settle(fetcher, fetched, listing, began)
 
 
 def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
@@ -189,7 +180,7 @@ def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
     """
     id_field = fetcher.question.project.record_id_field
 
-    if len(records[0]) < _SHORTEST_HASH:
+    if not _may_be_hashed(records[0]):
         return True
 
     def found(record: str) -> bool:
@@ -199,32 +190,35 @@ def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
     for _ in range(_ATTEMPTS):
         if not records or found(records[0]) or found(records[0]):
             return True
-        listed_now = _list_again(fetcher)[id_field].to_pylist()
+        listed_now = _list_again(fetcher).records
         if records[0] in listed_now:
             return False
         records = listed_now
     return True
 
 
-def _list_again(fetcher: Fetcher) -> pa.Table:
+def _list_again(fetcher: Fetcher) -> Listing:
     """Take the census again: what it does not list any more was deleted meanwhile."""
-    question = fetcher.question
-    return question.narrow(list_wanted(fetcher.transport, question, fetcher.settings.limits))
+    return list_wanted(fetcher.transport, fetcher.question, fetcher.settings)
 
 
-def _undivided(fetcher: Fetcher, census: pa.Table) -> Outcome:
+def _undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
     """Ask for all in one request: there is nothing, or no record can be asked for by its id."""
-    question, id_field = fetcher.question, fetcher.question.project.record_id_field
+    question, id_field = fetcher.question, listing.id_field
     table = read_records(fetcher.transport, question.undivided(), id_field, as_a_whole)
     table = question.narrow(table)
-    if not census.num_rows:
-        hidden = bool(question.filters) and table.num_rows > 0
-        return Outcome(table, _census_of(table, census, question), (HIDDEN_IDS,) * hidden)
-    if missing_places(table, census, question.events, id_field).num_rows:
-        census = distinct_places(_list_again(fetcher), id_field)
-        if missing := missing_places(table, census, question.events, id_field).num_rows:
-            raise incomplete(missing, question.forms)
-    return Outcome(table, census, (HIDDEN_IDS,))
+    if not listing.records:
+        hidden = question.filters and table.num_rows and _may_be_hashed(table[id_field][0].as_py())
+        census = _census_of(table, listing.census, question)
+        return Outcome(table, census, notes=(HIDDEN_IDS,) if hidden else ())
+    if missing_records(Fetched(table), listing, question):
+        listing = _list_again(fetcher)
+        check_whole(missing_records(Fetched(table), listing, question), question)
+    return Outcome(table, listing.census, listing.left_out, (HIDDEN_IDS,))
+
+
+def _may_be_hashed(record: str) -> bool:
+    return len(record) >= _SHORTEST_HASH
 
 
 def _census_of(table: pa.Table, census: pa.Table, question: Question) -> pa.Table:
@@ -236,5 +230,5 @@ def _census_of(table: pa.Table, census: pa.Table, question: Question) -> pa.Tabl
     if question.labelled or not set(census.column_names).issubset(table.column_names):
         return census
     seen = distinct_places(table, id_field)
-    lacks = missing_places(seen, census, None, id_field).num_rows
+    lacks = Listing(census, id_field).lacking(seen, None).num_rows
     return census if lacks else seen.select(census.column_names)

@@ -22,7 +22,7 @@ def test_a_loss_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     """The soak can fail: a plan that holds no answer against the census loses records."""
 
     for room in ("snapshot", "settling"):
-        monkeypatch.setattr(f"redcap_dagster.api.{room}.missing_records", lambda *_: [])
+        monkeypatch.setattr(f"redcap_dagster.api.{room}.missing_records", lambda *_: {})
 
     with pytest.raises(ThirdThingError, match="of no moment"):
         soak(SEED, lambda tally: tally.exports < EXPORTS, tell=lambda _: None)
