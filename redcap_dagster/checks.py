@@ -21,7 +21,8 @@ class CheckSettings:
         severity: ``warn`` or ``error``, of a result that did not pass.
         blocking: Whether a failure stops what is made of the asset: of records, the form's clean
             table; of the others, the assets downstream. As everywhere in Dagster, a warning
-            stops nothing.
+            stops nothing. Where `keys_unique` blocks, the records are not stored either. An export
+            that is not complete is stored of no form, whatever is set: it is one moment of all.
     """
 
     enabled: bool | None = None
@@ -60,13 +61,17 @@ CHECKS: Mapping[str, Check] = {
         "a field in use changed its type or its choices.",
     ),
     "keys_unique": Check(
-        "records", "error", True, "No two rows have one key. If they have, no table is replaced."
+        "records",
+        "error",
+        True,
+        "No two rows have one key. If they have, and the check is blocking, the form's tables are "
+        "not replaced.",
     ),
     "export_complete": Check(
         "records",
         "error",
         True,
-        "Every record that REDCap lists came back. If not, no table is replaced.",
+        "Every record that REDCap lists came back. If not, no table of any form is replaced.",
     ),
     "nothing_hidden": Check(
         "records", "error", False, "Export rights keep no column of the form back."

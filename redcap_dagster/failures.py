@@ -17,6 +17,7 @@ from redcap_dagster.api import (
 from redcap_dagster.findings import export_complete, not_evaluated
 from redcap_dagster.project import StructureError
 from redcap_dagster.recipe import Recipe, Selection
+from redcap_dagster.tables import DisagreementError
 
 # What may be over when an op is tried again. A token, a right or a ban will be the same.
 _PASSING = (
@@ -25,6 +26,7 @@ _PASSING = (
     EmptyAnswerError,
     MalformedAnswerError,
     IncompleteExportError,
+    DisagreementError,
 )
 
 

@@ -125,14 +125,16 @@ def _new_records(run: Run, form: str) -> Generator[Result, None, _Records]:
     spec = run.recipe.tables.records[form]
     records = _exported(run, form)
     twins = duplicate_keys(records.table, records.project, form)
-    if twins:
-        yield from _judged(run, spec, [findings.keys_unique(twins)])
+    unique = findings.keys_unique(twins)
+    if _blocks(run, run.recipe.judged(spec, unique)):
+        yield from _judged(run, spec, [unique])
         raise StructureError(
             f"{twins} rows have the key of another row, as if REDCap had sent them twice. Run "
-            "again; if it stays so, the repeating set-up is not what REDCap says of it."
+            "again; if it stays so, the repeating set-up is not what REDCap says of it. To store "
+            "them as they are, let keys_unique not be blocking."
         )
     found = [
-        findings.keys_unique(twins),
+        unique,
         *_of_the_export(run, records),
         findings.rows_not_dropping(
             row_count_before(run.context, spec.key, run.selection.buckets, replacing=True),
@@ -317,13 +319,12 @@ def _judged(
 
 def _stop_where_blocked(run: Run, results: Sequence[dg.AssetCheckResult]) -> None:
     """Go no further with a form whose blocking check failed."""
-    blocking = run.recipe.tables.blocking
-    failed = [
-        str(result.check_name)
-        for result in results
-        if not result.passed
-        and result.severity is dg.AssetCheckSeverity.ERROR
-        and (result.asset_key, result.check_name) in blocking
-    ]
+    failed = [str(result.check_name) for result in results if _blocks(run, result)]
     if failed:
         raise StructureError(f"it went no further, as {' and '.join(failed)} failed.")
+
+
+def _blocks(run: Run, result: dg.AssetCheckResult) -> bool:
+    """Whether a result is the failure of a blocking check; a warning blocks nothing."""
+    failed = not result.passed and result.severity is dg.AssetCheckSeverity.ERROR
+    return failed and (result.asset_key, result.check_name) in run.recipe.tables.blocking

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import io
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 
 import dagster as dg
@@ -28,20 +28,38 @@ def code_version(
 ) -> str:
     """Give the version of the way that a table is made.
 
-    That of an instrument's tables changes with its dictionary and its keys; that of its clean table
-    also with the rules and the project's missing data codes.
+    That of an instrument's tables changes with its dictionary and its columns; that of its records
+    also with what decides which rows are theirs: the events that have the form, where it repeats,
+    and whether the server tells what was saved; that of its clean table with the rules and the
+    project's missing data codes. The order in which rules are given is no matter.
     """
     if instrument is None:
         return _digest()
-    structure = _structure(project, instrument.instrument_name)
+    form = instrument.instrument_name
+    structure = _structure(project, form)
     if layer == "records":
-        return _digest(*structure, rules.keep_unsaved)
-    return _digest(*structure, project.info.missing_data_codes, rules)
+        return _digest(*structure, *_places(project, form), rules.keep_unsaved)
+    given = replace(
+        rules, types=dict(sorted(rules.types.items())), missing_values=sorted(rules.missing_values)
+    )
+    return _digest(*structure, project.info.missing_data_codes, given)
 
 
 def _structure(project: REDCapProject, form: str) -> Iterable[object]:
+    names = (*project.key_columns(form), *project.context_columns)
     rows = [_dictionary_row(field) for field in project.fields_of(form)]
-    return project.key_columns(form), project.context_columns, rows
+    return names, [column.name for column in project.columns(form)], rows
+
+
+def _places(project: REDCapProject, form: str) -> Iterable[object]:
+    events = set(project.events_of(form))
+    arms = [(event.unique_event_name, event.arm_num) for event in project.events]
+    repeats = {*project.events_where_repeating(form), *(events & project.repeating_events)}
+    return (
+        sorted(arm for arm in arms if arm[0] in events),
+        sorted(repeats),
+        project.honours_blank_status,
+    )
 
 
 def _digest(*parts: object) -> str:

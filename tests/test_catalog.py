@@ -223,3 +223,43 @@ def test_code_versions_go_with_dictionary_and_rules() -> None:
     assert changed(project=project(missing_data_codes="UNK, Unknown")) >= clean
     unsaved = changed(rules=CleaningRules(keep_unsaved=True))
     assert unsaved == clean | {"s/records/base", "s/records/visit"}
+
+
+def test_code_versions_do_not_go_with_the_order_of_rules() -> None:
+    types = {"born": "text", "note": "text"}
+    rules = CleaningRules(types=types, missing_values=["?", "-"])
+    other = CleaningRules(types=dict(reversed(types.items())), missing_values=["-", "?"])
+    once, again = specs(rules=rules), specs(rules=other)
+    assert {key: spec.code_version for key, spec in once.items()} == {
+        key: spec.code_version for key, spec in again.items()
+    }
+
+
+def test_code_versions_of_records_go_with_what_decides_their_rows() -> None:
+    def of_events(*forms: tuple[str, str], version: str = "14.7.3", **more: Any) -> dict[str, str]:
+        structure = REDCapProject.from_exports(
+            metadata=METADATA,
+            events=[
+                {"event_name": name, "arm_num": 1, "unique_event_name": name} for name in "abc"
+            ],
+            form_event_mapping=[
+                {"arm_num": 1, "unique_event_name": event, "form": form} for event, form in forms
+            ],
+            version=version,
+            **more,
+        )
+        made = specs(project=structure)
+        return {key: str(spec.code_version) for key, spec in made.items()}
+
+    def differ(other: dict[str, str]) -> set[str]:
+        return {key for key, version in once.items() if other[key] != version}
+
+    base, visit = ("a", "base"), ("a", "visit")
+    once = of_events(base, visit, ("b", "visit"))
+    assert differ(of_events(("b", "visit"), visit, base)) == set()
+    assert differ(of_events(base, visit, ("c", "visit"))) == {"s/records/visit"}
+    records = {"s/records/base", "s/records/visit"}
+    assert differ(of_events(base, visit, ("b", "visit"), version="12.0.0")) == records
+    repeats = [{"event_name": "b", "form_name": "visit"}]
+    changed_keys = differ(of_events(base, visit, ("b", "visit"), repeating=repeats))
+    assert changed_keys == {"s/records/visit", "s/clean/visit"}

@@ -379,27 +379,54 @@ def test_an_export_that_lacks_records_for_good_is_refused_and_counted(
     assert study.table("study_records.base").num_rows == 5
 
 
-def test_rows_that_come_twice_are_counted_and_not_stored(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the export give each row two times."""
     honest = REDCapClient.export_snapshot
 
-    def twice(*given: Any, **selection: Any) -> RecordExport:
+    def doubled(*given: Any, **selection: Any) -> RecordExport:
         export = honest(*given, **selection)
         return replace(export, table=pa.concat_tables([export.table] * 2))
 
-    monkeypatch.setattr(REDCapClient, "export_snapshot", twice)
-    result = study.run(
-        study.definitions(
-            checks=CheckRules(settings={"keys_unique": CheckSettings(blocking=False)})
-        )
-    )
+    monkeypatch.setattr(REDCapClient, "export_snapshot", doubled)
+
+
+TWICE = "Rows with the key of another row: 5."
+
+
+@pytest.mark.usefixtures("twice")
+def test_rows_that_come_twice_are_counted_and_not_stored(study: Study) -> None:
+    result = study.run()
     assert not result.success
     assert check_results(result).keys() == ALL
-    assert failures(result)["study/records/base", "keys_unique"] == (
-        "Rows with the key of another row: 5."
-    )
-    assert not any("records/base" in key for key in materializations(result))
+    assert failures(result)["study/records/base", "keys_unique"] == TWICE
+    assert "let keys_unique not be blocking" in reasons(result)
+    assert not any("/base" in key for key in materializations(result))
+
+
+@pytest.mark.usefixtures("twice")
+def test_rows_that_come_twice_are_not_stored_where_no_check_was_asked_for(study: Study) -> None:
+    select = dg.AssetSelection.assets("study/records/base").without_checks()
+    job = dg.define_asset_job("unchecked", select)
+    whole = dg.Definitions.merge(study.definitions(), dg.Definitions(jobs=[job]))
+    unchecked = whole.resolve_job_def("unchecked")
+    result = unchecked.execute_in_process(instance=study.instance, raise_on_error=False)
+    assert not result.success
+    assert materializations(result) == {}
+
+
+@pytest.mark.usefixtures("twice")
+@pytest.mark.parametrize(
+    "settings", [CheckSettings(blocking=False), CheckSettings(severity="warn")]
+)
+def test_rows_that_come_twice_are_stored_where_they_may_be(
+    study: Study, settings: CheckSettings
+) -> None:
+    rules = CheckRules(settings={"keys_unique": settings})
+    result = study.run(study.definitions(checks=rules))
+    assert result.success
+    assert failures(result)["study/records/base", "keys_unique"] == TWICE
+    assert study.table("study_clean.base").num_rows == 10
 
 
 def test_a_form_that_fails_leaves_no_check_open(study: Study) -> None:
@@ -494,6 +521,28 @@ def test_an_op_that_fails_for_good_leaves_no_check_open(study: Study) -> None:
     assert not result.success
     assert any(event.is_step_up_for_retry for event in result.all_events)
     assert failures(result).keys() == ALL - {("study/metadata/fields", "dictionary_drift")}
+
+
+def test_an_op_is_tried_again_when_the_project_was_changed_meanwhile(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, left = REDCapClient.export_snapshot, [None]
+
+    def of_another_structure(*given: Any, **selection: Any) -> RecordExport:
+        export = honest(*given, **selection)
+        if not left:
+            return export
+        left.pop()
+        events = pa.array(["now_arm_1"] * export.table.num_rows)
+        return replace(export, table=export.table.append_column("redcap_event_name", events))
+
+    monkeypatch.setattr(REDCapClient, "export_snapshot", of_another_structure)
+    result = study.run(retrying(study))
+    assert result.success
+    assert [event.step_key for event in result.all_events if event.is_step_up_for_retry] == [
+        "study__tables"
+    ]
+    assert failures(result) == {}
 
 
 def test_what_stays_wrong_is_not_tried_again(study: Study) -> None:

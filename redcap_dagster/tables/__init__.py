@@ -6,7 +6,7 @@ from redcap_dagster.tables.accounts import (
     hidden_columns,
     leftovers,
 )
-from redcap_dagster.tables.agreement import check_agreement, check_keys
+from redcap_dagster.tables.agreement import DisagreementError, check_agreement, check_keys
 from redcap_dagster.tables.cleaning import CleanTable, clean
 from redcap_dagster.tables.instruments import (
     census_table,
@@ -32,6 +32,7 @@ __all__ = [
     "CleanTable",
     "CleaningRules",
     "ColumnType",
+    "DisagreementError",
     "Profile",
     "Ranges",
     "census_table",

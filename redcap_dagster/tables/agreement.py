@@ -10,6 +10,11 @@ import pyarrow.compute as pc
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables.instruments import export_text
 
+
+class DisagreementError(StructureError):
+    """Structure and export are not of one moment, or broken; asked for once more they may agree."""
+
+
 _REPEATS = ("redcap_repeat_instrument", "redcap_repeat_instance")
 
 
@@ -21,14 +26,14 @@ def check_agreement(export: pa.Table, project: REDCapProject) -> None:
         project: The structure.
 
     Raises:
-        StructureError: It lacks key columns, has those of another structure, or names events or
+        DisagreementError: It lacks key columns, has those of another structure, or names events or
             forms that the structure does not have; the text has counts alone.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[{"field_name": "id", "form_name": "a"}])
         >>> check_agreement(pa.table({"id": ["1"], "redcap_event_name": ["a_arm_1"]}), project)
         Traceback (most recent call last):
-        redcap_dagster.project.rows.StructureError: The export has events, ... Run again.
+        redcap_dagster.tables.agreement.DisagreementError: The export has events, ... Run again.
     """
     if not export.num_rows:
         return
@@ -106,8 +111,8 @@ def _check_instances(export: pa.Table) -> None:
         raise _disagreement(f"{rows} rows of the export have an instance that is no number")
 
 
-def _disagreement(what: str) -> StructureError:
-    return StructureError(
+def _disagreement(what: str) -> DisagreementError:
+    return DisagreementError(
         f"{what}, against the structure of the project: it was changed meanwhile, or the answer is "
         "broken. Run again."
     )

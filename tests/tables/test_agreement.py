@@ -6,7 +6,13 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.tables import CleaningRules, check_agreement, clean, split_by_instrument
+from redcap_dagster.tables import (
+    CleaningRules,
+    DisagreementError,
+    check_agreement,
+    clean,
+    split_by_instrument,
+)
 
 METADATA = [
     {"field_name": "id", "form_name": "base"},
@@ -60,7 +66,7 @@ def test_exports_that_fit(project: REDCapProject, columns: dict[str, str]) -> No
     ],
 )
 def test_exports_that_do_not(project: REDCapProject, columns: dict[str, str], message: str) -> None:
-    with pytest.raises(StructureError, match=message) as caught:
+    with pytest.raises(DisagreementError, match=message) as caught:
         check_agreement(_export(**columns), project)
     assert "Xanthippe" not in str(caught.value)
 
