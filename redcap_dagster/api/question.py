@@ -31,8 +31,8 @@ _WHICH = ("records", *FILTERS)
 _NAMED = re.compile(r"\[(\w+)(?:\([^)]*\))?\]")
 """A name in REDCap logic, of a field or something else."""
 
-_LITERAL = re.compile(r"""'[^']*'|"[^"]*"|(?<![\w\[(])\d[\w.]*(?![^\[]*\])""")
-"""Texts in quotes, and numbers; not what stands in brackets, which names a field."""
+_KEPT = re.compile(r"(\[[^\[\]]*\]|<=|>=|<>|!=|[=<>()]|\b(?:and|or|not)\b|\s+)", re.IGNORECASE)
+"""What of REDCap logic may be shown: comparisons, and names in brackets if they are known."""
 
 
 Among = Callable[[pa.Table], pa.Table]
@@ -164,17 +164,31 @@ class Question:
         """Write all of it as one request, without what is somebody's data.
 
         Example:
-            >>> project = REDCapProject.from_exports(
-            ...     metadata=[{"field_name": "id", "form_name": "a"}])
+            >>> project = REDCapProject.from_exports(metadata=[
+            ...     {"field_name": "id", "form_name": "a"},
+            ...     {"field_name": "age", "form_name": "a"}])
             >>> asked = RecordSelection(records=["7"], filter_logic="[age] > 40 and [x] = 'Eve'")
             >>> Question(project, asked, groups=False).shown()["filterLogic"]
-            '[age] > … and [x] = …'
+            '[age] > … and […] = …'
         """
         parameters = csv_export(self.undivided())
         kept = {k: value for k, value in parameters.items() if not k.startswith("records[")}
         if "filterLogic" in kept:
-            kept["filterLogic"] = _LITERAL.sub("…", kept["filterLogic"])
+            kept["filterLogic"] = self._without_literals(kept["filterLogic"])
         return kept
+
+    def _without_literals(self, logic: str) -> str:
+        """Keep of REDCap logic what is surely no value, wherever a literal may begin or end."""
+        names = {row.field_name for row in self.project.fields}
+        names |= {row.unique_event_name for row in self.project.events}
+        pieces = _KEPT.split(logic)
+        shown = ["…" * bool(piece) for piece in pieces]
+        for number, piece in enumerate(pieces):
+            if number % 2:
+                known = _NAMED.fullmatch(piece)
+                in_brackets = f"[{known[1]}]" if known and known[1] in names else "[…]"
+                shown[number] = in_brackets if piece.startswith("[") else piece
+        return re.sub(r"…(\s*…)+", "…", "".join(shown))
 
     @cached_property
     def _how(self) -> dict[str, str]:

@@ -8,10 +8,12 @@ import pyarrow.compute as pc
 import pytest
 
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.question import Question
 from redcap_dagster.api.snapshot import HIDDEN_IDS
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, Meanwhile, MemoryLimit
 from tests.conftest import SHARED
+from tests.servers import CANARY
 
 PROJECTS = sorted(SHARED.glob("projects/*/project*.xml"))
 METADATA = [
@@ -253,3 +255,37 @@ def test_all_records_may_go_where_no_rows_have_no_header() -> None:
         export = REDCapClient(sandbox.url, token, max_cells=6).export_snapshot()
 
     assert export.table.num_rows == export.census.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("logic", "shown"),
+    [
+        ("[age] > 40", "[age] > …"),
+        ("[dose(3)]='1' or ([visit_arm_1][age] <> \"7\")", "[dose]=… or ([…][age] <> …)"),
+        ("datediff([age], '2024-01-31', 'd') >= 1", "…([age]…) >= …"),
+    ],
+)
+def test_what_a_filter_compares_with_is_not_shown(
+    sandbox: Sandbox, token: str, logic: str, shown: str
+) -> None:
+    structure = REDCapClient(sandbox.url, token).export_structure()
+    asked = Question(structure.project(), {"filter_logic": logic}, groups=False)
+
+    assert asked.shown()["filterLogic"] == shown
+
+
+@pytest.mark.parametrize(
+    "quoted", [r"'O\'{}'", r"'\\'{}", "'{}", '"{}', "[{}]", "'[age({})]'", "{}"]
+)
+def test_no_literal_is_shown_however_it_is_quoted(
+    sandbox: Sandbox, token: str, quoted: str
+) -> None:
+    structure = REDCapClient(sandbox.url, token).export_structure()
+    asked = Question(
+        structure.project(), {"filter_logic": f"[age] = {quoted.format(CANARY)}"}, groups=False
+    )
+
+    shown = asked.shown()["filterLogic"]
+
+    assert shown.startswith("[age] = ")
+    assert not any(part in shown for part in CANARY.split("-"))
