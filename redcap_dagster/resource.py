@@ -46,6 +46,9 @@ class REDCapResource(dg.ConfigurableResource[Any]):
     read_timeout: float = Field(
         default=300, description="Seconds to wait for the next bytes of an answer."
     )
+    total_timeout: float = Field(
+        default=3600, description="Seconds that a request may take altogether."
+    )
     retries: int = Field(default=5, description="How often a failed read is tried again.")
     max_cells: int | None = Field(
         default=MAX_CELLS,
@@ -101,6 +104,7 @@ class REDCapResource(dg.ConfigurableResource[Any]):
             verify_tls=self.verify_tls,
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
+            total_timeout=self.total_timeout,
             retries=self.retries,
             max_cells=self.max_cells,
             max_records=self.max_records,

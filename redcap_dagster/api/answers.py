@@ -30,6 +30,10 @@ from redcap_dagster.api.refusals import known_refusal, message_of, unknown_refus
 _LOOK = 1 << 16
 """How much of an answer is looked at to see what it is."""
 
+_MOST = 1 << 30
+"""Bytes of a text that is read as a whole. REDCap builds it in PHP's memory, which rarely is as
+much; what is longer has no end."""
+
 _MAYBE_TOKEN = re.compile(r"[0-9A-Za-z]{32,}")
 
 
@@ -187,7 +191,7 @@ def read_text(answer: Answer) -> str:
     Raises:
         REDCapError: It is something else; the type says what.
     """
-    body = b"".join(answer.chunks)
+    body = read_body(answer)
     check_data(answer, body)
     position = 0
     try:
@@ -195,6 +199,21 @@ def read_text(answer: Answer) -> str:
     except UnicodeDecodeError as error:
         position = error.start
     raise not_utf8(answer, f"byte {position} of the answer")
+
+
+def read_body(answer: Answer, most: int = _MOST) -> bytes:
+    """Read a whole answer, whatever it is.
+
+    Raises:
+        MalformedAnswerError: It is longer than any that REDCap writes.
+    """
+    chunks, size = [], 0
+    for chunk in answer.chunks:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > most:
+            raise malformed(answer, f"it is longer than {most >> 20} MiB")
+    return b"".join(chunks)
 
 
 # -- what is no data ------------------------------------------------------------------------------

@@ -7,7 +7,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from redcap_dagster.api.answers import Answer, check_data, malformed, read_json, read_text
+from redcap_dagster.api.answers import (
+    Answer,
+    check_data,
+    malformed,
+    read_body,
+    read_json,
+    read_text,
+)
 from redcap_dagster.api.errors import NotApplicableError
 from redcap_dagster.api.incoming import Importable, written
 from redcap_dagster.api.parameters import array, asking
@@ -129,6 +136,6 @@ def read_line(answer: Answer) -> str:
 
 def read_done(answer: Answer) -> None:
     """Make sure that an answer is none but success, whose body is blank."""
-    body = b"".join(answer.chunks)
+    body = read_body(answer)
     if body.strip():
         check_data(answer, body)

@@ -54,6 +54,8 @@ class REDCapClient(StructureExports):
         verify_tls: Whether to verify the server's certificate. Leave it on.
         connect_timeout: Seconds to wait for a connection.
         read_timeout: Seconds to wait for the next bytes of an answer.
+        total_timeout: Seconds that a request may take altogether, the work on what it streams
+            among them; it is not sent again.
         retries: How often a request is sent again where the network or the server fails.
         backoff: Seconds that the first wait before that may last; each next one may last twice as
             long, up to a minute.
@@ -99,6 +101,7 @@ class REDCapClient(StructureExports):
         verify_tls: bool = True,
         connect_timeout: float = 10,
         read_timeout: float = 300,
+        total_timeout: float = 3600,
         retries: int = 5,
         backoff: float = 1,
         max_cells: int | None = MAX_CELLS,
@@ -113,6 +116,7 @@ class REDCapClient(StructureExports):
             verify_tls=verify_tls,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
+            total_timeout=total_timeout,
             retries=retries,
             backoff=backoff,
             rate_limit=rate_limit,

@@ -154,9 +154,11 @@ class NetworkError(REDCapError):
 
     Attributes:
         sent: Whether the request may have reached the server.
+        overdue: Whether it took too long altogether; then it is not sent again.
     """
 
     sent: bool = True
+    overdue: bool = False
 
 
 class OutcomeUnknownError(REDCapError):

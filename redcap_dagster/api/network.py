@@ -12,6 +12,10 @@ from redcap_dagster.api.errors import CertificateError, NetworkError, WrongURLEr
 
 TOO_SLOW: Final = "no answer within the time limit. Ask for less at once, or raise read_timeout"
 
+TOO_LONG: Final = (
+    "no whole answer within the time limit. Ask for less at once, or raise total_timeout"
+)
+
 
 def what_failed(error: Exception) -> str:
     """Say what failed and what to do."""
@@ -58,4 +62,6 @@ def tls_error(
 
 def network_error(request: str, host: str, what: str) -> NetworkError:
     """Make the error for an answer that did not come, or not whole."""
-    return NetworkError(f"{request} from {host}: {what}.", request=request)
+    error = NetworkError(f"{request} from {host}: {what}.", request=request)
+    error.overdue = what == TOO_LONG
+    return error

@@ -24,6 +24,8 @@ def as_a_whole(error: BaseException, attempts: int) -> bool:
     """Say whether to ask again for what cannot be asked for in halves."""
     if isinstance(error, EmptyAnswerError):  # there may be no rows
         return False
+    if isinstance(error, NetworkError) and error.overdue:
+        return False
     return passes(error, attempts) or _is_fleeting(error) or is_size(error)
 
 
@@ -34,7 +36,7 @@ def in_halves(error: BaseException, attempts: int) -> bool:
     may have been chance; one that ran out of memory is not.
     """
     if isinstance(error, NetworkError) and error.sent:
-        return attempts < 2
+        return attempts < 2 and not error.overdue
     if isinstance(error, ServerError) and is_size(error):
         return attempts < 2
     return passes(error, attempts) or _is_fleeting(error)

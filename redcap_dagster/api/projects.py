@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Unpack
 
-from redcap_dagster.api.answers import Answer, check_data, malformed, not_utf8
+from redcap_dagster.api.answers import Answer, check_data, malformed, not_utf8, read_body
 from redcap_dagster.api.calls import read_count, read_line
 from redcap_dagster.api.exports import RecordSelection, check_selection
 from redcap_dagster.api.parameters import asking, flag, required
@@ -138,7 +138,7 @@ def _written(name: str, values: Mapping[str, Any]) -> str:
 
 
 def _read_odm(answer: Answer) -> str:
-    body = b"".join(answer.chunks)
+    body = read_body(answer)
     head = body[:2048].lstrip(b"\xef\xbb\xbf \r\n\t")
     if b"<ODM" not in head:
         check_data(answer, body)

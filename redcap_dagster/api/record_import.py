@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
 
-from redcap_dagster.api.answers import Answer, check_data, malformed, read_json
+from redcap_dagster.api.answers import Answer, check_data, malformed, read_body, read_json
 from redcap_dagster.api.calls import EVENTS, export_info, export_rows, has, read_count
 from redcap_dagster.api.incoming import check_columns
 from redcap_dagster.api.parameters import asking
@@ -248,7 +248,7 @@ def read_import(answer: Answer, return_content: str) -> RecordImport:
     if return_content == "count":
         return RecordImport((), count=read_count(answer))
     if return_content == "nothing":
-        body = b"".join(answer.chunks).strip()
+        body = read_body(answer).strip()
         if body not in (b"", b"{}", b"[]"):  # a guess; told is that nothing but the status comes
             check_data(answer, body)
             raise malformed(answer, "it tells something where nothing was asked for")

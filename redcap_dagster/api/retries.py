@@ -89,7 +89,7 @@ def passes(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
     """Say whether an error may pass by itself, so that to ask again is of use."""
     if isinstance(error, ServerError):
         return (error.retry_after or 0) <= LONGEST_WAIT
-    return isinstance(error, NetworkError)
+    return isinstance(error, NetworkError) and not error.overdue
 
 
 def never(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001

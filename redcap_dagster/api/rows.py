@@ -25,6 +25,9 @@ T = TypeVar("T")
 # A batch is worth the work on it.
 _BLOCKS_OF_A_BATCH = 4
 
+# Bytes; 40,000 fields were seen.
+_LONGEST_HEADER = 1 << 24
+
 # Blocks that may be parsed before they are wanted.
 _AHEAD = 2
 
@@ -64,6 +67,8 @@ def open_csv(answer: Answer, must_have: str | None, delimiter: str = ",") -> CSV
         start += chunk
         if b"\n" in chunk:
             break
+        if len(start) > _LONGEST_HEADER:
+            raise malformed(answer, f"its header is longer than {_LONGEST_HEADER >> 20} MiB")
     if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"<", b"{"):  # no header: see more of it
         start += look(answer.chunks)
     check_data(answer, start)

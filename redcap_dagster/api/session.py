@@ -1,9 +1,11 @@
 """An HTTP session with a host: no cookies, no redirects, and it can be ended while it waits."""
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
+from threading import Timer
 from typing import Any
 from weakref import WeakSet
 
@@ -39,9 +41,37 @@ class Session(requests.Session):
 
     def cut(self) -> None:
         """End what is under way: whoever waits for an answer in another thread gets an error."""
-        for connection in list(self._adapter.connections):
+        opening = [connection.sock for connection in list(self._adapter.connections)]
+        for one in [*opening, *self._adapter.sockets]:
             with suppress(OSError, AttributeError):  # it may be closed, or not yet open
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                one.shutdown(socket.SHUT_RDWR)
+
+
+class Deadline:
+    """Ends a request that takes too long altogether, however often a few bytes come.
+
+    Args:
+        seconds: After how many.
+        end: Ends it.
+
+    Attributes:
+        passed: Whether it came to that.
+    """
+
+    def __init__(self, seconds: float, end: Callable[[], None]) -> None:
+        self.passed = False
+        self._end = end
+        self._timer = Timer(seconds, self._pass)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def call_off(self) -> None:
+        """Let the request be: it is done."""
+        self._timer.cancel()
+
+    def _pass(self) -> None:
+        self.passed = True
+        self._end()
 
 
 def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -49,10 +79,15 @@ def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 class _Adapter(HTTPAdapter):
-    """Keeps track of its connections, as those that are in use are nowhere else."""
+    """Keeps track of its connections, as those that are in use are nowhere else.
+
+    And of their sockets: a connection that closes after an answer has let go of its own while the
+    answer is still on its way.
+    """
 
     def __init__(self) -> None:
         self.connections: WeakSet[HTTPConnection] = WeakSet()
+        self.sockets: WeakSet[socket.socket] = WeakSet()
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -67,17 +102,19 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
-        connections = self.connections
+        connections, sockets = self.connections, self.sockets
 
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 connections.add(self)
                 super().connect()
+                sockets.add(self.sock)
 
         class Secure(HTTPSConnection):
             def connect(self) -> None:
                 connections.add(self)
                 super().connect()
+                sockets.add(self.sock)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain

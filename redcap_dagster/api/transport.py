@@ -34,6 +34,7 @@ from redcap_dagster.api.errors import (
     WrongURLError,
 )
 from redcap_dagster.api.network import (
+    TOO_LONG,
     TOO_SLOW,
     network_error,
     never_connected,
@@ -42,7 +43,7 @@ from redcap_dagster.api.network import (
 )
 from redcap_dagster.api.rate_limit import shared_limiter
 from redcap_dagster.api.retries import MayPass, Patience, passes, retry
-from redcap_dagster.api.session import Session
+from redcap_dagster.api.session import Deadline, Session
 
 logger = logging.getLogger("redcap_dagster.api")
 
@@ -71,6 +72,7 @@ class Transport:
         verify_tls: bool = True,
         connect_timeout: float = 10,
         read_timeout: float = 300,
+        total_timeout: float = 3600,
         retries: int = 5,
         backoff: float = 1,
         rate_limit: int | None = 300,
@@ -92,6 +94,7 @@ class Transport:
             )
         self._verify: bool | str = str(ca_bundle) if verify_tls and ca_bundle else verify_tls
         self._timeout = (connect_timeout, read_timeout)
+        self._longest = total_timeout
         self._patience = Patience(retries, backoff)
         host = urlsplit(self.url).hostname or ""
         self._rate = None if is_loopback(host) else rate_limit
@@ -216,6 +219,7 @@ class Transport:
         self._take_turn(request)
         self.sent += 1
         failure: CertificateError | NetworkError | WrongURLError
+        deadline = Deadline(self._longest, self._session.cut)
         try:
             response = self._session.post(
                 self.url,
@@ -229,7 +233,8 @@ class Transport:
         except requests.exceptions.SSLError as error:
             failure = tls_error(request, self._host, error)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            failure = network_error(request, self._host, what_failed(error))
+            what = TOO_LONG if deadline.passed else what_failed(error)
+            failure = network_error(request, self._host, what)
             failure.sent = not never_connected(error)
         else:
             answer = Answer(
@@ -237,8 +242,8 @@ class Transport:
                 self.url,
                 response.status_code,
                 response.headers,
-                _chunks(response, request, self._host),
-                response.close,
+                _chunks(response, request, self._host, deadline),
+                partial(_close, response, deadline),
             )
             try:
                 check_status(answer)
@@ -246,6 +251,7 @@ class Transport:
                 answer.close()
                 raise
             return answer
+        deadline.call_off()
         raise failure
 
     def _take_turn(self, request: str) -> None:
@@ -274,7 +280,14 @@ def check_token(token: str) -> str:
     return stripped
 
 
-def _chunks(response: requests.Response, request: str, host: str) -> Iterator[bytes]:
+def _close(response: requests.Response, deadline: Deadline) -> None:
+    deadline.call_off()
+    response.close()
+
+
+def _chunks(
+    response: requests.Response, request: str, host: str, deadline: Deadline
+) -> Iterator[bytes]:
     """Give the body, decompressed; one that breaks off is an error.
 
     urllib3 sees that by length and framing, but takes a gzip that has no end for whole, so that
@@ -286,13 +299,14 @@ def _chunks(response: requests.Response, request: str, host: str) -> Iterator[by
     try:
         for chunk in response.raw.stream(_CHUNK, decode_content=False):
             yield gzip.decompress(chunk) if zipped else chunk
-        if not zipped or (gzip.eof and not gzip.unused_data):
+        # To be cut off looks like an end, where the answer did not announce its length.
+        if not deadline.passed and (not zipped or (gzip.eof and not gzip.unused_data)):
             return
     except urllib3.exceptions.ReadTimeoutError:
         what = TOO_SLOW
     except (urllib3.exceptions.HTTPError, zlib.error, OSError):
         pass
-    raise network_error(request, host, what)
+    raise network_error(request, host, TOO_LONG if deadline.passed else what)
 
 
 # -- changes --------------------------------------------------------------------------------------

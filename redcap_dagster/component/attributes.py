@@ -42,6 +42,7 @@ class ClientAttributes(dg.Model):
     verify_tls: bool = _field_of(REDCapResource, "verify_tls")
     connect_timeout: float = _field_of(REDCapResource, "connect_timeout")
     read_timeout: float = _field_of(REDCapResource, "read_timeout")
+    total_timeout: float = _field_of(REDCapResource, "total_timeout")
     retries: int = _field_of(REDCapResource, "retries")
     max_cells: int | None = _field_of(REDCapResource, "max_cells")
     max_records: int | None = _field_of(REDCapResource, "max_records")

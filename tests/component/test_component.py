@@ -234,6 +234,7 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         "verify_tls": False,
         "connect_timeout": 3.5,
         "read_timeout": 60.0,
+        "total_timeout": 600.0,
         "retries": 1,
         "max_cells": 1_000,
         "max_records": None,
