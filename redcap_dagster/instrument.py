@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from redcap_dagster.catalog import (
     counts,
     export_told,
     export_told_before,
+    exported_at,
     origin,
     preview,
 )
@@ -53,6 +55,7 @@ class Run:
         selection: What is asked for.
         client: Of the project.
         project: The structure, with what the header of the export tells.
+        began: When REDCap was first asked, in UTC.
         census: The records and events that REDCap lists, if it was asked; of the buckets at hand.
         listed: How many REDCap lists in all, likewise.
         forms: The instruments that were exported.
@@ -65,6 +68,7 @@ class Run:
     selection: Selection
     client: REDCapClient
     project: REDCapProject = field(repr=False)
+    began: datetime
     census: pa.Table | None = field(default=None, repr=False)
     listed: int | None = None
     forms: Sequence[str] = ()
@@ -73,9 +77,11 @@ class Run:
 
     @cached_property
     def origin(self) -> Mapping[str, Any]:
-        """What every table tells: its project, and how its records were exported, if they were."""
+        """What every table that is made of REDCap's answers tells: its project, when, and how."""
         told = origin(self.client.url, self.project)
-        return told if self.export is None else {**told, **export_told(self.export)}
+        if self.export is not None:
+            return {**told, **export_told(self.export)}
+        return {**told, **exported_at(self.began), "redcap/listed": self.listed}
 
 
 @dataclass(frozen=True)

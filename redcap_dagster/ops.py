@@ -169,11 +169,7 @@ def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
                 table,
                 plain_schema(table),
                 client.digest_key,
-                metadata={
-                    **run.origin,
-                    "redcap/belongs_nowhere": run.lost,
-                    "redcap/listed": run.listed,
-                },
+                metadata={**run.origin, "redcap/belongs_nowhere": run.lost},
             )
         yield from _each_instrument(run)
 
@@ -184,8 +180,9 @@ def _taken_in(
     context: dg.AssetExecutionContext, recipe: Recipe, selection: Selection, client: REDCapClient
 ) -> Run:
     """Ask REDCap for what is needed: the structure always, census and records if asked for."""
+    began = datetime.now(UTC)
     structure = client.export_structure()
-    run = Run(context, recipe, selection, client, structure.project())
+    run = Run(context, recipe, selection, client, structure.project(), began)
     tables = recipe.tables
     forms = [form for form in tables.records if is_asked_of_redcap(recipe, selection, form)]
     present = still_there(run.project, forms)

@@ -124,6 +124,12 @@ def test_what_an_io_manager_guessed_is_no_text_as_sent(study: Study, tmp_path: P
     ) in reasons(result)
 
 
+def test_a_census_alone_tells_when_it_was_taken(study: Study) -> None:
+    (census,) = materializations(study.run(select=["study/records/_census"])).values()
+    assert entry(census, "redcap/exported_at") > 0
+    assert entry(census, "redcap/listed") == len(RECORDS)
+
+
 def test_a_clean_table_tells_when_and_how_its_records_were_exported(study: Study) -> None:
     made = materializations(study.run())
     names = ["redcap/exported_at", "redcap/request", "redcap/listed", "redcap/consistent"]
