@@ -94,13 +94,15 @@ LASTING: Mapping[str, Callable[[Random], Fault]] = {
 }
 # What takes rows away without a word; only once, as nobody can tell what is never there.
 SILENT: Mapping[str, Callable[[Random], Fault]] = {
-    "dropped": lambda chance: DroppedRecords(chance.randint(1, 5)),
+    "dropped": lambda chance: DroppedRecords(chance.choice([1, 2, 3, 5, 8, 100])),
     "cut, whole": lambda chance: Cut(chance.random(), "whole"),
 }
 RIGHTS: Mapping[str, Callable[[Study], None]] = {
     "export lost": lambda study: study.take_rights(api_export=0),
     "group given": lambda study: study.take_rights(data_access_group="north"),
-    "form hidden": lambda study: study.take_rights(forms_export={"lab": 0}),
+    "form hidden": lambda study: study.take_rights(
+        forms_export={study.chance.choice(["drug", "lab"]): 0}
+    ),
     "log hidden": lambda study: study.take_rights(logging=0),
 }
 
@@ -121,6 +123,10 @@ def draw_troubles(study: Study) -> list[Trouble]:
         # Injected last, it stands first: it happens whatever becomes of the answer.
         after = chance.randint(0, 8)
         troubles.append(Trouble("change", Meanwhile(study.change), None, after, 1, True))
+    if chance.random() < 0.1:
+        study.clock.approach()
+        leap = Meanwhile(study.clock.leap)
+        troubles.append(Trouble("clocks put", leap, None, chance.randint(1, 6), 1, True))
     return troubles
 
 

@@ -7,9 +7,11 @@ from random import Random
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
+from tests.soak.asked import Asked, draw_asked
 from tests.soak.chance import READ_TIMEOUT, Trouble, draw_troubles
+from tests.soak.clock import ZONE, Clock
 from tests.soak.judgement import Tally, ThirdThingError, export_once
-from tests.soak.study import Study
+from tests.soak.study import SHAPES, Study
 
 VERSIONS = ("14.7.3", "17.4.1")  # the newer one sends no header for no rows
 FORMS = ("visit", "drug", "lab")
@@ -24,17 +26,20 @@ def soak(seed: int, go_on: Callable[[Tally], bool], tell: Callable[[str], object
     """
     tally = Tally()
     with ExitStack() as stack:
-        studies = list(_studies(seed, stack))
+        clock = Clock()
+        stack.enter_context(clock.told_to_the_client())
+        studies = list(_studies(seed, clock, stack))
         chance = Random(seed)  # noqa: S311
         while go_on(tally):
             study = chance.choice(studies)
             study.chance.seed(f"{seed} {tally.exports}")
             troubles = draw_troubles(study)
             forms = sorted(chance.sample(FORMS, chance.randint(1, 3)))
+            asked = draw_asked(study, forms)
             client = _client(study, chance)
-            story = _story(seed, tally.exports, study, forms, troubles)
+            story = _story(seed, tally.exports, study, asked, troubles)
             try:
-                end = export_once(study, client, forms, troubles)
+                end = export_once(study, client, asked, troubles)
             except ThirdThingError as error:
                 error.add_note(story)
                 raise
@@ -44,11 +49,11 @@ def soak(seed: int, go_on: Callable[[Tally], bool], tell: Callable[[str], object
     return tally
 
 
-def _studies(seed: int, stack: ExitStack) -> Iterator[Study]:
+def _studies(seed: int, clock: Clock, stack: ExitStack) -> Iterator[Study]:
     for version in VERSIONS:
-        sandbox = stack.enter_context(Sandbox(version))
-        for longitudinal in (False, True):
-            yield Study(sandbox, Random(f"{seed} {version} {longitudinal}"), longitudinal)  # noqa: S311
+        sandbox = stack.enter_context(Sandbox(version, time_zone=ZONE, clock=clock))
+        for kind in SHAPES:
+            yield Study(sandbox, Random(f"{seed} {version} {kind}"), kind, clock)  # noqa: S311
 
 
 def _client(study: Study, chance: Random) -> REDCapClient:
@@ -63,9 +68,10 @@ def _client(study: Study, chance: Random) -> REDCapClient:
     )
 
 
-def _story(seed: int, number: int, study: Study, forms: list[str], troubles: list[Trouble]) -> str:
+def _story(seed: int, number: int, study: Study, asked: Asked, troubles: list[Trouble]) -> str:
     lines = [
-        f"seed {seed}, export {number}: REDCap {study.sandbox.version}, {study.kind}, {forms}",
+        f"seed {seed}, export {number}: REDCap {study.sandbox.version}, {study.kind}",
+        f"  {asked.kind} of {asked.forms}",
         *(f"  {each.kind}: {each.fault}, {each.content}, after {each.after}, times {each.times}"
           for each in troubles),
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from redcap_dagster.sandbox.parameters import Parameters
 from redcap_dagster.sandbox.records import flat_table
 from redcap_dagster.sandbox.reply import Call
 from redcap_dagster.tables import split_by_instrument
+from tests.soak.clock import Clock
 
 Tables = Mapping[str, pa.Table]
 
@@ -54,6 +55,10 @@ METADATA = [
 ]
 EVENTS = ("first_arm_1", "then_arm_1", "first_arm_2")
 CLASSIC = {"metadata": METADATA, "repeatingFormsEvents": [{"form_name": "drug"}]}
+FIRST_REPEATS = {
+    "metadata": METADATA,
+    "repeatingFormsEvents": [{"form_name": "visit"}, {"form_name": "drug"}],
+}
 LONGITUDINAL = {
     "metadata": METADATA,
     "arm": [{"arm_num": number, "name": f"Arm {number}"} for number in (1, 2)],
@@ -73,6 +78,13 @@ LONGITUDINAL = {
 }
 
 
+SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "classic": CLASSIC,
+    "longitudinal": LONGITUDINAL,
+    "first form repeats": FIRST_REPEATS,
+}
+
+
 @dataclass(repr=False)
 class Study:
     """A project, whose records others change, and its history.
@@ -80,7 +92,8 @@ class Study:
     Attributes:
         sandbox: Where it is.
         chance: What decides.
-        longitudinal: Whether it has events.
+        kind: Its shape, one of `SHAPES`.
+        clock: The time by which all live.
         token: Of the user who exports.
         history: What an export would have given this user, from one change to the next; None where
             it would have been refused.
@@ -89,7 +102,8 @@ class Study:
 
     sandbox: Sandbox
     chance: Random
-    longitudinal: bool
+    kind: str
+    clock: Clock
     token: str = ""
     history: list[pa.Table | None] = field(default_factory=list)
     broken: list[Exception] = field(default_factory=list)
@@ -99,8 +113,7 @@ class Study:
 
     def __post_init__(self) -> None:
         row = self._row("drug", "1")[0] | {"redcap_data_access_group": "north"}
-        exports = LONGITUDINAL if self.longitudinal else CLASSIC
-        self.token = self.sandbox.add_project(exports=exports, records=[row])
+        self.token = self.sandbox.add_project(exports=SHAPES[self.kind], records=[row])
         self._others = self.sandbox.add_user(self.token, "others")
         for _ in range(MOST_RECORDS // 2):
             self._add()
@@ -110,8 +123,8 @@ class Study:
         self.project = client.export_project()
 
     @property
-    def kind(self) -> str:
-        return "longitudinal" if self.longitudinal else "classic"
+    def longitudinal(self) -> bool:
+        return self.kind == "longitudinal"
 
     # -- what is true -------------------------------------------------------------------------
 
@@ -175,7 +188,7 @@ class Study:
             self._set_rights(all_rights | {"logging": 1})
 
     def _add(self) -> None:
-        if len(self._records()) >= MOST_RECORDS:
+        if len(self.records()) >= MOST_RECORDS:
             self._delete()
             return
         self._number += 1
@@ -186,12 +199,12 @@ class Study:
             self._import([self._row(form, record)[0]])
 
     def _edit(self) -> None:
-        if records := self._records():
+        if records := self.records():
             form = self.chance.choice(["visit", "drug", "lab"])
             self._import(self._row(form, self.chance.choice(records)))
 
     def _group(self) -> None:
-        if records := self._records():
+        if records := self.records():
             self.sandbox.edit(
                 self.token,
                 record=self.chance.choice(records),
@@ -201,11 +214,11 @@ class Study:
             )
 
     def _delete(self) -> None:
-        if records := self._records():
+        if records := self.records():
             self._ask(action="delete", records=self.chance.choice(records))
 
     def _rename(self) -> None:
-        if records := self._records():
+        if records := self.records():
             self._number += 1
             new = f"{self.chance.choice(['', 'z'])}{self._number}-{CANARY}"
             self._ask(action="rename", record=self.chance.choice(records), new_record_name=new)
@@ -221,7 +234,7 @@ class Study:
         if self.longitudinal:
             where = {"visit": [EVENTS[0], EVENTS[2]], "drug": EVENTS[1:], "lab": EVENTS[:2]}
             values["redcap_event_name"] = self.chance.choice(where[form])
-        if form == "drug":
+        if form in {row["form_name"] for row in SHAPES[self.kind]["repeatingFormsEvents"]}:
             values["redcap_repeat_instrument"] = form
             values["redcap_repeat_instance"] = self.chance.randint(1, 3)
         return [values]
@@ -234,6 +247,7 @@ class Study:
         asked = {"token": self._others, "content": "record", "format": "json", **parameters}
         answer(self.sandbox._running(), Parameters.of(asked.items()), {})
 
-    def _records(self) -> list[str]:
+    def records(self) -> list[str]:
+        """The ids of the records that there are."""
         store, project = self.sandbox._running(), self.sandbox._project(self.token)
         return sorted({place.record for _, place in store.rows(project, (), ())})
