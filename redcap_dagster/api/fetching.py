@@ -186,7 +186,8 @@ def _absent(
             for form in part.forms
             if question.witnesses.get(form.form) in [name for name, _ in form.fields]
         }
-        listed = listing.only(asked).of_forms(forms)
+        listed = listing if len(asked) == len(listing.records) else listing.only(asked)
+        listed = listed.of_forms(forms)
         for row in listed.lacking(pa.concat_tables(tables), part.events or None).to_pylist():
             record, own = row[listing.id_field], frozenset(form.form for form in part.forms)
             absent[record] = absent.get(record, frozenset()) | own & question.forms_at(row)

@@ -59,6 +59,7 @@ def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime
     for asked_again in range(ROUNDS + 1):
         at, before = datetime.now(UTC), listing
         listing = list_wanted(transport, question, fetcher.settings)
+        _check_columns(before.rows, listing.rows)
         missing = missing_records(fetched, listing, question)
         stale = {*missing, *before.differing(listing)}
         stale |= {*fetched.table[id_field].unique().to_pylist()}.difference(listing.records)
@@ -83,6 +84,18 @@ def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime
     return Outcome(fetched.table, listing.census, listing.left_out, notes)
 
 
+def _check_columns(before: pa.Table, after: pa.Table) -> None:
+    """Make sure that the user sees access groups as before, by which columns and rows go.
+
+    Raises:
+        MalformedAnswerError: It is not so.
+    """
+    if is_blank(before) or is_blank(after):
+        return
+    if set(before.column_names) != set(after.column_names):
+        raise columns_changed()
+
+
 def _renewed(fetched: Fetched, fresh: Fetched, some: Listing, listing: Listing) -> Fetched:
     """Replace some records by what they are now."""
     table, rows, id_field = fetched.table, fresh.table, listing.id_field
@@ -90,8 +103,7 @@ def _renewed(fetched: Fetched, fresh: Fetched, some: Listing, listing: Listing) 
         rows = table.slice(0, 0)
     elif is_blank(table):
         table = rows.slice(0, 0)
-    if set(rows.column_names) != set(table.column_names):
-        raise columns_changed()
+    _check_columns(table, rows)
     there = {*rows[id_field].unique().to_pylist()}
     unlisted = there.difference(listing.records)
     order = pa.array([*listing.records, *sorted(unlisted)], pa.string())
