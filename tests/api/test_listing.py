@@ -1,15 +1,22 @@
 """What REDCap lists of records and instances; one lie of a listing or an answer is noticed."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import IncompleteExportError, REDCapClient, fetching
+from redcap_dagster.api import (
+    IncompleteExportError,
+    MalformedAnswerError,
+    REDCapClient,
+    fetching,
+)
 from redcap_dagster.api.exports import read_records
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sandbox.faults import Cut, DroppedRecords, MemoryLimit
+from redcap_dagster.sandbox.exchange import Asked, REDCap, Sent, lines
+from redcap_dagster.sandbox.faults import DroppedRecords, Meanwhile, MemoryLimit
 from tests.api.test_snapshot import METADATA, RECORDS, even
 
 EACH_REPEATS = [{"form_name": "visit"}, {"form_name": "drug"}]
@@ -127,11 +134,23 @@ def test_instances_are_counted_for_the_size_of_an_answer(sandbox: Sandbox, repea
     assert export.requests == 20 / 5 + 4
 
 
-@pytest.mark.parametrize("share", [number / 20 for number in range(10, 20)])
+@dataclass(frozen=True)
+class LastRows:
+    """The last rows of an answer do not come."""
+
+    count: int
+
+    async def answer(self, asked: Asked, redcap: REDCap) -> Sent:  # noqa: ARG002
+        sent = await redcap()
+        header, *rows = lines(sent.body)
+        return replace(sent, body=header + b"".join(rows[: -self.count]))
+
+
+@pytest.mark.parametrize("lost", [1, 3, 11])
 @pytest.mark.parametrize("max_cells", [None, 60])
 @pytest.mark.parametrize("first", [True, False], ids=["first form repeats", "second"])
 def test_an_answer_that_ends_at_the_end_of_a_row_loses_no_instance(
-    sandbox: Sandbox, repeating: str, share: float, max_cells: int | None, first: bool
+    sandbox: Sandbox, repeating: str, lost: int, max_cells: int | None, first: bool
 ) -> None:
     token = repeating
     if not first:
@@ -141,7 +160,7 @@ def test_an_answer_that_ends_at_the_end_of_a_row_loses_no_instance(
         token = sandbox.add_project(exports=exports, records=[*rows, *drugs])
     client = REDCapClient(sandbox.url, token, max_cells=max_cells, backoff=0.001)
     whole = client.export_snapshot().table
-    sandbox.inject(Cut(share, "whole"), content="record", after=1, times=1)
+    sandbox.inject(LastRows(lost), content="record", after=1, times=1)
 
     assert client.export_snapshot().table.equals(whole)
 
@@ -210,3 +229,17 @@ def test_what_is_missing_is_told_by_its_forms(
     ) as e:
         REDCapClient(sandbox.url, repeating).export_snapshot()
     assert (e.value.missing, e.value.forms) == (1, ("drug",))
+
+
+def test_an_export_during_which_access_groups_come_out_of_sight_is_refused(
+    sandbox: Sandbox,
+) -> None:
+    rows = [row | {"redcap_data_access_group": "north"} for row in RECORDS]
+    token = sandbox.add_project(exports={"metadata": METADATA}, records=rows)
+    move = Meanwhile(lambda: sandbox.set_rights(token, {"data_access_group": "north"}))
+    sandbox.inject(move, content="record", after=2, times=1)
+
+    with pytest.raises(MalformedAnswerError, match="the token's rights were changed"):
+        REDCapClient(sandbox.url, token).export_snapshot(records=IDS)
+
+    sandbox.clear_faults()
