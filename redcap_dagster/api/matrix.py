@@ -1,6 +1,6 @@
 """Answers to several requests -> one block matrix, in REDCap's own order of rows and columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -53,6 +53,12 @@ def of_records(rows: pa.Table, records: Sequence[str], record_id_field: str) -> 
     return rows.filter(pc.is_in(rows[record_id_field], pa.array(records, pa.string())))
 
 
+def without_records(rows: pa.Table, records: Iterable[str], record_id_field: str) -> pa.Table:
+    """Leave out the rows of some records."""
+    there = pc.is_in(rows[record_id_field], pa.array([*records], pa.string()))
+    return rows.filter(pc.invert(there))
+
+
 def put(
     table: pa.Table, fresh: pa.Table, replaced: Sequence[str], records: pa.Array, id_field: str
 ) -> pa.Table:
@@ -65,7 +71,7 @@ def put(
         records: All ids in REDCap's order; what is not among them is left out.
         id_field: The record id field.
     """
-    others = table.filter(pc.invert(pc.is_in(table[id_field], pa.array(replaced, pa.string()))))
+    others = without_records(table, replaced, id_field)
     rows = pa.concat_tables([others, fresh.select(others.column_names)])
     rank = pc.index_in(rows[id_field], records)
     # The sort is stable, so that the rows of a record stay in their order.

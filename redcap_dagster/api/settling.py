@@ -1,7 +1,7 @@
 """Several requests become the truth of one moment: what changed meanwhile is asked for again."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from redcap_dagster.api.changes import ServerClock, changed_records, server_cloc
 from redcap_dagster.api.fetching import Fetched, Fetcher, columns_changed, is_blank
 from redcap_dagster.api.keys import REQUEST
 from redcap_dagster.api.listing import Listing
-from redcap_dagster.api.matrix import put
+from redcap_dagster.api.matrix import put, without_records
 from redcap_dagster.api.wanted import check_whole, list_wanted, missing_records
 
 logger = logging.getLogger("redcap_dagster.api")
@@ -47,7 +47,8 @@ def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime
 
     Each round takes the census first and asks afterwards what was changed: where nothing was, the
     table is the truth of the moment of that census. What is gone is asked for again as well, as a
-    census may lack records too. A single answer is of one moment: only the census is in doubt.
+    census may lack records too; only a filter may have let go of what two in a row lack. A single
+    answer is of one moment: only the census is in doubt.
 
     Raises:
         IncompleteExportError: Records are missing after all rounds.
@@ -61,8 +62,11 @@ def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime
         listing = list_wanted(transport, question, fetcher.settings)
         _check_columns(before.rows, listing.rows)
         missing = missing_records(fetched, listing, question)
-        stale = {*missing, *before.differing(listing)}
-        stale |= {*fetched.table[id_field].unique().to_pylist()}.difference(listing.records)
+        gone = {*fetched.table[id_field].unique().to_pylist()}.difference(listing.records)
+        if question.filters and (unmatched := gone.difference(before.records)):
+            fetched = replace(fetched, table=without_records(fetched.table, unmatched, id_field))
+            gone -= unmatched
+        stale = {*missing, *before.differing(listing), *gone}
         if stale or fetched.answers > 1:
             clock = clock or server_clock(transport)
             changed = changed_records(transport, id_field, question.listing, since, clock)
@@ -78,7 +82,8 @@ def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime
         fresh = fetcher.again(some, smaller=bool(missing))
         renewed = _renewed(fetched, fresh, some, listing)
         same, fetched = renewed.table.equals(fetched.table), renewed
-        if same and not any(missing_records(fetched, listing, question).values()):
+        lacks = any(missing_records(fetched, listing, question).values())
+        if same and not lacks and not (question.filters and gone):
             break
         since = at
     return Outcome(fetched.table, listing.census, listing.left_out, notes)

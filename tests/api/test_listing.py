@@ -97,6 +97,22 @@ def test_some_records_take_a_census_before_and_after(sandbox: Sandbox, classic: 
     assert client.export_snapshot().requests == 2
 
 
+@pytest.mark.parametrize("after", range(4))
+def test_a_record_that_comes_to_match_a_filter_no_more_is_left_out(
+    sandbox: Sandbox, classic: str, after: int
+) -> None:
+    others = REDCapClient(sandbox.url, sandbox.add_user(classic, "others"))
+    change = Meanwhile(lambda: others.records.import_([{"record_id": "7", "age": "1"}]))
+    sandbox.inject(change, content="record", after=after, times=1)
+
+    export = REDCapClient(sandbox.url, classic).export_snapshot(filter_logic="[age] > 1")
+
+    assert export.table["record_id"].to_pylist() == [record for record in IDS if record != "7"]
+    assert export.census.num_rows == 39
+    assert export.consistent
+    sandbox.clear_faults()
+
+
 # -- instances ------------------------------------------------------------------------------------
 
 
