@@ -49,13 +49,12 @@ class ServerClock:
         utc = moment.astimezone(UTC).replace(tzinfo=None)
         if self.ahead is None:
             return utc - OVERLAP
-        shifts = [
-            _ahead(zone, when) - ahead
-            for zone in _zones()
-            if abs((ahead := _ahead(zone, self.at)) - self.ahead) < _CLOSE
-            for when in (moment, datetime.now(UTC))
-        ]
-        return utc + self.ahead - _SLACK + min(shifts, default=timedelta())
+        shifts = [timedelta()]
+        for zone in _zones():
+            offsets = [_ahead(zone, when) for when in (moment, self.at, datetime.now(UTC))]
+            near = [offset for offset in offsets if abs(offset - self.ahead) < _CLOSE]
+            shifts += [min(offsets) - offset for offset in near]
+        return utc + self.ahead - _SLACK + min(shifts)
 
 
 @cache

@@ -96,6 +96,15 @@ def test_it_reaches_back_further_only_where_clocks_were_put(
     assert local - begin == timedelta(minutes=back)
 
 
+def test_the_newest_entry_may_be_of_before_the_clock_was_put_back(clock: Clock) -> None:
+    clock.now = FALL + timedelta(minutes=5)
+    ahead = timedelta(hours=-4, minutes=-5)  # 1:57, as it was logged, and now 6:02 in UTC
+
+    begin = ServerClock(ahead, clock.now).at_least(FALL)
+
+    assert begin < datetime(2024, 11, 3, 1, 2)  # noqa: DTZ001 what the clock shows now
+
+
 def test_a_log_that_fails_is_asked_for_once() -> None:
     with Sandbox() as sandbox:
         token = sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
