@@ -23,7 +23,11 @@ _VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
 
 
 def definitions(
-    url: str, fields: int, database: str, buckets: int = 0, max_cells: int | None = MAX_CELLS
+    url: str,
+    fields: int,
+    database: str,
+    buckets: int | None = None,
+    max_cells: int | None = MAX_CELLS,
 ) -> dg.Definitions:
     """Define a study whose tables are kept in a DuckDB file."""
     os.environ[_VARIABLE] = TOKEN

@@ -46,7 +46,7 @@ def study(tmp_path: Path) -> Iterator[Study]:
         yield study
 
 
-def definitions(study: Study, count: int = 4, **options: Any) -> dg.Definitions:
+def definitions(study: Study, count: int | None = 4, **options: Any) -> dg.Definitions:
     return study.definitions(project=PROJECT, buckets=count, **options)
 
 

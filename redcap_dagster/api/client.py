@@ -250,7 +250,12 @@ class REDCapClient(StructureExports):
         return iterate_records(self._transport, *self._asked(selection))
 
     def stop(self) -> None:
-        """End for good, from another thread, what is asked for: it raises at once."""
+        """End for good, from another thread, what is asked for: it raises at once.
+
+        Example:
+            >>> other = REDCapClient(redcap.url, "0" * 32)
+            >>> other.stop()
+        """
         self._transport.stop()
 
     def export_census(self) -> pa.Table:

@@ -97,7 +97,7 @@ def test_to_keep_up_costs_few_requests_and_sends_one_bucket(study: Study) -> Non
 
 
 def test_without_buckets_there_is_one_request(study: Study) -> None:
-    ticks = Ticks(study, count=0)
+    ticks = Ticks(study, count=None)
     ticks.tick()
     client(study).records.delete(["3", "4"])
     (request,) = ticks.tick().run_requests or []
@@ -199,7 +199,7 @@ def test_records_alone_do_not_take_in_what_changed(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensor, "_DOUBT", -120)  # as if each change were two minutes older
-    ticks = Ticks(study, count=0)
+    ticks = Ticks(study, count=None)
     ticks.tick()
     assert study.run(ticks.defs).success
     client(study).records.import_([{"record_id": "7", "dose": "3"}])
