@@ -67,7 +67,7 @@ def by_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
         export = client.export_records_table()
         for form in (instrument.instrument_name for instrument in project.instruments):
             cleaned = clean(instrument_table(export, project, form), form, project, rules)
-            warehouse.write_table(TablePlace("study_clean", form), cleaned.table)
+            warehouse.write_table(TablePlace(dg.AssetKey(["study", "clean", form])), cleaned.table)
 
     return run
 

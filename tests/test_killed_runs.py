@@ -9,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
@@ -20,7 +21,7 @@ SEED = 20240131
 KILLS = 12
 ROWS = 300
 BYTES = 10_000  # of noise in each text, so that writing takes its time
-TABLES = [TablePlace(f"study_{layer}", form) for layer in ("records", "clean")
+TABLES = [TablePlace(dg.AssetKey(["study", layer, form])) for layer in ("records", "clean")
           for form in ("visit", "lab")]  # fmt: skip
 
 

@@ -21,6 +21,9 @@ from redcap_dagster.partitions import BUCKET, partitioning_of
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_OWNER = "Dagster asset "
+"""What the comment of a table begins with, before the key of its asset."""
+
 
 class DuckDBTableIOManager(TableIOManager):
     """Keeps each asset as a table of a DuckDB file, partitions in one table by column ``_bucket``.
@@ -34,8 +37,9 @@ class DuckDBTableIOManager(TableIOManager):
     without regard to case, and has no dictionary type: a dictionary column is text.
 
     Example:
+        >>> import dagster as dg
         >>> tables = DuckDBTableIOManager(database="warehouse.duckdb")
-        >>> tables.get_table_name(TablePlace("trial_clean", "visit"))
+        >>> tables.get_table_name(TablePlace(dg.AssetKey(["trial", "clean", "visit"])))
         'trial_clean.visit'
     """
 
@@ -53,6 +57,7 @@ class DuckDBTableIOManager(TableIOManager):
         with self._open(place) as stored:
             stored.connection.execute("begin")
             stored.replace(table)
+            stored.sign()
             stored.connection.execute("commit")
 
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
@@ -60,6 +65,7 @@ class DuckDBTableIOManager(TableIOManager):
         with self._open(place) as stored:
             stored.connection.execute("begin")
             stored.replace_partitions(parts)
+            stored.sign()
             stored.connection.execute("commit")
 
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
@@ -76,7 +82,9 @@ class DuckDBTableIOManager(TableIOManager):
     @contextmanager
     def _open(self, place: TablePlace) -> "Iterator[_Table]":
         with connect(self._path, self.lock_timeout, purpose=f"table {place}") as connection:
-            yield _Table(connection, place)
+            stored = _Table(connection, place)
+            place.check_owner(stored.owner())
+            yield stored
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,22 @@ class _Table:
     @cached_property
     def name(self) -> str:
         return f"{self.schema_name}.{_quote(self.place.table)}"
+
+    def owner(self) -> str | None:
+        """Give the asset that the table says it is of; None if it is not there, or says nothing."""
+        # Names are compared as DuckDB does it.
+        found = self.connection.execute(
+            "select comment from duckdb_tables() where database_name = current_database() "
+            "and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
+            [self.place.schema, self.place.table],
+        ).fetchall()
+        comments = [comment for (comment,) in found if (comment or "").startswith(_OWNER)]
+        return comments[0].removeprefix(_OWNER) if comments else None
+
+    def sign(self) -> None:
+        """Say in the comment of the table which asset it is of."""
+        comment = _literal(f"{_OWNER}{self.place.owner}")
+        self.connection.execute(f"comment on table {self.name} is {comment}")
 
     def columns(self) -> pa.Schema | None:
         """Give the stored columns, that of the partitions included; None if there is no table."""
@@ -192,9 +216,8 @@ class _Table:
     def _comment(self, schema: pa.Schema) -> None:
         for field in schema:
             if text := (field.metadata or {}).get(DESCRIPTION, b"").decode():
-                literal = text.replace("\0", "").replace("'", "''")
                 self.connection.execute(
-                    f"comment on column {self.name}.{_quote(field.name)} is '{literal}'"
+                    f"comment on column {self.name}.{_quote(field.name)} is {_literal(text)}"
                 )
 
 
@@ -208,3 +231,8 @@ def _with_types(schema: pa.Schema) -> pa.Schema:
 def _quote(name: str) -> str:
     escaped = name.replace('"', '""')
     return f'"{escaped}"'
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\0", "").replace("'", "''")
+    return f"'{escaped}'"

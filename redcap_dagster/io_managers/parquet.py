@@ -25,6 +25,9 @@ logger = logging.getLogger("redcap_dagster")
 
 SUFFIX = ".parquet"
 
+OWNER = b"dagster_asset"
+"""The key, in the metadata of a file, of the asset that it is of."""
+
 PARTITIONING = "_partitioning"
 """The file beside those of partitions that says which of them count."""
 
@@ -42,7 +45,7 @@ class ParquetTableIOManager(TableIOManager):
 
     Example:
         >>> tables = ParquetTableIOManager(base_path="s3://bucket/redcap")
-        >>> tables.get_table_name(TablePlace("trial_clean", "visit"))
+        >>> tables.get_table_name(TablePlace(dg.AssetKey(["trial", "clean", "visit"])))
         's3://bucket/redcap/trial_clean/visit.parquet'
     """
 
@@ -83,8 +86,9 @@ class ParquetTableIOManager(TableIOManager):
 
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
         """Write one file, then take away the partitions that it replaces, if there were any."""
+        self._check_owner(place)
         with _named(place):
-            _write(self._file(place), table)
+            _write(self._file(place), place, table)
             folder = self._folder(place)
             if folder.is_dir():
                 _remove(folder)
@@ -93,9 +97,10 @@ class ParquetTableIOManager(TableIOManager):
         """Write a file for each partition, let them count, then take away what they replace."""
         folder = self._folder(place)
         (partitioning,) = {partitioning_of(key) for key in parts}
+        self._check_owner(place)
         with _named(place):
             for key, part in parts.items():
-                _write(folder / _partition_file(key), with_key(part, key))
+                _write(folder / _partition_file(key), place, with_key(part, key))
         if _partitioning(folder) != partitioning:
             _put(folder / PARTITIONING, lambda file: file.write(partitioning.encode()))
         self._file(place).unlink(missing_ok=True)
@@ -124,6 +129,13 @@ class ParquetTableIOManager(TableIOManager):
         if not counting or len(counting) < len(keys or ()):
             raise place.never_written()
         return concatenate(_read(path, place).drop_columns(BUCKET) for path in counting)
+
+    def _check_owner(self, place: TablePlace) -> None:
+        """Refuse to replace the files of another asset."""
+        file, folder = self._file(place), self._folder(place)
+        stored = [file] if file.exists() else _partition_files(folder) if folder.is_dir() else []
+        if stored:
+            place.check_owner(_owner(stored[0]))
 
     def _folder(self, place: TablePlace) -> UPath:
         base: UPath = UPath(self.get_base(), **self.storage_options)
@@ -189,7 +201,7 @@ def _read(path: UPath, place: TablePlace) -> pa.Table:
     # Not pq.read_table, which takes a folder called "a=1" for a column.
     try:
         with path.open("rb") as file:
-            return pq.ParquetFile(file).read()
+            table = pq.ParquetFile(file).read()
     except FileNotFoundError:
         raise place.never_written() from None
     except pa.ArrowException as error:
@@ -197,10 +209,27 @@ def _read(path: UPath, place: TablePlace) -> pa.Table:
             f"A file of table {place} could not be read as Parquet ({type(error).__name__}). "
             "Materialize the asset anew."
         ) from None
+    place.check_owner(_owner_in(table.schema))
+    return table.replace_schema_metadata(None)
 
 
-def _write(path: UPath, table: pa.Table) -> None:
-    _put(path, lambda file: pq.write_table(table, file))
+def _owner(path: UPath) -> str | None:
+    """Give the asset that a file says it is of; None where it says nothing, or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return _owner_in(pq.read_schema(file))
+    except (FileNotFoundError, pa.ArrowException):
+        return None
+
+
+def _owner_in(schema: pa.Schema) -> str | None:
+    owner: bytes | None = (schema.metadata or {}).get(OWNER)
+    return None if owner is None else owner.decode()
+
+
+def _write(path: UPath, place: TablePlace, table: pa.Table) -> None:
+    signed = table.replace_schema_metadata({OWNER: place.owner})
+    _put(path, lambda file: pq.write_table(signed, file))
 
 
 def _put(path: UPath, write: Callable[[IO[bytes]], Any]) -> None:

@@ -21,6 +21,9 @@ class TableIOManager(dg.ConfigurableIOManager):
 
     Partitions of an asset share one table, and the column ``_bucket`` says which partition a row
     is of; it is dropped on load. A run of several partitions hands out one frame with that column.
+
+    Each table says which asset it is of (`TablePlace.owner`), and no other asset gets or replaces
+    it (`TablePlace.check_owner`).
     """
 
     @abstractmethod
@@ -51,7 +54,8 @@ class TableIOManager(dg.ConfigurableIOManager):
         """Store the frame of an asset.
 
         Raises:
-            ValueError: What the asset returned cannot be kept as a table, or in its partitions.
+            ValueError: What the asset returned cannot be kept as a table, or in its partitions; or
+                the table is that of another asset.
             dg.DagsterInvariantViolationError: It returned nothing, without saying so.
         """
         if obj is None:
@@ -80,6 +84,7 @@ class TableIOManager(dg.ConfigurableIOManager):
 
         Raises:
             LookupError: It, or one of its partitions, was never stored here.
+            ValueError: The table is that of another asset.
         """
         keys = context.asset_partition_keys if context.has_asset_partitions else None
         if keys is not None and not keys:
@@ -106,7 +111,7 @@ def _place(context: dg.OutputContext | dg.InputContext) -> TablePlace:
             "This IO manager stores assets, and what is passed between the ops of a graph is none. "
             "Give that op's output another io_manager_key."
         )
-    return TablePlace.from_asset_key(context.asset_key)
+    return TablePlace(context.asset_key)
 
 
 def _split(table: pa.Table, keys: Sequence[str]) -> Mapping[str, pa.Table]:

@@ -64,9 +64,7 @@ class Spread:
 
     def stored(self) -> Mapping[str, pd.DataFrame]:
         """Load all buckets of all tables, in their order, and see that nothing else is there."""
-        places = {
-            name: TablePlace.from_asset_key(dg.AssetKey.from_user_string(name)) for name in ALL
-        }
+        places = {name: TablePlace(dg.AssetKey.from_user_string(name)) for name in ALL}
         found = {name: self._tables().read_table(place, KEYS) for name, place in places.items()}
         for name, place in places.items():
             assert len(self._tables().read_table(place, None)) == len(found[name])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import dagster as dg
 import pytest
 from upath import UPath
 
@@ -14,7 +15,7 @@ from redcap_dagster.io_managers import (
     TablePlace,
 )
 
-VISIT = TablePlace("trial_clean", "visit")
+VISIT = TablePlace(dg.AssetKey(["trial", "clean", "visit"]))
 
 
 @pytest.fixture(params=["duckdb", "parquet", "memory"])

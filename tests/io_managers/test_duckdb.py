@@ -8,6 +8,7 @@ import threading
 import traceback
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pyarrow as pa
 import pytest
@@ -17,6 +18,7 @@ from redcap_dagster.io_managers.duckdb_file import connect
 from tests.io_managers.conftest import VISIT
 
 ROUNDS = 3
+SHARED = TablePlace(dg.AssetKey(["all", "table"]))
 
 HOLD_DATABASE = """
 import duckdb, sys
@@ -50,7 +52,7 @@ def hold(program: str, database: Path) -> "subprocess.Popen[str]":
 def take_part(database: str, number: int) -> None:
     """Be one of several processes that write and read the same file."""
     io_manager = DuckDBTableIOManager(database=database)
-    own, shared = TablePlace("own", f"table_{number}"), TablePlace("all", "table")
+    own, shared = TablePlace(dg.AssetKey(["own", f"table_{number}"])), SHARED
     for turn in range(ROUNDS):
         table = pa.table({"turn": [turn] * 100, "number": [number] * 100})
         io_manager.write_table(own, table)
@@ -69,7 +71,7 @@ def test_eight_processes_at_once(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 8
-    stored = DuckDBTableIOManager(database=database).read_table(TablePlace("all", "table"), None)
+    stored = DuckDBTableIOManager(database=database).read_table(SHARED, None)
     assert sorted(stored["number"].to_pylist()) == sorted([*range(8)] * 100)
     assert set(stored["turn"].to_pylist()) == {ROUNDS - 1}
 
@@ -155,11 +157,12 @@ def test_importing_and_defining_work_without_duckdb(tmp_path: Path) -> None:
     program = """
 import sys
 sys.modules["duckdb"] = None
+import dagster as dg
 import pyarrow as pa
 from redcap_dagster.io_managers import DuckDBTableIOManager, TablePlace
 io_manager = DuckDBTableIOManager(database=sys.argv[1])
 try:
-    io_manager.write_table(TablePlace("a", "b"), pa.table({"a": [1]}))
+    io_manager.write_table(TablePlace(dg.AssetKey(["a", "b"])), pa.table({"a": [1]}))
 except ImportError as error:
     print(error)
 """

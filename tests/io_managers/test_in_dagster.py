@@ -74,10 +74,12 @@ def run(
 
 def test_tables_go_from_asset_to_asset(io_manager: TableIOManager) -> None:
     run(io_manager, tables, mean, count)
-    assert io_manager.read_table(TablePlace("main", "mean"), None).to_pylist() == [{"mean": 40.0}]
+    assert io_manager.read_table(TablePlace(dg.AssetKey("mean")), None).to_pylist() == [
+        {"mean": 40.0}
+    ]
     # And from storage, when only what is downstream is selected.
     run(io_manager, tables, mean, count, select=[count])
-    stored = io_manager.read_table(TablePlace("main", "count"), None)
+    stored = io_manager.read_table(TablePlace(dg.AssetKey("count")), None)
     assert stored.to_pylist() == [{"rows": 2, "again": 2}]
 
 
@@ -97,7 +99,7 @@ def test_the_name_of_the_table_is_in_the_metadata(io_manager: TableIOManager) ->
         event.asset_key: event.materialization.metadata.get("dagster/table_name")
         for event in result.get_asset_materialization_events()
     }
-    place = TablePlace.from_asset_key(VISIT)
+    place = TablePlace(VISIT)
     assert names[VISIT] == dg.TextMetadataValue(io_manager.get_table_name(place))
     assert names[dg.AssetKey("by_result")] == dg.TextMetadataValue("result")
     assert names[dg.AssetKey("by_spec")] is None
@@ -113,7 +115,9 @@ def test_descriptions_of_columns_are_kept(io_manager: TableIOManager, name: str)
                     "select column_name, comment from duckdb_columns() where table_name = ?", [name]
                 ).fetchall()
             )
-    elif "://" not in (path := io_manager.get_table_name(TablePlace("trial_clean", name))):
+    elif "://" not in (
+        path := io_manager.get_table_name(TablePlace(dg.AssetKey(["trial", "clean", name])))
+    ):
         fields = pq.read_schema(path)
         comments = {
             field.name: (field.metadata or {}).get(b"description", b"").decode() or None
@@ -147,11 +151,11 @@ def test_partitions_are_one_table(io_manager: TableIOManager) -> None:
         for day in ("tue", "mon", "tue"):
             run(io_manager, daily, same_day, partition=day, instance=instance)
         run(io_manager, daily, week, select=[week], instance=instance)
-    assert io_manager.read_table(TablePlace("main", "week"), None).to_pylist() == [
+    assert io_manager.read_table(TablePlace(dg.AssetKey("week")), None).to_pylist() == [
         {"day": "mon"},
         {"day": "tue"},
     ]
-    seen = io_manager.read_table(TablePlace("main", "same_day"), ["tue"])
+    seen = io_manager.read_table(TablePlace(dg.AssetKey("same_day")), ["tue"])
     assert seen.to_pylist() == [{"day": "tue", "seen": True}]
 
 
@@ -175,7 +179,10 @@ def test_an_asset_that_depends_on_its_own_past_can_begin(io_manager: TableIOMana
 
     for day in ("2020-01-01", "2020-01-02"):
         run(io_manager, total, partition=day)
-    assert io_manager.read_table(TablePlace("main", "total"), ["2020-01-02"])["sum"][0].as_py() == 2
+    assert (
+        io_manager.read_table(TablePlace(dg.AssetKey("total")), ["2020-01-02"])["sum"][0].as_py()
+        == 2
+    )
 
 
 def test_an_asset_that_stores_nothing_says_so(io_manager: TableIOManager) -> None:
@@ -231,7 +238,7 @@ def run_both_days(io_manager: TableIOManager, frame: pd.DataFrame) -> dg.Execute
 def test_one_frame_for_several_partitions_is_cut_by_its_column(io_manager: TableIOManager) -> None:
     frame = pd.DataFrame({"a": [1, 2, 3], "_bucket": ["tue", "mon", "tue"]})
     assert run_both_days(io_manager, frame).success
-    place = TablePlace("main", "daily")
+    place = TablePlace(dg.AssetKey("daily"))
     assert io_manager.read_table(place, ["mon"]).to_pylist() == [{"a": 2}]
     assert io_manager.read_table(place, ["tue"]).to_pylist() == [{"a": 1}, {"a": 3}]
 

@@ -13,6 +13,7 @@ ROWS = 50_000
 
 WRITE_FOR_EVER = """
 import itertools, os, sys
+import dagster as dg
 import pyarrow as pa
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager, TablePlace
 os.umask(0o022)
@@ -21,7 +22,7 @@ if kind == "duckdb":
     io_manager = DuckDBTableIOManager(database=where)
 else:
     io_manager = ParquetTableIOManager(base_path=where)
-place = TablePlace("trial_clean", "visit")
+place = TablePlace(dg.AssetKey(["trial", "clean", "visit"]))
 turns = [turn.split() for turn in partitions.split(",")]
 for version in itertools.count():
     text = pa.repeat(f"some text of version {version}", ROWS)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +20,9 @@ def test_files_and_folders_are_private_under_any_umask(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         io_manager.write_table(VISIT, pa.table({"a": [1]}))
-        io_manager.write_partitions(TablePlace("x", "y"), {"one": pa.table({"a": [1]})})
+        io_manager.write_partitions(
+            TablePlace(dg.AssetKey(["x", "y"])), {"one": pa.table({"a": [1]})}
+        )
     finally:
         os.umask(before)
     modes = {path.stat().st_mode & 0o777 for path in base.rglob("*.parquet")}

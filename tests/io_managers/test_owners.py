@@ -1,0 +1,66 @@
+"""No asset gets or replaces the table of another, though their keys give one name."""
+
+from collections.abc import Callable
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from redcap_dagster.io_managers import DuckDBTableIOManager, TableIOManager, TablePlace
+
+ONE, OTHER = (TablePlace(dg.AssetKey(path)) for path in (["a", "b", "x"], ["a_b", "x"]))
+OLD, NEW = (pa.table({"a": [number]}) for number in (1, 2))
+WRITES: list[Callable[[TableIOManager, TablePlace, pa.Table], None]] = [
+    lambda io_manager, place, table: io_manager.write_table(place, table),
+    lambda io_manager, place, table: io_manager.write_partitions(place, {"1-of-2": table}),
+    lambda io_manager, place, table: io_manager.write_partitions(place, {"2-of-2": table}),
+]
+
+
+@pytest.mark.parametrize("replace", WRITES, ids=["whole", "bucket", "other bucket"])
+@pytest.mark.parametrize("write", WRITES[:2], ids=["whole", "bucket"])
+def test_a_table_belongs_to_one_asset(
+    io_manager: TableIOManager,
+    write: Callable[[TableIOManager, TablePlace, pa.Table], None],
+    replace: Callable[[TableIOManager, TablePlace, pa.Table], None],
+) -> None:
+    assert str(ONE) == str(OTHER)
+    write(io_manager, ONE, OLD)
+    with pytest.raises(ValueError, match=r"a_b\.x is that of the asset a/b/x, so that a_b/x"):
+        replace(io_manager, OTHER, NEW)
+    with pytest.raises(ValueError, match="another key"):
+        io_manager.read_table(OTHER, None)
+    stored = io_manager.read_table(ONE, None)
+    assert stored.to_pylist() == [{"a": 1}]
+    assert stored.schema.metadata is None
+    replace(io_manager, ONE, NEW)
+    write(io_manager, ONE, NEW)
+
+
+def test_what_duckdb_takes_for_the_same_name_is(io_manager: TableIOManager) -> None:
+    io_manager.write_table(ONE, OLD)
+    upper = TablePlace(dg.AssetKey(["a", "B", "X"]))
+    if isinstance(io_manager, DuckDBTableIOManager):
+        with pytest.raises(ValueError, match="a/b/x"):
+            io_manager.write_table(upper, NEW)
+    else:
+        io_manager.write_table(upper, NEW)
+    assert io_manager.read_table(ONE, None).to_pylist() == [{"a": 1}]
+
+
+def test_a_table_that_does_not_say_whose_it_is_is_taken_over(io_manager: TableIOManager) -> None:
+    where = io_manager.get_table_name(ONE)
+    io_manager.write_table(ONE, OLD)
+    if isinstance(io_manager, DuckDBTableIOManager):
+        with duckdb.connect(io_manager.database) as connection:
+            connection.execute(f"comment on table {where} is 'mine'")
+    elif "://" not in where:
+        pq.write_table(OLD, where)
+    else:
+        return
+    assert io_manager.read_table(OTHER, None).to_pylist() == [{"a": 1}]
+    io_manager.write_table(OTHER, NEW)
+    with pytest.raises(ValueError, match="of the asset a_b/x"):
+        io_manager.write_table(ONE, OLD)
