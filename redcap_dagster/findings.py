@@ -144,9 +144,8 @@ def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding
         blank: Field to count.
         unknown: Required fields that are hidden, or whose form status is, so that nobody can say.
     """
-    found = _of_counts(
-        "required_filled", blank, "Blanks in required fields", "All required fields are filled."
-    )
+    filled = f"All required fields{' that are visible' if unknown else ''} are filled."
+    found = _of_counts("required_filled", blank, "Blanks in required fields", filled)
     if not unknown:
         return found
     metadata = {**found.metadata, "not_evaluated": list(unknown)}

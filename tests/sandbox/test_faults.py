@@ -19,6 +19,7 @@ from redcap_dagster.sandbox.faults import (
     OUT_OF_MEMORY,
     WEB_PAGE,
     Ban,
+    Cost,
     Cut,
     Delimiter,
     DroppedRecords,
@@ -255,6 +256,17 @@ def test_memory_runs_out_over_cells(
     sandbox.inject(MemoryLimit(CELLS - 1))
     assert ask(classic, content="record", **asked).text == OUT_OF_MEMORY.body
     assert ask(classic, content="record", records="10", **asked).text != OUT_OF_MEMORY.body
+
+
+@pytest.mark.parametrize("fault", [MemoryLimit(CELLS), Cost(per_record=0.001)])
+def test_an_answer_without_rows_and_header_costs_nothing(fault: Fault) -> None:
+    fields = [{"field_name": "id", "form_name": "visit", "field_type": "text"}]
+    with Sandbox(version="17.4.1") as sandbox:
+        token = sandbox.add_project(exports={"metadata": fields}, records=[{"id": "1"}])
+        sandbox.inject(fault, content="record")
+        asked = {"token": token, "content": "record", "format": "csv", "records[0]": "2"}
+        answer = requests.post(sandbox.url, data=asked, timeout=60)
+    assert (answer.status_code, answer.text) == (200, "\n")
 
 
 def test_a_ban_is_for_good(classic: str, ask: Ask, sandbox: Sandbox) -> None:
