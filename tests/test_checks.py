@@ -270,7 +270,8 @@ def test_required_fields_that_are_hidden_are_not_taken_for_blank(study: Study) -
         alone = failures(study.check(definitions, [("study/clean/base", "required_filled")]))
     text = found["study/clean/base", "required_filled"]
     assert text == (
-        "All required fields are filled. Not evaluated, as export rights hide them: age."
+        "All required fields that are visible are filled. "
+        "Not evaluated, as export rights hide them: age."
     )
     assert alone["study/clean/base", "required_filled"] == text
 
