@@ -166,12 +166,21 @@ class _Verdicts:
             return {}
         wanted = dg.AssetRecordsFilter(key, storage_ids=ids)
         records = self.context.instance.fetch_observations(wanted, limit=len(ids)).records
-        observed = [record.asset_observation for record in records]
-        return {
-            str(one.partition): one.metadata[_FAILED].value
-            for one in observed
-            if one is not None and one.metadata[_FAILED].value
-        }
+        observed = [one for record in records if (one := record.asset_observation) is not None]
+        noted_last = {str(one.partition): self._verdict(key, one) for one in observed}
+        return {bucket: failed for bucket, failed in noted_last.items() if failed}
+
+    def _verdict(self, key: dg.AssetKey, last: dg.AssetObservation) -> _Failed:
+        """Read what failed off the last observation of a bucket, or off the last that tells.
+
+        Anybody may observe a bucket, which says nothing of its checks.
+        """
+        if _FAILED in last.metadata:
+            return dict(last.metadata[_FAILED].value)
+        wanted = dg.AssetRecordsFilter(key, asset_partitions=[str(last.partition)])
+        earlier = self.context.instance.fetch_observations(wanted, limit=1000).records
+        told = (one.metadata for record in earlier if (one := record.asset_observation) is not None)
+        return next((dict(one[_FAILED].value) for one in told if _FAILED in one), {})
 
     def _noted(self, key: dg.AssetKey) -> Mapping[str, int]:
         """Give the last observation of each bucket of the present number."""

@@ -107,7 +107,8 @@ class ProjectWatch:
                 if digest in seen:
                     continue
                 # A record that was renamed is told of as an edit of its id.
-                closer |= entry.kind == "design" or self.project.record_id_field in entry.fields
+                is_renamed = entry.kind == "edit" and self.project.record_id_field in entry.fields
+                closer |= is_renamed or entry.kind == "design"
                 if entry.kind == "design":
                     continue
                 (bucket,) = self._each_bucket([entry.record])

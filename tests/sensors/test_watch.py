@@ -239,6 +239,26 @@ def test_a_rename_that_the_log_tells_as_an_edit_is_found(
     assert by_log.forms() == {bucket("7"): FORMS, bucket(ID): FORMS}
 
 
+def test_the_id_of_a_record_that_is_new_is_no_rename(
+    by_log: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = Log.export
+
+    def told_with_ids(log: Log, **wanted: Any) -> list[dict[str, Any]]:
+        return [
+            {**row, "details": f"record_id = '{row['record']}', {row['details']}"}
+            if str(row["action"]).startswith("Create")
+            else row
+            for row in export(log, **wanted)
+        ]
+
+    monkeypatch.setattr(Log, "export", told_with_ids)
+    by_log.client.records.import_([{"record_id": ID, "age": "3"}])
+    before = len(by_log.sandbox.requests)
+    assert by_log.forms() == {bucket(ID): {"visit"}}
+    assert len(by_log.sandbox.requests) == before + 2
+
+
 @pytest.mark.parametrize("log", [True, False])
 def test_an_instance_that_is_gone_concerns_its_bucket(*, log: bool) -> None:
     for watched in _watched(log=log, repeating=["drug"]):
