@@ -23,6 +23,9 @@ from redcap_dagster.recipe import Recipe, Selection
 _FAILED = "redcap/failed_checks"
 """The entry of an observation that says which checks failed."""
 
+_MOST_LOOKED_AT = 1000
+"""Observations of a bucket among which the last of ours is looked for."""
+
 
 def over_buckets(
     context: dg.AssetExecutionContext,
@@ -175,12 +178,16 @@ class _Verdicts:
 
         Anybody may observe a bucket, which says nothing of its checks.
         """
-        if _FAILED in last.metadata:
-            return dict(last.metadata[_FAILED].value)
-        wanted = dg.AssetRecordsFilter(key, asset_partitions=[str(last.partition)])
-        earlier = self.context.instance.fetch_observations(wanted, limit=1000).records
-        told = (one.metadata for record in earlier if (one := record.asset_observation) is not None)
-        return next((dict(one[_FAILED].value) for one in told if _FAILED in one), {})
+        tells: Mapping[str, Any] = last.metadata
+        if _FAILED not in tells:
+            wanted = dg.AssetRecordsFilter(key, asset_partitions=[str(last.partition)])
+            earlier = self.context.instance.fetch_observations(
+                wanted, limit=_MOST_LOOKED_AT
+            ).records
+            seen = [record.asset_observation for record in earlier]
+            told = (one.metadata for one in seen if one is not None and _FAILED in one.metadata)
+            tells = next(told, {})
+        return dict(tells[_FAILED].value) if tells else {}
 
     def _noted(self, key: dg.AssetKey) -> Mapping[str, int]:
         """Give the last observation of each bucket of the present number."""
