@@ -187,6 +187,7 @@ def test_a_host_that_cannot_be_is_refused_at_once(host: str) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 200_000])
 def test_json_that_is_nested_too_deep(
     body: bytes, server: Server, client: REDCapClient, assert_silent: Silent
