@@ -7,6 +7,7 @@ elsewhere Arrow would end the row at it, as it would make up rows of stray quote
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -43,22 +44,34 @@ def whole_rows(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Itera
     Raises:
         REDCapError: It breaks off within a row, or holds what REDCap does not write.
     """
-    rest = b"\n"
-    for piece in _pieces(chunks):
+    rest, pieces = b"\n", _pieces(chunks)
+    piece = next(pieces)
+    for following in pieces:
         text = rest + piece
-        quotes = _find(text, b'"')
-        _check_outside(answer, text, quotes, chunks)
-        _check_quotes(answer, text, quotes, delimiter)
+        quotes = _checked_quotes(answer, text, delimiter, chain((following,), chunks))
         end = _end_of_rows(text, quotes)
         if end:
             yield text[:end]
-        rest = text[end:]
+        rest, piece = text[end:], following
         if len(rest) > _LONGEST_ROW:
             raise malformed(answer, f"a row is longer than {_LONGEST_ROW >> 20} MiB")
-    if rest[-1:] != b"\n" or rest.count(b'"') % 2:
+    # The last piece is whole: a small answer is one block.
+    text = rest + piece
+    quotes = _checked_quotes(answer, text, delimiter, chunks)
+    if text[-1:] != b"\n" or len(quotes) % 2:
         raise malformed(answer, "it breaks off within a row", broke_off=True)
-    if len(rest) > 1:
-        yield rest[:-1]
+    if len(text) > 1:
+        yield text[:-1]
+
+
+def _checked_quotes(
+    answer: Answer, text: bytes, delimiter: str, chunks: Iterator[bytes]
+) -> _Positions:
+    """Say where quotes stand in some rows, which hold nothing that REDCap does not write."""
+    quotes = _find(text, b'"')
+    _check_outside(answer, text, quotes, chunks)
+    _check_quotes(answer, text, quotes, delimiter)
+    return quotes
 
 
 def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeVar
 
 import pyarrow as pa
@@ -97,15 +97,14 @@ def _batches(
     answer: Answer, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
 ) -> Iterator[pa.RecordBatch]:
     """Put the rows of several blocks into a batch; there is at least one."""
-    tables = [pa.Table.from_batches([no_rows(columns)])]
-    for table in _tables(answer, columns, delimiter, chunks):
-        tables.append(table)
-        if len(tables) >= _BLOCKS_OF_A_BATCH:
-            yield from pa.concat_tables(tables).combine_chunks().to_batches()
-            tables = []
-    if tables:
-        whole = pa.concat_tables(tables).combine_chunks()
-        yield from whole.to_batches() or [no_rows(columns)]
+    tables = _tables(answer, columns, delimiter, chunks)
+    none = True
+    while some := list(islice(tables, _BLOCKS_OF_A_BATCH)):
+        for batch in pa.concat_tables(some).combine_chunks().to_batches():
+            none = False
+            yield batch
+    if none:
+        yield no_rows(columns)
 
 
 def _tables(

@@ -9,11 +9,11 @@ import logging
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import requests
 import urllib3
@@ -220,11 +220,13 @@ class Transport:
         self.sent += 1
         failure: CertificateError | NetworkError | WrongURLError
         deadline = Deadline(self._longest, self._session.cut)
+        sent = {"token": self._token, **parameters}
         try:
             response = self._session.post(
                 self.url,
-                data={"token": self._token, **parameters},
+                data=sent if file else _form(sent),
                 files={"file": file} if file else None,
+                headers=None if file else {"Content-Type": "application/x-www-form-urlencoded"},
                 allow_redirects=False,
                 stream=True,
                 timeout=self._timeout,
@@ -278,6 +280,24 @@ def check_token(token: str) -> str:
             "have 32 letters and digits. Copy it anew from the project's API page."
         )
     return stripped
+
+
+def _form(parameters: Mapping[str, str]) -> bytes:
+    """Write parameters as the body of a request.
+
+    As `urlencode` does, which takes longer for the ids of a request than Arrow for its answer.
+    """
+    pairs = (f"{_quoted_name(name)}={_quoted(value)}" for name, value in parameters.items())
+    return "&".join(pairs).encode("ascii")
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quote_plus(text)
+
+
+_PLAIN = re.compile(r"[0-9A-Za-z_.~-]*")
+
+_quoted_name = lru_cache(1 << 12)(quote_plus)
 
 
 def _close(response: requests.Response, deadline: Deadline) -> None:
