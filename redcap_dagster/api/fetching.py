@@ -156,15 +156,15 @@ def is_blank(rows: pa.Table) -> bool:
 
 def _odd_ones(answers: Sequence[Gathered]) -> list[Gathered]:
     """Find the answers that have fewer columns than others to the same, or other ones."""
-    widest: dict[Part, list[str]] = {}
+    widest: dict[Part, pa.Schema] = {}
     for answer in answers:
-        part, names = answer.request.part, answer.rows.column_names
-        if len(names) > len(widest.get(part, ())):
-            widest[part] = names
+        part, schema = answer.request.part, answer.rows.schema
+        if part not in widest or len(schema) > len(widest[part]):
+            widest[part] = schema
     return [
         answer
         for answer in answers
-        if not is_blank(answer.rows) and answer.rows.column_names != widest[answer.request.part]
+        if not is_blank(answer.rows) and answer.rows.schema != widest[answer.request.part]
     ]
 
 
@@ -179,14 +179,15 @@ def _absent(
         by_part.setdefault(answer.request.part, []).append(answer)
     absent: dict[str, frozenset[str]] = {}
     for part, some in by_part.items():
-        asked = {record for one in some for record in one.request.records}
         tables = [one.rows for one in some if not is_blank(one.rows)] or [some[0].rows]
         forms = {
             form.form
             for form in part.forms
             if question.witnesses.get(form.form) in [name for name, _ in form.fields]
         }
-        listed = listing if len(asked) == len(listing.records) else listing.only(asked)
+        listed = listing
+        if sum(one.request.stop - one.request.start for one in some) < len(listing.records):
+            listed = listing.only({record for one in some for record in one.request.records})
         listed = listed.of_forms(forms)
         for row in listed.lacking(pa.concat_tables(tables), part.events or None).to_pylist():
             record, own = row[listing.id_field], frozenset(form.form for form in part.forms)

@@ -131,6 +131,11 @@ class Listing:
             lacking = pc.or_(lacking, pc.and_(pc.is_valid(rows[_INSTANCE]), instances))
         return rows.filter(lacking)
 
+    def unlisted(self, export: pa.Table) -> set[str]:
+        """Name the records of an export that are not listed."""
+        new = export.filter(_is_new(export, self.rows, [self.id_field]))
+        return {*new[self.id_field].to_pylist()}.difference(self.others)
+
     def differing(self, other: "Listing") -> set[str]:
         """Name the records that two listings show in different ways."""
         differing: set[str] = set()
@@ -162,4 +167,6 @@ def distinct(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
 
 def _is_new(rows: pa.Table, others: pa.Table, names: list[str]) -> pa.ChunkedArray:
     """Tell which rows differ in some columns from all others."""
-    return pc.invert(pc.is_in(key_texts(rows, names), pc.unique(key_texts(others, names))))
+    if rows.select(names).equals(others.select(names)):  # mostly so, and seen at a glance
+        return pa.chunked_array([pa.repeat(False, rows.num_rows)])
+    return pc.invert(pc.is_in(key_texts(rows, names), key_texts(others, names)))

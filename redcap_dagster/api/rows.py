@@ -28,7 +28,7 @@ _BLOCKS_OF_A_BATCH = 4
 # Bytes; 40,000 fields were seen.
 _LONGEST_HEADER = 1 << 24
 
-# Blocks that may be parsed before they are wanted.
+# Batches that may be parsed before they are wanted.
 _AHEAD = 2
 
 
@@ -97,40 +97,33 @@ def _batches(
     answer: Answer, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
 ) -> Iterator[pa.RecordBatch]:
     """Put the rows of several blocks into a batch; there is at least one."""
-    tables = _tables(answer, columns, delimiter, chunks)
-    none = True
-    while some := list(islice(tables, _BLOCKS_OF_A_BATCH)):
-        for batch in pa.concat_tables(some).combine_chunks().to_batches():
-            none = False
-            yield batch
-    if none:
+    parse = partial(_parse, no_rows(columns).schema, delimiter)
+    before = 0
+    for parsed in _ahead(parse, _several(whole_rows(answer, delimiter, chunks))):
+        if isinstance(parsed, _Broken):
+            raise _arrow_error(answer, columns, parsed.problem, before + parsed.before)
+        before += parsed.num_rows
+        yield from parsed.to_batches()
+    if not before:
         yield no_rows(columns)
 
 
-def _tables(
-    answer: Answer, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
-) -> Iterator[pa.Table]:
-    """Parse block by block."""
-    parse = partial(_parse, no_rows(columns).schema, delimiter)
-    before = 0
-    for parsed in _ahead(parse, whole_rows(answer, delimiter, chunks)):
-        if isinstance(parsed, str):
-            raise _arrow_error(answer, columns, parsed, before)
-        before += parsed.num_rows
-        yield parsed
+def _several(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while some := list(islice(blocks, _BLOCKS_OF_A_BATCH)):
+        yield some
 
 
-def _ahead(parse: Callable[[bytes], T], blocks: Iterator[bytes]) -> Iterator[T]:
+def _ahead(parse: Callable[[list[bytes]], T], work: Iterator[list[bytes]]) -> Iterator[T]:
     """Parse blocks in threads, which Arrow lets work, while others are on their way.
 
-    The last one is parsed here: a small answer needs no thread.
+    The last ones are parsed here: a small answer needs no thread.
     """
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
-        last = next(blocks, b"")
-        for block in blocks:
+        last = next(work, [])
+        for blocks in work:
             waiting.append(threads.submit(parse, last))
-            last = block
+            last = blocks
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
         parsed = [parse(last)] if last else []
@@ -139,24 +132,36 @@ def _ahead(parse: Callable[[bytes], T], blocks: Iterator[bytes]) -> Iterator[T]:
         yield from parsed
 
 
-def _parse(schema: pa.Schema, delimiter: str, rows: bytes) -> pa.Table | str:
-    """Parse a block of rows, or give what Arrow says is wrong with it."""
-    # The blank line before the rows is none. Without it, Arrow would take a byte order mark off
-    # the first cell.
-    try:
-        return pa_csv.read_csv(
-            pa.BufferReader(rows),
-            # One thread for a block: with more, errors name no row.
-            read_options=pa_csv.ReadOptions(
-                column_names=schema.names, block_size=len(rows) + 1, use_threads=False
-            ),
-            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=pa_csv.ConvertOptions(
-                column_types=schema, null_values=[""], strings_can_be_null=True
-            ),
-        )
-    except pa.ArrowException as error:
-        return str(error)
+@dataclass(frozen=True)
+class _Broken:
+    """What Arrow says is wrong with a block, and how many rows of the same batch are before it."""
+
+    problem: str = field(repr=False)
+    before: int
+
+
+def _parse(schema: pa.Schema, delimiter: str, blocks: list[bytes]) -> pa.Table | _Broken:
+    """Parse blocks of rows, each by itself, into columns of one piece."""
+    tables: list[pa.Table] = []
+    for rows in blocks:
+        # The blank line before the rows is none. Without it, Arrow would take a byte order mark
+        # off the first cell.
+        try:
+            table = pa_csv.read_csv(
+                pa.BufferReader(rows),
+                # One thread for a block: with more, errors name no row.
+                read_options=pa_csv.ReadOptions(
+                    column_names=schema.names, block_size=len(rows) + 1, use_threads=False
+                ),
+                parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types=schema, null_values=[""], strings_can_be_null=True
+                ),
+            )
+        except pa.ArrowException as error:
+            return _Broken(str(error), sum(map(len, tables)))
+        tables.append(table)
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def _arrow_error(

@@ -62,7 +62,7 @@ def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime
         listing = list_wanted(transport, question, fetcher.settings)
         _check_columns(before.rows, listing.rows)
         missing = missing_records(fetched, listing, question)
-        gone = {*fetched.table[id_field].unique().to_pylist()}.difference(listing.records)
+        gone = listing.unlisted(fetched.table)
         if question.filters and (unmatched := gone.difference(before.records)):
             fetched = replace(fetched, table=without_records(fetched.table, unmatched, id_field))
             gone -= unmatched
@@ -109,9 +109,7 @@ def _renewed(fetched: Fetched, fresh: Fetched, some: Listing, listing: Listing) 
     elif is_blank(table):
         table = rows.slice(0, 0)
     _check_columns(table, rows)
-    there = {*rows[id_field].unique().to_pylist()}
-    unlisted = there.difference(listing.records)
-    order = pa.array([*listing.records, *sorted(unlisted)], pa.string())
+    order = pa.array([*listing.records, *sorted(listing.unlisted(rows))], pa.string())
     again = {*some.records}
     absent = {record: forms for record, forms in fetched.absent.items() if record not in again}
     return Fetched(
