@@ -38,7 +38,7 @@ _MESSAGE = 2048
 _Positions = npt.NDArray[np.intp]
 
 
-def whole_rows(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def whole_rows(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Iterator[memoryview]:
     """Cut a CSV without its header into blocks of whole rows, each with a newline before it.
 
     Raises:
@@ -47,21 +47,21 @@ def whole_rows(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Itera
     rest, pieces = b"\n", _pieces(chunks)
     piece = next(pieces)
     for following in pieces:
-        text = rest + piece
-        quotes = _checked_quotes(answer, text, delimiter, chain((following,), chunks))
+        text = b"".join((rest, *piece))
+        quotes = _checked_quotes(answer, text, delimiter, chain(following, chunks))
         end = _end_of_rows(text, quotes)
         if end:
-            yield text[:end]
+            yield memoryview(text)[:end]
         rest, piece = text[end:], following
         if len(rest) > _LONGEST_ROW:
             raise malformed(answer, f"a row is longer than {_LONGEST_ROW >> 20} MiB")
     # The last piece is whole: a small answer is one block.
-    text = rest + piece
+    text = b"".join((rest, *piece))
     quotes = _checked_quotes(answer, text, delimiter, chunks)
     if text[-1:] != b"\n" or len(quotes) % 2:
         raise malformed(answer, "it breaks off within a row", broke_off=True)
     if len(text) > 1:
-        yield text[:-1]
+        yield memoryview(text)[:-1]
 
 
 def _checked_quotes(
@@ -74,16 +74,16 @@ def _checked_quotes(
     return quotes
 
 
-def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Join chunks to pieces that are worth the work."""
-    size, piece = 0, []
+def _pieces(chunks: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Collect chunks to pieces that are worth the work."""
+    size, piece = 0, list[bytes]()
     for chunk in chunks:
         piece.append(chunk)
         size += len(chunk)
         if size >= _BLOCK:
-            yield b"".join(piece)
+            yield piece
             size, piece = 0, []
-    yield b"".join(piece)
+    yield piece
 
 
 def _find(text: bytes, byte: bytes) -> _Positions:

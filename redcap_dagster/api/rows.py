@@ -108,12 +108,12 @@ def _batches(
         yield no_rows(columns)
 
 
-def _several(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+def _several(blocks: Iterator[memoryview]) -> Iterator[list[memoryview]]:
     while some := list(islice(blocks, _BLOCKS_OF_A_BATCH)):
         yield some
 
 
-def _ahead(parse: Callable[[list[bytes]], T], work: Iterator[list[bytes]]) -> Iterator[T]:
+def _ahead(parse: Callable[[list[memoryview]], T], work: Iterator[list[memoryview]]) -> Iterator[T]:
     """Parse blocks in threads, which Arrow lets work, while others are on their way.
 
     The last ones are parsed here: a small answer needs no thread.
@@ -140,7 +140,7 @@ class _Broken:
     before: int
 
 
-def _parse(schema: pa.Schema, delimiter: str, blocks: list[bytes]) -> pa.Table | _Broken:
+def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Table | _Broken:
     """Parse blocks of rows, each by itself, into columns of one piece."""
     tables: list[pa.Table] = []
     for rows in blocks:
