@@ -88,6 +88,7 @@ class Fetcher:
             limits,
             named=named,
             apart=not question.labelled,
+            concurrency=self.settings.concurrency,
         )
 
     def fetch(self, requests: Sequence[RecordRequest], listing: Listing) -> Fetched:

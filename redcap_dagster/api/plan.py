@@ -4,6 +4,7 @@ Nothing here asks REDCap for anything.
 """
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -111,6 +112,7 @@ def plan_requests(
     *,
     named: bool,
     apart: bool = True,
+    concurrency: int = 1,
 ) -> tuple[RecordRequest, ...]:
     """Cut an export into requests, each cell of it into exactly one.
 
@@ -121,6 +123,7 @@ def plan_requests(
         limits: How large a request may be.
         named: Whether the ids are sent even where one request is enough, as there are others.
         apart: Whether columns may be asked for apart; if not, only records are.
+        concurrency: How many requests are under way at a time: they shall end together.
 
     Returns:
         At least one request; part by part, in the order of the records.
@@ -136,7 +139,7 @@ def plan_requests(
         for each in parts
         for narrow in (_narrow(project, each, listing, limits) if apart else (each,))
         for cells in (_cells(project, narrow, listing),)
-        for start, stop in _cut(cells, limits)
+        for start, stop in _cut_evenly(cells, limits, concurrency)
     )
 
 
@@ -191,6 +194,27 @@ def _narrow(
     if not halves:
         return (part,)
     return tuple(narrow for half in halves for narrow in _narrow(project, half, listing, limits))
+
+
+def _cut_evenly(cells: Counts, limits: Limits, concurrency: int) -> list[tuple[int, int]]:
+    """Cut a row of records into equal pieces, so many that as many at a time end together.
+
+    Example:
+        >>> _cut_evenly(np.full(10, 3), Limits(max_cells=9, max_records=None), concurrency=2)
+        [(0, 2), (2, 5), (5, 7), (7, 10)]
+        >>> _cut_evenly(np.array([9, 1, 1, 1]), Limits(max_cells=9, max_records=None), 2)
+        [(0, 1), (1, 4)]
+    """
+    fewest = _cut(cells, limits)
+    if len(fewest) == 1:
+        return fewest
+    count = -(-len(fewest) // concurrency) * concurrency
+    total = np.concatenate([[0], np.cumsum(cells)])
+    inner = np.searchsorted(total, total[-1] * np.arange(1, count) // count, side="right") - 1
+    bounds = [0, *inner.tolist(), len(cells)]
+    even = [(start, stop) for start, stop in pairwise(bounds) if start < stop]
+    small = all(len(_cut(cells[start:stop], limits)) == 1 for start, stop in even)
+    return even if small else fewest
 
 
 def _cut(cells: Counts, limits: Limits) -> list[tuple[int, int]]:
