@@ -63,6 +63,14 @@ class RecordExport:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Records that were listed, and when that began, in UTC."""
+
+    listing: Listing
+    since: datetime
+
+
 def take_snapshot(
     transport: Transport,
     structure: ProjectStructure,
@@ -70,6 +78,7 @@ def take_snapshot(
     settings: ExportSettings,
     among: Among | None = None,
     report: Report | None = None,
+    listed: Listed | None = None,
 ) -> RecordExport:
     """Export records, and make sure that each record of the census is there, as of one moment.
 
@@ -84,16 +93,18 @@ def take_snapshot(
         settings: How it is asked for.
         among: Gives the rows of a listing whose records are wanted; all by default.
         report: Is told how far it is; by default, a bar is shown in a terminal or a notebook.
+        listed: The records that were listed a moment ago, where no instances are listed with them.
 
     Raises:
         IncompleteExportError: Records are missing.
         REDCapError: Of the type that says what is wrong.
     """
-    began, sent = datetime.now(UTC), transport.sent
-    project = structure.project()
+    sent = transport.sent
+    everything = Question(structure.project(), selection, groups=True, among=among)
+    began = listed.since if listed else datetime.now(UTC)
+    known = listed.listing if listed and not everything.witnesses else None
     for _ in range(_ATTEMPTS):
-        everything = Question(project, selection, groups=True, among=among)
-        listing = list_wanted(transport, everything, settings)
+        listing, known = known or list_wanted(transport, everything, settings), None
         question = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
         fetcher = Fetcher(transport, question, settings, Pressure(settings.limits), report)
         outcome = _export(fetcher, listing, began)
@@ -130,6 +141,7 @@ def export_table(
     project = REDCapProject.from_exports(metadata=dictionary)
     question = Question(project, selection, groups=True)
     id_field, most = project.record_id_field, settings.limits.max_cells
+    since = datetime.now(UTC)
     listing = list_wanted(transport, question, settings)
     count, repeats = len(listing.records), REPEAT_COLUMNS[0] in listing.rows.column_names
     if not count:
@@ -149,7 +161,8 @@ def export_table(
             )
             if sure and not missing_records(Fetched(table), listing, question):
                 return table
-    return take_snapshot(transport, structure(), selection, settings).table
+    listed = Listed(listing, since)
+    return take_snapshot(transport, structure(), selection, settings, listed=listed).table
 
 
 def _export(fetcher: Fetcher, listing: Listing, began: datetime) -> Outcome:
