@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -43,10 +43,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to do something, and what to give it."""
+    """A way to do something, and what to give it.
+
+    Attributes:
+        prepare: Makes ready what is measured.
+        arguments: What to give it.
+        environment: Variables of the environment to set.
+    """
 
     prepare: Callable[..., Callable[[], Any]]
     arguments: tuple[object, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def measure(self) -> Measured:
         """Measure it in a fresh process, which has imported what its module needs, and no more."""
@@ -54,6 +61,7 @@ class Way:
         output = subprocess.run(  # noqa: S603
             [sys.executable, "-m", "benchmarks.measure", *names],
             check=True,
+            env={**os.environ, **self.environment},
             stdout=subprocess.PIPE,
             text=True,
         ).stdout

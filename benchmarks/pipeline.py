@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from tempfile import mkdtemp
 
 import dagster as dg
@@ -18,6 +19,8 @@ from redcap_dagster import (
 from redcap_dagster.api import MAX_CELLS, REDCapClient
 from redcap_dagster.io_managers.place import TablePlace
 from redcap_dagster.tables import clean, instrument_table
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 
 _VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
 
@@ -75,9 +78,49 @@ def by_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
 def one_bucket(
     url: str, fields: str, database: str, buckets: str, bucket: str
 ) -> Callable[[], None]:
-    """Materialize the records of a bucket, as the run of a partition does."""
-    defined = definitions(url, int(fields), database, int(buckets))
-    return partial(materialize, defined, dg.DagsterInstance.ephemeral(), bucket=bucket)
+    """Materialize the records of a bucket, as the run of a partition does.
+
+    Not by `dg.materialize`, which keeps all that is materialized until it ends.
+    """
+    instance = dg.DagsterInstance.local_temp(mkdtemp(dir=Path(database).parent))
+    job = dg.build_reconstructable_job(
+        __name__,
+        "bucket_job",
+        reconstructable_kwargs={
+            "url": url,
+            "fields": int(fields),
+            "database": database,
+            "buckets": int(buckets),
+        },
+    )
+
+    def run() -> None:
+        dg.execute_job(
+            job,
+            instance,
+            {"execution": {"config": {"in_process": {}}}, **_QUIET},
+            tags={"dagster/partition": bucket},
+            raise_on_error=True,
+        )
+
+    return run
+
+
+def bucket_job(url: str, fields: int, database: str, buckets: int) -> dg.JobDefinition:
+    """Make the job of a study in buckets."""
+    defined = definitions(url, fields, database, buckets)
+    job = dg.define_asset_job("study", dg.AssetSelection.assets(*_keys(defined)))
+    return dg.Definitions.merge(defined, dg.Definitions(jobs=[job])).resolve_job_def("study")
+
+
+def _keys(defined: dg.Definitions) -> list[dg.AssetKey]:
+    """Name the assets that come in buckets."""
+    return [
+        key
+        for one in defined.assets or ()
+        if isinstance(one, dg.AssetsDefinition) and one.partitions_def
+        for key in one.keys
+    ]
 
 
 def materialize(
@@ -98,7 +141,7 @@ def materialize(
         partition_key=bucket,
         resources=dict(defined.resources or {}),
         instance=instance,
-        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        run_config=_QUIET,
     )
 
 

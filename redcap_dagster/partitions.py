@@ -9,6 +9,9 @@ import pyarrow as pa
 BUCKET = "_bucket"
 """The column of a frame, and of a stored table, that says which partition a row is of."""
 
+_AT_ONCE = 1 << 15
+"""Records."""
+
 _KEY = re.compile(r"\d+-of-(\d+)")
 
 
@@ -84,13 +87,15 @@ def bucket_of(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
     """
     keys = pa.array(bucket_keys(count), pa.string())
 
-    def of_chunk(ids: pa.Array) -> pa.Array:
-        encoded = ids.dictionary_encode()
+    def of_some(ids: pa.ChunkedArray) -> pa.Array:
+        encoded = ids.combine_chunks().dictionary_encode()
         digests = (zlib.crc32(text.encode()) % count for text in encoded.dictionary.to_pylist())
         numbers = pa.array(digests, pa.int32())
         return keys.take(numbers.take(encoded.indices))
 
-    return pa.chunked_array([of_chunk(chunk) for chunk in records.chunks], pa.string())
+    # A million ids at once, as texts of Python, would take more memory than all of their bucket.
+    some = (records.slice(start, _AT_ONCE) for start in range(0, len(records), _AT_ONCE))
+    return pa.chunked_array(map(of_some, some), pa.string())
 
 
 def partitioning_of(partition_key: str) -> str:

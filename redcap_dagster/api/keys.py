@@ -1,6 +1,7 @@
 """The key of each row of a record export: record, event, form and instance, which no two share."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ REQUEST = "record export"
 EVENT_COLUMN = "redcap_event_name"
 ACCESS_GROUP = "redcap_data_access_group"
 REPEAT_COLUMNS = ("redcap_repeat_instrument", "redcap_repeat_instance")
+
+_AT_ONCE = 1 << 15
+"""Rows."""
 
 _Digests = npt.NDArray[np.int64]
 
@@ -80,7 +84,10 @@ def _digests(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
     texts = pc.binary_join_element_wise(
         *parts, "\x1f", null_handling="replace", null_replacement=""
     )
-    return np.fromiter(map(hash, texts.to_pylist()), np.int64, len(texts))
+    # Of ids alone, a batch holds so many that all of them as texts of Python would be too much.
+    some = (texts.slice(start, _AT_ONCE) for start in range(0, len(texts), _AT_ONCE))
+    hashes = chain.from_iterable(map(hash, one.to_pylist()) for one in some)
+    return np.fromiter(hashes, np.int64, len(texts))
 
 
 def _refused(blank: int, again: int) -> MalformedAnswerError:
