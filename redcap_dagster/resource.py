@@ -138,8 +138,9 @@ def _resolved(value: str) -> str:
         return value
     found = value.get_value()
     if not found:
+        state = "not set" if found is None else "empty"
         raise ValueError(
-            f"The environment variable {value.env_var_name} is not set. Export it; a file .env "
+            f"The environment variable {value.env_var_name} is {state}. Export it; a file .env "
             "where Dagster starts is read by dagster dev and dg, but not by every command."
         )
     return found

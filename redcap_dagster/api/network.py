@@ -39,29 +39,29 @@ def never_connected(error: Exception) -> bool:
 
 
 def tls_error(
-    request: str, host: str, error: requests.exceptions.SSLError
+    request: str, server: str, error: requests.exceptions.SSLError
 ) -> CertificateError | NetworkError | WrongURLError:
     """Make the error for a TLS connection that failed, by the words of OpenSSL."""
     words = str(error)
     if "WRONG_VERSION_NUMBER" in words:
         return WrongURLError(
-            f"{request}: {host} speaks no TLS at this port, so the token was not sent. Check host "
-            "and port of the URL.",
+            f"{request}: {server} speaks no TLS at this port, so the token was not sent. Check "
+            "host and port of the URL.",
             request=request,
         )
     if "EOF" in words:
         what = "the server hung up on TLS. Check host and port of the URL, or try again"
-        return network_error(request, host, what)
+        return network_error(request, server, what)
     return CertificateError(
-        f"{request}: the TLS certificate of {host} cannot be verified, so the token was not sent. "
-        "If your institution has its own certificate authority, give the path of its PEM file as "
-        "ca_bundle.",
+        f"{request}: the TLS certificate of {server} cannot be verified, so the token was not "
+        "sent. If your institution has its own certificate authority, give the path of its PEM "
+        "file as ca_bundle.",
         request=request,
     )
 
 
-def network_error(request: str, host: str, what: str) -> NetworkError:
+def network_error(request: str, server: str, what: str) -> NetworkError:
     """Make the error for an answer that did not come, or not whole."""
-    error = NetworkError(f"{request} from {host}: {what}.", request=request)
+    error = NetworkError(f"{request} from {server}: {what}.", request=request)
     error.overdue = what == TOO_LONG
     return error

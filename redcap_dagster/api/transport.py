@@ -96,9 +96,11 @@ class Transport:
         self._timeout = (connect_timeout, read_timeout)
         self._longest = total_timeout
         self._patience = Patience(retries, backoff)
-        host = urlsplit(self.url).hostname or ""
+        address = urlsplit(self.url)
+        host = address.hostname or ""
         self._rate = None if is_loopback(host) else rate_limit
         self._host = host
+        self._server = f"{host}:{address.port}" if address.port else host
         self._session = Session(loopback=is_loopback(host))
         self._stopped = Event()
         self.sent = 0
@@ -233,10 +235,10 @@ class Transport:
                 verify=self._verify,
             )
         except requests.exceptions.SSLError as error:
-            failure = tls_error(request, self._host, error)
+            failure = tls_error(request, self._server, error)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             what = TOO_LONG if deadline.passed else what_failed(error)
-            failure = network_error(request, self._host, what)
+            failure = network_error(request, self._server, what)
             failure.sent = not never_connected(error)
         else:
             answer = Answer(
@@ -244,7 +246,7 @@ class Transport:
                 self.url,
                 response.status_code,
                 response.headers,
-                _chunks(response, request, self._host, deadline),
+                _chunks(response, request, self._server, deadline),
                 partial(_close, response, deadline),
             )
             try:
@@ -264,7 +266,7 @@ class Transport:
                 if self._stopped.is_set():
                     break
         if self._stopped.is_set():
-            raise network_error(request, self._host, "the export was stopped, and this not sent")
+            raise network_error(request, self._server, "the export was stopped, and this not sent")
 
 
 def check_token(token: str) -> str:
@@ -306,7 +308,7 @@ def _close(response: requests.Response, deadline: Deadline) -> None:
 
 
 def _chunks(
-    response: requests.Response, request: str, host: str, deadline: Deadline
+    response: requests.Response, request: str, server: str, deadline: Deadline
 ) -> Iterator[bytes]:
     """Give the body, decompressed; one that breaks off is an error.
 
@@ -326,7 +328,7 @@ def _chunks(
         what = TOO_SLOW
     except (urllib3.exceptions.HTTPError, zlib.error, OSError):
         pass
-    raise network_error(request, host, TOO_LONG if deadline.passed else what)
+    raise network_error(request, server, TOO_LONG if deadline.passed else what)
 
 
 # -- changes --------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """Tables as Parquet files, on this machine or on an object store."""
 
+import glob
 import io
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote
@@ -24,6 +26,11 @@ from redcap_dagster.partitions import BUCKET, partitioning_of
 logger = logging.getLogger("redcap_dagster")
 
 SUFFIX = ".parquet"
+
+_UNFINISHED = ".tmp"
+
+_FORSAKEN = 3600.0
+"""Seconds without a write after which nobody is writing a file any more."""
 
 OWNER = b"dagster_asset"
 """The key, in the metadata of a file, of the asset that it is of."""
@@ -251,10 +258,10 @@ def _is_local(path: UPath) -> bool:
 def _put_local(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write beside the file, then rename: whoever reads or is killed finds the old or the new."""
     make_private_folder(path.parent)
+    prefix = f".{path.name[:100]}."
+    _sweep(path.parent, prefix)
     # mkstemp makes files 0600, whatever the umask. The name has not our suffix: it is never read.
-    descriptor, name = tempfile.mkstemp(
-        prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent
-    )
+    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_UNFINISHED, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -266,6 +273,17 @@ def _put_local(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _sweep(folder: Path, prefix: str) -> None:
+    """Take away what writers that were killed have left: it holds records.
+
+    Not what another process may be writing at this moment.
+    """
+    for path in folder.glob(f"{glob.escape(prefix)}*{_UNFINISHED}"):
+        with suppress(FileNotFoundError):  # another process sweeps too
+            if time.time() - path.stat().st_mtime > _FORSAKEN:
+                path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

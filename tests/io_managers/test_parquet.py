@@ -50,6 +50,24 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
     assert [path.name for path in (tmp_path / "trial_clean").iterdir()] == ["visit.parquet"]
 
 
+def test_what_killed_writers_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    io_manager = ParquetTableIOManager(base_path=str(tmp_path))
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
+    folder = tmp_path / "trial_clean"
+    left, of_another, unfinished = (
+        folder / f".{name}.tmp"
+        for name in ("visit.parquet.1", "other.parquet.2", "visit.parquet.3")
+    )
+    for path in (left, of_another, unfinished):
+        path.write_bytes(b"PAR1 half of it")
+    for path in (left, of_another):
+        os.utime(path, (0, 0))
+
+    io_manager.write_table(VISIT, pa.table({"a": [2]}))
+
+    assert {*folder.iterdir()} == {folder / "visit.parquet", of_another, unfinished}
+
+
 @pytest.mark.parametrize(
     "key", ["../../out", "a/b", "..", "2020-01-01|North", "ü é", "%2F", "CON:"]
 )
