@@ -19,6 +19,9 @@ REPEAT_COLUMNS = ("redcap_repeat_instrument", "redcap_repeat_instance")
 _AT_ONCE = 1 << 15
 """Rows."""
 
+_SHARE = 1 / 8
+"""How many digests are not yet among the earlier ones, at most, of these."""
+
 _Digests = npt.NDArray[np.int64]
 
 
@@ -43,14 +46,18 @@ def keyed(batches: Iterator[pa.RecordBatch], record_id_field: str) -> Iterator[p
 and 1 are of a record, event and instance that came before. Try again; if it lasts, have a look at \
 the export in REDCap, or tell the server's administrator.
     """
-    seen: _Digests = np.empty(0, np.int64)
+    # Both are sorted. Most are among the earlier ones, which are seldom sorted anew.
+    earlier = latest = np.empty(0, np.int64)
     for batch in batches:
-        # Both parts are sorted or short, which is what this kind of sorting is quick at.
-        seen = np.sort(np.concatenate([seen, _digests(batch, record_id_field)]), kind="stable")
-        again = int(np.count_nonzero(seen[1:] == seen[:-1]))
+        digests = _digests(batch, record_id_field)
+        known = _are_in(earlier, digests)
+        latest = np.sort(np.concatenate([latest, digests[~known]]))
+        again = np.count_nonzero(known) + np.count_nonzero(latest[1:] == latest[:-1])
         blank = batch[record_id_field].null_count
         if blank or again:
-            raise _refused(blank, again)
+            raise _refused(blank, int(again))
+        if len(latest) > len(earlier) * _SHARE:
+            earlier, latest = np.sort(np.concatenate([earlier, latest])), latest[:0]
         yield batch
 
 
@@ -88,6 +95,15 @@ def _digests(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
     some = (texts.slice(start, _AT_ONCE) for start in range(0, len(texts), _AT_ONCE))
     hashes = chain.from_iterable(map(hash, one.to_pylist()) for one in some)
     return np.fromiter(hashes, np.int64, len(texts))
+
+
+def _are_in(ordered: _Digests, digests: _Digests) -> npt.NDArray[np.bool_]:
+    """Tell which digests are among others, which are sorted."""
+    places = np.searchsorted(ordered, digests)
+    found = np.zeros(len(digests), np.bool_)
+    inside = places < len(ordered)
+    found[inside] = ordered[places[inside]] == digests[inside]
+    return found
 
 
 def _refused(blank: int, again: int) -> MalformedAnswerError:
