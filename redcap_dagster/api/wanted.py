@@ -8,7 +8,7 @@ from redcap_dagster.api.census import incomplete, list_rows
 from redcap_dagster.api.columns import FormColumns, Part
 from redcap_dagster.api.errors import REDCapError, RefusedError
 from redcap_dagster.api.exports import ADDED
-from redcap_dagster.api.fetching import ExportSettings, Fetched, is_blank
+from redcap_dagster.api.fetching import ExportSettings, Fetched, columns_changed, is_blank
 from redcap_dagster.api.gathering import gather
 from redcap_dagster.api.keys import ACCESS_GROUP
 from redcap_dagster.api.listing import Listing, distinct
@@ -83,7 +83,12 @@ def _in_pieces(
     which: Mapping[str, str],
     fields: _Fields,
 ) -> pa.Table:
-    """List records first and then their instances, where all at once are too much for a server."""
+    """List records first and then their instances, where all at once are too much for a server.
+
+    Raises:
+        MalformedAnswerError: The access groups of the first are not shown with the others.
+        REDCapError: Of the type that says what is wrong.
+    """
     places = _list(transport, question, settings, which, {})
     if not places.records:
         return places.rows
@@ -106,8 +111,10 @@ def _in_pieces(
         came=lambda _: None,
     )
     names = places.rows.column_names
-    rows = [answer.rows.select(names) for answer in answers if not is_blank(answer.rows)]
-    return distinct(pa.concat_tables([places.rows, *rows]), names)
+    rows = [answer.rows for answer in answers if not is_blank(answer.rows)]
+    if any(not {*names}.issubset(some.column_names) for some in rows):
+        raise columns_changed()  # as when the user was put into an access group meanwhile
+    return distinct(pa.concat_tables([places.rows, *(some.select(names) for some in rows)]), names)
 
 
 def missing_records(

@@ -259,3 +259,17 @@ def test_an_export_during_which_access_groups_come_out_of_sight_is_refused(
         REDCapClient(sandbox.url, token).export_snapshot(records=IDS)
 
     sandbox.clear_faults()
+
+
+def test_a_list_in_pieces_during_which_access_groups_come_out_of_sight_is_refused(
+    sandbox: Sandbox,
+) -> None:
+    exports = {"metadata": METADATA, "repeatingFormsEvents": EACH_REPEATS}
+    rows = [row | {"redcap_data_access_group": "north"} for row in INSTANCES]
+    token = sandbox.add_project(exports=exports, records=rows)
+    move = Meanwhile(lambda: sandbox.set_rights(token, {"data_access_group": "north"}))
+    sandbox.inject(MemoryLimit(250), content="record")
+    sandbox.inject(move, content="record", after=2, times=1)  # after the whole, and the ids
+
+    with pytest.raises(MalformedAnswerError, match="the token's rights were changed"):
+        REDCapClient(sandbox.url, token, backoff=0.001).export_snapshot()
