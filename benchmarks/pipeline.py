@@ -109,18 +109,8 @@ def one_bucket(
 def bucket_job(url: str, fields: int, database: str, buckets: int) -> dg.JobDefinition:
     """Make the job of a study in buckets."""
     defined = definitions(url, fields, database, buckets)
-    job = dg.define_asset_job("study", dg.AssetSelection.assets(*_keys(defined)))
+    job = dg.define_asset_job("study", dg.AssetSelection.assets(*_in_buckets(defined)))
     return dg.Definitions.merge(defined, dg.Definitions(jobs=[job])).resolve_job_def("study")
-
-
-def _keys(defined: dg.Definitions) -> list[dg.AssetKey]:
-    """Name the assets that come in buckets."""
-    return [
-        key
-        for one in defined.assets or ()
-        if isinstance(one, dg.AssetsDefinition) and one.partitions_def
-        for key in one.keys
-    ]
 
 
 def materialize(
@@ -130,19 +120,22 @@ def materialize(
     bucket: str | None = None,
 ) -> None:
     """Materialize assets of a study, by default all that have such partitions, in this process."""
-    assets = [
-        one
-        for one in defined.assets or ()
-        if isinstance(one, dg.AssetsDefinition) and (one.partitions_def or not bucket)
-    ]
     dg.materialize(
-        assets,
+        _in_buckets(defined) if bucket else _assets(defined),
         selection=list(keys) or None,
         partition_key=bucket,
         resources=dict(defined.resources or {}),
         instance=instance,
         run_config=_QUIET,
     )
+
+
+def _assets(defined: dg.Definitions) -> list[dg.AssetsDefinition]:
+    return [one for one in defined.assets or () if isinstance(one, dg.AssetsDefinition)]
+
+
+def _in_buckets(defined: dg.Definitions) -> list[dg.AssetsDefinition]:
+    return [one for one in _assets(defined) if one.partitions_def]
 
 
 def _new_database(folder: str) -> str:
