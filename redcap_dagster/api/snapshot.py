@@ -104,7 +104,8 @@ def take_snapshot(
     began = listed.since if listed else datetime.now(UTC)
     known = listed.listing if listed and not everything.witnesses else None
     for _ in range(_ATTEMPTS):
-        listing, known = known or list_wanted(transport, everything, settings), None
+        listing = known or list_wanted(transport, everything, settings)
+        known = None
         question = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
         fetcher = Fetcher(transport, question, settings, Pressure(settings.limits), report)
         outcome = _export(fetcher, listing, began)

@@ -7,19 +7,19 @@ even as the context of another.
 import hmac
 import logging
 import re
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Self, TypeVar
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
 from redcap_dagster.api.address import is_loopback, normalize_url
 from redcap_dagster.api.answers import Answer, check_status
+from redcap_dagster.api.body import chunks, form
 from redcap_dagster.api.errors import (
     CertificateError,
     EmptyAnswerError,
@@ -35,7 +35,6 @@ from redcap_dagster.api.errors import (
 )
 from redcap_dagster.api.network import (
     TOO_LONG,
-    TOO_SLOW,
     network_error,
     never_connected,
     tls_error,
@@ -48,8 +47,6 @@ from redcap_dagster.api.session import Deadline, Session
 logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
-
-_CHUNK = 1 << 16
 
 _GLANCE = 0.5
 """Seconds after which whoever waits looks whether that is still wanted."""
@@ -226,7 +223,7 @@ class Transport:
         try:
             response = self._session.post(
                 self.url,
-                data=sent if file else _form(sent),
+                data=sent if file else form(sent),
                 files={"file": file} if file else None,
                 headers=None if file else {"Content-Type": "application/x-www-form-urlencoded"},
                 allow_redirects=False,
@@ -246,7 +243,7 @@ class Transport:
                 self.url,
                 response.status_code,
                 response.headers,
-                _chunks(response, request, self._server, deadline),
+                chunks(response, request, self._server, deadline),
                 partial(_close, response, deadline),
             )
             try:
@@ -284,51 +281,9 @@ def check_token(token: str) -> str:
     return stripped
 
 
-def _form(parameters: Mapping[str, str]) -> bytes:
-    """Write parameters as the body of a request.
-
-    As `urlencode` does, which takes longer for the ids of a request than Arrow for its answer.
-    """
-    pairs = (f"{_quoted_name(name)}={_quoted(value)}" for name, value in parameters.items())
-    return "&".join(pairs).encode("ascii")
-
-
-def _quoted(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else quote_plus(text)
-
-
-_PLAIN = re.compile(r"[0-9A-Za-z_.~-]*")
-
-_quoted_name = lru_cache(1 << 12)(quote_plus)
-
-
 def _close(response: requests.Response, deadline: Deadline) -> None:
     deadline.call_off()
     response.close()
-
-
-def _chunks(
-    response: requests.Response, request: str, server: str, deadline: Deadline
-) -> Iterator[bytes]:
-    """Give the body, decompressed; one that breaks off is an error.
-
-    urllib3 sees that by length and framing, but takes a gzip that has no end for whole, so that
-    is decompressed here.
-    """
-    zipped = response.headers.get("Content-Encoding", "") == "gzip"
-    gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    what = "the answer broke off, and was thrown away. Try again, or ask for less at once"
-    try:
-        for chunk in response.raw.stream(_CHUNK, decode_content=False):
-            yield gzip.decompress(chunk) if zipped else chunk
-        # To be cut off looks like an end, where the answer did not announce its length.
-        if not deadline.passed and (not zipped or (gzip.eof and not gzip.unused_data)):
-            return
-    except urllib3.exceptions.ReadTimeoutError:
-        what = TOO_SLOW
-    except (urllib3.exceptions.HTTPError, zlib.error, OSError):
-        pass
-    raise network_error(request, server, TOO_LONG if deadline.passed else what)
 
 
 # -- changes --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from redcap_dagster.api import (
     MalformedAnswerError,
     REDCapClient,
     blocks,
-    transport,
+    body,
 )
 from redcap_dagster.api import rows as api_rows
 from redcap_dagster.sandbox import Sandbox
@@ -62,7 +62,7 @@ def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapCli
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_CHUNK", 100)
+    monkeypatch.setattr(body, "_CHUNK", 100)
     monkeypatch.setattr(blocks, "_BLOCK", 100)
     monkeypatch.setattr(api_rows, "_BLOCKS_OF_A_BATCH", 1)
 
