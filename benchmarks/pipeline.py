@@ -17,7 +17,7 @@ from redcap_dagster import (
     build_redcap_definitions,
 )
 from redcap_dagster.api import MAX_CELLS, REDCapClient
-from redcap_dagster.io_managers.place import TablePlace
+from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.tables import clean, instrument_table
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}

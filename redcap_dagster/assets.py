@@ -6,14 +6,14 @@ from typing import Any
 
 import dagster as dg
 
-from redcap_dagster.checks import CheckRules, check_rules
-from redcap_dagster.ops import OpSettings, metadata_asset, tables_asset
+from redcap_dagster.checks.rules import CheckRules, check_rules
+from redcap_dagster.execution.ops import OpSettings, metadata_asset, tables_asset
+from redcap_dagster.execution.recipe import Recipe
 from redcap_dagster.partitions import bucket_count
 from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.recipe import Recipe
-from redcap_dagster.specs import SpecOptions, rules_for, table_specs
+from redcap_dagster.specs.asset_specs import SpecOptions, rules_for, table_specs
+from redcap_dagster.specs.translator import DagsterREDCapTranslator
 from redcap_dagster.tables import CleaningRules
-from redcap_dagster.translator import DagsterREDCapTranslator
 
 
 def build_redcap_assets_definitions(

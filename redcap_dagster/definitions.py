@@ -20,9 +20,9 @@ from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManag
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.sensors import build_redcap_change_sensor
-from redcap_dagster.specs import check_name
+from redcap_dagster.specs.asset_specs import check_name
+from redcap_dagster.specs.translator import DagsterREDCapTranslator
 from redcap_dagster.tables import CleaningRules
-from redcap_dagster.translator import DagsterREDCapTranslator
 
 
 def build_redcap_definitions(

@@ -14,9 +14,9 @@ from redcap_dagster.api import (
     REDCapError,
     ServerError,
 )
-from redcap_dagster.findings import export_complete, not_evaluated
+from redcap_dagster.checks.findings import export_complete, not_evaluated
+from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.project import StructureError
-from redcap_dagster.recipe import Recipe, Selection
 from redcap_dagster.tables import DisagreementError
 
 # What may be over when an op is tried again. A token, a right or a ban will be the same.

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import ConfigDict, Field, field_validator
 
 from redcap_dagster.api import MAX_CELLS, MAX_RECORDS, REDCapClient
-from redcap_dagster.api.address import normalize_url
+from redcap_dagster.api.http.url import normalize_url
 from redcap_dagster.dagster_private import PartialResource
 
 

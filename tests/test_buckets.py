@@ -14,7 +14,7 @@ import pytest
 from redcap_dagster import CleaningRules, REDCapProject, REDCapSchedule
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
-from redcap_dagster.io_managers.place import TablePlace
+from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import bucket_keys, bucket_of
 from tests.runs import TOKEN_VARIABLE, Study, check_results, studying
 

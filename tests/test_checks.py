@@ -18,9 +18,9 @@ from redcap_dagster import (
     build_redcap_assets_definitions,
 )
 from redcap_dagster.api import RecordExport, REDCapClient
-from redcap_dagster.api.census import incomplete
+from redcap_dagster.api.export.verification.census import incomplete
 from redcap_dagster.checks import CHECKS
-from redcap_dagster.instrument import OF_THE_EXPORT
+from redcap_dagster.execution.instrument import OF_THE_EXPORT
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox.faults import DroppedRecords, Status
 from tests.runs import (

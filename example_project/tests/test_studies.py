@@ -6,7 +6,7 @@ import pytest
 from example_project.studies import asthma, cervical
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.odm import read_odm
+from redcap_dagster.project.xml.reader import read_odm
 from redcap_dagster.sandbox import Sandbox
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "fixtures" / "cervical"

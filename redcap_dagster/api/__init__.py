@@ -1,5 +1,6 @@
 """REDCap over HTTP: a client whose answers are complete and verified, or a typed error."""
 
+from redcap_dagster.api.calls.project_structure import ProjectStructure
 from redcap_dagster.api.client import REDCapClient
 from redcap_dagster.api.errors import (
     BlockedError,
@@ -23,14 +24,13 @@ from redcap_dagster.api.errors import (
     WebPageError,
     WrongURLError,
 )
-from redcap_dagster.api.exports import RecordSelection
-from redcap_dagster.api.files import REDCapFile
-from redcap_dagster.api.plan import MAX_CELLS, MAX_RECORDS
-from redcap_dagster.api.progress import Progress
-from redcap_dagster.api.question import Among
-from redcap_dagster.api.record_import import CellChange, RecordImport
-from redcap_dagster.api.snapshot import RecordExport
-from redcap_dagster.api.structure import ProjectStructure
+from redcap_dagster.api.export.download.progress import Progress
+from redcap_dagster.api.export.plan.query import Among
+from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
+from redcap_dagster.api.export.reader.records import RecordSelection
+from redcap_dagster.api.export.snapshot import RecordExport
+from redcap_dagster.api.methods.files import REDCapFile
+from redcap_dagster.api.methods.record_import import CellChange, RecordImport
 
 __all__ = [
     "MAX_CELLS",

@@ -7,9 +7,16 @@ from typing import Unpack
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.census import check_complete, read_census
-from redcap_dagster.api.design import Design
-from redcap_dagster.api.exports import (
+from redcap_dagster.api.calls.parameters import one_of, positive
+from redcap_dagster.api.calls.project_structure import (
+    ProjectStructure,
+)
+from redcap_dagster.api.export.download.fetcher import ExportSettings
+from redcap_dagster.api.export.download.progress import Report
+from redcap_dagster.api.export.plan.query import FILTERS, Among
+from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS, Limits
+from redcap_dagster.api.export.reader.header_labels import label_columns
+from redcap_dagster.api.export.reader.records import (
     RAW_OR_LABEL,
     RecordSelection,
     check_selection,
@@ -17,29 +24,22 @@ from redcap_dagster.api.exports import (
     read_records,
     with_record_id,
 )
-from redcap_dagster.api.fetching import ExportSettings
-from redcap_dagster.api.files import Files
-from redcap_dagster.api.groups import AccessGroups
-from redcap_dagster.api.headers import label_columns
-from redcap_dagster.api.log import Log
-from redcap_dagster.api.names import ProjectNames
-from redcap_dagster.api.parameters import one_of, positive
-from redcap_dagster.api.pdfs import PDFs
-from redcap_dagster.api.plan import MAX_CELLS, MAX_RECORDS, Limits
-from redcap_dagster.api.progress import Report
-from redcap_dagster.api.projects import Projects
-from redcap_dagster.api.question import FILTERS, Among
-from redcap_dagster.api.records import Records
-from redcap_dagster.api.reports import Reports
-from redcap_dagster.api.repository import FileRepository
-from redcap_dagster.api.snapshot import RecordExport, export_table, take_snapshot
-from redcap_dagster.api.structure import (
-    ProjectStructure,
-)
-from redcap_dagster.api.structure_exports import StructureExports
-from redcap_dagster.api.surveys import Surveys
-from redcap_dagster.api.transport import Transport
-from redcap_dagster.api.users import UserRoles, Users
+from redcap_dagster.api.export.snapshot import RecordExport, export_table, take_snapshot
+from redcap_dagster.api.export.verification.census import check_complete, read_census
+from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.api.methods.data_access_groups import AccessGroups
+from redcap_dagster.api.methods.design import Design
+from redcap_dagster.api.methods.file_repository import FileRepository
+from redcap_dagster.api.methods.files import Files
+from redcap_dagster.api.methods.log import Log
+from redcap_dagster.api.methods.pdfs import PDFs
+from redcap_dagster.api.methods.project_names import ProjectNames
+from redcap_dagster.api.methods.projects import Projects
+from redcap_dagster.api.methods.records import Records
+from redcap_dagster.api.methods.reports import Reports
+from redcap_dagster.api.methods.structure import StructureExports
+from redcap_dagster.api.methods.surveys import Surveys
+from redcap_dagster.api.methods.users import UserRoles, Users
 
 
 class REDCapClient(StructureExports):

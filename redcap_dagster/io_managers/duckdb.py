@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pydantic import Field
 
-from redcap_dagster.io_managers.duckdb_file import connect
-from redcap_dagster.io_managers.place import TablePlace
+from redcap_dagster.io_managers.duckdb_connection import connect
+from redcap_dagster.io_managers.location import TablePlace
+from redcap_dagster.io_managers.schema_evolution import concatenate, conform, widen_schema
 from redcap_dagster.io_managers.table import DESCRIPTION, TableIOManager, with_key
-from redcap_dagster.io_managers.widening import concatenate, conform, widen_schema
 from redcap_dagster.partitions import BUCKET, partitioning_of
 
 if TYPE_CHECKING:

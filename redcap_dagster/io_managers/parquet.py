@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from pydantic import Field, PrivateAttr
 from upath import UPath
 
-from redcap_dagster.io_managers.place import TablePlace, make_private_folder
+from redcap_dagster.io_managers.location import TablePlace, make_private_folder
+from redcap_dagster.io_managers.schema_evolution import concatenate
 from redcap_dagster.io_managers.table import TableIOManager, with_key
-from redcap_dagster.io_managers.widening import concatenate
 from redcap_dagster.partitions import BUCKET, partitioning_of
 
 logger = logging.getLogger("redcap_dagster")

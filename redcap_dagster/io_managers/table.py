@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.io_managers.place import TablePlace
+from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import BUCKET
 
 DESCRIPTION = b"description"

@@ -9,8 +9,8 @@ Example:
 
 from redcap_dagster.project.choices import Choice, parse_choices
 from redcap_dagster.project.drift import Change, changes
+from redcap_dagster.project.links import page
 from redcap_dagster.project.model import NOT_COMPLETED, Column, REDCapProject
-from redcap_dagster.project.pages import page
 from redcap_dagster.project.rows import (
     Arm,
     Event,

@@ -315,7 +315,7 @@ class REDCapProject:
             ValueError: The file is no REDCap project XML.
         """
         # The reader needs this class; imported late so that both stay in their rooms.
-        from redcap_dagster.project.odm import read_odm
+        from redcap_dagster.project.xml.reader import read_odm
 
         return cast("Self", read_odm(path).project)
 

@@ -19,7 +19,7 @@ Example:
 """
 
 try:
-    from redcap_dagster.sandbox.app import Answered
+    from redcap_dagster.sandbox.http.app import Answered
     from redcap_dagster.sandbox.server import Sandbox
 except ModuleNotFoundError as error:
     missing = (error.name or "").partition(".")[0]

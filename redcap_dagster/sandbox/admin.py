@@ -3,20 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from redcap_dagster.sandbox import (
-    creation,
-    files,
-    groups,
-    pdf,
-    project_xml,
-    reports,
-    repository,
-    roles,
-    structure_imports,
-    surveys,
-    users,
-)
-from redcap_dagster.sandbox.reply import Answerer, Creator
+from redcap_dagster.sandbox.calls.call import Answerer, Creator
+from redcap_dagster.sandbox.design import creation, structure_imports
+from redcap_dagster.sandbox.documents import file_repository as repository
+from redcap_dagster.sandbox.documents import pdf, reports
+from redcap_dagster.sandbox.people import data_access_groups as groups
+from redcap_dagster.sandbox.people import roles, users
+from redcap_dagster.sandbox.records import files, project_xml, surveys
 
 ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
     **creation.ANSWERS,

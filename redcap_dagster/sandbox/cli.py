@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from redcap_dagster.sandbox.fault_text import KINDS, PlannedFault, read_fault
+from redcap_dagster.sandbox.fault_options import KINDS, PlannedFault, read_fault
 from redcap_dagster.sandbox.server import Sandbox
 
 

@@ -24,8 +24,8 @@ from typing import Final, Literal
 
 from starlette.concurrency import run_in_threadpool
 
-from redcap_dagster.sandbox.exchange import Asked, REDCap, Sent, is_csv, lines, rows
-from redcap_dagster.sandbox.formats import Table, to_csv
+from redcap_dagster.sandbox.http.exchange import Asked, REDCap, Sent, is_csv, lines, rows
+from redcap_dagster.sandbox.protocol.formats import Table, to_csv
 
 # What closes the last text of an answer: a quote, then newlines, brackets and braces.
 _CLOSING = re.compile(rb'"?[\n\]}]*\Z')

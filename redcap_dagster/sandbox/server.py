@@ -14,16 +14,16 @@ from typing import Any, Self
 
 import uvicorn
 
-from redcap_dagster.sandbox.app import ANSWERS, Answered, create_app
-from redcap_dagster.sandbox.exchange import Fault
-from redcap_dagster.sandbox.files import keep_embedded
-from redcap_dagster.sandbox.loading import check_place, columns_of, load, stored
-from redcap_dagster.sandbox.log import write_record_log
-from redcap_dagster.sandbox.randomization import add_randomization
-from redcap_dagster.sandbox.reports import add_report
-from redcap_dagster.sandbox.rights import Rights
-from redcap_dagster.sandbox.store import ACCESS_GROUP, Place, Store, StoredProject, forms_at
-from redcap_dagster.sandbox.wire import Wire, web_server
+from redcap_dagster.sandbox.calls.log import write_record_log
+from redcap_dagster.sandbox.documents.reports import add_report
+from redcap_dagster.sandbox.http.app import ANSWERS, Answered, create_app
+from redcap_dagster.sandbox.http.exchange import Fault
+from redcap_dagster.sandbox.http.wire import Wire, web_server
+from redcap_dagster.sandbox.records.files import keep_embedded
+from redcap_dagster.sandbox.records.randomization import add_randomization
+from redcap_dagster.sandbox.store.loading import check_place, columns_of, load, stored
+from redcap_dagster.sandbox.store.rights import Rights
+from redcap_dagster.sandbox.store.store import ACCESS_GROUP, Place, Store, StoredProject, forms_at
 
 logger = logging.getLogger("redcap_dagster.sandbox")
 
@@ -190,7 +190,7 @@ class Sandbox:
                 that the form was saved; leave it blank where it was not.
             token: A token of one's own: 32 digits and letters A to F.
             rights: What the user of the token may do, by the names of a user export; what is left
-                out is allowed. See `redcap_dagster.sandbox.rights.Rights`.
+                out is allowed. See `redcap_dagster.sandbox.store.rights.Rights`.
 
         Raises:
             ValueError: What was given makes no project; the text has no value and no record id.

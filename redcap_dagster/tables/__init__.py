@@ -1,13 +1,13 @@
 """An export -> tables: pure functions over Arrow tables, without network and without Dagster."""
 
-from redcap_dagster.tables.accounts import (
+from redcap_dagster.tables.cleaning import CleanTable, clean
+from redcap_dagster.tables.compatibility import DisagreementError, check_agreement, check_keys
+from redcap_dagster.tables.coverage import (
     duplicate_keys,
     has_hashed_ids,
     hidden_columns,
     leftovers,
 )
-from redcap_dagster.tables.agreement import DisagreementError, check_agreement, check_keys
-from redcap_dagster.tables.cleaning import CleanTable, clean
 from redcap_dagster.tables.instruments import (
     census_table,
     instrument_table,
@@ -15,10 +15,10 @@ from redcap_dagster.tables.instruments import (
 )
 from redcap_dagster.tables.labels import pair_labels
 from redcap_dagster.tables.lineage import column_sources
+from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile
 from redcap_dagster.tables.rejected import rejected
 from redcap_dagster.tables.rules import CleaningRules
-from redcap_dagster.tables.structure import choices_table, structure_table
 from redcap_dagster.tables.types import ColumnType, type_of
 from redcap_dagster.tables.validity import (
     Ranges,

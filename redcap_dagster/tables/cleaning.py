@@ -9,7 +9,6 @@ from itertools import chain, groupby
 import pyarrow as pa
 
 from redcap_dagster.project import Choice, Column, Field, REDCapProject, StructureError
-from redcap_dagster.tables.agreement import check_columns, check_keys
 from redcap_dagster.tables.cells import (
     Cells,
     choices_of,
@@ -20,6 +19,7 @@ from redcap_dagster.tables.cells import (
     read_cells,
     text_column,
 )
+from redcap_dagster.tables.compatibility import check_columns, check_keys
 from redcap_dagster.tables.labels import looked_up, ticked_list
 from redcap_dagster.tables.rules import CleaningRules
 from redcap_dagster.tables.types import INTEGER, cast_text

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from redcap_dagster.api import REDCapClient, retries
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.http import retries
 from tests.servers import CANARY, TOKEN, Server
 
 

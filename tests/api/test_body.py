@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redcap_dagster.api.body import form
+from redcap_dagster.api.http.body import form
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["A-1_2.3~", "1\n", ""])
 

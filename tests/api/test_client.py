@@ -11,7 +11,7 @@ import pytest
 
 from redcap_dagster.api import EmptyAnswerError, MalformedAnswerError, RecordSelection, REDCapClient
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.odm import read_odm
+from redcap_dagster.project.xml.reader import read_odm
 from tests.conftest import SHARED
 from tests.servers import RECORDS, TOKEN, Reply, Server, json_reply
 

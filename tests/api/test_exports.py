@@ -5,14 +5,10 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import (
-    IncompleteExportError,
-    MalformedAnswerError,
-    REDCapClient,
-    blocks,
-    body,
-)
-from redcap_dagster.api import rows as api_rows
+from redcap_dagster.api import IncompleteExportError, MalformedAnswerError, REDCapClient
+from redcap_dagster.api.export.reader import csv_blocks as blocks
+from redcap_dagster.api.export.reader import csv_reader as api_rows
+from redcap_dagster.api.http import body
 from redcap_dagster.sandbox import Sandbox
 from tests.servers import CANARY, Reply, Server
 

@@ -27,11 +27,10 @@ from redcap_dagster.api import (
     WebPageError,
     WrongURLError,
 )
-from redcap_dagster.api.answers import read_json
-from redcap_dagster.api.transport import Transport
+from redcap_dagster.api.http.response import read_json
+from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.sandbox import Sandbox, faults
-from redcap_dagster.sandbox.exchange import Fault
-from redcap_dagster.sandbox.fault_text import KINDS, read_fault
+from redcap_dagster.sandbox.fault_options import KINDS, read_fault
 from redcap_dagster.sandbox.faults import (
     EMPTY,
     NO_DATABASE,
@@ -52,6 +51,7 @@ from redcap_dagster.sandbox.faults import (
     SlowTrickle,
     Status,
 )
+from redcap_dagster.sandbox.http.exchange import Fault
 from tests.servers import CANARY, TOKEN
 
 PAGE = f"<html><body>{CANARY}</body></html>"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.api import NetworkError, REDCapClient, REDCapFile
-from redcap_dagster.api.files import safe_name
+from redcap_dagster.api.methods.files import safe_name
 from tests.servers import CANARY, Reply, Server
 
 JPEG = "image/jpeg; name={};charset=UTF-8"

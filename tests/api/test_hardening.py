@@ -18,8 +18,8 @@ from redcap_dagster.api import (
     WebPageError,
     WrongURLError,
 )
-from redcap_dagster.api.answers import Answer, check_status, read_body
-from redcap_dagster.api.rows import open_csv
+from redcap_dagster.api.export.reader.csv_reader import open_csv
+from redcap_dagster.api.http.response import Answer, check_status, read_body
 from tests.servers import CANARY, TOKEN, Reply, Server, json_reply
 
 Silent = Callable[[BaseException], None]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redcap_dagster.api import MalformedAnswerError
-from redcap_dagster.api.keys import keyed
+from redcap_dagster.api.export.reader.row_keys import keyed
 
 SCHEMA = pa.schema({"id": pa.string()})
 

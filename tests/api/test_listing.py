@@ -7,16 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import (
-    IncompleteExportError,
-    MalformedAnswerError,
-    REDCapClient,
-    fetching,
-)
-from redcap_dagster.api.exports import read_records
+from redcap_dagster.api import IncompleteExportError, MalformedAnswerError, REDCapClient
+from redcap_dagster.api.export.download import fetcher as fetching
+from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sandbox.exchange import Asked, REDCap, Sent, lines
 from redcap_dagster.sandbox.faults import DroppedRecords, Meanwhile, MemoryLimit
+from redcap_dagster.sandbox.http.exchange import Asked, REDCap, Sent, lines
 from tests.api.test_snapshot import METADATA, RECORDS, even
 
 EACH_REPEATS = [{"form_name": "visit"}, {"form_name": "drug"}]

@@ -13,8 +13,8 @@ from redcap_dagster.api import (
     REDCapClient,
     REDCapFile,
 )
-from redcap_dagster.api.exports import DELIMITERS
-from redcap_dagster.api.headers import tell_apart
+from redcap_dagster.api.export.reader.header_labels import tell_apart
+from redcap_dagster.api.export.reader.records import DELIMITERS
 from redcap_dagster.sandbox import Sandbox
 from tests.servers import CANARY, RECORDS, Reply, Server, json_reply
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redcap_dagster.api.columns import Part, select_columns
-from redcap_dagster.api.listing import Listing
-from redcap_dagster.api.plan import Limits, RecordRequest, plan_requests
+from redcap_dagster.api.export.plan.listing import Listing
+from redcap_dagster.api.export.plan.parts import Part, select_columns
+from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest, plan_requests
 from redcap_dagster.project import REDCapProject
 
 PROJECT = REDCapProject.from_exports(

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redcap_dagster.api import MalformedAnswerError, REDCapError, blocks, rows
-from redcap_dagster.api.answers import Answer
-from redcap_dagster.api.rows import open_csv
+from redcap_dagster.api import MalformedAnswerError, REDCapError
+from redcap_dagster.api.export.reader import csv_blocks as blocks
+from redcap_dagster.api.export.reader import csv_reader as rows
+from redcap_dagster.api.export.reader.csv_reader import open_csv
+from redcap_dagster.api.http.response import Answer
 
 Table = Sequence[tuple[str, ...]]
 COLUMNS = ("record_id", "name", "race___1")

@@ -6,8 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from redcap_dagster.api import REDCapClient, changes, settling, snapshot
-from redcap_dagster.api.changes import ServerClock
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.export import snapshot
+from redcap_dagster.api.export.verification import changed_records as changes
+from redcap_dagster.api.export.verification import consistency as settling
+from redcap_dagster.api.export.verification.changed_records import ServerClock
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import Meanwhile, Status
 from tests.api.test_snapshot import METADATA, RECORDS

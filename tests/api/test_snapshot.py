@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 import pytest
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.api.question import Question
-from redcap_dagster.api.snapshot import HIDDEN_IDS
+from redcap_dagster.api.export.plan.query import Question
+from redcap_dagster.api.export.snapshot import HIDDEN_IDS
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, Meanwhile, MemoryLimit
 from tests.conftest import SHARED

@@ -23,7 +23,7 @@ from redcap_dagster.api import (
     ServerError,
     TokenError,
 )
-from redcap_dagster.api.rate_limit import shared_limiter
+from redcap_dagster.api.http.rate_limit import shared_limiter
 from tests.servers import CANARY, RECORDS, TOKEN, Reply, Server, json_reply
 
 INFO = json_reply({"project_id": 1, "is_longitudinal": 0})
@@ -303,7 +303,7 @@ def test_the_rate_limit_is_shared_by_processes(
     monkeypatch.setattr("pyrate_limiter.limiter.sleep", waited.append)
     other = (
         "import sys, tempfile; tempfile.tempdir = sys.argv[1]\n"
-        "from redcap_dagster.api.rate_limit import shared_limiter\n"
+        "from redcap_dagster.api.http.rate_limit import shared_limiter\n"
         "limiter = shared_limiter('redcap.example.edu', 3)\n"
         "print([limiter.try_acquire('request') for _ in range(2)])"
     )
@@ -360,11 +360,11 @@ def test_each_request_to_another_machine_is_counted(
             asked.append(self.key)
             return True
 
-    monkeypatch.setattr("redcap_dagster.api.transport.shared_limiter", Counter)
+    monkeypatch.setattr("redcap_dagster.api.http.transport.shared_limiter", Counter)
     server.say("project", Reply(status=503), INFO)
     near = REDCapClient(server.url, TOKEN)
     far = REDCapClient(FAR, TOKEN, rate_limit=7)
-    monkeypatch.setattr("redcap_dagster.api.retries.sleep", lambda *_: None)
+    monkeypatch.setattr("redcap_dagster.api.http.retries.sleep", lambda *_: None)
     far._transport.url = server.url
 
     near.export_project_info()

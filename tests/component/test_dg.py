@@ -16,8 +16,8 @@ from textwrap import indent
 import pytest
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.odm import DataPoint
-from redcap_dagster.project.odm_writer import write_odm
+from redcap_dagster.project.xml.reader import DataPoint
+from redcap_dagster.project.xml.writer import write_odm
 from tests.runs import TOKEN_VARIABLE
 
 PACKAGE = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.io_managers import DuckDBTableIOManager, TablePlace
-from redcap_dagster.io_managers.duckdb_file import connect
+from redcap_dagster.io_managers.duckdb_connection import connect
 from tests.io_managers.conftest import VISIT
 
 ROUNDS = 3
@@ -29,7 +29,7 @@ with duckdb.connect(sys.argv[1]):
 HOLD_LOCK = """
 import sys
 from pathlib import Path
-from redcap_dagster.io_managers.duckdb_file import connect
+from redcap_dagster.io_managers.duckdb_connection import connect
 with connect(Path(sys.argv[1]), 10, purpose="test"):
     print("held", flush=True)
     sys.stdin.read()

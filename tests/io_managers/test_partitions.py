@@ -10,7 +10,7 @@ import pytest
 from upath import UPath
 
 from redcap_dagster.io_managers import DuckDBTableIOManager, TableIOManager
-from redcap_dagster.io_managers.widening import concatenate, widen_type
+from redcap_dagster.io_managers.schema_evolution import concatenate, widen_type
 from redcap_dagster.partitions import bucket_keys
 from tests.io_managers.conftest import VISIT
 

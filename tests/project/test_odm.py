@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.project import Field, REDCapProject
-from redcap_dagster.project.odm import parse_odm, read_odm
+from redcap_dagster.project.xml.reader import parse_odm, read_odm
 
 COLUMNS = [column.name for column in fields(Field)]
 

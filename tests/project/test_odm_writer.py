@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.odm import DataPoint, EmbeddedFile, parse_odm, read_odm
-from redcap_dagster.project.odm_writer import write_odm
+from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile, parse_odm, read_odm
+from redcap_dagster.project.xml.writer import write_odm
 
 PROJECT = REDCapProject.from_exports(
     metadata=[

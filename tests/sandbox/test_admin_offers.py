@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sandbox.pdf import write_pdf
+from redcap_dagster.sandbox.documents.pdf import write_pdf
 from tests.sandbox.conftest import CLASSIC, LONGITUDINAL, Ask
 
 SURVEY = {

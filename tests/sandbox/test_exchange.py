@@ -4,9 +4,9 @@ import asyncio
 import json
 import re
 
-from redcap_dagster.sandbox.exchange import Asked, Fault, Sent, rows
 from redcap_dagster.sandbox.faults import Ban, Cost, DroppedRecords
-from redcap_dagster.sandbox.parameters import Parameters
+from redcap_dagster.sandbox.http.exchange import Asked, Fault, Sent, rows
+from redcap_dagster.sandbox.protocol.parameters import Parameters
 
 
 def spoil(fault: Fault, sent: Sent, moments: tuple[float, ...] = (0,)) -> Sent:

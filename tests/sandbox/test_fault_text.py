@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from redcap_dagster.sandbox import faults
-from redcap_dagster.sandbox.exchange import Fault
-from redcap_dagster.sandbox.fault_text import KINDS, read_fault
+from redcap_dagster.sandbox.fault_options import KINDS, read_fault
+from redcap_dagster.sandbox.http.exchange import Fault
 from tests.sandbox.test_cli import PROJECT, SERVE
 
 

@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sandbox import app as sandbox_app
-from redcap_dagster.sandbox.reply import Call, Reply, Upload, text_reply
+from redcap_dagster.sandbox.calls.call import Call, Reply, Upload, text_reply
+from redcap_dagster.sandbox.http import app as sandbox_app
 from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, CLASSIC_RECORDS, Ask, asker
 
 NOT_VALID = 'The following values in the parameter "{}" are not valid: {}'

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from redcap_dagster.project.odm import parse_odm
+from redcap_dagster.project.xml.reader import parse_odm
 from redcap_dagster.sandbox import Sandbox
 from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, CLASSIC_RECORDS, Ask, asker
 

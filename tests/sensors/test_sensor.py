@@ -14,8 +14,9 @@ from redcap_dagster import REDCapResource, build_redcap_change_sensor
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.sandbox.faults import Cost, Status
-from redcap_dagster.sensors import runs, sensor
-from redcap_dagster.sensors.watch import ProjectWatch
+from redcap_dagster.sensors import change_sensor as sensor
+from redcap_dagster.sensors import requested_runs as runs
+from redcap_dagster.sensors.project_watch import ProjectWatch
 from tests.runs import TOKEN_VARIABLE, Study, studying
 from tests.sensors.test_watch import ID
 from tests.test_buckets import METADATA, PROJECT, RECORDS, definitions, run

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.api.log import Log
+from redcap_dagster.api.methods.log import Log
 from redcap_dagster.partitions import bucket_of
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sensors.marks import Changes, Mark
-from redcap_dagster.sensors.watch import ProjectWatch
+from redcap_dagster.sensors.cursor import Changes, Mark
+from redcap_dagster.sensors.project_watch import ProjectWatch
 
 METADATA = [
     {"field_name": "record_id", "form_name": "visit", "field_type": "text"},
@@ -291,7 +291,7 @@ def test_a_value_may_look_like_a_field(by_log: Watched) -> None:
 
 
 def test_too_many_changes_by_dates_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("redcap_dagster.sensors.watch._MOST_SEEN", 10)
+    monkeypatch.setattr("redcap_dagster.sensors.project_watch._MOST_SEEN", 10)
     for watched in _watched(log=False):
         watched.client.records.import_([{"record_id": n, "dose": "9"} for n in range(20)])
         watched.passes(minutes=1)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api import Among
-from redcap_dagster.intake import of_buckets
+from redcap_dagster.execution.record_source import of_buckets
 from redcap_dagster.partitions import bucket_keys
 from tests.soak.study import Study
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from redcap_dagster.sandbox.exchange import Fault
 from redcap_dagster.sandbox.faults import (
     EMPTY,
     NO_DATABASE,
@@ -25,6 +24,7 @@ from redcap_dagster.sandbox.faults import (
     SlowTrickle,
     Status,
 )
+from redcap_dagster.sandbox.http.exchange import Fault
 from tests.soak.study import CANARY, Study
 
 PAGE = f"<html><body>{CANARY}</body></html>"

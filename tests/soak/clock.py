@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
-from redcap_dagster.api import changes, settling, snapshot
+from redcap_dagster.api.export import snapshot
+from redcap_dagster.api.export.verification import changed_records as changes
+from redcap_dagster.api.export.verification import consistency as settling
 
 ZONE = ZoneInfo("America/New_York")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from redcap_dagster.api import RecordExport, REDCapClient, REDCapError
-from redcap_dagster.intake import export_forms
+from redcap_dagster.execution.record_source import export_forms
 from redcap_dagster.project import StructureError
 from redcap_dagster.tables import check_agreement
 from tests.soak.asked import Asked

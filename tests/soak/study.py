@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.intake import as_seen
+from redcap_dagster.execution.record_source import as_seen
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sandbox.app import answer
-from redcap_dagster.sandbox.parameters import Parameters
-from redcap_dagster.sandbox.records import flat_table
-from redcap_dagster.sandbox.reply import Call
+from redcap_dagster.sandbox.calls.call import Call
+from redcap_dagster.sandbox.http.app import answer
+from redcap_dagster.sandbox.protocol.parameters import Parameters
+from redcap_dagster.sandbox.records.export import flat_table
 from redcap_dagster.tables import split_by_instrument
 from tests.soak.clock import Clock
 

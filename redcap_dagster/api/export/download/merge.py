@@ -1,0 +1,129 @@
+"""Answers to several requests -> one block matrix, in REDCap's own order of rows and columns."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.api.export.reader.row_keys import EVENT_COLUMN, REPEAT_COLUMNS, key_texts
+from redcap_dagster.project import REDCapProject
+
+_CONTEXT = ("redcap_data_access_group", "redcap_survey_identifier")
+
+
+def join(tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[str]) -> pa.Table:
+    """Put columns together that were asked for apart: a row for each key that any table has.
+
+    Args:
+        tables: At least one. Each has all of the key columns that the project has.
+        project: The structure, which says where columns and rows go.
+        records: The record ids in REDCap's order.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "a"}, {"field_name": "age", "form_name": "a"}])
+        >>> late = pa.table({"id": ["2", "1"], "a_complete": ["2", "0"]})
+        >>> join([late, pa.table({"id": ["1"], "age": ["40"]})], project, ["1", "2"]).to_pylist()
+        [{'id': '1', 'age': '40', 'a_complete': '0'}, {'id': '2', 'age': None, 'a_complete': '2'}]
+    """
+    if len(tables) == 1:
+        return tables[0]
+    names = (project.record_id_field, EVENT_COLUMN, *REPEAT_COLUMNS)
+    keys = [name for name in names if name in tables[0].column_names]
+    places = pa.concat_tables([table.select(keys) for table in tables])
+    places = places.group_by(keys, use_threads=False).aggregate([])
+    places = places.take(_row_order(places, project, records))
+    wanted = key_texts(places, keys)
+    rows = [pc.index_in(wanted, key_texts(table, keys).combine_chunks()) for table in tables]
+    columns: dict[str, Any] = {name: places[name] for name in keys}
+    for name in _column_order([table.column_names for table in tables], project):
+        if name not in columns:
+            found = [
+                table[name].take(row)
+                for table, row in zip(tables, rows, strict=True)
+                if name in table.column_names
+            ]
+            columns[name] = found[0] if len(found) == 1 else pc.coalesce(*found)
+    return pa.table(columns)
+
+
+def of_records(rows: pa.Table, records: Sequence[str], record_id_field: str) -> pa.Table:
+    """Give the rows of some records."""
+    return rows.filter(pc.is_in(rows[record_id_field], pa.array(records, pa.string())))
+
+
+def without_records(rows: pa.Table, records: Iterable[str], record_id_field: str) -> pa.Table:
+    """Leave out the rows of some records."""
+    there = pc.is_in(rows[record_id_field], pa.array([*records], pa.string()))
+    return rows.filter(pc.invert(there))
+
+
+def put(
+    table: pa.Table, fresh: pa.Table, replaced: Sequence[str], records: pa.Array, id_field: str
+) -> pa.Table:
+    """Replace all rows of some records, so that each record stands where it belongs.
+
+    Args:
+        table: All rows.
+        fresh: Those rows that the replaced records have now.
+        replaced: The ids of the records.
+        records: All ids in REDCap's order; what is not among them is left out.
+        id_field: The record id field.
+    """
+    others = without_records(table, replaced, id_field)
+    rows = pa.concat_tables([others, fresh.select(others.column_names)])
+    rank = pc.index_in(rows[id_field], records)
+    # The sort is stable, so that the rows of a record stay in their order.
+    order = pc.sort_indices(rank)  # nulls come last
+    return rows.take(order.slice(0, len(order) - rank.null_count))
+
+
+def _row_order(places: pa.Table, project: REDCapProject, records: Sequence[str]) -> pa.Array:
+    """Order rows as REDCap does: by record, what does not repeat by event, then what does."""
+
+    def rank(name: str, order: Sequence[str]) -> pa.ChunkedArray:
+        if name not in places.column_names:
+            return pa.nulls(places.num_rows, pa.int32())
+        return pc.index_in(places[name], pa.array(order, pa.string()))
+
+    instance = (
+        places["redcap_repeat_instance"]
+        if "redcap_repeat_instance" in places.column_names
+        else pa.nulls(places.num_rows, pa.string())
+    )
+    ranks = pa.table(
+        {
+            "record": rank(project.record_id_field, records),
+            "id": places[project.record_id_field],
+            "repeats": pc.is_valid(instance),
+            "event": rank(EVENT_COLUMN, [row.unique_event_name for row in project.events]),
+            "form": pc.fill_null(
+                rank(REPEAT_COLUMNS[0], [row.instrument_name for row in project.instruments]), -1
+            ),
+            "digits": pc.utf8_length(instance),
+            "instance": instance,
+        }
+    )
+    return pc.sort_indices(ranks, [(name, "ascending") for name in ranks.column_names])
+
+
+def _column_order(headers: Sequence[Sequence[str]], project: REDCapProject) -> list[str]:
+    """Order columns by the dictionary; what is not in it stays behind its neighbour."""
+    known = (project.record_id_field, EVENT_COLUMN, *REPEAT_COLUMNS, *_CONTEXT)
+    rank = {name: number for number, name in enumerate(known)}
+    for instrument in project.instruments:
+        rank.setdefault(f"{instrument.instrument_name}_timestamp", len(rank))
+        for field in project.fields_of(instrument.instrument_name):
+            number = rank.setdefault(field.field_name, len(rank))
+            if field.field_type == "checkbox":
+                for choice in project.options(field):
+                    column = project.export_column(field.field_name, choice.code)
+                    rank.setdefault(column, number)
+    places: dict[str, tuple[int, int]] = {}
+    for header in headers:
+        last = -1
+        for number, name in enumerate(header):
+            last = rank.get(name, last)
+            places.setdefault(name, (last, number))
+    return sorted(places, key=lambda name: places[name])

@@ -1,0 +1,172 @@
+"""What REDCap lists of records: their rows by the keys, against which an export is held."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.api.export.download.merge import of_records
+from redcap_dagster.api.export.reader.row_keys import EVENT_COLUMN, REPEAT_COLUMNS, key_texts
+
+Counts = npt.NDArray[np.int64]
+
+_INSTRUMENT, _INSTANCE = REPEAT_COLUMNS
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Rows that REDCap lists: of records and events, and of instances of the forms asked for.
+
+    Attributes:
+        rows: Their keys, with access groups and survey identifiers, in REDCap's order.
+        id_field: The record id field.
+        forms: The repeating forms whose instances are listed, wherever there are any.
+        others: Ids that are asked for as well, though nothing lists them.
+        left_out: How many more records and events REDCap listed, which are not wanted.
+    """
+
+    rows: pa.Table = field(repr=False)
+    id_field: str
+    forms: frozenset[str] = frozenset()
+    others: tuple[str, ...] = field(default=(), repr=False)
+    left_out: int = 0
+
+    @cached_property
+    def records(self) -> tuple[str, ...]:
+        """The ids of the records, in REDCap's order."""
+        return (*pc.unique(self.rows[self.id_field]).to_pylist(), *self.others)
+
+    @cached_property
+    def census(self) -> pa.Table:
+        """A row for each record and event."""
+        return distinct_places(self.rows, self.id_field)
+
+    # -- parts of it --------------------------------------------------------------------------
+
+    def narrowed(self, among: Callable[[pa.Table], pa.Table]) -> "Listing":
+        """Leave out the rows of records that are not wanted, and count them."""
+        wanted = replace(self, rows=among(self.rows))
+        return replace(wanted, left_out=self.census.num_rows - wanted.census.num_rows)
+
+    def only(self, records: set[str]) -> "Listing":
+        """Give some of the records, in their order; those that are not here come last."""
+        others = tuple(sorted(records.difference(self.records)))
+        return replace(self.only_listed([*records]), others=others)
+
+    def only_listed(self, records: Sequence[str]) -> "Listing":
+        """Give those of some records that are listed."""
+        return replace(self, rows=of_records(self.rows, records, self.id_field))
+
+    def by_id(self) -> "Listing":
+        """Give the ids of the records alone."""
+        return replace(self, rows=self.rows.select([self.id_field]))
+
+    def of_forms(self, forms: Iterable[str]) -> "Listing":
+        """Leave out instances of other forms than some."""
+        if _INSTRUMENT not in self.rows.column_names:
+            return self
+        of = self.rows[_INSTRUMENT]
+        kept = pc.or_(pc.is_null(of), pc.is_in(of, pa.array([*forms], pa.string())))
+        return replace(self, rows=self.rows.filter(kept))
+
+    # -- how much it is -----------------------------------------------------------------------
+
+    def count(self, events: Sequence[str] | None = None, form: str = "") -> Counts:
+        """Count the rows of each record, of a repeating form or of none, in some events or all."""
+        return self._sum(
+            rows
+            for (event, of), rows in self._counts.items()
+            if of == form and (events is None or event in events)
+        )
+
+    def count_places(self, events: Sequence[str]) -> Counts:
+        """Count in how many of some events each record has any row."""
+        return self._sum(
+            self._sum(rows for (one, _), rows in self._counts.items() if one == event) > 0
+            for event in events
+        )
+
+    @cached_property
+    def _counts(self) -> dict[tuple[str, str], Counts]:
+        """By event and repeating form, blank for none, how many rows each record has."""
+        record = pc.index_in(self.rows[self.id_field], pa.array(self.records, pa.string()))
+        blank = pa.repeat("", self.rows.num_rows)
+        what = {
+            name: pc.fill_null(self.rows[name], "") if name in self.rows.column_names else blank
+            for name in (EVENT_COLUMN, _INSTRUMENT)
+        }
+        table = pa.table({**what, "record": record})
+        counts: dict[tuple[str, str], Counts] = {}
+        for each in table.group_by([*what]).aggregate([]).to_pylist():
+            here = [pc.equal(table[name], value) for name, value in each.items()]
+            numbers = table.filter(pc.and_(*here))["record"].to_numpy()
+            counts[tuple(each.values())] = np.bincount(numbers, minlength=len(self.records))
+        return counts
+
+    def _sum(self, counts: Iterable[npt.NDArray[Any]]) -> Counts:
+        return sum(counts, np.zeros(len(self.records), np.int64))
+
+    # -- what it is held against --------------------------------------------------------------
+
+    def lacking(self, export: pa.Table, events: Sequence[str] | None) -> pa.Table:
+        """Give the rows, of some events or of all, that an export lacks.
+
+        Where a record is listed in an event, any row of it there will do: which one comes depends
+        on what is asked for. An instance stands for itself.
+        """
+        rows = self.rows
+        if events is not None and EVENT_COLUMN in rows.column_names:
+            rows = rows.filter(pc.is_in(rows[EVENT_COLUMN], pa.array([*events], pa.string())))
+        if not export.num_rows:
+            return rows  # newer servers then name no columns either
+        place = [name for name in (self.id_field, EVENT_COLUMN) if name in rows.column_names]
+        lacking = _is_new(rows, export, place)
+        if _INSTANCE in rows.column_names:
+            instances = _is_new(rows, export, [*place, *REPEAT_COLUMNS])
+            lacking = pc.or_(lacking, pc.and_(pc.is_valid(rows[_INSTANCE]), instances))
+        return rows.filter(lacking)
+
+    def unlisted(self, export: pa.Table) -> set[str]:
+        """Name the records of an export that are not listed."""
+        new = export.filter(_is_new(export, self.rows, [self.id_field]))
+        return {*new[self.id_field].to_pylist()}.difference(self.others)
+
+    def differing(self, other: "Listing") -> set[str]:
+        """Name the records that two listings show in different ways."""
+        differing: set[str] = set()
+        for rows, others in ((self.rows, other.rows), (other.rows, self.rows)):
+            names = [name for name in rows.column_names if name in others.column_names]
+            new = rows.filter(_is_new(rows, others, names))
+            differing.update(new[self.id_field].to_pylist())
+        return differing
+
+
+def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
+    """Keep the first row of each record and event: instances are no records of their own.
+
+    Where nothing repeats, each row has a record and event of its own, or would have been refused.
+    """
+    if _INSTRUMENT not in rows.column_names:
+        return rows
+    keys = [name for name in (record_id_field, EVENT_COLUMN) if name in rows.column_names]
+    dropped = [name for name in REPEAT_COLUMNS if name in rows.column_names]
+    return distinct(rows, keys).drop_columns(dropped)
+
+
+def distinct(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Keep the first of the rows that are the same in some columns."""
+    places = rows.select(keys).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    first = places.group_by(keys).aggregate([("row", "min")])["row_min"]
+    return rows.take(first.take(pc.sort_indices(first)))
+
+
+def _is_new(rows: pa.Table, others: pa.Table, names: list[str]) -> pa.ChunkedArray:
+    """Tell which rows differ in some columns from all others."""
+    if rows.select(names).equals(others.select(names)):  # mostly so, and seen at a glance
+        return pa.chunked_array([pa.repeat(False, rows.num_rows)])
+    return pc.invert(pc.is_in(key_texts(rows, names), key_texts(others, names)))

@@ -1,0 +1,139 @@
+"""The census of a project: its records and events, and whether an export has them all."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import pyarrow as pa
+
+from redcap_dagster.api.errors import EmptyAnswerError, IncompleteExportError, RightsError
+from redcap_dagster.api.export.plan.adaptive_limits import as_a_whole
+from redcap_dagster.api.export.plan.listing import Listing, distinct_places
+from redcap_dagster.api.export.reader.csv_reader import open_csv
+from redcap_dagster.api.export.reader.records import check_selection, csv_export, read_records
+from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.http.response import Answer
+from redcap_dagster.api.http.retries import MayPass
+from redcap_dagster.api.http.transport import Transport
+
+logger = logging.getLogger("redcap_dagster.api")
+
+T = TypeVar("T")
+
+_SHOWN = 5
+"""Forms that an error names; it counts the others."""
+
+
+def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
+    """Give the columns of an export of everything, by one that matches no row.
+
+    Servers that send no header without rows (17.4.1 does not) are asked for one record instead;
+    it is blank where there is none.
+
+    Raises:
+        REDCapError: Of the type that says what is wrong.
+    """
+    parameters = check_selection(
+        filter_logic=f"[{record_id_field}] = ''", export_survey_fields=True
+    )
+
+    def receive(answer: Answer) -> tuple[str, ...]:
+        return open_csv(answer, record_id_field).columns
+
+    try:
+        return _with_groups(
+            lambda wanted: transport.post(REQUEST, csv_export(wanted), receive), parameters
+        )
+    except EmptyAnswerError:
+        pass
+    listed = read_census(transport, record_id_field)[record_id_field]
+    if not len(listed):
+        return ()
+    one = check_selection(records=[listed[0].as_py()], export_survey_fields=True)
+    return _with_groups(lambda wanted: transport.post(REQUEST, csv_export(wanted), receive), one)
+
+
+def read_census(transport: Transport, record_id_field: str) -> pa.Table:
+    """Export what there is: one row per record and event, in REDCap's order.
+
+    Raises:
+        REDCapError: Of the type that says what is wrong.
+    """
+    return distinct_places(list_rows(transport, record_id_field, {}), record_id_field)
+
+
+def list_rows(
+    transport: Transport,
+    record_id_field: str,
+    selection: Mapping[str, str],
+    *,
+    groups: bool = True,
+    may_pass: MayPass = as_a_whole,
+) -> pa.Table:
+    """List rows by their keys: of each record and event, and of the events that repeat.
+
+    Args:
+        transport: The connection.
+        record_id_field: The record id field.
+        selection: Parameters of the API that say which records and events.
+        groups: Whether to ask for access groups, if the token's user may see them.
+        may_pass: Whether to ask again after an error.
+
+    Raises:
+        REDCapError: Of the type that says what is wrong.
+    """
+    parameters = {"fields[0]": record_id_field, "exportSurveyFields": "true", **selection}
+
+    def ask(wanted: dict[str, str]) -> pa.Table:
+        return read_records(transport, wanted, record_id_field, may_pass)
+
+    return _with_groups(ask, parameters) if groups else ask(parameters)
+
+
+def _with_groups(ask: Callable[[dict[str, str]], T], parameters: dict[str, str]) -> T:
+    """Ask with access groups, and without where the user may not see them.
+
+    Servers refuse it whether or not the project has groups, and few users have the right.
+    """
+    try:
+        return ask(parameters | {"exportDataAccessGroups": "true"})
+    except RightsError as error:
+        if "Data Access Groups" not in error.rights:
+            raise
+    logger.info("%s: without access groups, as the token's user may not see them", REQUEST)
+    return ask(parameters)
+
+
+def check_complete(
+    transport: Transport,
+    export: pa.Table,
+    census: pa.Table,
+    events: Sequence[str] | None,
+    record_id_field: str,
+) -> None:
+    """Make sure that an export has every record of the census taken before it.
+
+    Where one is missing, the census is taken again: it may have been deleted meanwhile.
+
+    Raises:
+        IncompleteExportError: Records are missing.
+        REDCapError: Of the type that says what is wrong with the second census.
+    """
+    if Listing(census, record_id_field).lacking(export, events).num_rows:
+        again = Listing(read_census(transport, record_id_field), record_id_field)
+        if missing := again.lacking(export, events).num_rows:
+            raise incomplete(missing)
+
+
+def incomplete(missing: int, forms: Sequence[str] = ()) -> IncompleteExportError:
+    """Say how many records are missing, of which forms, and what to do."""
+    named = ", ".join(forms[:_SHOWN]) + f" and {len(forms) - _SHOWN} more" * (len(forms) > _SHOWN)
+    of = f" (of {named})" if forms else ""
+    error = IncompleteExportError(
+        f"{REQUEST}: {missing} records or events that REDCap lists are not in what it sent{of}. "
+        "Large answers can lose records: ask for less at once (max_cells), and tell the server's "
+        "administrator.",
+        request=REQUEST,
+    )
+    error.missing, error.forms = missing, tuple(forms)
+    return error

@@ -1,0 +1,121 @@
+"""What the ops of a project are to make, and by which rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Self
+
+import dagster as dg
+
+from redcap_dagster.checks.findings import Finding
+from redcap_dagster.checks.rules import CheckRules
+from redcap_dagster.partitions import bucket_keys
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.tables import CleaningRules
+
+
+@dataclass(frozen=True)
+class TableSpecs:
+    """The assets of one project: the spec of each table, by its name, and all their checks.
+
+    Records are spread over a number of buckets; 0 is for none.
+    """
+
+    name: str
+    metadata: Mapping[str, dg.AssetSpec]
+    census: dg.AssetSpec
+    records: Mapping[str, dg.AssetSpec]
+    clean: Mapping[str, dg.AssetSpec]
+    checks: tuple[dg.AssetCheckSpec, ...]
+    buckets: int = 0
+
+    @property
+    def all(self) -> list[dg.AssetSpec]:
+        """The specs of all tables."""
+        return [*self.metadata.values(), self.census, *self.records.values(), *self.clean.values()]
+
+    @cached_property
+    def blocking(self) -> frozenset[dg.AssetCheckKey]:
+        """The checks whose failure stops what is made of their asset."""
+        return frozenset(check.key for check in self.checks if check.blocking)
+
+    @cached_property
+    def instruments(self) -> Mapping[dg.AssetKey, str]:
+        """The instrument of each asset that is one's."""
+        layers = (*self.records.items(), *self.clean.items())
+        return {spec.key: form for form, spec in layers}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the tables of a project are made.
+
+    Attributes:
+        tables: The assets.
+        known: The structure when definitions were loaded; see `as_seen` of
+            `redcap_dagster.execution.record_source`.
+        rules: How records become clean tables.
+        checks: What is changed about the checks.
+        preview_rows: How many rows of its tables an instrument's assets show; see
+            `redcap_dagster.catalog.metadata.preview`.
+        allow_shrink: Whether tables may be replaced by ones that lack much of them.
+    """
+
+    tables: TableSpecs
+    known: REDCapProject = field(repr=False)
+    rules: CleaningRules
+    checks: CheckRules
+    preview_rows: int
+    allow_shrink: bool = False
+
+    def judged(self, spec: dg.AssetSpec, finding: Finding) -> dg.AssetCheckResult:
+        """Make a result of what a check of an asset found, as severe as asked for."""
+        instrument = self.tables.instruments.get(spec.key)
+        return finding.result(spec.key, self.checks.asked(finding.check, instrument))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run is asked for: assets, and checks, with or without the asset that they are of.
+
+    Attributes:
+        assets: The keys of the assets.
+        checks: Key of an asset to the names of its checks.
+        buckets: The buckets, if records are spread over any.
+    """
+
+    assets: frozenset[dg.AssetKey]
+    checks: Mapping[dg.AssetKey, frozenset[str]]
+    buckets: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, context: dg.AssetExecutionContext, buckets: int = 0) -> Self:
+        """Read it off the run.
+
+        Of assets without buckets, a partition of the run is no matter. Checks have no partitions in
+        Dagster: launched alone, they are of all buckets.
+        """
+        checks: dict[dg.AssetKey, set[str]] = {}
+        for check in context.selected_asset_check_keys:
+            checks.setdefault(check.asset_key, set()).add(check.name)
+        return cls(
+            frozenset(context.selected_asset_keys),
+            {key: frozenset(names) for key, names in checks.items()},
+            _buckets_of(context, buckets),
+        )
+
+    def has(self, spec: dg.AssetSpec) -> bool:
+        """Whether an asset is asked for."""
+        return spec.key in self.assets
+
+    def checks_of(self, spec: dg.AssetSpec) -> frozenset[str]:
+        """Name the checks of an asset that are asked for."""
+        return self.checks.get(spec.key, frozenset())
+
+
+def _buckets_of(context: dg.AssetExecutionContext, count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    if context.selected_asset_keys:
+        return tuple(context.partition_keys)
+    return tuple(bucket_keys(count))

@@ -1,0 +1,211 @@
+"""The structure inside a project XML; see `redcap_dagster.project.xml.reader`."""
+
+from collections.abc import Iterator, Mapping
+from xml.etree.ElementTree import Element
+
+from redcap_dagster.project.choices import Choice, checkbox_column, format_choices, parse_choices
+from redcap_dagster.project.model import REDCapProject
+from redcap_dagster.project.rows import (
+    Arm,
+    Event,
+    Field,
+    FormEvent,
+    Instrument,
+    ProjectInfo,
+    Repeating,
+)
+
+ODM = "{http://www.cdisc.org/ns/odm/v1.3}"
+REDCAP = "{https://projectredcap.org}"
+
+_FIELD_TYPES = {"textarea": "notes", "select": "dropdown"}
+_VALIDATIONS = {"int": "integer", "float": "number"}
+
+
+def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str, tuple[str, str]]]:
+    """Give the project, and for each checkbox item its field and code."""
+    items = {item.attrib["OID"]: item for item in study.iter(f"{ODM}ItemDef")}
+    lists = {codes.attrib["OID"]: codes for codes in study.iter(f"{ODM}CodeList")}
+    groups = {group.attrib["OID"]: group for group in study.iter(f"{ODM}ItemGroupDef")}
+    fields: dict[str, Field] = {}
+    instruments: list[Instrument] = []
+    surveys: list[str] = []
+    checkboxes: dict[str, tuple[str, str]] = {}
+    for form in study.iter(f"{ODM}FormDef"):
+        name = form.get(f"{REDCAP}FormName") or form.attrib["OID"].removeprefix("Form.")
+        instruments.append(Instrument(name, form.get("Name", name)))
+        for reference in form.iter(f"{ODM}ItemGroupRef"):
+            group = groups.get(reference.attrib["ItemGroupOID"])
+            for item_reference in () if group is None else group.iter(f"{ODM}ItemRef"):
+                oid = item_reference.attrib["ItemOID"]
+                item = items.get(oid)
+                field_type = None if item is None else item.get(f"{REDCAP}FieldType")
+                if oid == f"{name}_timestamp" and field_type is None and name not in surveys:
+                    surveys.append(name)
+                if item is None or field_type is None or oid == f"{name}_complete":
+                    continue
+                variable = item.get(f"{REDCAP}Variable", oid)
+                if variable not in fields:
+                    fields[variable] = _read_field(item, variable, name, lists)
+                if field_type == "checkbox":
+                    checkboxes[oid] = (variable, _code_of(oid, fields[variable].choices))
+    events = tuple(_read_event(event) for event in study.iter(f"{ODM}StudyEventDef"))
+    project = REDCapProject(
+        fields=tuple(fields.values()),
+        instruments=tuple(instruments),
+        info=_read_info(study, longitudinal=bool(events)),
+        arms=tuple(
+            {
+                int(event.attrib[f"{REDCAP}ArmNum"]): Arm(
+                    int(event.attrib[f"{REDCAP}ArmNum"]), event.get(f"{REDCAP}ArmName", "")
+                )
+                for event in study.iter(f"{ODM}StudyEventDef")
+            }.values()
+        ),
+        events=events,
+        form_events=tuple(
+            FormEvent(
+                int(event.attrib[f"{REDCAP}ArmNum"]),
+                event.attrib[f"{REDCAP}UniqueEventName"],
+                reference.get(f"{REDCAP}FormName")
+                or reference.attrib["FormOID"].removeprefix("Form."),
+            )
+            for event in study.iter(f"{ODM}StudyEventDef")
+            for reference in event.iter(f"{ODM}FormRef")
+        ),
+        repeating=tuple(_read_repeating(study, longitudinal=bool(events))),
+        version=version,
+        has_access_groups=next(study.iter(f"{REDCAP}DataAccessGroups"), None) is not None,
+        has_survey_identifier=bool(surveys),
+        surveys=tuple(surveys),
+    )
+    return project, checkboxes
+
+
+def _read_field(item: Element, variable: str, form: str, lists: Mapping[str, Element]) -> Field:
+    def own(name: str) -> str:
+        return item.get(f"{REDCAP}{name}", "")
+
+    field_type = _FIELD_TYPES.get(own("FieldType"), own("FieldType"))
+    validation = own("TextValidationType")
+    limits = {
+        check.get("Comparator"): check.findtext(f"{ODM}CheckValue", "")
+        for check in item.iter(f"{ODM}RangeCheck")
+    }
+    question = item.find(f"{ODM}Question")
+    label = ""
+    if question is not None:
+        # The formatted text, where there is one, is the label with its HTML, as the API sends it.
+        plain = question.findtext(f"{ODM}TranslatedText", "")
+        label = question.findtext(f"{REDCAP}FormattedTranslatedText", "") or plain
+    return Field(
+        field_name=variable,
+        form_name=form,
+        section_header=own("SectionHeader"),
+        field_type=field_type,
+        field_label=label,
+        select_choices_or_calculations=_read_choices(item, field_type, lists),
+        field_note=own("FieldNote"),
+        text_validation_type_or_show_slider_number=_VALIDATIONS.get(validation, validation),
+        text_validation_min=limits.get("GE", ""),
+        text_validation_max=limits.get("LE", ""),
+        identifier=own("Identifier"),
+        branching_logic=own("BranchingLogic"),
+        required_field=own("RequiredField"),
+        custom_alignment=own("CustomAlignment"),
+        question_number=own("QuestionNumber"),
+        matrix_group_name=own("MatrixGroupName"),
+        matrix_ranking=own("MatrixRanking"),
+        field_annotation=own("FieldAnnotation"),
+    )
+
+
+def _read_choices(item: Element, field_type: str, lists: Mapping[str, Element]) -> str:
+    reference = item.find(f"{ODM}CodeListRef")
+    codes = None if reference is None else lists.get(reference.attrib["CodeListOID"])
+    match field_type:
+        case "calc":
+            return item.get(f"{REDCAP}Calculation", "")
+        case "slider":
+            return item.get(f"{REDCAP}SliderLabels", "")
+        case "checkbox" if codes is not None:
+            return format_choices(parse_choices(codes.get(f"{REDCAP}CheckboxChoices", "")))
+        case "radio" | "dropdown" if codes is not None:
+            return format_choices(
+                tuple(
+                    Choice(
+                        option.attrib["CodedValue"],
+                        option.findtext(f"{ODM}Decode/{ODM}TranslatedText", ""),
+                    )
+                    for option in codes.iter(f"{ODM}CodeListItem")
+                )
+            )
+        case _:
+            return ""
+
+
+def _code_of(oid: str, choices: tuple[Choice, ...]) -> str:
+    """The code of a checkbox item: its OID is the export column, or holds the code as it is."""
+    variable, _, suffix = oid.partition("___")
+    for choice in choices:
+        if suffix == choice.code or checkbox_column(variable, choice.code) == oid:
+            return choice.code
+    return suffix
+
+
+def _read_event(event: Element) -> Event:
+    def number(name: str) -> int | None:
+        text = event.get(f"{REDCAP}{name}", "")
+        return int(text) if text.lstrip("-").isdigit() else None
+
+    return Event(
+        event_name=event.get(f"{REDCAP}EventName", ""),
+        arm_num=int(event.attrib[f"{REDCAP}ArmNum"]),
+        unique_event_name=event.attrib[f"{REDCAP}UniqueEventName"],
+        custom_event_label=event.get(f"{REDCAP}CustomEventLabel") or None,
+        day_offset=number("DayOffset"),
+        offset_min=number("OffsetMin"),
+        offset_max=number("OffsetMax"),
+    )
+
+
+def _read_repeating(study: Element, *, longitudinal: bool) -> Iterator[Repeating]:
+    for event in study.iter(f"{REDCAP}RepeatingEvent"):
+        yield Repeating(event_name=event.attrib[f"{REDCAP}UniqueEventName"])
+    for form in study.iter(f"{REDCAP}RepeatingInstrument"):
+        # A classic project's forms name an event that its API never shows.
+        event_name = form.attrib[f"{REDCAP}UniqueEventName"] if longitudinal else ""
+        yield Repeating(
+            form.attrib[f"{REDCAP}RepeatInstrument"],
+            event_name,
+            form.get(f"{REDCAP}CustomLabel", ""),
+        )
+
+
+def _read_info(study: Element, *, longitudinal: bool) -> ProjectInfo:
+    settings = study.find(f"{ODM}GlobalVariables")
+
+    def text(name: str) -> str:
+        return "" if settings is None else settings.findtext(f"{REDCAP}{name}", "")
+
+    def flag(name: str) -> int:
+        return int(text(name) or 0)
+
+    repeats = any(True for _ in _read_repeating(study, longitudinal=longitudinal))
+    return ProjectInfo(
+        project_title="" if settings is None else settings.findtext(f"{ODM}StudyName", ""),
+        purpose=flag("Purpose"),
+        purpose_other=text("PurposeOther"),
+        project_notes=text("ProjectNotes"),
+        custom_record_label=text("CustomRecordLabel"),
+        secondary_unique_field=text("SecondaryUniqueField"),
+        is_longitudinal=int(longitudinal),
+        has_repeating_instruments_or_events=int(repeats),
+        surveys_enabled=flag("SurveysEnabled"),
+        scheduling_enabled=flag("SchedulingEnabled"),
+        record_autonumbering_enabled=flag("RecordAutonumberingEnabled"),
+        randomization_enabled=flag("RandomizationEnabled"),
+        display_today_now_button=flag("DisplayTodayNowButton"),
+        missing_data_codes=text("MissingDataCodes"),
+        bypass_branching_erase_field_prompt=flag("PreventBranchingEraseValues"),
+    )

@@ -1,0 +1,4 @@
+"""The structure of projects as it is created, exported and imported.
+
+Imports `sandbox.records` and below.
+"""

@@ -1,0 +1,173 @@
+"""The exports that tell a project's structure, one function per content."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, astuple, fields
+from typing import Final
+
+from redcap_dagster.project import Event, ExportFieldName, Field, ProjectInfo, REDCapProject
+from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply, text_reply
+from redcap_dagster.sandbox.calls.log import log_manage
+from redcap_dagster.sandbox.protocol.formats import Table
+from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
+from redcap_dagster.sandbox.protocol.version import version_of
+
+# Recorded: a server of 2017 lacked has_repeating..., missing_data_codes, external_modules and
+# bypass..., one of 9.1.3 the last three; project_pi_email came with 15.8.2. The others are guesses.
+_SINCE: Final = {
+    "has_repeating_instruments_or_events": (8, 0, 0),
+    "missing_data_codes": (10, 0, 0),
+    "external_modules": (10, 0, 0),
+    "bypass_branching_erase_field_prompt": (12, 0, 0),
+    "project_pi_email": (15, 8, 2),
+}
+_SCHEDULING = ("day_offset", "offset_min", "offset_max")
+
+
+def export_project(project: REDCapProject, _: Parameters) -> Table:
+    """Project info: what is set, and the server's defaults for the rest."""
+    known = asdict(project.info) | {
+        "is_longitudinal": int(project.is_longitudinal),
+        "has_repeating_instruments_or_events": int(project.has_repeating),
+        "project_language": project.info.project_language or "English",
+    }
+    version = version_of(project.version)
+    row = {
+        column.name: known[column.name]
+        if known[column.name] is not None
+        else (0 if "int" in str(column.type) else "")
+        for column in fields(ProjectInfo)
+        if version >= _SINCE.get(column.name, ())
+    }
+    return Table(tuple(row), [tuple(row.values())], single=True)
+
+
+def export_metadata(project: REDCapProject, parameters: Parameters) -> Table:
+    """The data dictionary, of some fields and forms."""
+    named = parameters.known("fields", (field.field_name for field in project.fields))
+    forms = parameters.known("forms", (row.instrument_name for row in project.instruments))
+    rows = [
+        astuple(field)
+        for field in project.fields
+        if not (named or forms) or field.field_name in named or field.form_name in forms
+    ]
+    return Table(tuple(column.name for column in fields(Field)), rows)
+
+
+def export_instruments(project: REDCapProject, _: Parameters) -> Table:
+    """The forms and their labels."""
+    rows = [(row.instrument_name, row.instrument_label) for row in project.instruments]
+    return Table(("instrument_name", "instrument_label"), rows, quoted=("instrument_label",))
+
+
+def export_arms(project: REDCapProject, parameters: Parameters) -> Table:
+    """The arms that have events."""
+    _refuse_classic(project, "arms")
+    names = {arm.arm_num: arm.name for arm in project.arms}
+    numbers = sorted({event.arm_num for event in _events(project, parameters)})
+    rows = [(number, names.get(number, f"Arm {number}")) for number in numbers]
+    return Table(("arm_num", "name"), rows, quoted=("name",), newline=False)
+
+
+def export_events(project: REDCapProject, parameters: Parameters) -> Table:
+    """The events; their days only where scheduling is on."""
+    _refuse_classic(project, "events")
+    columns: tuple[str, ...] = ("event_name", "arm_num")
+    columns += _SCHEDULING if project.info.scheduling_enabled else ()
+    columns += ("unique_event_name", "custom_event_label", "event_id")
+    rows = [
+        tuple("" if (value := getattr(event, column)) is None else value for column in columns)
+        for event in _events(project, parameters)
+    ]
+    return Table(columns, rows, quoted=("event_name",))
+
+
+def export_form_event_mapping(project: REDCapProject, parameters: Parameters) -> Table:
+    """Which forms are designated in which events, by arm, event and form."""
+    _refuse_classic(project, "form/event mappings")
+    designated = {(row.unique_event_name, row.form) for row in project.form_events}
+    rows = [
+        (event.arm_num, event.unique_event_name, form.instrument_name)
+        for event in sorted(_events(project, parameters), key=lambda event: event.arm_num)
+        for form in project.instruments
+        if (event.unique_event_name, form.instrument_name) in designated
+    ]
+    return Table(("arm_num", "unique_event_name", "form"), rows, newline=False)
+
+
+def export_repeating(project: REDCapProject, _: Parameters) -> Table:
+    """The repeating forms and events; of a classic project without the events."""
+    if not project.has_repeating:
+        raise RequestError(
+            400,
+            "You cannot export repeating instruments and events because the project does not "
+            "contain any repeating instruments and events",
+        )
+    columns = ("event_name",) * project.is_longitudinal + ("form_name", "custom_form_label")
+    rows = [tuple(getattr(row, column) for column in columns) for row in project.repeating]
+    return Table(columns, rows)
+
+
+def export_field_names(project: REDCapProject, parameters: Parameters) -> Table:
+    """The export columns, without those of files; timestamps are in no dictionary."""
+    named = project.fields[0].field_name
+    rows = [ExportFieldName(named, "", named)]
+    rows.extend(
+        ExportFieldName(
+            column.field.field_name, column.choice.code if column.choice else "", column.name
+        )
+        for form in project.instruments
+        for column in project.columns(form.instrument_name)
+        if column.field.field_type != "file" and column.name != f"{form.instrument_name}_timestamp"
+    )
+    if asked := parameters.text("field"):
+        parameters.choice("field", tuple(row.original_field_name for row in rows), asked)
+        rows = [row for row in rows if row.original_field_name == asked]
+    columns = tuple(column.name for column in fields(ExportFieldName))
+    return Table(columns, [astuple(row) for row in rows])
+
+
+def export_version(call: Call) -> Reply:
+    """The REDCap version, as plain text in every format."""
+    log_manage(call, "Export REDCap version (API)")
+    return text_reply(call.project.structure.version, call.format)
+
+
+def _answer(export: Callable[[REDCapProject, Parameters], Table], details: str) -> Answerer:
+    def answer(call: Call) -> Reply:
+        reply = table_reply(call, export(call.project.structure, call.parameters))
+        log_manage(call, details)
+        return reply
+
+    return answer
+
+
+# What the log says of arms, events, mapping and repeating is a guess.
+ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+    ("project", "export"): _answer(export_project, "Export project information (API)"),
+    ("metadata", "export"): _answer(export_metadata, "Download data dictionary (API)"),
+    ("instrument", "export"): _answer(export_instruments, "Export instruments (API)"),
+    ("arm", "export"): _answer(export_arms, "Export arms (API)"),
+    ("event", "export"): _answer(export_events, "Export events (API)"),
+    ("formEventMapping", "export"): _answer(
+        export_form_event_mapping, "Export instrument-event mappings (API)"
+    ),
+    ("repeatingFormsEvents", "export"): _answer(
+        export_repeating, "Export repeating instruments and events (API)"
+    ),
+    ("exportFieldNames", "export"): _answer(
+        export_field_names, "Download export field names (API)"
+    ),
+    ("version", "export"): export_version,
+}
+"""What answers the exports of a project's structure."""
+
+
+def _refuse_classic(project: REDCapProject, what: str) -> None:
+    if not project.is_longitudinal:
+        raise RequestError(400, f"You cannot export {what} for classic projects")
+
+
+def _events(project: REDCapProject, parameters: Parameters) -> Iterable[Event]:
+    """The events of the arms that are asked for, which have to exist (guess)."""
+    arms = parameters.known("arms", (str(event.arm_num) for event in project.events))
+    return [event for event in project.events if not arms or str(event.arm_num) in arms]

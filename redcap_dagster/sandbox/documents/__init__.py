@@ -1,0 +1,4 @@
+"""Reports, PDFs and the file repository.
+
+Imports `sandbox.records` and below.
+"""

@@ -1,0 +1,74 @@
+"""Reports: fields and logic that were put together beforehand, and their rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply
+from redcap_dagster.sandbox.calls.log import write_log
+from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
+from redcap_dagster.sandbox.records.export import flat_table
+from redcap_dagster.sandbox.store.store import Store, StoredProject
+
+_TABLE: Final = """
+create table if not exists report (
+    id integer primary key, project integer not null references project on delete cascade,
+    fields text not null, filter_logic text not null
+)
+"""
+_PASSED_ON: Final = (
+    "format",
+    "rawOrLabel",
+    "rawOrLabelHeaders",
+    "exportCheckboxLabel",
+    "csvDelimiter",
+    "decimalCharacter",
+)
+
+
+def add_report(
+    store: Store, project: StoredProject, fields: Sequence[str], filter_logic: str
+) -> int:
+    """Put a report together, as is done at REDCap's pages; give its number.
+
+    Raises:
+        ValueError: A field that the project does not have.
+    """
+    known = {field.field_name for field in project.structure.fields}
+    known |= {f"{form.instrument_name}_complete" for form in project.structure.instruments}
+    if unknown := [name for name in fields if name not in known]:
+        raise ValueError(f"The project has no fields {', '.join(unknown)}.")
+    with store.lock, store.connection as database:
+        database.execute(_TABLE)
+        made = database.execute(
+            "insert into report (project, fields, filter_logic) values (?, ?, ?)",
+            (project.id, json.dumps(fields), filter_logic),
+        )
+    return made.lastrowid or 0
+
+
+def export_report(call: Call) -> Reply:
+    """Answer ``content=report``: flat rows, always with the record id (guess)."""
+    asked = call.parameters.text("report_id")
+    call.store.connection.execute(_TABLE)
+    found = call.store.connection.execute(
+        "select fields, filter_logic from report where project = ? and cast(id as text) = ?",
+        (call.project.id, asked),
+    ).fetchone()
+    if found is None:
+        raise RequestError(
+            403,
+            f"The API request cannot complete because report_id={asked} does not belong to this "
+            "project.",
+        )
+    names = dict.fromkeys([call.project.structure.record_id_field, *json.loads(found[0])])
+    pairs = [(name, call.parameters.text(name)) for name in _PASSED_ON]
+    pairs += [("fields[]", name) for name in names] + [("filterLogic", found[1])]
+    table = flat_table(replace(call, parameters=Parameters.of(pairs)))
+    details = f"report_id: {asked}, export_format: {call.format.upper()}"  # guess
+    write_log(call.store, call.project, "export", "Data export (API) ", details)
+    return table_reply(call, table)
+
+
+ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("report", "export"): export_report}

@@ -1,0 +1,4 @@
+"""Users, roles and data access groups.
+
+Imports `sandbox.calls` and below.
+"""

@@ -1,0 +1,193 @@
+"""The user roles of a project, and which user has which."""
+
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, count_reply, table_reply
+from redcap_dagster.sandbox.calls.log import log_manage
+from redcap_dagster.sandbox.calls.required_rights import require_to_change, require_to_export
+from redcap_dagster.sandbox.people.data_access_groups import known_group
+from redcap_dagster.sandbox.people.users import (
+    RightsRow,
+    changed_rights,
+    least_rights,
+    read_rights_rows,
+    refuse_unknown,
+    rights_reply,
+)
+from redcap_dagster.sandbox.protocol.formats import Table
+from redcap_dagster.sandbox.protocol.import_data import read_rows
+from redcap_dagster.sandbox.protocol.parameters import RequestError
+from redcap_dagster.sandbox.store.rights import Rights
+
+_RIGHT: Final = "user_rights"
+_ROLES: Final = """
+create table if not exists role (
+    project integer not null references project on delete cascade, name text not null,
+    label text not null, rights text not null, primary key (project, name)
+)
+"""
+_MEMBERS: Final = """
+create table if not exists member (
+    project integer not null, username text not null, role text not null,
+    primary key (project, username),
+    foreign key (project, username) references user on delete cascade,
+    foreign key (project, role) references role on delete cascade
+) without rowid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What users with the role may do."""
+
+    label: str
+    rights: Rights
+
+
+def _roles(call: Call) -> Mapping[str, Role]:
+    call.store.connection.execute(_ROLES)
+    call.store.connection.execute(_MEMBERS)
+    found = call.store.connection.execute(
+        "select name, label, rights from role where project = ? order by rowid", (call.project.id,)
+    )
+    return {name: Role(label, Rights.from_json(rights)) for name, label, rights in found}
+
+
+def _members(call: Call) -> Mapping[str, str]:
+    """The role of each user who has one."""
+    found = call.store.connection.execute(
+        "select username, role from member where project = ?", (call.project.id,)
+    )
+    return dict(found.fetchall())
+
+
+def _refuse_unknown_roles(call: Call, names: set[str]) -> None:
+    if unknown := sorted(names - set(_roles(call))):
+        raise RequestError(400, f"Invalid Unique Role Names: {', '.join(unknown)}")
+
+
+# -- roles ----------------------------------------------------------------------------------------
+
+
+def export_roles(call: Call) -> Reply:
+    """Answer ``content=userRole``."""
+    require_to_export(call, _RIGHT)
+    rows = [
+        RightsRow({"unique_role_name": name, "role_label": role.label}, role.rights)
+        for name, role in _roles(call).items()
+    ]
+    log_manage(call, "Export user roles (API)")
+    return rights_reply(call, rows, as_text=True)
+
+
+def import_roles(call: Call) -> Reply:
+    """Answer ``action=import``: a blank unique name makes a role; users follow their role."""
+    require_to_change(call, _RIGHT)
+    rows, known = read_rights_rows(call), _roles(call)
+    refuse_unknown(rows, ("unique_role_name", "role_label"))
+    _refuse_unknown_roles(call, {row.get("unique_role_name", "") for row in rows} - {""})
+    roles: dict[str, Role] = {}
+    for row in rows:
+        name = row.get("unique_role_name", "") or _new_name()
+        before = roles.get(name) or known.get(name) or Role("", least_rights(call))
+        label = row.get("role_label", "") or before.label
+        if not label:
+            raise RequestError(400, "A row has no role_label")  # guess
+        roles[name] = Role(label, changed_rights(call, before.rights, row, f'user role "{name}"'))
+    with call.store.connection as database:
+        database.executemany(
+            "insert into role values (?, ?, ?, ?) on conflict (project, name)"
+            " do update set label = excluded.label, rights = excluded.rights",
+            [
+                (call.project.id, name, role.label, role.rights.to_json())
+                for name, role in roles.items()
+            ],
+        )
+    for username, name in _members(call).items():
+        if name in roles:
+            _give_rights(call, username, roles[name])
+    log_manage(call, "Import user roles (API)")  # guess
+    return count_reply(call, len(rows))
+
+
+def delete_roles(call: Call) -> Reply:
+    """Answer ``action=delete``. That its users keep what they may do is a guess."""
+    require_to_change(call, _RIGHT)
+    names = set(call.parameters.array("roles"))
+    _refuse_unknown_roles(call, names)
+    with call.store.connection as database:
+        database.executemany(
+            "delete from role where project = ? and name = ?",
+            [(call.project.id, name) for name in names],
+        )
+    log_manage(call, "Delete user roles (API)")  # guess
+    return count_reply(call, len(names))
+
+
+def _new_name() -> str:
+    """A name as a server gives it: ``U-527D39JXAC``."""
+    letters = string.ascii_uppercase + string.digits
+    return "U-" + "".join(secrets.choice(letters) for _ in range(10))
+
+
+def _give_rights(call: Call, username: str, role: Role) -> None:
+    """Let a user do what a role may do; the access group is the user's own."""
+    own = call.store.users(call.project.id)[username].data_access_group
+    rights = replace(role.rights, data_access_group=own)
+    call.store.save_user(call.project.id, username, rights)
+
+
+# -- who has which --------------------------------------------------------------------------------
+
+
+def export_mapping(call: Call) -> Reply:
+    """Answer ``content=userRoleMapping``: every user, with a blank for no role."""
+    require_to_export(call, _RIGHT)
+    _roles(call)
+    members = _members(call)
+    rows = [
+        (username, members.get(username, ""), rights.data_access_group)
+        for username, rights in call.store.users(call.project.id).items()
+    ]
+    log_manage(call, "Export user role assignments (API)")
+    return table_reply(call, Table(("username", "unique_role_name", "data_access_group"), rows))
+
+
+def import_mapping(call: Call) -> Reply:
+    """Answer ``action=import``; a blank role takes the user out of one, who keeps the rights."""
+    require_to_change(call, _RIGHT)
+    users, roles = call.store.users(call.project.id), _roles(call)
+    rows = read_rows(call.parameters.text("data"), call.format)
+    if any(row.get("username", "") not in users for row in rows):
+        raise RequestError(400, "A user is not in this project")  # guess
+    _refuse_unknown_roles(call, {row.get("unique_role_name", "") for row in rows} - {""})
+    for row in rows:
+        known_group(call, row.get("data_access_group", ""))
+    for row in rows:
+        username, name = row["username"], row.get("unique_role_name", "")
+        with call.store.connection as database:
+            where = (call.project.id, username)
+            database.execute("delete from member where project = ? and username = ?", where)
+            if name:
+                database.execute("insert into member values (?, ?, ?)", (*where, name))
+        if name:
+            _give_rights(call, username, roles[name])
+        if "data_access_group" in row:
+            rights = call.store.users(call.project.id)[username]
+            rights = replace(rights, data_access_group=row["data_access_group"])
+            call.store.save_user(call.project.id, username, rights)
+    log_manage(call, "Import user role assignments (API)")  # guess
+    return count_reply(call, len(rows))
+
+
+ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+    ("userRole", "export"): export_roles,
+    ("userRole", "import"): import_roles,
+    ("userRole", "delete"): delete_roles,
+    ("userRoleMapping", "export"): export_mapping,
+    ("userRoleMapping", "import"): import_mapping,
+}

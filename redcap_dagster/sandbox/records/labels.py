@@ -1,0 +1,71 @@
+"""Labels in the place of codes: in the cells of a record export, and in its header."""
+
+from collections.abc import Mapping
+
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.sandbox.store.store import ACCESS_GROUP
+
+Labels = Mapping[str, str]
+
+
+def cell_labels(structure: REDCapProject, checkbox_labels: bool) -> dict[str, Labels]:
+    """By column, what stands for each of its values; a value that is not there stays as it is.
+
+    With ``checkbox_labels`` a ticked box shows its option, and others are blank.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "visit"},
+        ...     {"field_name": "sex", "form_name": "visit", "field_type": "radio",
+        ...      "select_choices_or_calculations": "1, Female | 2, Male"}])
+        >>> cell_labels(project, False)["sex"]
+        {'1': 'Female', '2': 'Male'}
+    """
+    missing = {choice.code: choice.label for choice in structure.missing_data_codes}
+    labels: dict[str, Labels] = {
+        "redcap_event_name": event_labels(structure),
+        # Guess.
+        "redcap_repeat_instrument": {
+            form.instrument_name: form.instrument_label for form in structure.instruments
+        },
+    }
+    for form in structure.instruments:
+        for column in structure.columns(form.instrument_name):
+            if column.choice is None:
+                own = {choice.code: choice.label for choice in column.field.choices}
+                labels[column.name] = missing | own if own else {}
+            elif checkbox_labels:
+                labels[column.name] = {"0": "", "1": column.choice.label}
+            else:
+                labels[column.name] = {"0": "Unchecked", "1": "Checked"}
+    return labels
+
+
+def event_labels(structure: REDCapProject) -> Labels:
+    """The names of the events; with their arm where there are several (guess)."""
+    names = {arm.arm_num: arm.name for arm in structure.arms}
+    several = len({event.arm_num for event in structure.events}) > 1
+    return {
+        event.unique_event_name: f"{event.event_name} "
+        f"(Arm {event.arm_num}: {names.get(event.arm_num, f'Arm {event.arm_num}')})"
+        if several
+        else event.event_name
+        for event in structure.events
+    }
+
+
+def header_labels(structure: REDCapProject, header: tuple[str, ...]) -> tuple[str, ...]:
+    """The header as labels, which can repeat: each form has its ``Complete?``."""
+    # The labels of the columns that are in no dictionary are a guess.
+    labels = {
+        structure.record_id_field: structure.fields[0].field_label,
+        "redcap_event_name": "Event Name",
+        "redcap_repeat_instrument": "Repeat Instrument",
+        "redcap_repeat_instance": "Repeat Instance",
+        ACCESS_GROUP: "Data Access Group",
+        "redcap_survey_identifier": "Survey Identifier",
+    }
+    for form in structure.instruments:
+        columns = structure.columns(form.instrument_name)
+        labels |= {column.name: column.label for column in columns}
+    return tuple(labels[name] for name in header)

@@ -1,0 +1,164 @@
+"""What a flat record export is asked to hold: its columns, and which rows have them.
+
+Evidence: exports and project XML of the same projects, and answers recorded from real servers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from redcap_dagster.project import Column, REDCapProject
+from redcap_dagster.sandbox.protocol.parameters import Parameters
+from redcap_dagster.sandbox.protocol.version import version_of
+from redcap_dagster.sandbox.store.loading import SURVEY_IDENTIFIER
+from redcap_dagster.sandbox.store.rights import (
+    DEIDENTIFIED,
+    FULL,
+    NO_ACCESS,
+    REMOVE_IDENTIFIERS,
+    Rights,
+)
+from redcap_dagster.sandbox.store.store import ACCESS_GROUP, StoredProject, forms_at
+
+_PSEUDO_FIELDS: Final = (
+    "redcap_event_name",
+    "redcap_repeat_instrument",
+    "redcap_repeat_instance",
+    ACCESS_GROUP,
+    SURVEY_IDENTIFIER,
+)
+_PSEUDO_FIELDS_REFUSED_SINCE: Final = (13, 4, 10)
+_BLANK_STATUS_SINCE: Final = (11, 4, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RowKind:
+    """What rows of one event and repeating form have in common.
+
+    Attributes:
+        blank: The cells of such a row in which nothing was ever saved.
+        slots: Where the value of a column goes; of a form that is not here, nowhere.
+    """
+
+    blank: tuple[str | int, ...]
+    slots: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What an export is asked to hold.
+
+    Attributes:
+        structure: The project's.
+        keys: The columns that say whose row it is; none if the record id was not asked for.
+        header: All columns, the keys first.
+        forms: By form the columns asked for, with what stands there before anything is saved.
+    """
+
+    structure: REDCapProject
+    keys: tuple[str, ...]
+    header: tuple[str, ...]
+    forms: Mapping[str, Mapping[str, str]]
+
+    def kind(self, event: str, instrument: str) -> RowKind | None:
+        """The rows of an event and repeating form, or None if the export has none of them.
+
+        Recorded: an instance comes only if its form is asked for. All other rows of a longitudinal
+        project come in any case; of a classic one only with their keys or one of their forms.
+        For repeating events this is a guess.
+        """
+        forms = forms_at(self.structure, event, instrument)
+        asked = {name: cell for form in forms for name, cell in self.forms.get(form, {}).items()}
+        asked_form = any(form in self.forms for form in forms)
+        always = not instrument and (self.structure.is_longitudinal or bool(self.keys))
+        if not (asked_form or always):
+            return None
+        slots = {name: slot for slot, name in enumerate(self.header) if name in asked}
+        if SURVEY_IDENTIFIER in self.header:
+            slots[SURVEY_IDENTIFIER] = self.header.index(SURVEY_IDENTIFIER)
+        return RowKind(tuple(asked.get(name, "") for name in self.header), slots)
+
+
+def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
+    """Columns in REDCap's order, of the fields and the forms asked for together.
+
+    What the user may not export is left out without a word, unless it is asked for by name.
+    """
+    structure, rights = project.structure, project.rights
+    names = [row.instrument_name for row in structure.instruments]
+    statuses = {f"{name}_complete" for name in names}
+    timestamps = {f"{name}_timestamp" for name in structure.surveys}
+    version = version_of(structure.version)
+    columns = {name: _exportable(structure, rights, name) for name in names}
+    shown = {column.field.field_name for each in columns.values() for column in each}
+    hidden = {f.field_name for name in names for f in structure.fields_of(name)} - shown
+    known = ({field.field_name for field in structure.fields} | statuses) - hidden
+    if version < _PSEUDO_FIELDS_REFUSED_SINCE:
+        known |= {*_PSEUDO_FIELDS, *timestamps}
+    fields = parameters.known("fields", known)
+    forms = parameters.known("forms", names)
+    everything = not fields and not forms
+    id_field = structure.fields[0]
+    with_keys = everything or id_field.field_name in fields or id_field.form_name in forms
+    blank_status = parameters.flag("exportBlankForGrayFormStatus")
+    gray = "" if blank_status and version >= _BLANK_STATUS_SINCE else "0"
+
+    asked: dict[str, dict[str, str]] = {}
+    for name in names:
+        cells = {
+            column.name: gray if column.name in statuses else "0" if column.choice else ""
+            for column in columns[name]
+            if (everything or name in forms or column.field.field_name in fields)
+            and column.name not in timestamps
+        }
+        # That one field of a survey brings its timestamp is a guess.
+        if cells and name in structure.surveys and parameters.flag("exportSurveyFields"):
+            cells = {f"{name}_timestamp": ""} | cells
+        if cells or (with_keys and name == id_field.form_name):
+            asked[name] = cells
+
+    keys: tuple[str, ...] = ()
+    identifier: tuple[str, ...] = ()
+    if with_keys:
+        keys += (structure.record_id_field,)
+        keys += ("redcap_event_name",) * structure.is_longitudinal
+        if structure.has_repeating:
+            keys += ("redcap_repeat_instrument", "redcap_repeat_instance")
+        groups = structure.has_access_groups and parameters.flag("exportDataAccessGroups")
+        if groups and not rights.data_access_group:
+            keys += (ACCESS_GROUP,)
+        if structure.surveys and parameters.flag("exportSurveyFields"):
+            identifier = (SURVEY_IDENTIFIER,)
+    names_of_columns = tuple(column for cells in asked.values() for column in cells)
+    return Layout(structure, keys, (*keys, *identifier, *names_of_columns), asked)
+
+
+def hides_record_id(project: StoredProject) -> bool:
+    """Whether the user gets hashes for record ids: they are identifiers, and not to be exported."""
+    field = project.structure.fields[0]
+    level = project.rights.export_level(field.form_name)
+    return bool(field.identifier) and level in (DEIDENTIFIED, REMOVE_IDENTIFIERS)
+
+
+def _exportable(structure: REDCapProject, rights: Rights, form: str) -> tuple[Column, ...]:
+    """The columns of a form that its export level lets through."""
+    level = rights.export_level(form)
+    if level == NO_ACCESS:
+        return ()
+    columns = structure.columns(form)
+    if level == FULL:
+        return columns
+    columns = tuple(column for column in columns if not column.field.identifier)
+    if level == REMOVE_IDENTIFIERS:
+        return columns
+    return tuple(column for column in columns if not _is_free(column))
+
+
+def _is_free(column: Column) -> bool:
+    """Whether a field could tell who someone is. Recorded of text; of notes and dates a guess."""
+    field = column.field
+    if column.name == f"{field.form_name}_timestamp":
+        return False
+    return field.field_type == "notes" or (
+        field.field_type == "text" and (not field.validation or field.validation.startswith("date"))
+    )

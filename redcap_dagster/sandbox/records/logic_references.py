@@ -1,0 +1,154 @@
+"""What the references of logic mean in a project, and what stands there: ``[event][field][2]``."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from redcap_dagster.project import Event, REDCapProject
+from redcap_dagster.sandbox.logic import LogicError
+from redcap_dagster.sandbox.logic.tree import Parts
+from redcap_dagster.sandbox.store.loading import columns_of
+from redcap_dagster.sandbox.store.store import Place, Store, StoredProject, forms_at
+
+_FIELD: Final = re.compile(r"([a-z][a-z0-9_]*)(?:\((.+)\))?")
+_INSTANCE: Final = re.compile(r"[0-9]{1,5}|(first|last|current|previous|next)-instance")
+_COMMA: Final = "_comma_decimal"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reference stands for.
+
+    Attributes:
+        column: The export column, or the name of a smart variable.
+        event: The event named; blank for that of the row.
+        instance: The instance named, as a number or a smart variable; blank for none.
+    """
+
+    column: str
+    event: str = ""
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What smart variables tell of: a row, with its event and its access group if there is one."""
+
+    project: StoredProject
+    place: Place
+    event: Event | None
+    group: str
+
+    @property
+    def arm(self) -> str:
+        """The name of the arm."""
+        arms = {arm.arm_num: arm.name for arm in self.project.structure.arms}
+        return arms.get(self.event.arm_num, "") if self.event else ""
+
+
+# What they are where there is none is a guess: blank.
+_SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
+    "record-name": lambda row: row.place.record,
+    "record-dag-name": lambda row: row.group,
+    "user-name": lambda row: row.project.username,
+    "user-dag-name": lambda row: row.project.rights.data_access_group,
+    "project-id": lambda row: str(row.project.structure.info.project_id),
+    "event-name": lambda row: row.place.event,
+    "event-label": lambda row: row.event.event_name if row.event else "",
+    "arm-number": lambda row: str(row.event.arm_num) if row.event else "",
+    "arm-label": lambda row: row.arm,
+    "current-instance": lambda row: str(row.place.instance or 1),
+}
+
+
+def meaning_of(structure: REDCapProject, parts: Parts) -> Meaning:
+    """Find out what the brackets of a reference name.
+
+    Raises:
+        LogicError: The project has no such field or event, or it is a smart variable that is not
+            known here.
+    """
+    *rest, last = parts
+    event, instance = "", ""
+    if rest and _INSTANCE.fullmatch(last):
+        instance, last = last, rest.pop()
+    if rest and rest[-1] in {event.unique_event_name for event in structure.events}:
+        event = rest.pop()
+    elif rest == ["event-name"]:
+        rest = []
+    if not rest and last in _SMART:
+        return Meaning(last)
+    found = _FIELD.fullmatch(last)
+    if rest or found is None:
+        raise LogicError("it has a reference that this sandbox does not know")
+    field, code = found[1], found[2]
+    column = field if code is None else structure.export_column(field, code.strip())
+    known = columns_of(structure).get(column)
+    is_id = field == structure.record_id_field and code is None
+    if not is_id and (known is None or (known.choice is not None) != (code is not None)):
+        raise LogicError(f"the project has no field {field!r} to be used so")
+    return Meaning(column, event, instance)
+
+
+def reader(
+    store: Store, project: StoredProject, records: Sequence[str], meanings: Iterable[Meaning]
+) -> Callable[[Meaning, Place], str]:
+    """Make what reads the value of any of these meanings at a row of some records, or of all."""
+    structure, groups = project.structure, store.access_groups(project)
+    events = {event.unique_event_name: event for event in structure.events}
+    columns = columns_of(structure)
+    names = tuple({meaning.column for meaning in meanings})
+    places = {place: number for number, place in store.rows(project, records, ())}
+    values: dict[tuple[int, str], str] = {
+        (number, name): value for number, name, value in store.values(project, records, (), names)
+    }
+    instances: dict[tuple[str, str, str], list[int]] = {}
+    for place in places:
+        instances.setdefault((place.record, place.event, place.instrument), []).append(
+            place.instance
+        )
+
+    def instance_of(meaning: Meaning, place: Place, event: str, form: str) -> int:
+        here = place.instance if (place.event, place.instrument) == (event, form) else 0
+        match meaning.instance:
+            case "first-instance":
+                return min(instances.get((place.record, event, form), [0]))
+            case "last-instance":
+                return max(instances.get((place.record, event, form), [0]))
+            case "previous-instance":
+                return here - 1
+            case "next-instance":
+                return here + 1
+            case "current-instance" | "":
+                return here or 1  # without an instance of its own the first (guess)
+            case number:
+                return int(number)
+
+    def value_at(meaning: Meaning, place: Place) -> str:
+        if meaning.column in _SMART:
+            at = events.get(place.event)
+            group = groups.get((place.record, at.arm_num if at else 0), "")
+            return _SMART[meaning.column](_Row(project, place, at, group))
+        if meaning.column == structure.record_id_field:
+            return place.record
+        column = columns[meaning.column]
+        form = column.field.form_name
+        where = place
+        if meaning.event or meaning.instance:
+            event = meaning.event or place.event
+            repeats = event in structure.events_where_repeating(form)
+            instrument = form if repeats else ""
+            where = Place(place.record, event, instrument)
+            if repeats or event in structure.repeating_events:
+                instance = instance_of(meaning, place, event, instrument)
+                where = Place(place.record, event, instrument, instance)
+        if form not in forms_at(structure, where.event, where.instrument):
+            return ""
+        # What was never saved: as an export has it, a box unticked and a form incomplete.
+        blank = "0" if column.choice or column.name == f"{form}_complete" else ""
+        value = values.get((places.get(where, 0), column.name), blank)
+        # A server calculated with these, so to logic they are numbers.
+        return value.replace(",", ".") if column.field.validation.endswith(_COMMA) else value
+
+    return value_at

@@ -1,0 +1,142 @@
+"""Randomization: an allocation table, of which each record that is randomized takes a row.
+
+A server's set-up has more (strata in other events, sites, concealed targets); what it says and
+refuses, but for the columns of the answer, is a guess.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply
+from redcap_dagster.sandbox.calls.log import write_record_log
+from redcap_dagster.sandbox.protocol.formats import Table
+from redcap_dagster.sandbox.protocol.parameters import RequestError
+from redcap_dagster.sandbox.records.calculations import recalculate
+from redcap_dagster.sandbox.records.selection import seen_rows
+from redcap_dagster.sandbox.store.loading import check_place, columns_of
+from redcap_dagster.sandbox.store.rights import require
+from redcap_dagster.sandbox.store.store import Place, Store, StoredProject, forms_at
+
+NUMBER: Final = "redcap_randomization_number"
+"""The column of an allocation table whose value is the alternative to the target's."""
+
+# An allocation belongs to a row, so that it follows a new record name and is free once the row is
+# deleted.
+_TABLES: Final = """
+create table if not exists randomization (
+    id integer primary key, project integer not null references project on delete cascade,
+    target text not null, event text not null, strata text not null
+);
+create table if not exists allocation (
+    id integer primary key,
+    randomization integer not null references randomization on delete cascade,
+    stratum text not null, target text not null, number text not null,
+    row integer references row on delete set null, unique (row, randomization)
+);
+"""
+_COLUMNS: Final = ("randomization_id", "record", "target_field", "target_field_alt")
+
+
+def add_randomization(
+    store: Store,
+    project: StoredProject,
+    target_field: str,
+    allocations: Sequence[Mapping[str, object]],
+    event: str,
+) -> int:
+    """Set a randomization up; see `Sandbox.add_randomization`."""
+    structure = project.structure
+    check_place(structure, Place("", event))
+    names = {str(name) for row in allocations for name in row}
+    strata = sorted(names - {target_field, NUMBER})
+    columns, here = columns_of(structure), forms_at(structure, event, "")
+    for name in (target_field, *strata):
+        column = columns.get(name)
+        if column is None or not column.field.choices or column.choice is not None:
+            raise ValueError(f"allocations: {name} is no field of single choice.")
+        if column.field.form_name not in here:
+            raise ValueError(f"The form of {name} is not at this event, or repeats there.")
+        codes = {choice.code for choice in column.field.choices}
+        if any(str(row.get(name, "")) not in codes for row in allocations):
+            raise ValueError(f"allocations: {name} is missing in a row, or not one of its choices.")
+    if target_field not in names:
+        raise ValueError(f"allocations: give rows with {target_field}.")
+    with store.lock, store.connection as database:
+        database.executescript(_TABLES)
+        (number,) = database.execute(
+            "insert into randomization (project, target, event, strata) values (?, ?, ?, ?)"
+            " returning id",
+            (project.id, target_field, event, json.dumps(strata)),
+        ).fetchone()
+        database.executemany(
+            "insert into allocation (randomization, stratum, target, number) values (?, ?, ?, ?)",
+            [
+                (
+                    number,
+                    json.dumps([str(row[name]) for name in strata]),
+                    str(row[target_field]),
+                    str(row.get(NUMBER, "")),
+                )
+                for row in allocations
+            ],
+        )
+        info = replace(structure.info, randomization_enabled=1)
+        store.change(project.id, replace(structure, info=info))
+    return int(number)
+
+
+def randomize_record(call: Call) -> Reply:
+    """Answer ``content=record``, ``action=randomize``: what the record was allocated to."""
+    require(call.project.rights.random_perform, 403, "You do not have Randomize privileges")
+    if not call.project.structure.info.randomization_enabled:
+        raise RequestError(400, "Randomization is not enabled in this project.")
+    database = call.store.connection
+    database.executescript(_TABLES)
+    asked = call.parameters.text("randomization_id")
+    found = database.execute(
+        "select id, target, event, strata from randomization"
+        " where project = ? and cast(id as text) = ?",
+        (call.project.id, asked),
+    ).fetchone()
+    if found is None:
+        raise RequestError(400, "The randomization_id is missing, or not one of this project.")
+    number, target, event, strata = found
+    place = Place(call.parameters.text("record"), event)
+    rows = seen_rows(call, call.store.rows(call.project, (place.record,), ()))
+    row = {here: there for there, here in rows}.get(place)
+    if not place.record or row is None:
+        raise RequestError(400, f'The record "{place.record}" does not exist')
+    if database.execute(
+        "select 1 from allocation where randomization = ? and row = ?", (number, row)
+    ).fetchone():
+        raise RequestError(400, f'The record "{place.record}" is randomized already')
+    names = json.loads(strata)
+    known = call.store.values(call.project, (place.record,), (), (target, *names))
+    values = {name: value for there, name, value in known if there == row}
+    if missing := [name for name in names if name not in values]:
+        raise RequestError(400, f"The record has no value for: {', '.join(missing)}")
+    if target in values:
+        raise RequestError(400, f"The record has a value for {target} already")
+    free = database.execute(
+        "select id, target, number from allocation"
+        " where randomization = ? and stratum = ? and row is null order by id",
+        (number, json.dumps([values[name] for name in names])),
+    ).fetchone()
+    if free is None:
+        raise RequestError(400, "The allocation table has no row left for this record")
+    allocation, value, alternative = free
+    with database:
+        database.execute("update allocation set row = ? where id = ?", (row, allocation))
+    call.store.save(call.project, [(place, {target: value})])
+    recalculate(call.store, call.project, (place.record,))
+    # The log of a server tells it in words of its own.
+    write_record_log(call.store, call.project, "Update", place.record, {target: value}, how="(API)")
+    if not call.parameters.flag("returnAlt"):
+        alternative = ""
+    answer = (number, place.record, value, alternative)
+    return table_reply(call, Table(_COLUMNS, [answer], single=True))
+
+
+ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("record", "randomize"): randomize_record}

@@ -1,0 +1,318 @@
+"""Where the sandbox keeps its projects: structure, rows and values, in SQLite.
+
+A row is a place where something was saved: a record, in an event, in an instance. A value is that
+of an export column, so that a ticked checkbox option is ``1`` and an unticked one is not there.
+"""
+
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.sandbox.store.database import open_database
+from redcap_dagster.sandbox.store.rights import Rights
+
+ACCESS_GROUP = "redcap_data_access_group"
+FIRST_USER = "sandbox"
+"""The user whose token a new project comes with."""
+
+_ROWS = """
+select id, record, event, instrument, instance from row
+where project = :project
+    and (:records is null or record in (select value from json_each(:records)))
+    and (:events is null or event in (select value from json_each(:events)))
+"""
+_VALUES = """
+select value.row, value.name, value.value from row join value on value.row = row.id
+where project = :project
+    and (:records is null or record in (select value from json_each(:records)))
+    and (:events is null or event in (select value from json_each(:events)))
+    and value.name in (select value from json_each(:names))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where values stand: blank event if classic, instance 0 where nothing repeats."""
+
+    record: str = field(repr=False)
+    event: str = ""
+    instrument: str = ""
+    instance: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProject:
+    """A project of the store, as one of its users has it."""
+
+    id: int
+    structure: REDCapProject = field(repr=False)
+    username: str = field(repr=False)
+    rights: Rights = field(repr=False)
+
+
+def forms_at(structure: REDCapProject, event: str, instrument: str) -> tuple[str, ...]:
+    """The forms whose fields a row can hold: its own if it repeats, else what the event has.
+
+    Example:
+        >>> project = REDCapProject.from_exports(
+        ...     metadata=[{"field_name": "id", "form_name": "a"},
+        ...               {"field_name": "x", "form_name": "b"}],
+        ...     repeating=[{"form_name": "b"}])
+        >>> forms_at(project, "", ""), forms_at(project, "", "b"), forms_at(project, "", "a")
+        (('a',), ('b',), ())
+    """
+    repeating = {row.form_name for row in structure.repeating if row.event_name == event}
+    if structure.is_longitudinal:
+        designated = {row.form for row in structure.form_events if row.unique_event_name == event}
+    else:
+        designated = {row.instrument_name for row in structure.instruments}
+    here = designated & repeating & {instrument} if instrument else designated - repeating
+    return tuple(
+        row.instrument_name for row in structure.instruments if row.instrument_name in here
+    )
+
+
+class Store:
+    """The projects of a sandbox.
+
+    Attributes:
+        lock: Held while a request is answered, so that an answer is of one moment.
+        super_token: What opens the creation of projects.
+        now: The server's time.
+        version: The REDCap version that new projects are of.
+    """
+
+    def __init__(self, now: Callable[[], datetime], version: str, keep: Path | None = None) -> None:
+        self.now = now
+        self.version = version
+        self.lock = threading.RLock()
+        self.super_token = secrets.token_hex(32).upper()
+        self._database = open_database(keep)
+
+    def close(self) -> None:
+        """Let go of everything that is not in a file."""
+        with self.lock:
+            self._database.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database, for rooms that keep tables of their own; use it with the lock held."""
+        return self._database
+
+    # -- projects and users -----------------------------------------------------------------
+
+    def add(
+        self, structure: REDCapProject, token: str | None = None, rights: Rights | None = None
+    ) -> str:
+        """Keep a project without records; give the token of its first user.
+
+        The ids and the time of creation that a server gives are filled in where there is none.
+        """
+        token = token or secrets.token_hex(16).upper()
+        with self.lock, self._database:
+            found = self._database.execute("select coalesce(max(id), 0) + 1 from project")
+            (number,) = found.fetchone()
+            created = self.now().strftime("%Y-%m-%d %H:%M:%S")
+            info = replace(
+                structure.info,
+                project_id=structure.info.project_id or number,
+                creation_time=structure.info.creation_time or created,
+            )
+            events = tuple(
+                replace(event, event_id=event.event_id or 1000 * number + index)
+                for index, event in enumerate(structure.events)
+            )
+            text = replace(structure, info=info, events=events).to_json()
+            self._database.execute("insert into project values (?, ?)", (number, text))
+            self.save_user(number, FIRST_USER, rights or Rights(), token)
+        return token
+
+    def find(self, token: str) -> StoredProject | None:
+        """The project of a token, if there is one."""
+        with self.lock:
+            found = self._database.execute(
+                "select project, structure, username, rights from user"
+                " join project on project.id = user.project where token = ?",
+                (token,),
+            ).fetchone()
+        if found is None:
+            return None
+        number, structure, username, rights = found
+        return StoredProject(number, _structure(structure), username, _rights(rights))
+
+    def change(self, project: int, structure: REDCapProject) -> None:
+        """Replace the structure of a project. Values stay, also those that no longer show."""
+        with self.lock, self._database:
+            self._database.execute(
+                "update project set structure = ? where id = ?", (structure.to_json(), project)
+            )
+
+    def users(self, project: int) -> dict[str, Rights]:
+        """The users of a project, by name."""
+        found = self._database.execute(
+            "select username, rights from user where project = ? order by username", (project,)
+        )
+        return {username: _rights(rights) for username, rights in found}
+
+    def save_user(
+        self, project: int, username: str, rights: Rights, token: str | None = None
+    ) -> None:
+        """Add a user, or change the rights of one, who then keeps the token.
+
+        Raises:
+            ValueError: The token is another user's.
+        """
+        try:
+            with self.lock, self._database:
+                self._database.execute(
+                    "insert into user values (?, ?, ?, ?) on conflict (project, username)"
+                    " do update set rights = excluded.rights,"
+                    " token = coalesce(excluded.token, token)",
+                    (project, username, token, rights.to_json()),
+                )
+        except sqlite3.IntegrityError:
+            raise ValueError("Another project of this sandbox has this token.") from None
+
+    def token_of(self, project: int, username: str) -> str:
+        """The token of a user, who gets one if there is none yet.
+
+        Raises:
+            KeyError: The project has no such user.
+        """
+        with self.lock, self._database:
+            self._database.execute(
+                "update user set token = coalesce(token, ?) where project = ? and username = ?",
+                (secrets.token_hex(16).upper(), project, username),
+            )
+            found = self._database.execute(
+                "select token from user where project = ? and username = ?", (project, username)
+            ).fetchone()
+        if found is None:
+            raise KeyError("The project has no user of this name.")
+        return str(found[0])
+
+    def delete_user(self, project: int, username: str) -> None:
+        """Take a user out of a project; the token no longer opens it."""
+        with self.lock, self._database:
+            self._database.execute(
+                "delete from user where project = ? and username = ?", (project, username)
+            )
+
+    # -- records ----------------------------------------------------------------------------
+
+    def save(
+        self, project: StoredProject, cells: Iterable[tuple[Place, Mapping[str, str]]]
+    ) -> None:
+        """Save values by export column; a blank one clears.
+
+        The row is there afterwards even if nothing in it has a value. An access group is that of
+        the record in the whole arm, wherever it is given.
+        """
+        arms = {event.unique_event_name: event.arm_num for event in project.structure.events}
+        with self.lock, self._database:
+            for place, values in cells:
+                row = self._row(project.id, place)
+                own = dict(values)
+                group = own.pop(ACCESS_GROUP, None)
+                if group is not None:
+                    self._assign(project.id, place.record, arms.get(place.event, 0), group)
+                self._database.executemany(
+                    "insert or replace into value values (?, ?, ?)",
+                    [(row, name, value) for name, value in own.items() if value != ""],
+                )
+                self._database.executemany(
+                    "delete from value where row = ? and name = ?",
+                    [(row, name) for name, value in own.items() if value == ""],
+                )
+
+    def _row(self, project: int, place: Place) -> int:
+        """The number of the row of a place, which is made if it is not there."""
+        where = (project, place.record, place.event, place.instrument, place.instance)
+        self._database.execute(
+            "insert or ignore into row (project, record, event, instrument, instance)"
+            " values (?, ?, ?, ?, ?)",
+            where,
+        )
+        found = self._database.execute(
+            "select id from row where project = ? and record = ? and event = ?"
+            " and instrument = ? and instance = ?",
+            where,
+        )
+        return int(found.fetchone()[0])
+
+    def _assign(self, project: int, record: str, arm: int, group: str) -> None:
+        if group == "":
+            self._database.execute(
+                "delete from access_group where project = ? and record = ? and arm = ?",
+                (project, record, arm),
+            )
+        else:
+            self._database.execute(
+                "insert or replace into access_group values (?, ?, ?, ?)",
+                (project, record, arm, group),
+            )
+
+    def delete(self, project: StoredProject, record: str) -> bool:
+        """Delete a record with all that belongs to it; say whether it was there."""
+        with self.lock, self._database:
+            self._database.execute(
+                "delete from access_group where project = ? and record = ?", (project.id, record)
+            )
+            gone = self._database.execute(
+                "delete from row where project = ? and record = ?", (project.id, record)
+            )
+        return gone.rowcount > 0
+
+    def has(self, project: StoredProject, record: str) -> bool:
+        """Whether there is a record of this name, in any arm."""
+        found = self._database.execute(
+            "select 1 from row where project = ? and record = ?", (project.id, record)
+        )
+        return found.fetchone() is not None
+
+    def access_groups(self, project: StoredProject) -> dict[tuple[str, int], str]:
+        """The access group by record and arm."""
+        found = self._database.execute(
+            "select record, arm, name from access_group where project = ?", (project.id,)
+        )
+        return {(record, arm): name for record, arm, name in found}
+
+    def rows(
+        self, project: StoredProject, records: Sequence[str], events: Sequence[str]
+    ) -> Iterator[tuple[int, Place]]:
+        """The rows of some records and events, or of all where none is named."""
+        found = self._database.execute(_ROWS, _asked(project, records, events))
+        return ((number, Place(*place)) for number, *place in found)
+
+    def values(
+        self,
+        project: StoredProject,
+        records: Sequence[str],
+        events: Sequence[str],
+        names: Sequence[str],
+    ) -> Iterator[tuple[int, str, str]]:
+        """The values of some columns of those rows: row, column and value."""
+        return self._database.execute(
+            _VALUES, _asked(project, records, events) | {"names": json.dumps(names)}
+        )
+
+
+def _asked(
+    project: StoredProject, records: Sequence[str], events: Sequence[str]
+) -> dict[str, int | str | None]:
+    return {
+        "project": project.id,
+        "records": json.dumps(records) if records else None,
+        "events": json.dumps(events) if events else None,
+    }
+
+
+_structure = lru_cache(maxsize=32)(REDCapProject.from_json)
+_rights = lru_cache(maxsize=32)(Rights.from_json)
