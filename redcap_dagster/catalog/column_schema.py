@@ -6,17 +6,25 @@ import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.project import Field, REDCapProject
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    ARM,
+    EVENT_NAME,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+)
 from redcap_dagster.tables import CleaningRules, column_sources
 
 KEY_DESCRIPTIONS: Mapping[str, str] = {
-    "redcap_event_name": "Event",
-    "redcap_arm": "Number of the arm",
-    "redcap_repeat_instrument": "Repeating instrument",
-    "redcap_repeat_instance": "Number of the instance",
-    "redcap_data_access_group": "Data access group",
-    "redcap_survey_identifier": "Survey identifier",
+    EVENT_NAME: "Event",
+    ARM: "Number of the arm",
+    REPEAT_INSTRUMENT: "Repeating instrument",
+    REPEAT_INSTANCE: "Number of the instance",
+    ACCESS_GROUP: "Data access group",
+    SURVEY_IDENTIFIER: "Survey identifier",
 }
-_IDENTIFIERS = ("redcap_survey_identifier",)
+_IDENTIFIERS = (SURVEY_IDENTIFIER,)
 """Columns that identify somebody by REDCap's own doing."""
 
 _TYPE_NAMES = {

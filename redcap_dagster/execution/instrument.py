@@ -26,6 +26,7 @@ from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import as_seen, has_header, still_there, stored_records
 from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables import (
     CleanTable,
     check_keys,
@@ -287,7 +288,7 @@ def _of_clean(
 
 def _required(form: str, records: _Records) -> Finding:
     names = [column.name for column in records.project.columns(form) if is_required(column.field)]
-    if f"{form}_complete" in records.hidden:
+    if status_column(form) in records.hidden:
         return findings.required_filled({}, names)
     blank = unfilled(records.table, form, records.project, records.hidden)
     return findings.required_filled(blank, [name for name in names if name in records.hidden])

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from redcap_dagster.api import Among, Progress, ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.partitions import bucket_of
 from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project.system_columns import ARM, EVENT_NAME
 from redcap_dagster.tables import CleaningRules, check_agreement, has_hashed_ids, leftovers
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -147,7 +148,7 @@ def _as_sent(stored: pa.Table) -> pa.Table:
     Raises:
         StructureError: An IO manager guessed types: what was ``007`` or ``0.10`` cannot be told.
     """
-    numbers = ["redcap_arm"] if "redcap_event_name" in stored.column_names else []
+    numbers = [ARM] if EVENT_NAME in stored.column_names else []
     columns = {
         name: column.cast(pa.int64() if name in numbers else pa.string())
         for name, column in zip(stored.column_names, stored.columns, strict=True)

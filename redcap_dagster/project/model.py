@@ -20,6 +20,16 @@ from redcap_dagster.project.rows import (
     StructureError,
     row_value,
 )
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    ARM,
+    EVENT_NAME,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+    status_column,
+    timestamp_column,
+)
 
 FORMAT = 1
 """Version of what `REDCapProject.to_json` writes; readers accept older ones."""
@@ -142,16 +152,16 @@ class REDCapProject:
         """The columns that identify a row of a form's table, from configuration alone."""
         keys: tuple[str, ...] = (self.record_id_field,)
         if self.is_longitudinal:
-            keys += ("redcap_event_name", "redcap_arm")
+            keys += (EVENT_NAME, ARM)
         if self.can_repeat(form):
-            keys += ("redcap_repeat_instrument", "redcap_repeat_instance")
+            keys += (REPEAT_INSTRUMENT, REPEAT_INSTANCE)
         return keys
 
     @property
     def context_columns(self) -> tuple[str, ...]:
         """The columns that every row carries besides its key: access group, survey identifier."""
-        return ("redcap_data_access_group",) * self.has_access_groups + (
-            "redcap_survey_identifier",
+        return (ACCESS_GROUP,) * self.has_access_groups + (
+            SURVEY_IDENTIFIER,
         ) * self.has_survey_identifier
 
     def fields_of(self, form: str) -> tuple[Field, ...]:
@@ -162,13 +172,13 @@ class REDCapProject:
         are given here as the fields that they behave like.
         """
         timestamp = Field(
-            f"{form}_timestamp",
+            timestamp_column(form),
             form,
             field_label="Survey Timestamp",
             text_validation_type_or_show_slider_number="datetime_seconds_ymd",
         )
         status = Field(
-            f"{form}_complete",
+            status_column(form),
             form,
             section_header="Form Status",
             field_type="dropdown",
@@ -302,9 +312,9 @@ class REDCapProject:
         names = [form.instrument_name for form in self.instruments]
         return replace(
             self,
-            has_access_groups="redcap_data_access_group" in columns,
-            has_survey_identifier="redcap_survey_identifier" in columns,
-            surveys=tuple(name for name in names if f"{name}_timestamp" in columns),
+            has_access_groups=ACCESS_GROUP in columns,
+            has_survey_identifier=SURVEY_IDENTIFIER in columns,
+            surveys=tuple(name for name in names if timestamp_column(name) in columns),
         )
 
     @classmethod

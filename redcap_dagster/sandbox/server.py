@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import uvicorn
 
+from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.sandbox.calls.log import write_record_log
 from redcap_dagster.sandbox.documents.reports import add_report
 from redcap_dagster.sandbox.http.app import ANSWERS, Answered, create_app
@@ -23,7 +24,7 @@ from redcap_dagster.sandbox.records.files import keep_embedded
 from redcap_dagster.sandbox.records.randomization import add_randomization
 from redcap_dagster.sandbox.store.loading import check_place, columns_of, load, stored
 from redcap_dagster.sandbox.store.rights import Rights
-from redcap_dagster.sandbox.store.store import ACCESS_GROUP, Place, Store, StoredProject, forms_at
+from redcap_dagster.sandbox.store.store import Place, Store, StoredProject, forms_at
 
 logger = logging.getLogger("redcap_dagster.sandbox")
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from redcap_dagster.api import REDCapClient, RefusedError, RightsError
 from redcap_dagster.partitions import bucket_keys, bucket_of
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS, status_column
 from redcap_dagster.sensors.cursor import Changes, Mark
 from redcap_dagster.sensors.log_entries import SHAPE, LogEntry, read_minute
 
@@ -33,9 +34,7 @@ _PIECE = timedelta(hours=6)
 _MOST_SEEN = 4000
 """Digests that a mark keeps; what goes beyond is looked at twice rather than never."""
 
-_OF_NO_FORM = {"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"}
-
-_KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+_KEYS = (EVENT_NAME, *REPEAT_COLUMNS)
 
 
 Found = tuple[Mark, Changes]
@@ -186,7 +185,7 @@ class ProjectWatch:
         fields -= {self.project.record_id_field}
         known = {self._forms_of_fields[name] for name in fields & self._forms_of_fields.keys()}
         # A field that is new since definitions were loaded is of any form.
-        strange = fields - self._forms_of_fields.keys() - _OF_NO_FORM
+        strange = fields - self._forms_of_fields.keys() - {*_KEYS}
         every = entry.kind == "delete" or strange or not known
         return self._all_forms if every else known
 
@@ -198,7 +197,7 @@ class ProjectWatch:
     def _forms_of_fields(self) -> Mapping[str, str]:
         """The instrument of each field, but of the record id, which is of all of them."""
         fields = {one.field_name: one.form_name for one in self.project.fields[1:]}
-        return {**fields, **{f"{form}_complete": form for form in self._all_forms}}
+        return {**fields, **{status_column(form): form for form in self._all_forms}}
 
     def _looked_closer(self, mark: Mark, changes: Changes) -> Mark:
         """Find what was done to the project as such: its dictionary changed, a record renamed."""

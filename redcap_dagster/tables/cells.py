@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Choice, Column, Field, REDCapProject
+from redcap_dagster.project.system_columns import status_column, timestamp_column
 from redcap_dagster.tables.labels import looked_up
 from redcap_dagster.tables.rules import CleaningRules
 from redcap_dagster.tables.types import (
@@ -149,9 +150,9 @@ def markers_of(column: Column, project: REDCapProject, rules: CleaningRules) -> 
     that is one of these would wipe what people ticked.
     """
     form = column.field.form_name
-    if column.name == f"{form}_complete" or column.field.field_type == "checkbox":
+    if column.name == status_column(form) or column.field.field_type == "checkbox":
         return []
-    if column.name == f"{form}_timestamp":
+    if column.name == timestamp_column(form):
         return [Choice(NOT_COMPLETED, NOT_COMPLETED)]
     typed = [Choice(marker, marker) for marker in rules.missing_values]
     if "@NOMISSING" in column.field.field_annotation:

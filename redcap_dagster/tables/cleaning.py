@@ -9,6 +9,7 @@ from itertools import chain, groupby
 import pyarrow as pa
 
 from redcap_dagster.project import Choice, Column, Field, REDCapProject, StructureError
+from redcap_dagster.project.system_columns import REPEAT_INSTANCE, status_column
 from redcap_dagster.tables.cells import (
     Cells,
     choices_of,
@@ -74,7 +75,7 @@ def clean(
     keys: dict[str, pa.ChunkedArray] = {}
     for name in (*project.key_columns(instrument), *project.context_columns):
         keys[name] = text_column(records, name)
-        if name == "redcap_repeat_instance":
+        if name == REPEAT_INSTANCE:
             keys[name] = cast_text(keys[name], INTEGER)
     groups = groupby(project.columns(instrument), key=lambda column: column.field)
     fields = [(form_field, tuple(columns)) for form_field, columns in groups]
@@ -143,7 +144,7 @@ def _asked_columns(
         if choices and rules.labels == "both":
             codes = [choice.code for choice in choices]
             columns[f"{name}_code"] = looked_up(cells[0].left, codes, codes)
-    if rules.missing_reasons and name != f"{form_field.form_name}_complete":
+    if rules.missing_reasons and name != status_column(form_field.form_name):
         columns[f"{name}_missing"] = missing_reasons(cells, project, rules)
     return columns
 

@@ -8,14 +8,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project.system_columns import (
+    ARM,
+    EVENT_NAME,
+    REPEAT_COLUMNS,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+)
 from redcap_dagster.tables.instruments import export_text
 
 
 class DisagreementError(StructureError):
     """Structure and export are not of one moment, or broken; asked for once more they may agree."""
-
-
-_REPEATS = ("redcap_repeat_instrument", "redcap_repeat_instance")
 
 
 def check_agreement(export: pa.Table, project: REDCapProject) -> None:
@@ -38,24 +42,24 @@ def check_agreement(export: pa.Table, project: REDCapProject) -> None:
     if not export.num_rows:
         return
     header = set(export.column_names)
-    if project.is_longitudinal and "redcap_event_name" not in header:
+    if project.is_longitudinal and EVENT_NAME not in header:
         raise _disagreement("The export lacks the events")
-    if not project.is_longitudinal and "redcap_event_name" in header:
+    if not project.is_longitudinal and EVENT_NAME in header:
         raise _disagreement("The export has events")
     blank = export_text(export, project.record_id_field).null_count
     if blank:
         raise _disagreement(f"{blank} rows of the export have no record id")
     if project.is_longitudinal:
         names = [event.unique_event_name for event in project.events]
-        _check_known(export, "redcap_event_name", names, "an event")
+        _check_known(export, EVENT_NAME, names, "an event")
     if project.has_repeating:
-        if not header.issuperset(_REPEATS):
+        if not header.issuperset(REPEAT_COLUMNS):
             raise _disagreement("The export lacks the instances of repeating forms")
         forms = [form.instrument_name for form in project.instruments]
-        _check_known(export, _REPEATS[0], [*forms], "a repeating form")
+        _check_known(export, REPEAT_COLUMNS[0], [*forms], "a repeating form")
         _check_instances(export)
     else:
-        for name in _REPEATS:
+        for name in REPEAT_COLUMNS:
             if len(export_text(export, name)) > export_text(export, name).null_count:
                 raise _disagreement("The export has instances of repeating forms")
 
@@ -67,7 +71,7 @@ def check_keys(records: pa.Table, project: REDCapProject, form: str) -> None:
         StructureError: They lack a key column, or have one that the form does not have.
     """
     ours = set(project.key_columns(form))
-    possible = {"redcap_event_name", "redcap_arm", *_REPEATS} | ours
+    possible = {EVENT_NAME, ARM, *REPEAT_COLUMNS} | ours
     if ours != possible.intersection(records.column_names):
         raise StructureError(
             "The stored records have other keys than the form has now: materialize the records "
@@ -102,8 +106,8 @@ def _check_known(export: pa.Table, name: str, known: list[str], what: str) -> No
 
 
 def _check_instances(export: pa.Table) -> None:
-    instances = export_text(export, "redcap_repeat_instance")
-    named = export_text(export, "redcap_repeat_instrument").is_valid()
+    instances = export_text(export, REPEAT_INSTANCE)
+    named = export_text(export, REPEAT_INSTRUMENT).is_valid()
     number = pc.fill_null(pc.match_substring_regex(instances, "^[1-9][0-9]{0,8}$"), False)
     wrong = pc.and_(pc.or_(named, instances.is_valid()), pc.invert(number))
     rows = pc.sum(wrong, min_count=0).as_py()

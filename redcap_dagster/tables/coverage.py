@@ -6,6 +6,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Column, REDCapProject
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+    status_column,
+    timestamp_column,
+)
 from redcap_dagster.tables.instruments import export_text, instrument_rows
 
 
@@ -39,11 +48,11 @@ def leftovers(
     """
     placed = {
         project.record_id_field,
-        "redcap_event_name",
-        "redcap_repeat_instrument",
-        "redcap_repeat_instance",
-        "redcap_data_access_group",
-        "redcap_survey_identifier",
+        EVENT_NAME,
+        REPEAT_INSTRUMENT,
+        REPEAT_INSTANCE,
+        ACCESS_GROUP,
+        SURVEY_IDENTIFIER,
     }
     counts: dict[str, int] = {}
     for instrument in project.instruments:
@@ -68,9 +77,9 @@ def _shown(text: pa.ChunkedArray, column: Column) -> int:
     if column.field.is_calculated:
         return 0
     by_itself = []
-    if column.field.field_type == "checkbox" or column.name == f"{form}_complete":
+    if column.field.field_type == "checkbox" or column.name == status_column(form):
         by_itself = ["0"]
-    elif column.name == f"{form}_timestamp":
+    elif column.name == timestamp_column(form):
         by_itself = [NOT_COMPLETED]
     left_out = pc.sum(pc.is_in(text, pa.array(by_itself, pa.string()))).as_py() or 0
     return int(len(text) - text.null_count - left_out)

@@ -12,6 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Column, REDCapProject, StructureError
+from redcap_dagster.project.system_columns import (
+    ARM,
+    EVENT_NAME,
+    REPEAT_INSTRUMENT,
+    status_column,
+    timestamp_column,
+)
 
 
 def split_by_instrument(
@@ -81,7 +88,7 @@ def instrument_table(
     table = pa.table(
         {
             name: _arm(export, project)
-            if name == "redcap_arm" and name in keys
+            if name == ARM and name in keys
             else export_text(export, name)
             for name in names
         }
@@ -120,18 +127,18 @@ def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
         Record id, event and arm (longitudinal), access group and survey identifier (where the
         project has them), in the order of the export.
     """
-    keys = [project.record_id_field, "redcap_event_name"][: 1 + project.is_longitudinal]
+    keys = [project.record_id_field, EVENT_NAME][: 1 + project.is_longitudinal]
     rows = pa.table({name: export_text(census, name) for name in (*keys, *project.context_columns)})
     if not project.is_longitudinal:
         return rows
-    return rows.add_column(2, "redcap_arm", _arm(rows, project))
+    return rows.add_column(2, ARM, _arm(rows, project))
 
 
 def _own_instances(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
     """Rows that name the form: they are its instances, always."""
     if not project.has_repeating:
         return _constant(export, value=False)
-    named = pc.equal(export_text(export, "redcap_repeat_instrument"), form)
+    named = pc.equal(export_text(export, REPEAT_INSTRUMENT), form)
     return pc.fill_null(named, False)
 
 
@@ -140,12 +147,12 @@ def _base_rows(export: pa.Table, project: REDCapProject, form: str) -> pa.Chunke
     repeating = project.events_where_repeating(form)
     if project.is_longitudinal:
         events = [event for event in project.events_of(form) if event not in repeating]
-        placed = pc.is_in(export_text(export, "redcap_event_name"), pa.array(events, pa.string()))
+        placed = pc.is_in(export_text(export, EVENT_NAME), pa.array(events, pa.string()))
     else:
         placed = _constant(export, value=not repeating)
     if not project.has_repeating:
         return placed
-    return pc.and_(placed, pc.is_null(export_text(export, "redcap_repeat_instrument")))
+    return pc.and_(placed, pc.is_null(export_text(export, REPEAT_INSTRUMENT)))
 
 
 def _saved(
@@ -165,9 +172,9 @@ def _proves_saved(
 ) -> pa.ChunkedArray:
     if column.field.field_type == "checkbox":
         test = pc.equal(values, "1")
-    elif column.name == f"{form}_timestamp":
+    elif column.name == timestamp_column(form):
         test = pc.not_equal(values, NOT_COMPLETED)
-    elif column.name == f"{form}_complete" and not blank_status:
+    elif column.name == status_column(form) and not blank_status:
         test = pc.is_in(values, pa.array(["1", "2"]))
     else:
         test = pc.is_valid(values)
@@ -177,7 +184,7 @@ def _proves_saved(
 def _arm(export: pa.Table, project: REDCapProject) -> pa.ChunkedArray:
     names = pa.array([event.unique_event_name for event in project.events], pa.string())
     arms = pa.array([event.arm_num for event in project.events], pa.int64())
-    event = export_text(export, "redcap_event_name")
+    event = export_text(export, EVENT_NAME)
     return pa.chunked_array(
         [arms.take(indices) for indices in pc.index_in(event, names).chunks], pa.int64()
     )

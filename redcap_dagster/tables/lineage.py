@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import groupby
 
 from redcap_dagster.project import Column, Field, REDCapProject
+from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables.cells import choices_of, has_boxes, missing_code_columns
 from redcap_dagster.tables.rules import CleaningRules
 
@@ -56,6 +57,6 @@ def _of_field(
             box: (box,) if box in codes else (box, *codes)  # a code's own box is as it is
             for box in all_of_it
         }
-    if rules.missing_reasons and name != f"{field.form_name}_complete":
+    if rules.missing_reasons and name != status_column(field.form_name):
         sources[f"{name}_missing"] = all_of_it
     return sources

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import REDCapProject, page
+from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE
 from redcap_dagster.tables.cleaning import CleanTable
 
 _REASONS: Mapping[pa.DataType, str] = {
@@ -76,9 +77,9 @@ def _links(
     if project.is_longitudinal:
         names = pa.array([event.unique_event_name for event in project.events], pa.string())
         ids = pa.array([event.event_id for event in project.events], pa.int64())
-        event = ids.take(pc.index_in(keys["redcap_event_name"], names).combine_chunks())
+        event = ids.take(pc.index_in(keys[EVENT_NAME], names).combine_chunks())
         parts += ["&event_id=", event.cast(pa.string())]
-    if "redcap_repeat_instance" in keys.column_names:
-        instance = keys["redcap_repeat_instance"].fill_null(1).cast(pa.string())
+    if REPEAT_INSTANCE in keys.column_names:
+        instance = keys[REPEAT_INSTANCE].fill_null(1).cast(pa.string())
         parts += ["&instance=", instance]
     return pc.binary_join_element_wise(*parts, "")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import Column, Field, REDCapProject
+from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables.cells import choices_of, text_column
 from redcap_dagster.tables.rules import CleaningRules
 from redcap_dagster.tables.types import DATE, DATETIME, DOUBLE_COMMA, TIME, cast_text, type_of
@@ -131,7 +132,7 @@ def unfilled(
         >>> unfilled(pa.table({"age": ["4", None], "a_complete": ["2", "2"]}), "a", project)
         {'age': 1}
     """
-    complete = pc.fill_null(pc.equal(text_column(records, f"{form}_complete"), _COMPLETE), False)
+    complete = pc.fill_null(pc.equal(text_column(records, status_column(form)), _COMPLETE), False)
     counts: dict[str, int] = {}
     for field, columns in groupby(project.columns(form), key=lambda column: column.field):
         shown = [column for column in columns if column.name not in hidden]

@@ -26,7 +26,6 @@ from redcap_dagster.api.export.plan.listing import Listing, distinct_places
 from redcap_dagster.api.export.plan.query import Among, Question
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.export.reader.records import RecordSelection, read_records
-from redcap_dagster.api.export.reader.row_keys import ACCESS_GROUP, REPEAT_COLUMNS
 from redcap_dagster.api.export.verification.census import list_rows
 from redcap_dagster.api.export.verification.completeness import (
     check_whole,
@@ -36,6 +35,7 @@ from redcap_dagster.api.export.verification.completeness import (
 from redcap_dagster.api.export.verification.consistency import RESTLESS, Outcome, settle
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import ACCESS_GROUP, REPEAT_COLUMNS
 
 HIDDEN_IDS: Final = (
     "REDCap does not find records by the ids that it lists, as it hides them from the token's "

@@ -8,6 +8,7 @@ from redcap_dagster.api.calls.import_data import Importable
 from redcap_dagster.api.calls.parameters import asking
 from redcap_dagster.api.calls.rows import delete_listed, export_rows, import_rows, read_count
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.project.system_columns import ACCESS_GROUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +122,5 @@ class AccessGroups:
             "access group mapping import",
             asking("userDagMapping", "import"),
             data,
-            ["username", "redcap_data_access_group"],
+            ["username", ACCESS_GROUP],
         )

@@ -7,6 +7,7 @@ from redcap_dagster.api.calls.project_structure import export_dictionary
 from redcap_dagster.api.calls.rows import EVENTS, export_applicable, export_info, has
 from redcap_dagster.api.export.reader.records import RecordSelection
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.project.system_columns import status_column
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -86,7 +87,7 @@ class ProjectNames:
     def _unknown(self, fields: Iterable[str], forms: Iterable[str]) -> list[str]:
         known_forms = {row["form_name"] for row in self._dictionary}
         known = {row["field_name"] for row in self._dictionary}
-        known |= {f"{form}_complete" for form in known_forms}
+        known |= {status_column(form) for form in known_forms}
         return [
             *(f"field {name!r}" for name in fields if name not in known),
             *(f"form {name!r}" for name in forms if name not in known_forms),

@@ -15,14 +15,18 @@ from redcap_dagster.api.calls.rows import EVENTS, export_info, export_rows, has,
 from redcap_dagster.api.http.response import Answer, check_data, malformed, read_body, read_json
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import parse_choices
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_COLUMNS,
+    SURVEY_IDENTIFIER,
+    timestamp_column,
+)
 
 Row = Mapping[str, str]
 Shape = Literal["flat", "eav"]
 
-GROUP: Final = "redcap_data_access_group"
-SURVEY_IDENTIFIER: Final = "redcap_survey_identifier"
-_EVENT: Final = "redcap_event_name"
-_PLACE: Final = (_EVENT, "redcap_repeat_instrument", "redcap_repeat_instance")
+_PLACE: Final = (EVENT_NAME, *REPEAT_COLUMNS)
 _SHOWN: Final = 10
 
 
@@ -125,8 +129,8 @@ class ImportTarget:
             },
             computed=_fields(metadata, "calc"),
             files=_fields(metadata, "file"),
-            added=frozenset({*_PLACE, GROUP, SURVEY_IDENTIFIER})
-            | {f"{row.get('form_name')}_timestamp" for row in metadata},
+            added=frozenset({*_PLACE, ACCESS_GROUP, SURVEY_IDENTIFIER})
+            | {timestamp_column(str(row.get("form_name"))) for row in metadata},
             events=frozenset(row["unique_event_name"] for row in events),
             missing=frozenset(
                 choice.code for choice in parse_choices(str(info.get("missing_data_codes") or ""))
@@ -168,7 +172,7 @@ class ImportTarget:
                 )
             known = self.added | {id_column}
             _refuse("fields of the project", [name for name in asked if name not in known])
-        wrong = sum(row.get(_EVENT, "") not in self.events | {""} for row in rows)
+        wrong = sum(row.get(EVENT_NAME, "") not in self.events | {""} for row in rows)
         if wrong:
             known_events = ", ".join(sorted(self.events)[:_SHOWN]) or "none, as it is classic"
             raise ValueError(

@@ -23,8 +23,6 @@ from redcap_dagster.api.http.response import Answer, malformed, read_json
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
 from redcap_dagster.api.methods.record_import import (
-    GROUP,
-    SURVEY_IDENTIFIER,
     CellChange,
     ImportTarget,
     RecordImport,
@@ -35,6 +33,7 @@ from redcap_dagster.api.methods.record_import import (
     read_accepted,
     read_import,
 )
+from redcap_dagster.project.system_columns import ACCESS_GROUP, REPEAT_INSTANCE, SURVEY_IDENTIFIER
 
 REQUEST: Final = "record import"
 _DATE_FORMATS: Final = ("YMD", "MDY", "DMY")
@@ -184,7 +183,7 @@ class Records:
         parts: list[RecordImport] = []
         for number, batch in enumerate(cut):
             anew = "forceAutoNumber" in parameters or any(
-                row.get("redcap_repeat_instance") == "new" for row in batch
+                row.get(REPEAT_INSTANCE) == "new" for row in batch
             )
             send = self._transport.post_once if anew else self._transport.post
             try:
@@ -202,7 +201,7 @@ class Records:
         wanted = check_selection(
             records=_ids(rows, target.id_column(shape)),
             fields=sorted(fields | {target.record_id_field}),
-            export_data_access_groups=GROUP in columns,
+            export_data_access_groups=ACCESS_GROUP in columns,
             export_survey_fields=SURVEY_IDENTIFIER in columns,
         )
         return read_records(self._transport, wanted, target.record_id_field)

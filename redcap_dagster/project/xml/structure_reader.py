@@ -14,6 +14,7 @@ from redcap_dagster.project.rows import (
     ProjectInfo,
     Repeating,
 )
+from redcap_dagster.project.system_columns import status_column, timestamp_column
 
 ODM = "{http://www.cdisc.org/ns/odm/v1.3}"
 REDCAP = "{https://projectredcap.org}"
@@ -40,9 +41,9 @@ def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str
                 oid = item_reference.attrib["ItemOID"]
                 item = items.get(oid)
                 field_type = None if item is None else item.get(f"{REDCAP}FieldType")
-                if oid == f"{name}_timestamp" and field_type is None and name not in surveys:
+                if oid == timestamp_column(name) and field_type is None and name not in surveys:
                     surveys.append(name)
-                if item is None or field_type is None or oid == f"{name}_complete":
+                if item is None or field_type is None or oid == status_column(name):
                     continue
                 variable = item.get(f"{REDCAP}Variable", oid)
                 if variable not in fields:

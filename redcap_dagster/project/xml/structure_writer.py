@@ -7,8 +7,12 @@ from xml.etree.ElementTree import Element, SubElement
 from redcap_dagster.project.choices import Choice
 from redcap_dagster.project.model import STATUS_CHOICES, REDCapProject
 from redcap_dagster.project.rows import Event, Field
-
-ACCESS_GROUP, SURVEY_IDENTIFIER = "redcap_data_access_group", "redcap_survey_identifier"
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    SURVEY_IDENTIFIER,
+    status_column,
+    timestamp_column,
+)
 
 _FIELD_TYPES = {"notes": "textarea", "dropdown": "select"}
 _VALIDATIONS = {"integer": "int", "number": "float"}
@@ -157,8 +161,8 @@ def _items(project: REDCapProject, form: str) -> Iterator[tuple[str, Field, tupl
                 if there:
                     yield name, Field(name, form, field_type=""), ()
     if form in project.surveys:
-        yield f"{form}_timestamp", Field(f"{form}_timestamp", form, field_type=""), ()
-    status = f"{form}_complete"
+        yield timestamp_column(form), Field(timestamp_column(form), form, field_type=""), ()
+    status = status_column(form)
     options = STATUS_CHOICES
     written = Field(status, form, "Form Status", "dropdown", "Complete?", options)
     yield status, written, written.choices

@@ -12,13 +12,14 @@ from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from redcap_dagster.project.model import REDCapProject
-from redcap_dagster.project.xml.reader import DataPoint
-from redcap_dagster.project.xml.structure_writer import (
+from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     SURVEY_IDENTIFIER,
-    option_items,
-    write_study,
+    status_column,
+    timestamp_column,
 )
+from redcap_dagster.project.xml.reader import DataPoint
+from redcap_dagster.project.xml.structure_writer import option_items, write_study
 
 _NAMESPACES = {
     "xmlns": "http://www.cdisc.org/ns/odm/v1.3",
@@ -95,7 +96,7 @@ def _form_of_fields(project: REDCapProject) -> Mapping[str, str]:
     forms = {ACCESS_GROUP: first, SURVEY_IDENTIFIER: first}
     for form in project.instruments:
         name = form.instrument_name
-        forms |= {f"{name}_timestamp": name, f"{name}_complete": name}
+        forms |= {timestamp_column(name): name, status_column(name): name}
     return forms | {field.field_name: field.form_name for field in project.fields}
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, astuple, fields
 from typing import Final
 
 from redcap_dagster.project import Event, ExportFieldName, Field, ProjectInfo, REDCapProject
+from redcap_dagster.project.system_columns import timestamp_column
 from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply, text_reply
 from redcap_dagster.sandbox.calls.log import log_manage
 from redcap_dagster.sandbox.protocol.formats import Table
@@ -117,7 +118,8 @@ def export_field_names(project: REDCapProject, parameters: Parameters) -> Table:
         )
         for form in project.instruments
         for column in project.columns(form.instrument_name)
-        if column.field.field_type != "file" and column.name != f"{form.instrument_name}_timestamp"
+        if column.field.field_type != "file"
+        and column.name != timestamp_column(form.instrument_name)
     )
     if asked := parameters.text("field"):
         parameters.choice("field", tuple(row.original_field_name for row in rows), asked)

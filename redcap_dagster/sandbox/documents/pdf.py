@@ -5,6 +5,7 @@ from dataclasses import replace
 from textwrap import wrap
 from typing import Final
 
+from redcap_dagster.project.system_columns import REPEAT_INSTANCE
 from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply
 from redcap_dagster.sandbox.calls.log import write_log
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
@@ -94,7 +95,7 @@ def _lines(call: Call) -> Iterator[str]:
     instance = asked.text("repeat_instance")
     for row in table.rows:
         cells = dict(zip(table.columns, row, strict=True))
-        if instance and str(cells.get("redcap_repeat_instance", "") or 1) != instance:
+        if instance and str(cells.get(REPEAT_INSTANCE, "") or 1) != instance:
             continue
         yield ""
         for name, value in cells.items():

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply
 from redcap_dagster.sandbox.calls.log import write_log
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
@@ -36,7 +37,7 @@ def add_report(
         ValueError: A field that the project does not have.
     """
     known = {field.field_name for field in project.structure.fields}
-    known |= {f"{form.instrument_name}_complete" for form in project.structure.instruments}
+    known |= {status_column(form.instrument_name) for form in project.structure.instruments}
     if unknown := [name for name in fields if name not in known]:
         raise ValueError(f"The project has no fields {', '.join(unknown)}.")
     with store.lock, store.connection as database:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import Final
 
+from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.sandbox.calls.call import (
     Answerer,
     Call,
@@ -167,7 +168,7 @@ def export_mapping(call: Call) -> Reply:
     users = call.store.users(call.project.id)
     rows = [(username, rights.data_access_group) for username, rights in users.items()]
     log_manage(call, "Export User-DAG assignments (API)")
-    return table_reply(call, Table(("username", "redcap_data_access_group"), rows))
+    return table_reply(call, Table(("username", ACCESS_GROUP), rows))
 
 
 def import_mapping(call: Call) -> Reply:
@@ -179,7 +180,7 @@ def import_mapping(call: Call) -> Reply:
     for row in rows:
         if (username := row.get("username", "")) not in users:
             raise RequestError(400, "A user is not in this project")  # guess
-        given[username] = known_group(call, row.get("redcap_data_access_group", ""))
+        given[username] = known_group(call, row.get(ACCESS_GROUP, ""))
     for username, group in given.items():
         rights = replace(users[username], data_access_group=group)
         call.store.save_user(call.project.id, username, rights)

@@ -10,6 +10,12 @@ from dataclasses import replace
 from typing import Final
 
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+)
 from redcap_dagster.project.xml.writer import write_odm
 from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply
 from redcap_dagster.sandbox.calls.log import write_log
@@ -22,7 +28,7 @@ from redcap_dagster.sandbox.records.layout import Layout, RowKind, hides_record_
 from redcap_dagster.sandbox.records.project_xml import record_points
 from redcap_dagster.sandbox.records.selection import Subject, row_order, selected_rows, subject_of
 from redcap_dagster.sandbox.store.loading import columns_of
-from redcap_dagster.sandbox.store.store import ACCESS_GROUP, Place, StoredProject
+from redcap_dagster.sandbox.store.store import Place, StoredProject
 
 DELIMITERS: Final = {",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^": "^"}
 _NO_HEADER_SINCE: Final = (17, 4, 1)
@@ -122,9 +128,9 @@ def _rows(call: Call, layout: Layout) -> list[list[Cell]]:
         for place, cells in placed:
             known = {
                 structure.record_id_field: id_of(place.record),
-                "redcap_event_name": place.event,
-                "redcap_repeat_instrument": place.instrument,
-                "redcap_repeat_instance": place.instance or "",
+                EVENT_NAME: place.event,
+                REPEAT_INSTRUMENT: place.instrument,
+                REPEAT_INSTANCE: place.instance or "",
                 ACCESS_GROUP: groups.get(subject(place), ""),
             }
             cells[: len(layout.keys)] = [known[name] for name in layout.keys]
@@ -206,8 +212,8 @@ def eav_table(call: Call) -> Table:
         values.setdefault(number, {})[name] = value
     header = (
         "record",
-        *("redcap_event_name",) * structure.is_longitudinal,
-        *("redcap_repeat_instrument", "redcap_repeat_instance") * structure.has_repeating,
+        *(EVENT_NAME,) * structure.is_longitudinal,
+        *(REPEAT_INSTRUMENT, REPEAT_INSTANCE) * structure.has_repeating,
         *("field_name", "value"),
     )
     rows: list[tuple[Cell, ...]] = []

@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.sandbox.store.store import ACCESS_GROUP
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+)
 
 Labels = Mapping[str, str]
 
@@ -23,9 +29,9 @@ def cell_labels(structure: REDCapProject, checkbox_labels: bool) -> dict[str, La
     """
     missing = {choice.code: choice.label for choice in structure.missing_data_codes}
     labels: dict[str, Labels] = {
-        "redcap_event_name": event_labels(structure),
+        EVENT_NAME: event_labels(structure),
         # Guess.
-        "redcap_repeat_instrument": {
+        REPEAT_INSTRUMENT: {
             form.instrument_name: form.instrument_label for form in structure.instruments
         },
     }
@@ -59,11 +65,11 @@ def header_labels(structure: REDCapProject, header: tuple[str, ...]) -> tuple[st
     # The labels of the columns that are in no dictionary are a guess.
     labels = {
         structure.record_id_field: structure.fields[0].field_label,
-        "redcap_event_name": "Event Name",
-        "redcap_repeat_instrument": "Repeat Instrument",
-        "redcap_repeat_instance": "Repeat Instance",
+        EVENT_NAME: "Event Name",
+        REPEAT_INSTRUMENT: "Repeat Instrument",
+        REPEAT_INSTANCE: "Repeat Instance",
         ACCESS_GROUP: "Data Access Group",
-        "redcap_survey_identifier": "Survey Identifier",
+        SURVEY_IDENTIFIER: "Survey Identifier",
     }
     for form in structure.instruments:
         columns = structure.columns(form.instrument_name)

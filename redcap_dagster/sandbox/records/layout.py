@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from redcap_dagster.project import Column, REDCapProject
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+    status_column,
+    timestamp_column,
+)
 from redcap_dagster.sandbox.protocol.parameters import Parameters
 from redcap_dagster.sandbox.protocol.version import version_of
-from redcap_dagster.sandbox.store.loading import SURVEY_IDENTIFIER
 from redcap_dagster.sandbox.store.rights import (
     DEIDENTIFIED,
     FULL,
@@ -18,12 +26,12 @@ from redcap_dagster.sandbox.store.rights import (
     REMOVE_IDENTIFIERS,
     Rights,
 )
-from redcap_dagster.sandbox.store.store import ACCESS_GROUP, StoredProject, forms_at
+from redcap_dagster.sandbox.store.store import StoredProject, forms_at
 
 _PSEUDO_FIELDS: Final = (
-    "redcap_event_name",
-    "redcap_repeat_instrument",
-    "redcap_repeat_instance",
+    EVENT_NAME,
+    REPEAT_INSTRUMENT,
+    REPEAT_INSTANCE,
     ACCESS_GROUP,
     SURVEY_IDENTIFIER,
 )
@@ -86,8 +94,8 @@ def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
     """
     structure, rights = project.structure, project.rights
     names = [row.instrument_name for row in structure.instruments]
-    statuses = {f"{name}_complete" for name in names}
-    timestamps = {f"{name}_timestamp" for name in structure.surveys}
+    statuses = {status_column(name) for name in names}
+    timestamps = {timestamp_column(name) for name in structure.surveys}
     version = version_of(structure.version)
     columns = {name: _exportable(structure, rights, name) for name in names}
     shown = {column.field.field_name for each in columns.values() for column in each}
@@ -113,7 +121,7 @@ def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
         }
         # That one field of a survey brings its timestamp is a guess.
         if cells and name in structure.surveys and parameters.flag("exportSurveyFields"):
-            cells = {f"{name}_timestamp": ""} | cells
+            cells = {timestamp_column(name): ""} | cells
         if cells or (with_keys and name == id_field.form_name):
             asked[name] = cells
 
@@ -121,9 +129,9 @@ def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
     identifier: tuple[str, ...] = ()
     if with_keys:
         keys += (structure.record_id_field,)
-        keys += ("redcap_event_name",) * structure.is_longitudinal
+        keys += (EVENT_NAME,) * structure.is_longitudinal
         if structure.has_repeating:
-            keys += ("redcap_repeat_instrument", "redcap_repeat_instance")
+            keys += (REPEAT_INSTRUMENT, REPEAT_INSTANCE)
         groups = structure.has_access_groups and parameters.flag("exportDataAccessGroups")
         if groups and not rights.data_access_group:
             keys += (ACCESS_GROUP,)
@@ -157,7 +165,7 @@ def _exportable(structure: REDCapProject, rights: Rights, form: str) -> tuple[Co
 def _is_free(column: Column) -> bool:
     """Whether a field could tell who someone is. Recorded of text; of notes and dates a guess."""
     field = column.field
-    if column.name == f"{field.form_name}_timestamp":
+    if column.name == timestamp_column(field.form_name):
         return False
     return field.field_type == "notes" or (
         field.field_type == "text" and (not field.validation or field.validation.startswith("date"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from redcap_dagster.project import Event, REDCapProject
+from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.logic import LogicError
 from redcap_dagster.sandbox.logic.tree import Parts
 from redcap_dagster.sandbox.store.loading import columns_of
@@ -146,7 +147,7 @@ def reader(
         if form not in forms_at(structure, where.event, where.instrument):
             return ""
         # What was never saved: as an export has it, a box unticked and a form incomplete.
-        blank = "0" if column.choice or column.name == f"{form}_complete" else ""
+        blank = "0" if column.choice or column.name == status_column(form) else ""
         value = values.get((places.get(where, 0), column.name), blank)
         # A server calculated with these, so to logic they are numbers.
         return value.replace(",", ".") if column.field.validation.endswith(_COMMA) else value

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.project.xml.reader import DataPoint
 from redcap_dagster.project.xml.writer import write_odm
 from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply
@@ -13,7 +14,7 @@ from redcap_dagster.sandbox.records.files import files_of
 from redcap_dagster.sandbox.records.layout import hides_record_id, layout_of
 from redcap_dagster.sandbox.records.selection import record_order, selected_rows, subject_of
 from redcap_dagster.sandbox.store.loading import columns_of
-from redcap_dagster.sandbox.store.store import ACCESS_GROUP, Place
+from redcap_dagster.sandbox.store.store import Place
 
 
 def export_project_xml(call: Call) -> Reply:

@@ -8,6 +8,14 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+    timestamp_column,
+)
 from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, text_reply
 from redcap_dagster.sandbox.calls.log import write_record_log
 from redcap_dagster.sandbox.people.data_access_groups import groups_of
@@ -20,11 +28,11 @@ from redcap_dagster.sandbox.records.labels import event_labels
 from redcap_dagster.sandbox.records.numbering import next_record_name
 from redcap_dagster.sandbox.records.selection import subject_of
 from redcap_dagster.sandbox.records.validation import DATE_FORMATS, import_value
-from redcap_dagster.sandbox.store.loading import SURVEY_IDENTIFIER, Cells, columns_of, stored
+from redcap_dagster.sandbox.store.loading import Cells, columns_of, stored
 from redcap_dagster.sandbox.store.rights import require, require_to_edit
-from redcap_dagster.sandbox.store.store import ACCESS_GROUP, Place, forms_at
+from redcap_dagster.sandbox.store.store import Place, forms_at
 
-_EVENT, _FORM, _INSTANCE = "redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"
+_EVENT, _FORM, _INSTANCE = EVENT_NAME, REPEAT_INSTRUMENT, REPEAT_INSTANCE
 
 _NO_GROUP: Final = (
     "The value is not the unique name of a Data Access Group of the project."  # guess
@@ -105,7 +113,7 @@ def _refuse_unknown_columns(call: Call, rows: Iterable[Row]) -> None:
     known |= {_EVENT} if structure.is_longitudinal else set()
     known |= {_FORM, _INSTANCE} if structure.has_repeating else set()
     known |= {ACCESS_GROUP} if structure.has_access_groups else set()
-    known |= {f"{form}_timestamp" for form in structure.surveys}
+    known |= {timestamp_column(form) for form in structure.surveys}
     if unknown := [name for name in dict.fromkeys(chain(*rows)) if name not in known]:
         # How several are listed is a guess.
         raise RequestError(
@@ -184,7 +192,7 @@ def _cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Cells]:
     structure = call.project.structure
     date_format = call.parameters.choice("dateFormat", DATE_FORMATS, "YMD")
     columns, place_of = columns_of(structure), _placer(call, rows)
-    timestamps = {f"{form}_timestamp" for form in structure.surveys}
+    timestamps = {timestamp_column(form) for form in structure.surveys}
     groups = {"", *groups_of(call.store, call.project)}
     cells: dict[Place, dict[str, str]] = {}
     complaints: list[Complaint] = []

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from redcap_dagster.project import NOT_COMPLETED
+from redcap_dagster.project.system_columns import SURVEY_IDENTIFIER, timestamp_column
 from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply, text_reply
 from redcap_dagster.sandbox.calls.log import log_manage
 from redcap_dagster.sandbox.calls.required_rights import require_to_export
 from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.records.selection import record_order, subject_of
-from redcap_dagster.sandbox.store.loading import SURVEY_IDENTIFIER
 
 # A name that leads nowhere, so that no link is followed to anyone's server.
 _ADDRESS: Final = "https://redcap.invalid/surveys/"
@@ -39,7 +39,7 @@ def export_participants(call: Call) -> Reply:
     instrument, event = _survey(call), call.parameters.text("event")
     events = (event,) if call.project.structure.is_longitudinal else ()
     rows = dict(call.store.rows(call.project, (), events))
-    timestamp = f"{instrument}_timestamp"
+    timestamp = timestamp_column(instrument)
     values: dict[str, dict[str, str]] = {}
     names = (SURVEY_IDENTIFIER, timestamp)
     for number, name, value in call.store.values(call.project, (), events, names):

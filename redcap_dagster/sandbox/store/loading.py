@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from redcap_dagster.project import Column, REDCapProject
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+)
 from redcap_dagster.project.xml.reader import DataPoint, read_odm
-from redcap_dagster.sandbox.store.store import ACCESS_GROUP, Place, forms_at
-
-SURVEY_IDENTIFIER = "redcap_survey_identifier"
+from redcap_dagster.sandbox.store.store import Place, forms_at
 
 _EXPORTS = {
     "metadata": "metadata",
@@ -132,7 +137,7 @@ def cells_of_rows(
     for number, row in enumerate(records, 1):
         values = {name: "" if value is None else str(value) for name, value in row.items()}
         record = values.pop(structure.record_id_field, "")
-        instance = values.pop("redcap_repeat_instance", "") or "0"
+        instance = values.pop(REPEAT_INSTANCE, "") or "0"
         if record == "" or not instance.isdecimal():
             raise ValueError(
                 f"Row {number} of records lacks {structure.record_id_field}, or its "
@@ -140,8 +145,8 @@ def cells_of_rows(
             )
         place = Place(
             record,
-            values.pop("redcap_event_name", ""),
-            values.pop("redcap_repeat_instrument", ""),
+            values.pop(EVENT_NAME, ""),
+            values.pop(REPEAT_INSTRUMENT, ""),
             int(instance),
         )
         context = {

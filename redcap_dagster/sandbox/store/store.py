@@ -15,10 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.sandbox.store.database import open_database
 from redcap_dagster.sandbox.store.rights import Rights
 
-ACCESS_GROUP = "redcap_data_access_group"
 FIRST_USER = "sandbox"
 """The user whose token a new project comes with."""
 

@@ -6,10 +6,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.export.reader.row_keys import EVENT_COLUMN, REPEAT_COLUMNS, key_texts
+from redcap_dagster.api.export.reader.row_keys import key_texts
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_COLUMNS,
+    REPEAT_INSTANCE,
+    SURVEY_IDENTIFIER,
+    timestamp_column,
+)
 
-_CONTEXT = ("redcap_data_access_group", "redcap_survey_identifier")
+_CONTEXT = (ACCESS_GROUP, SURVEY_IDENTIFIER)
 
 
 def join(tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[str]) -> pa.Table:
@@ -29,7 +37,7 @@ def join(tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[s
     """
     if len(tables) == 1:
         return tables[0]
-    names = (project.record_id_field, EVENT_COLUMN, *REPEAT_COLUMNS)
+    names = (project.record_id_field, EVENT_NAME, *REPEAT_COLUMNS)
     keys = [name for name in names if name in tables[0].column_names]
     places = pa.concat_tables([table.select(keys) for table in tables])
     places = places.group_by(keys, use_threads=False).aggregate([])
@@ -88,8 +96,8 @@ def _row_order(places: pa.Table, project: REDCapProject, records: Sequence[str])
         return pc.index_in(places[name], pa.array(order, pa.string()))
 
     instance = (
-        places["redcap_repeat_instance"]
-        if "redcap_repeat_instance" in places.column_names
+        places[REPEAT_INSTANCE]
+        if REPEAT_INSTANCE in places.column_names
         else pa.nulls(places.num_rows, pa.string())
     )
     ranks = pa.table(
@@ -97,7 +105,7 @@ def _row_order(places: pa.Table, project: REDCapProject, records: Sequence[str])
             "record": rank(project.record_id_field, records),
             "id": places[project.record_id_field],
             "repeats": pc.is_valid(instance),
-            "event": rank(EVENT_COLUMN, [row.unique_event_name for row in project.events]),
+            "event": rank(EVENT_NAME, [row.unique_event_name for row in project.events]),
             "form": pc.fill_null(
                 rank(REPEAT_COLUMNS[0], [row.instrument_name for row in project.instruments]), -1
             ),
@@ -110,10 +118,10 @@ def _row_order(places: pa.Table, project: REDCapProject, records: Sequence[str])
 
 def _column_order(headers: Sequence[Sequence[str]], project: REDCapProject) -> list[str]:
     """Order columns by the dictionary; what is not in it stays behind its neighbour."""
-    known = (project.record_id_field, EVENT_COLUMN, *REPEAT_COLUMNS, *_CONTEXT)
+    known = (project.record_id_field, EVENT_NAME, *REPEAT_COLUMNS, *_CONTEXT)
     rank = {name: number for number, name in enumerate(known)}
     for instrument in project.instruments:
-        rank.setdefault(f"{instrument.instrument_name}_timestamp", len(rank))
+        rank.setdefault(timestamp_column(instrument.instrument_name), len(rank))
         for field in project.fields_of(instrument.instrument_name):
             number = rank.setdefault(field.field_name, len(rank))
             if field.field_type == "checkbox":

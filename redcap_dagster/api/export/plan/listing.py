@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api.export.download.merge import of_records
-from redcap_dagster.api.export.reader.row_keys import EVENT_COLUMN, REPEAT_COLUMNS, key_texts
+from redcap_dagster.api.export.reader.row_keys import key_texts
+from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
 
 Counts = npt.NDArray[np.int64]
 
@@ -98,7 +99,7 @@ class Listing:
         blank = pa.repeat("", self.rows.num_rows)
         what = {
             name: pc.fill_null(self.rows[name], "") if name in self.rows.column_names else blank
-            for name in (EVENT_COLUMN, _INSTRUMENT)
+            for name in (EVENT_NAME, _INSTRUMENT)
         }
         table = pa.table({**what, "record": record})
         counts: dict[tuple[str, str], Counts] = {}
@@ -120,11 +121,11 @@ class Listing:
         on what is asked for. An instance stands for itself.
         """
         rows = self.rows
-        if events is not None and EVENT_COLUMN in rows.column_names:
-            rows = rows.filter(pc.is_in(rows[EVENT_COLUMN], pa.array([*events], pa.string())))
+        if events is not None and EVENT_NAME in rows.column_names:
+            rows = rows.filter(pc.is_in(rows[EVENT_NAME], pa.array([*events], pa.string())))
         if not export.num_rows:
             return rows  # newer servers then name no columns either
-        place = [name for name in (self.id_field, EVENT_COLUMN) if name in rows.column_names]
+        place = [name for name in (self.id_field, EVENT_NAME) if name in rows.column_names]
         lacking = _is_new(rows, export, place)
         if _INSTANCE in rows.column_names:
             instances = _is_new(rows, export, [*place, *REPEAT_COLUMNS])
@@ -153,7 +154,7 @@ def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
     """
     if _INSTRUMENT not in rows.column_names:
         return rows
-    keys = [name for name in (record_id_field, EVENT_COLUMN) if name in rows.column_names]
+    keys = [name for name in (record_id_field, EVENT_NAME) if name in rows.column_names]
     dropped = [name for name in REPEAT_COLUMNS if name in rows.column_names]
     return distinct(rows, keys).drop_columns(dropped)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import timestamp_column
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def select_columns(
         widths = tuple(
             (own.field_name, len(project.options(own)) if own.field_type == "checkbox" else 1)
             for own in project.fields_of(form)
-            if own.field_name != f"{form}_timestamp" and (whole or own.field_name in chosen)
+            if own.field_name != timestamp_column(form) and (whole or own.field_name in chosen)
         )
         if widths:
             selected.append(FormColumns(form, widths, whole))

@@ -21,8 +21,8 @@ from redcap_dagster.api.export.reader.records import (
     csv_export,
     with_record_id,
 )
-from redcap_dagster.api.export.reader.row_keys import EVENT_COLUMN, REPEAT_COLUMNS
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS, status_column
 
 _WHAT = ("fields", "forms", "events")
 FILTERS = ("filter_logic", "date_range_begin", "date_range_end")
@@ -72,7 +72,7 @@ class Question:
         """Name the forms that have something in a row, by its event and repeating form."""
         if form := row.get(REPEAT_COLUMNS[0]):
             return frozenset([form])
-        event = row.get(EVENT_COLUMN) or ""
+        event = row.get(EVENT_NAME) or ""
         return frozenset(
             form
             for form in self.forms
@@ -119,7 +119,7 @@ class Question:
         found: dict[str, str] = {}
         for form in self.part.forms:
             names = [name for name, _ in form.fields]
-            status = f"{form.form}_complete"
+            status = status_column(form.form)
             if repeats_in(self.project, form.form, self.part.events):
                 found[form.form] = status if status in names else names[0]
         return found

@@ -9,24 +9,23 @@ import pyarrow as pa
 from redcap_dagster.api.calls.parameters import array, flag, one_of, server_time
 from redcap_dagster.api.errors import EmptyAnswerError
 from redcap_dagster.api.export.reader.csv_reader import no_rows, open_csv
-from redcap_dagster.api.export.reader.row_keys import (
-    ACCESS_GROUP,
-    EVENT_COLUMN,
-    REPEAT_COLUMNS,
-    REQUEST,
-    identified,
-    keyed,
-)
+from redcap_dagster.api.export.reader.row_keys import REQUEST, identified, keyed
 from redcap_dagster.api.http.response import Answer, read_json
 from redcap_dagster.api.http.retries import MayPass, passes
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_COLUMNS,
+    SURVEY_IDENTIFIER,
+)
 
 ADDED: Final = frozenset(
     {
-        EVENT_COLUMN,
+        EVENT_NAME,
         *REPEAT_COLUMNS,
         ACCESS_GROUP,
-        "redcap_survey_identifier",
+        SURVEY_IDENTIFIER,
     }
 )
 """REDCap adds these to a row by itself, and refuses them as fields since 13.4.10."""

@@ -10,11 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api.errors import MalformedAnswerError
+from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
 
 REQUEST = "record export"
-EVENT_COLUMN = "redcap_event_name"
-ACCESS_GROUP = "redcap_data_access_group"
-REPEAT_COLUMNS = ("redcap_repeat_instrument", "redcap_repeat_instance")
 
 _AT_ONCE = 1 << 15
 """Rows."""
@@ -86,7 +84,7 @@ def key_texts(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
 
 def _digests(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
     # The record id comes last: of these it alone may hold what stands between them.
-    names = (EVENT_COLUMN, *REPEAT_COLUMNS, record_id_field)
+    names = (EVENT_NAME, *REPEAT_COLUMNS, record_id_field)
     parts: list[Any] = [batch[name] for name in names if name in batch.schema.names]
     texts = pc.binary_join_element_wise(
         *parts, "\x1f", null_handling="replace", null_replacement=""
