@@ -17,7 +17,7 @@ from redcap_dagster.dagster_private import (
     StateBackedDefinitionsLoader,
 )
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
-from redcap_dagster.project import REDCapProject
+from redcap_dagster.project import REDCapProject, from_xml
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.sensors import build_redcap_change_sensor
 from redcap_dagster.specs.asset_specs import check_name
@@ -205,7 +205,7 @@ def build_redcap_definitions(
             warnings.simplefilter("ignore", dg.PreviewWarning)  # of how Dagster keeps the state
             return _Fetched(name, redcap, build).build_defs()
     if not isinstance(project, REDCapProject):
-        project = REDCapProject.from_xml(project)
+        project = from_xml(project)
     return build(project)
 
 

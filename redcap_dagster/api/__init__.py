@@ -27,7 +27,7 @@ from redcap_dagster.api.errors import (
 from redcap_dagster.api.export.download.progress import Progress
 from redcap_dagster.api.export.plan.query import Among
 from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
-from redcap_dagster.api.export.reader.records import RecordSelection
+from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.snapshot import RecordExport
 from redcap_dagster.api.methods.files import REDCapFile
 from redcap_dagster.api.methods.record_import import CellChange, RecordImport

@@ -16,12 +16,11 @@ from redcap_dagster.api.export.download.progress import Report
 from redcap_dagster.api.export.plan.query import FILTERS, Among
 from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS, Limits
 from redcap_dagster.api.export.reader.header_labels import label_columns
-from redcap_dagster.api.export.reader.records import (
+from redcap_dagster.api.export.reader.records import iterate_records, read_records
+from redcap_dagster.api.export.reader.selection import (
     RAW_OR_LABEL,
     RecordSelection,
     check_selection,
-    iterate_records,
-    read_records,
     with_record_id,
 )
 from redcap_dagster.api.export.snapshot import RecordExport, export_table, take_snapshot
@@ -39,7 +38,8 @@ from redcap_dagster.api.methods.records import Records
 from redcap_dagster.api.methods.reports import Reports
 from redcap_dagster.api.methods.structure import StructureExports
 from redcap_dagster.api.methods.surveys import Surveys
-from redcap_dagster.api.methods.users import UserRoles, Users
+from redcap_dagster.api.methods.user_roles import UserRoles
+from redcap_dagster.api.methods.users import Users
 
 
 class REDCapClient(StructureExports):

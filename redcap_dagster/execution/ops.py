@@ -19,6 +19,7 @@ from redcap_dagster.execution.instrument import (
     instrument_results,
     is_asked_of_redcap,
 )
+from redcap_dagster.execution.op_failures import failure, is_tried_again, unanswered
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import (
     as_seen,
@@ -28,7 +29,7 @@ from redcap_dagster.execution.record_source import (
     still_there,
 )
 from redcap_dagster.execution.shrink_guard import refuse_to_shrink
-from redcap_dagster.failures import failure, is_tried_again, reason, unanswered
+from redcap_dagster.failures import reason
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import (
     Event,

@@ -1,8 +1,7 @@
-"""What the ops of a project are to make, and by which rules."""
+"""How the tables of a project are made, and what a run selects of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Self
 
 import dagster as dg
@@ -11,39 +10,8 @@ from redcap_dagster.checks.findings import Finding
 from redcap_dagster.checks.rules import CheckRules
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.tables import CleaningRules
-
-
-@dataclass(frozen=True)
-class TableSpecs:
-    """The assets of one project: the spec of each table, by its name, and all their checks.
-
-    Records are spread over a number of buckets; 0 is for none.
-    """
-
-    name: str
-    metadata: Mapping[str, dg.AssetSpec]
-    census: dg.AssetSpec
-    records: Mapping[str, dg.AssetSpec]
-    clean: Mapping[str, dg.AssetSpec]
-    checks: tuple[dg.AssetCheckSpec, ...]
-    buckets: int = 0
-
-    @property
-    def all(self) -> list[dg.AssetSpec]:
-        """The specs of all tables."""
-        return [*self.metadata.values(), self.census, *self.records.values(), *self.clean.values()]
-
-    @cached_property
-    def blocking(self) -> frozenset[dg.AssetCheckKey]:
-        """The checks whose failure stops what is made of their asset."""
-        return frozenset(check.key for check in self.checks if check.blocking)
-
-    @cached_property
-    def instruments(self) -> Mapping[dg.AssetKey, str]:
-        """The instrument of each asset that is one's."""
-        layers = (*self.records.items(), *self.clean.items())
-        return {spec.key: form for form, spec in layers}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from redcap_dagster.project.rows import (
     Repeating,
     StructureError,
 )
+from redcap_dagster.project.xml.reader import from_xml
 
 __all__ = [
     "NOT_COMPLETED",
@@ -39,6 +40,7 @@ __all__ = [
     "Repeating",
     "StructureError",
     "changes",
+    "from_xml",
     "page",
     "parse_choices",
 ]

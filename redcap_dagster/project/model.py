@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from redcap_dagster.project.choices import Choice, checkbox_column, parse_choices
 from redcap_dagster.project.rows import (
@@ -316,18 +315,6 @@ class REDCapProject:
             has_survey_identifier=SURVEY_IDENTIFIER in columns,
             surveys=tuple(name for name in names if timestamp_column(name) in columns),
         )
-
-    @classmethod
-    def from_xml(cls, path: str | Path) -> Self:
-        """Read a project from its XML (CDISC ODM), as REDCap exports it; records are passed over.
-
-        Raises:
-            ValueError: The file is no REDCap project XML.
-        """
-        # The reader needs this class; imported late so that both stay in their rooms.
-        from redcap_dagster.project.xml.reader import read_odm
-
-        return cast("Self", read_odm(path).project)
 
     def to_json(self) -> str:
         """Write the project as JSON: no record and no token is in it."""

@@ -12,9 +12,9 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.catalog.versions import code_version
 from redcap_dagster.checks.rules import CheckRules, Layer, with_rules
-from redcap_dagster.execution.recipe import TableSpecs
 from redcap_dagster.partitions import bucket_count, buckets
-from redcap_dagster.project import Instrument, REDCapProject, StructureError
+from redcap_dagster.project import Instrument, REDCapProject, StructureError, from_xml
+from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.tables import CleaningRules
 
@@ -108,7 +108,7 @@ def load_redcap_asset_specs(
         ['trial/metadata/fields', 'trial/records/visit']
     """
     if not isinstance(project, REDCapProject):
-        project = REDCapProject.from_xml(project)
+        project = from_xml(project)
     options = SpecOptions(
         key_prefix=key_prefix,
         group_name=group_name,

@@ -14,7 +14,7 @@ from redcap_dagster.api import (
     REDCapFile,
 )
 from redcap_dagster.api.export.reader.header_labels import tell_apart
-from redcap_dagster.api.export.reader.records import DELIMITERS
+from redcap_dagster.api.export.reader.selection import DELIMITERS
 from redcap_dagster.sandbox import Sandbox
 from tests.servers import CANARY, RECORDS, Reply, Server, json_reply
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redcap_dagster.project import Field, REDCapProject
+from redcap_dagster.project import Field, from_xml
 from redcap_dagster.project.xml.reader import parse_odm, read_odm
 
 COLUMNS = [column.name for column in fields(Field)]
@@ -36,7 +36,7 @@ def test_the_xml_gives_the_dictionary(fixtures: Path) -> None:
         # interpreter_needed was added to `simple` after its dictionary was downloaded
         ours = [
             field
-            for field in REDCapProject.from_xml(folder / "project.xml").fields
+            for field in from_xml(folder / "project.xml").fields
             if (folder.name, field.field_name) != ("simple", "interpreter_needed")
         ]
         theirs = _dictionary(folder)
@@ -79,7 +79,7 @@ def test_repeats_stand_where_they_belong(fixtures: Path) -> None:
 
 
 def test_settings_that_the_xml_holds(fixtures: Path) -> None:
-    survey = REDCapProject.from_xml(fixtures / "projects/vignette-repeating/project.xml")
+    survey = from_xml(fixtures / "projects/vignette-repeating/project.xml")
     assert [row.custom_form_label for row in survey.repeating] == [
         "[sbp] / [dbp]",
         "[lab] @ [conc]",
@@ -146,4 +146,4 @@ def test_files_that_are_no_project(content: bytes, message: str, tmp_path: Path)
     path = tmp_path / "project.xml"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"project.xml.*{message}"):
-        REDCapProject.from_xml(path)
+        from_xml(path)

@@ -5,14 +5,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project import REDCapProject, StructureError, from_xml
 from redcap_dagster.tables import census_table, hidden_columns, split_by_instrument
 from tests.tables.recorded import RECORDED, load, table_of
 
 
 def test_blank_status_tells_saved_forms(fixtures: Path) -> None:
     """Record 6 never had its health form saved; record 5's is saved and incomplete."""
-    project = REDCapProject.from_xml(fixtures / "projects/blank-for-gray-status/project.xml")
+    project = from_xml(fixtures / "projects/blank-for-gray-status/project.xml")
     export = table_of(fixtures / "expected/read-oneshot__blank-for-gray-true.csv")
     plain = table_of(fixtures / "expected/read-oneshot__blank-for-gray-false.csv")
     exact = split_by_instrument(export, project, blank_status=True)

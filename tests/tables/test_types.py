@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redcap_dagster.project import Field, REDCapProject
+from redcap_dagster.project import Field, from_xml
 from redcap_dagster.tables.types import (
     DATE,
     DATETIME,
@@ -172,7 +172,7 @@ OURS = {
     [("simple", "simple"), ("validation-types-1", "validation-types")],
 )
 def test_types_are_those_of_redcapr(project: str, expected: str, fixtures: Path) -> None:
-    model = REDCapProject.from_xml(fixtures / "projects" / project / "project.xml")
+    model = from_xml(fixtures / "projects" / project / "project.xml")
     kinds = {model.record_id_field: "character"}
     for form in model.instruments:
         for column in model.columns(form.instrument_name):

@@ -25,7 +25,8 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
 from redcap_dagster.api.export.plan.listing import Listing, distinct_places
 from redcap_dagster.api.export.plan.query import Among, Question
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
-from redcap_dagster.api.export.reader.records import RecordSelection, read_records
+from redcap_dagster.api.export.reader.records import read_records
+from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.verification.census import list_rows
 from redcap_dagster.api.export.verification.completeness import (
     check_whole,

@@ -5,7 +5,7 @@ from typing import Any
 
 from redcap_dagster.api.calls.project_structure import export_dictionary
 from redcap_dagster.api.calls.rows import EVENTS, export_applicable, export_info, has
-from redcap_dagster.api.export.reader.records import RecordSelection
+from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project.system_columns import status_column
 

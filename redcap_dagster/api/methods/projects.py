@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from redcap_dagster.api.calls.parameters import asking, flag, required
 from redcap_dagster.api.calls.rows import read_count, read_line
-from redcap_dagster.api.export.reader.records import RecordSelection, check_selection
+from redcap_dagster.api.export.reader.selection import RecordSelection, check_selection
 from redcap_dagster.api.http.response import Answer, check_data, malformed, not_utf8, read_body
 from redcap_dagster.api.http.transport import Transport, check_token
 

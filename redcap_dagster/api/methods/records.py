@@ -12,13 +12,8 @@ from redcap_dagster.api.calls.import_data import Importable, check_columns, rows
 from redcap_dagster.api.calls.parameters import array, asking, flag, one_of, positive, required
 from redcap_dagster.api.calls.rows import export_line, read_count
 from redcap_dagster.api.errors import REDCapError
-from redcap_dagster.api.export.reader.records import (
-    DELIMITERS,
-    RecordSelection,
-    check_selection,
-    read_records,
-    read_values,
-)
+from redcap_dagster.api.export.reader.records import read_records, read_values
+from redcap_dagster.api.export.reader.selection import DELIMITERS, RecordSelection, check_selection
 from redcap_dagster.api.http.response import Answer, malformed, read_json
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames

@@ -8,11 +8,11 @@ import pyarrow as pa
 from redcap_dagster.api.calls.parameters import asking, flag, one_of, positive
 from redcap_dagster.api.errors import EmptyAnswerError, MalformedAnswerError
 from redcap_dagster.api.export.reader.csv_reader import no_rows, open_csv
-from redcap_dagster.api.export.reader.records import (
+from redcap_dagster.api.export.reader.records import confirm_empty
+from redcap_dagster.api.export.reader.selection import (
     DECIMAL_CHARACTERS,
     DELIMITERS,
     RAW_OR_LABEL,
-    confirm_empty,
     delimiter_of,
 )
 from redcap_dagster.api.http.response import Answer

@@ -69,6 +69,18 @@ class OdmFile:
     points: tuple[DataPoint, ...] = field(repr=False)
 
 
+def from_xml(path: str | Path) -> REDCapProject:
+    """Return the structure of a project from its XML, as REDCap exports it, without its records.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: The file is not a REDCap project XML.
+    """
+    return read_odm(path).project
+
+
 def read_odm(path: str | Path) -> OdmFile:
     """Read a project XML file: the project's structure and its records.
 

@@ -19,16 +19,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from redcap_dagster.sandbox import admin
 from redcap_dagster.sandbox.calls import log
 from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, Upload, text_reply
+from redcap_dagster.sandbox.design import creation, structure_imports
 from redcap_dagster.sandbox.design import structure_exports as structure
+from redcap_dagster.sandbox.documents import file_repository as repository
+from redcap_dagster.sandbox.documents import pdf, reports
+from redcap_dagster.sandbox.people import data_access_groups as groups
+from redcap_dagster.sandbox.people import roles, users
 from redcap_dagster.sandbox.protocol.formats import write_error
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, Parameters, RequestError
 from redcap_dagster.sandbox.records import deletion as changes
 from redcap_dagster.sandbox.records import export as records
+from redcap_dagster.sandbox.records import files, project_xml, randomization, surveys
 from redcap_dagster.sandbox.records import numbering as names
-from redcap_dagster.sandbox.records import randomization
 from redcap_dagster.sandbox.records import record_import as imports
 from redcap_dagster.sandbox.store.rights import Rights, require
 from redcap_dagster.sandbox.store.store import Store
@@ -47,7 +51,17 @@ ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
     **randomization.ANSWERS,
     **names.ANSWERS,
     **log.ANSWERS,
-    **admin.ANSWERS,
+    **creation.ANSWERS,
+    **files.ANSWERS,
+    **groups.ANSWERS,
+    **pdf.ANSWERS,
+    **project_xml.ANSWERS,
+    **reports.ANSWERS,
+    **repository.ANSWERS,
+    **roles.ANSWERS,
+    **structure_imports.ANSWERS,
+    **surveys.ANSWERS,
+    **users.ANSWERS,
 }
 """What answers each content and action."""
 
@@ -151,8 +165,8 @@ def answer(store: Store, parameters: Parameters, files: Mapping[str, Upload]) ->
         raise RequestError(501, "The requested method is not implemented.")
     token, what = parameters.text("token"), (parameters.text("content"), _action(parameters))
     with store.lock:
-        if token == store.super_token and what in admin.CREATORS:
-            return admin.CREATORS[what](store, parameters)
+        if token == store.super_token and what in creation.CREATORS:
+            return creation.CREATORS[what](store, parameters)
         project = store.find(token)
         if project is None:
             raise RequestError(403, "You do not have permissions to use the API")

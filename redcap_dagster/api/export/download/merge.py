@@ -1,12 +1,12 @@
 """Answers to several requests -> one block matrix, in REDCap's own order of rows and columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.export.reader.row_keys import key_texts
+from redcap_dagster.api.export.reader.row_keys import key_texts, without_records
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
@@ -54,17 +54,6 @@ def join(tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[s
             ]
             columns[name] = found[0] if len(found) == 1 else pc.coalesce(*found)
     return pa.table(columns)
-
-
-def of_records(rows: pa.Table, records: Sequence[str], record_id_field: str) -> pa.Table:
-    """Give the rows of some records."""
-    return rows.filter(pc.is_in(rows[record_id_field], pa.array(records, pa.string())))
-
-
-def without_records(rows: pa.Table, records: Iterable[str], record_id_field: str) -> pa.Table:
-    """Leave out the rows of some records."""
-    there = pc.is_in(rows[record_id_field], pa.array([*records], pa.string()))
-    return rows.filter(pc.invert(there))
 
 
 def put(

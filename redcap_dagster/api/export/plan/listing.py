@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.export.download.merge import of_records
-from redcap_dagster.api.export.reader.row_keys import key_texts
+from redcap_dagster.api.export.reader.row_keys import key_texts, of_records
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
 
 Counts = npt.NDArray[np.int64]

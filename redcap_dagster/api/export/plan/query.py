@@ -15,7 +15,7 @@ from redcap_dagster.api.export.plan.parts import (
     select_columns,
 )
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
-from redcap_dagster.api.export.reader.records import (
+from redcap_dagster.api.export.reader.selection import (
     RecordSelection,
     check_selection,
     csv_export,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from redcap_dagster.api.export.reader.records import csv_export, delimiter_of
 from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.export.reader.selection import csv_export, delimiter_of
 from redcap_dagster.api.http.response import Answer, malformed, read_text
 from redcap_dagster.api.http.transport import Transport
 

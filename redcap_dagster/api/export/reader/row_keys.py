@@ -1,6 +1,6 @@
 """The key of each row of a record export: record, event, form and instance, which no two share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,7 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api.errors import MalformedAnswerError
-from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
+from redcap_dagster.project.system_columns import (
+    EVENT_NAME,
+    REPEAT_COLUMNS,
+)
 
 REQUEST = "record export"
 
@@ -111,3 +114,14 @@ def _refused(blank: int, again: int) -> MalformedAnswerError:
         "REDCap, or tell the server's administrator.",
         request=REQUEST,
     )
+
+
+def of_records(rows: pa.Table, records: Sequence[str], record_id_field: str) -> pa.Table:
+    """Give the rows of some records."""
+    return rows.filter(pc.is_in(rows[record_id_field], pa.array(records, pa.string())))
+
+
+def without_records(rows: pa.Table, records: Iterable[str], record_id_field: str) -> pa.Table:
+    """Leave out the rows of some records."""
+    there = pc.is_in(rows[record_id_field], pa.array([*records], pa.string()))
+    return rows.filter(pc.invert(there))

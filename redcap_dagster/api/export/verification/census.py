@@ -10,8 +10,9 @@ from redcap_dagster.api.errors import EmptyAnswerError, IncompleteExportError, R
 from redcap_dagster.api.export.plan.adaptive_limits import as_a_whole
 from redcap_dagster.api.export.plan.listing import Listing, distinct_places
 from redcap_dagster.api.export.reader.csv_reader import open_csv
-from redcap_dagster.api.export.reader.records import check_selection, csv_export, read_records
+from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.export.reader.selection import check_selection, csv_export
 from redcap_dagster.api.http.response import Answer
 from redcap_dagster.api.http.retries import MayPass
 from redcap_dagster.api.http.transport import Transport

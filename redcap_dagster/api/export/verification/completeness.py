@@ -18,7 +18,7 @@ from redcap_dagster.api.export.plan.listing import Listing, distinct
 from redcap_dagster.api.export.plan.parts import FormColumns, Part
 from redcap_dagster.api.export.plan.query import Question
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
-from redcap_dagster.api.export.reader.records import ADDED
+from redcap_dagster.api.export.reader.selection import ADDED
 from redcap_dagster.api.export.verification.census import incomplete, list_rows
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project.system_columns import ACCESS_GROUP

@@ -8,9 +8,9 @@ from typing import Final
 import pyarrow as pa
 
 from redcap_dagster.api.export.download.fetcher import Fetched, Fetcher, columns_changed, is_blank
-from redcap_dagster.api.export.download.merge import put, without_records
+from redcap_dagster.api.export.download.merge import put
 from redcap_dagster.api.export.plan.listing import Listing
-from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.export.reader.row_keys import REQUEST, without_records
 from redcap_dagster.api.export.verification.changed_records import (
     ServerClock,
     changed_records,

@@ -1,0 +1,66 @@
+"""What ends an op: whether it is tried again, and the checks that are left open."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+import dagster as dg
+
+from redcap_dagster.api import (
+    EmptyAnswerError,
+    IncompleteExportError,
+    MalformedAnswerError,
+    NetworkError,
+    ServerError,
+)
+from redcap_dagster.checks.findings import export_complete, not_evaluated
+from redcap_dagster.execution.recipe import Recipe, Selection
+from redcap_dagster.failures import reason
+from redcap_dagster.tables import DisagreementError
+
+# What may be over when an op is tried again. A token, a right or a ban will be the same.
+_PASSING = (
+    NetworkError,
+    ServerError,
+    EmptyAnswerError,
+    MalformedAnswerError,
+    IncompleteExportError,
+    DisagreementError,
+)
+
+
+def failure(error: Exception) -> dg.Failure:
+    """Fail an op as a whole, so that its retry policy acts where trying again may help."""
+    return dg.Failure(reason(error), allow_retries=isinstance(error, _PASSING))
+
+
+def is_tried_again(
+    context: dg.AssetExecutionContext, policy: dg.RetryPolicy | None, error: Exception
+) -> bool:
+    """Whether the op that fails by an error will be run again."""
+    tries = 0 if policy is None else policy.max_retries
+    return isinstance(error, _PASSING) and context.retry_number < tries
+
+
+def unanswered(
+    recipe: Recipe,
+    selection: Selection,
+    specs: Iterable[dg.AssetSpec],
+    error: Exception,
+    answered: Collection[tuple[dg.AssetKey | None, str | None]] = (),
+) -> Iterator[dg.AssetCheckResult]:
+    """Give a failing result for each check that is left open because something failed.
+
+    Args:
+        recipe: How tables are made.
+        selection: What was asked for.
+        specs: The assets that failed.
+        error: Why.
+        answered: The checks that have their result already.
+    """
+    for spec in specs:
+        for name in sorted(selection.checks_of(spec)):
+            if (spec.key, name) in answered:
+                continue
+            if name == "export_complete" and isinstance(error, IncompleteExportError):
+                yield recipe.judged(spec, export_complete(error.missing))
+            else:
+                yield recipe.judged(spec, not_evaluated(name, reason(error)))
