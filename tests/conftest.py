@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.servers import Server
+from redcap_dagster.sandbox import Sandbox
+from tests.fake_server import Server
 
 # How long an example takes says nothing: machines are busy, and the first one loads libraries.
 settings.register_profile("unhurried", deadline=None)
@@ -23,6 +24,18 @@ def fixtures() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs ../shared/fixtures (answers of real servers), which is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    """A sandbox of REDCap 14.7.3; tests add projects of their own to it."""
+    return running_sandbox
 
 
 @pytest.fixture

@@ -17,7 +17,15 @@ from redcap_dagster import CleaningRules, DagsterREDCapTranslator, REDCapTablePr
 from redcap_dagster.api import RecordExport, REDCapClient
 from redcap_dagster.tables import split_by_instrument, type_of
 from tests.conftest import SHARED
-from tests.runs import TOKEN_VARIABLE, Study, entry, keys, materializations, studying, versions
+from tests.dagster_runs import (
+    TOKEN_VARIABLE,
+    Study,
+    entry,
+    keys,
+    materializations,
+    studying,
+    versions,
+)
 
 METADATA = [
     {"field_name": "id", "form_name": "base", "field_label": "Study id"},

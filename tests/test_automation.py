@@ -12,7 +12,7 @@ import pytest
 from redcap_dagster import fresh_within, on_change
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.automation import time_span
-from tests.runs import Study, studying
+from tests.dagster_runs import Study, studying
 
 VISIT = dg.AssetKey(["study", "clean", "visit"])
 STUDY: dict[str, Any] = {

@@ -21,7 +21,7 @@ from redcap_dagster import (
 )
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import StructureError
-from tests.runs import TOKEN_VARIABLE, studying
+from tests.dagster_runs import TOKEN_VARIABLE, studying
 
 METADATA = [
     {"field_name": "id", "form_name": "base"},

@@ -15,8 +15,8 @@ from dagster_shared.serdes import serialize_value
 from redcap_dagster import CheckRules, REDCapResource
 from redcap_dagster.checks import CHECKS
 from redcap_dagster.sandbox import Sandbox
-from tests.runs import TOKEN_VARIABLE, Study, check_results, studying
-from tests.servers import CANARY, Reply, Server, json_reply
+from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, studying
+from tests.fake_server import CANARY, Reply, Server, json_reply
 
 TOKEN = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
 METADATA = [

@@ -8,7 +8,7 @@ import pytest
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.api.http import retries
-from tests.servers import CANARY, TOKEN, Server
+from tests.fake_server import CANARY, TOKEN, Server
 
 
 @pytest.fixture

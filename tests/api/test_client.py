@@ -13,7 +13,7 @@ from redcap_dagster.api import EmptyAnswerError, MalformedAnswerError, RecordSel
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.xml.reader import read_odm
 from tests.conftest import SHARED
-from tests.servers import RECORDS, TOKEN, Reply, Server, json_reply
+from tests.fake_server import RECORDS, TOKEN, Reply, Server, json_reply
 
 PROJECTS = sorted((SHARED / "projects").glob("*/*.xml"))
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
-from tests.clients.calls import RAN
+from tests.clients.call_guard import RAN
 
 
 def field(name: str, form: str = "visit", **more: str) -> dict[str, str]:

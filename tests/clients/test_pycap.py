@@ -11,7 +11,7 @@ from redcap.project import Project
 from redcap.request import RedcapError
 
 from redcap_dagster.sandbox import Sandbox
-from tests.clients.calls import every_method_is_called, public_methods
+from tests.clients.call_guard import every_method_is_called, public_methods
 from tests.clients.conftest import EXPORTS
 
 

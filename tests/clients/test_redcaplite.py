@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
-from tests.clients.calls import every_method_is_called, public_methods
+from tests.clients.call_guard import every_method_is_called, public_methods
 from tests.clients.conftest import EXPORTS
 
 redcaplite = pytest.importorskip("redcaplite", reason="redcaplite needs pandas 3; this is older")

@@ -48,7 +48,7 @@ from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox import Sandbox
-from tests.runs import TOKEN_VARIABLE
+from tests.dagster_runs import TOKEN_VARIABLE
 
 METADATA = [
     {"field_name": "id", "form_name": "base"},

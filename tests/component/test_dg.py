@@ -18,7 +18,7 @@ import pytest
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.xml.reader import DataPoint
 from redcap_dagster.project.xml.writer import write_odm
-from tests.runs import TOKEN_VARIABLE
+from tests.dagster_runs import TOKEN_VARIABLE
 
 PACKAGE = Path(__file__).parents[2]
 KIND = "redcap_dagster.REDCapProjectComponent"

@@ -13,7 +13,7 @@ from redcap_dagster import REDCapProjectComponent
 from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
-from tests.runs import TOKEN_VARIABLE
+from tests.dagster_runs import TOKEN_VARIABLE
 
 OLD_STATE = Path(__file__).with_name("state.json")
 """What version 0.1.0 wrote. Leave it as it is: users' disks hold such files."""

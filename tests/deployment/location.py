@@ -17,10 +17,10 @@ from redcap_dagster import REDCapResource, build_redcap_definitions
 from redcap_dagster.io_managers import TableIOManager, TablePlace
 from redcap_dagster.io_managers.table import to_frame
 from redcap_dagster.partitions import BUCKET, bucket_keys, bucket_of, buckets
+from tests.dagster_runs import TOKEN_VARIABLE, Study
 from tests.deployment.programs import PATIENCE
-from tests.killing import io_manager
-from tests.runs import TOKEN_VARIABLE, Study
-from tests.test_buckets import METADATA, PROJECT, TABLES, run
+from tests.execution.killable_run import io_manager
+from tests.execution.test_buckets import METADATA, PROJECT, TABLES, run
 
 KEYS = bucket_keys(16)
 ALL = [*TABLES, "adults"]

@@ -6,6 +6,7 @@ from threading import Barrier
 import pytest
 
 from redcap_dagster.sandbox.faults import Meanwhile
+from tests.dagster_runs import studying
 from tests.deployment.deployment import Deployment
 from tests.deployment.location import (
     KEYS,
@@ -16,7 +17,6 @@ from tests.deployment.location import (
     in_one_process,
 )
 from tests.deployment.programs import PATIENCE
-from tests.runs import studying
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ import dagster as dg
 import pytest
 
 from redcap_dagster.sandbox.faults import Meanwhile
+from tests.dagster_runs import studying
+from tests.deployment.databases import postgresql, redis
 from tests.deployment.deployment import REPOSITORY, Deployment
 from tests.deployment.location import (
     BROKER,
@@ -24,8 +26,6 @@ from tests.deployment.location import (
     in_one_process,
 )
 from tests.deployment.programs import PATIENCE
-from tests.deployment.servers import postgresql, redis
-from tests.runs import studying
 
 DATABASE = "DAGSTER_DATABASE"
 RECIPE = REPOSITORY / "docs" / "machines.md"

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -85,18 +85,6 @@ LONGITUDINAL_RECORDS = [
     row("first_arm_1", "", "", age="2", redcap_data_access_group="north"),
     row("then_arm_1", "", 1, dose=""),
 ]
-
-
-@pytest.fixture(scope="session")
-def _shared() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(_shared: Sandbox) -> Sandbox:
-    """A sandbox of REDCap 14.7.3; tests add projects of their own to it."""
-    return _shared
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import argparse
 import logging
 import secrets
 
-from tests.soak.judgement import WHOLE, Tally
 from tests.soak.run import soak, until
+from tests.soak.verdict import WHOLE, Tally
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ from random import Random
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
-from tests.soak.asked import Asked, draw_asked
-from tests.soak.chance import READ_TIMEOUT, Trouble, draw_troubles
 from tests.soak.clock import ZONE, Clock
-from tests.soak.judgement import Tally, ThirdThingError, export_once
+from tests.soak.selection import Asked, draw_asked
 from tests.soak.study import SHAPES, Study
+from tests.soak.troubles import READ_TIMEOUT, Trouble, draw_troubles
+from tests.soak.verdict import Tally, ThirdThingError, export_once
 
 VERSIONS = ("14.7.3", "17.4.1")  # the newer one sends no header for no rows
 FORMS = ("visit", "drug", "lab")

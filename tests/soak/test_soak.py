@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.soak.judgement import WHOLE, ThirdThingError
 from tests.soak.run import soak
+from tests.soak.verdict import WHOLE, ThirdThingError
 
 SEED = 20240131
 EXPORTS = 300

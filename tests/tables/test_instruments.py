@@ -7,7 +7,7 @@ import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError, from_xml
 from redcap_dagster.tables import census_table, hidden_columns, split_by_instrument
-from tests.tables.recorded import RECORDED, load, table_of
+from tests.fixture_projects.recorded import RECORDED, load, table_of
 
 
 def test_blank_status_tells_saved_forms(fixtures: Path) -> None:

@@ -25,7 +25,7 @@ from redcap_dagster.tables.types import (
     infer_type,
     type_of,
 )
-from tests.tables.recorded import rows_of
+from tests.fixture_projects.recorded import rows_of
 
 
 def _cast(values: list[str | None], kind: Any) -> list[Any]:

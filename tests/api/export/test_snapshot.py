@@ -1,0 +1,291 @@
+"""An export in many requests is the export in one, whatever the shape of the project."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.export.plan.query import Question
+from redcap_dagster.api.export.snapshot import HIDDEN_IDS
+from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, Meanwhile, MemoryLimit
+from tests.conftest import SHARED
+from tests.fake_server import CANARY
+
+PROJECTS = sorted(SHARED.glob("projects/*/project*.xml"))
+METADATA = [
+    {"field_name": "record_id", "form_name": "visit"},
+    {"field_name": "age", "form_name": "visit"},
+    {"field_name": "dose", "form_name": "drug"},
+]
+RECORDS = [
+    {"record_id": str(n), "age": str(20 + n), "visit_complete": "2", "dose": str(n)}
+    for n in range(1, 41)
+]
+EVENTS = {"start_arm_1": ("visit",), "later_arm_1": ("drug",)}
+REPEATING = {
+    "metadata": METADATA,
+    "arm": [{"arm_num": 1, "name": "One"}],
+    "event": [{"event_name": name[:5], "arm_num": 1, "unique_event_name": name} for name in EVENTS],
+    "formEventMapping": [
+        {"arm_num": 1, "unique_event_name": event, "form": form}
+        for event, forms in EVENTS.items()
+        for form in forms
+    ],
+    "repeatingFormsEvents": [{"event_name": "later_arm_1", "form_name": "drug"}],
+}
+INSTANCES = [
+    {"record_id": str(n), "redcap_event_name": "start_arm_1", "age": str(20 + n)}
+    for n in range(1, 21)
+] + [
+    {
+        "record_id": str(n),
+        "redcap_event_name": "later_arm_1",
+        "redcap_repeat_instrument": "drug",
+        "redcap_repeat_instance": str(instance),
+        "dose": str(n),
+    }
+    for n in range(1, 21, 2)
+    for instance in (1, 2)
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(sandbox: Sandbox) -> Iterator[str]:
+    yield sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
+    sandbox.clear_faults()
+
+
+@pytest.mark.parametrize(("max_cells", "concurrency"), [(1, 1), (60, 4), (700, 2)])
+@pytest.mark.parametrize("path", PROJECTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.usefixtures("fixtures")
+def test_pieces_make_the_whole(
+    sandbox: Sandbox, path: Path, max_cells: int, concurrency: int
+) -> None:
+    token = sandbox.add_project(path)
+    asked = {
+        "export_survey_fields": True,
+        "export_data_access_groups": True,
+        "export_blank_for_gray_form_status": True,
+    }
+    whole = REDCapClient(sandbox.url, token, max_cells=None).export_records_table(**asked)  # type: ignore[arg-type]
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells, concurrency=concurrency)
+
+    export = client.export_snapshot(**asked)  # type: ignore[arg-type]
+
+    assert export.table.column_names == whole.column_names
+    assert export.table.equals(whole)
+    assert export.consistent
+    assert not export.notes
+    if max_cells == 1 and whole.num_rows > 1:
+        assert export.requests > whole.num_rows
+    (form,) = {client.export_instruments()[-1]["instrument_name"]}
+    some = REDCapClient(sandbox.url, token, max_cells=None).export_records_table(forms=[form])
+    assert client.export_records_table(forms=[form]).equals(some)
+
+
+def test_as_many_ids_as_asked_for_go_into_a_request(sandbox: Sandbox, token: str) -> None:
+    sandbox.inject(Firewall(7), content="record")
+
+    export = REDCapClient(sandbox.url, token, max_cells=20, max_records=7).export_snapshot()
+
+    assert export.table.num_rows == 40
+    assert export.requests > 40 / 7
+
+
+def test_what_a_server_cannot_bear_is_asked_for_in_halves(sandbox: Sandbox, token: str) -> None:
+    sandbox.inject(MemoryLimit(90), content="record")
+
+    export = REDCapClient(sandbox.url, token, backoff=0.001).export_snapshot()
+
+    assert export.table["record_id"].to_pylist() == [row["record_id"] for row in RECORDS]
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_what_is_left_out_once_is_had_in_the_end(sandbox: Sandbox, token: str, after: int) -> None:
+    sandbox.inject(DroppedRecords(2), content="record", after=after, times=1)
+
+    export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
+
+    assert export.table.num_rows == 40
+    assert not export.notes
+
+
+@pytest.mark.parametrize(
+    ("forms", "max_cells", "after"),
+    [(("visit", "drug"), 40, after) for after in range(8)]
+    + [(("drug",), 40, after) for after in range(4)]
+    + [(("drug",), None, after) for after in range(2)],
+)
+def test_instances_that_are_left_out_once_are_had_in_the_end(
+    sandbox: Sandbox, forms: tuple[str, ...], max_cells: int | None, after: int
+) -> None:
+    """Neither a form that repeats in some events only nor one asked for alone loses instances."""
+    token = sandbox.add_project(exports=REPEATING, records=INSTANCES)
+    client = REDCapClient(sandbox.url, token, max_cells=None)
+    whole = client.export_records_table(forms=forms)
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells, concurrency=1)
+    quiet = client.export_snapshot(forms=forms)
+    sandbox.inject(DroppedRecords(40), content="record", after=after, times=1)
+
+    export = client.export_snapshot(forms=forms)
+
+    sandbox.clear_faults()
+    assert quiet.requests > after
+    assert quiet.table.equals(whole)
+    assert export.table.equals(whole)
+    assert export.consistent
+    assert not export.notes
+
+
+def test_hashed_ids_are_asked_for_in_one_request_and_told(sandbox: Sandbox) -> None:
+    metadata = [METADATA[0] | {"identifier": "y"}, *METADATA[1:]]
+    token = sandbox.add_project(
+        exports={"metadata": metadata}, records=RECORDS, rights={"forms_export": {"visit": 3}}
+    )
+
+    export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
+
+    assert export.notes == (HIDDEN_IDS,)
+    assert export.table.num_rows == 40
+    assert not set(export.table["record_id"].to_pylist()) & {row["record_id"] for row in RECORDS}
+
+
+def even(rows: pa.Table) -> pa.Table:
+    wanted = [int(record) % 2 == 0 for record in rows["record_id"].to_pylist()]
+    return rows.filter(pa.array(wanted, pa.bool_()))
+
+
+@pytest.mark.parametrize("max_cells", [20, None])
+@pytest.mark.parametrize("dropped", [True, False])
+def test_some_of_those_that_are_listed(
+    sandbox: Sandbox, token: str, max_cells: int | None, dropped: bool
+) -> None:
+    whole = REDCapClient(sandbox.url, token).export_snapshot()
+    if dropped:
+        sandbox.inject(DroppedRecords(3), content="record", after=1, times=1)
+
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells)
+    export = client.export_snapshot(among=even)
+
+    assert export.table.equals(even(whole.table))
+    assert export.census.equals(even(whole.census))
+    assert export.listed == whole.listed == 40
+
+
+def test_none_of_those_that_are_listed(sandbox: Sandbox, token: str) -> None:
+    export = REDCapClient(sandbox.url, token).export_snapshot(among=lambda rows: rows.slice(0, 0))
+
+    assert export.table.num_rows == export.census.num_rows == 0
+    assert (export.listed, export.requests) == (40, 2)
+
+
+def test_some_of_those_whose_ids_are_hidden(sandbox: Sandbox) -> None:
+    metadata = [METADATA[0] | {"identifier": "y"}, *METADATA[1:]]
+    token = sandbox.add_project(
+        exports={"metadata": metadata}, records=RECORDS, rights={"forms_export": {"visit": 3}}
+    )
+
+    def some(rows: pa.Table) -> pa.Table:
+        return rows.filter(pc.less(rows["record_id"], "8"))  # half of all hashes
+
+    whole = REDCapClient(sandbox.url, token).export_records_table()
+    export = REDCapClient(sandbox.url, token).export_snapshot(among=some)
+
+    assert 0 < export.table.num_rows < 40
+    assert export.table.equals(some(whole))
+    assert export.notes == (HIDDEN_IDS,)
+
+
+def test_a_record_deleted_after_it_was_listed_is_no_hidden_id(sandbox: Sandbox, token: str) -> None:
+    delete = Meanwhile(lambda: sandbox.delete_record(token, "1"))
+    sandbox.inject(delete, content="record", after=1, times=1)
+
+    export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
+
+    assert export.table["record_id"].to_pylist() == [row["record_id"] for row in RECORDS[1:]]
+    assert export.census["record_id"].to_pylist() == export.table["record_id"].to_pylist()
+    assert not export.notes
+
+
+def test_a_record_deleted_while_ids_are_hidden_is_no_loss(sandbox: Sandbox) -> None:
+    metadata = [METADATA[0] | {"identifier": "y"}, *METADATA[1:]]
+    token = sandbox.add_project(
+        exports={"metadata": metadata}, records=RECORDS, rights={"forms_export": {"visit": 3}}
+    )
+    delete = Meanwhile(lambda: sandbox.delete_record(token, "1"))
+    sandbox.inject(delete, content="record", after=3, times=1)
+
+    export = REDCapClient(sandbox.url, token, max_cells=20).export_snapshot()
+
+    sandbox.clear_faults()
+    assert export.notes == (HIDDEN_IDS,)
+    assert export.table.num_rows == export.census.num_rows == 39
+
+
+def test_all_records_may_go_where_no_rows_have_no_header() -> None:
+    """The census lists events, and a newer server then names no column of no rows."""
+    with Sandbox("17.4.1") as sandbox:
+        events = {
+            "metadata": METADATA,
+            "arm": [{"arm_num": 1, "name": "One"}],
+            "event": [{"event_name": "V", "arm_num": 1, "unique_event_name": "v_arm_1"}],
+            "formEventMapping": [
+                {"arm_num": 1, "unique_event_name": "v_arm_1", "form": form}
+                for form in ("visit", "drug")
+            ],
+        }
+        rows = [{"redcap_event_name": "v_arm_1", **row} for row in RECORDS[:3]]
+        token = sandbox.add_project(exports=events, records=rows)
+
+        def delete() -> None:
+            for row in rows:
+                sandbox.delete_record(token, row["record_id"])
+
+        sandbox.inject(Meanwhile(delete), content="record", after=1, times=1)
+        export = REDCapClient(sandbox.url, token, max_cells=6).export_snapshot()
+
+    assert export.table.num_rows == export.census.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("logic", "shown"),
+    [
+        ("[age] > 40", "[age] > …"),
+        ("[dose(3)]='1' or ([visit_arm_1][age] <> \"7\")", "[dose]=… or ([…][age] <> …)"),
+        ("datediff([age], '2024-01-31', 'd') >= 1", "…([age]…) >= …"),
+    ],
+)
+def test_what_a_filter_compares_with_is_not_shown(
+    sandbox: Sandbox, token: str, logic: str, shown: str
+) -> None:
+    structure = REDCapClient(sandbox.url, token).export_structure()
+    asked = Question(structure.project(), {"filter_logic": logic}, groups=False)
+
+    assert asked.shown()["filterLogic"] == shown
+
+
+@pytest.mark.parametrize(
+    "quoted", [r"'O\'{}'", r"'\\'{}", "'{}", '"{}', "[{}]", "'[age({})]'", "{}"]
+)
+def test_no_literal_is_shown_however_it_is_quoted(
+    sandbox: Sandbox, token: str, quoted: str
+) -> None:
+    structure = REDCapClient(sandbox.url, token).export_structure()
+    asked = Question(
+        structure.project(), {"filter_logic": f"[age] = {quoted.format(CANARY)}"}, groups=False
+    )
+
+    shown = asked.shown()["filterLogic"]
+
+    assert shown.startswith("[age] = ")
+    assert not any(part in shown for part in CANARY.split("-"))

@@ -1,0 +1,153 @@
+"""Files: their names and bytes, and that none leaves the folder it is saved to."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from redcap_dagster.api import NetworkError, REDCapClient, REDCapFile
+from redcap_dagster.api.methods.files import safe_name
+from tests.fake_server import CANARY, Reply, Server
+
+JPEG = "image/jpeg; name={};charset=UTF-8"
+CONTENT = b'\xff\xd8{"error":"this is a file"}\n\x00' * 3000
+
+
+def named(name: str, body: bytes = CONTENT, end: str = "whole") -> Reply:
+    """Answer with a file, whose name goes over the wire as UTF-8."""
+    header = JPEG.format(f'"{name}"').encode().decode("latin-1")
+    return Reply(body, headers={"Content-Type": header}, end=end)
+
+
+@pytest.mark.parametrize("name", ["mugshot-1.jpg", "Größe 2.jpg", "a'b (1).jpg"])
+def test_a_file_has_name_type_and_bytes(name: str, server: Server, client: REDCapClient) -> None:
+    server.say("file", named(name))
+
+    file = client.files.export("1", "scan", event="e_arm_1", repeat_instance=3)
+
+    assert file == REDCapFile(name, "image/jpeg", CONTENT)
+    assert name not in repr(file)
+    [asked] = server.asked("file")
+    assert {"record": "1", "event": "e_arm_1", "repeat_instance": "3"}.items() <= asked.items()
+
+
+def test_what_looks_like_an_error_may_be_a_file(server: Server, client: REDCapClient) -> None:
+    for body in (b'{"error":"no"}', b"", b"<html>"):
+        server.say("file", named("a.txt", body))
+
+        assert client.files.export("1", "scan").content == body
+
+
+def test_a_pdf_may_come_without_a_name(server: Server, client: REDCapClient) -> None:
+    pdf = b"%PDF-1.7\n" + bytes(200_000)
+    server.say("pdf", Reply(pdf, headers={"Content-Type": "text/html; charset=UTF-8"}))
+
+    file = client.pdfs.export(
+        record="1", event="e_arm_1", instrument="visit", repeat_instance=2, compact_display=True
+    )
+
+    assert file == REDCapFile("redcap.pdf", "application/pdf", pdf)
+    [asked] = server.asked("pdf")
+    assert asked["compactDisplay"] == "true"
+    assert "allRecords" not in asked
+
+
+def test_all_records_are_asked_for_by_any_value(
+    server: Server, client: REDCapClient, tmp_path: Path
+) -> None:
+    server.say("pdf", Reply(b"%PDF-1.7\n"))
+
+    assert client.pdfs.save(tmp_path, all_records=True) == tmp_path / "redcap.pdf"
+
+    assert server.asked("pdf")[0]["allRecords"] == "true"
+
+
+# -- on the disk ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside.txt",
+        "/etc/passwd",
+        r"..\..\outside.txt",
+        r"C:\outside.txt",
+        "..",
+        ".",
+        "a/../../outside.txt",
+        "outside.txt\x7f",
+        "\u202etxt.exe",
+        "x" * 300 + ".txt",
+        "ü" * 200 + ".txt",
+        "....//outside.txt",
+        "name:stream",
+    ],
+)
+def test_a_name_never_leaves_the_folder(
+    name: str, server: Server, client: REDCapClient, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    server.say("file", named(name.replace("\\", "\\\\"), b"x"))
+
+    saved = client.files.save(folder, "1", "scan")
+
+    assert saved.parent == folder
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert list(folder.iterdir()) == [saved]
+    assert saved.read_bytes() == b"x"
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    assert len(os.fsencode(saved.name)) <= 200
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [("a\0b", "ab"), ("nul\n.txt", "nul.txt"), (" .bashrc ", "bashrc"), ("/", "file")],
+)
+def test_what_is_left_of_a_name(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_a_file_that_is_there_is_kept(
+    server: Server,
+    client: REDCapClient,
+    tmp_path: Path,
+    assert_silent: Callable[[BaseException], None],
+) -> None:
+    (tmp_path / "outside").write_bytes(b"outside")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / CANARY).symlink_to(tmp_path / "outside")
+    server.say("fileRepository", named(CANARY))
+
+    with pytest.raises(FileExistsError, match="in the folder") as caught:
+        client.repository.save(folder, 4)
+
+    assert (tmp_path / "outside").read_bytes() == b"outside"
+    assert_silent(caught.value)
+
+
+def test_a_file_that_breaks_off_is_asked_for_again_or_leaves_nothing(
+    server: Server, client: REDCapClient, tmp_path: Path
+) -> None:
+    server.say("file", named("a.jpg", end="short"), named("a.jpg"))
+
+    assert client.files.save(tmp_path, "1", "scan").read_bytes() == CONTENT
+
+    (tmp_path / "a.jpg").unlink()
+    server.say("file", named("a.jpg", end="short"))
+
+    with pytest.raises(NetworkError):
+        client.files.save(tmp_path, "1", "scan")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_read_from_here(tmp_path: Path) -> None:
+    path = tmp_path / "scan.png"
+    path.write_bytes(b"x")
+
+    assert REDCapFile.read(path) == REDCapFile("scan.png", "image/png", b"x")
+    assert REDCapFile("a", "", b"").part == ("a", b"", "application/octet-stream")

@@ -1,0 +1,392 @@
+"""Record imports into a REDCap on this machine: what arrives, and what would change."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from redcap_dagster.api import (
+    ImportRefusedError,
+    REDCapClient,
+    REDCapFile,
+    RefusedError,
+    RightsError,
+)
+from redcap_dagster.sandbox import Sandbox
+from tests.fake_server import CANARY
+
+
+def field(name: str, **more: str) -> dict[str, str]:
+    return {"field_name": name, "form_name": "visit", "field_type": "text"} | more
+
+
+CLASSIC: dict[str, Any] = {
+    "metadata": [
+        field("record_id"),
+        field("age", text_validation_type_or_show_slider_number="integer"),
+        field("day", text_validation_type_or_show_slider_number="date_dmy"),
+        field("at", text_validation_type_or_show_slider_number="datetime_ymd"),
+        field("note", field_type="notes"),
+        field("race", field_type="checkbox", select_choices_or_calculations="1, A | -9, B"),
+        field("twice", field_type="calc", select_choices_or_calculations="[age]*2"),
+        field("scan", field_type="file"),
+        field("dose") | {"form_name": "drug"},
+    ],
+    "repeatingFormsEvents": [{"form_name": "drug", "custom_form_label": ""}],
+}
+RECORDS: list[dict[str, object]] = [
+    {"record_id": "1", "age": "40", "day": "2024-02-01", "race___1": "1", "visit_complete": "2"},
+    {
+        "record_id": "1",
+        "redcap_repeat_instrument": "drug",
+        "redcap_repeat_instance": 1,
+        "dose": "5",
+        "drug_complete": "0",
+    },
+]
+LONGITUDINAL: dict[str, Any] = {
+    "metadata": [field("record_id"), field("age")],
+    "arm": [{"arm_num": 1, "name": "One"}],
+    "event": [{"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1"}],
+    "formEventMapping": [{"arm_num": 1, "unique_event_name": "first_arm_1", "form": "visit"}],
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(sandbox: Sandbox) -> str:
+    return sandbox.add_project(exports=CLASSIC, records=RECORDS)
+
+
+@pytest.fixture
+def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
+    return REDCapClient(sandbox.url, token, retries=0)
+
+
+def imports(sandbox: Sandbox) -> int:
+    return sum((asked.content, asked.action) == ("record", "import") for asked in sandbox.requests)
+
+
+# -- what arrives ---------------------------------------------------------------------------------
+
+
+DAY = datetime(2024, 3, 2)  # noqa: DTZ001
+FRAME = pd.DataFrame(
+    {
+        "record_id": [1, 2],
+        "age": [41, None],
+        "day": [pd.Timestamp(2024, 3, 2), pd.NaT],
+        "at": [pd.Timestamp(2024, 3, 2, 0, 0), pd.NaT],
+        "race____9": [True, False],
+    }
+)
+DICTS: list[dict[str, Any]] = [
+    {"record_id": 1, "age": 41, "day": date(2024, 3, 2), "at": DAY, "race____9": 1},
+    {"record_id": "2", "age": None, "race____9": 0},
+]
+CSV = "record_id,age,day,at,race____9\n1,41,2024-03-02,2024-03-02 00:00,1\n2,,,,0\n"
+
+
+@pytest.mark.parametrize("data", [FRAME, DICTS, CSV], ids=["frame", "dicts", "csv"])
+def test_a_frame_dicts_and_csv_arrive_alike(data: Any, redcap: REDCapClient) -> None:
+    done = redcap.records.import_(data)
+
+    assert done.records == ("1", "2")
+    assert (done.numbered, done.changes) == ((), ())
+    rows = redcap.export_records(forms=["visit"]).astype(object).fillna("")
+    base = rows[rows["redcap_repeat_instrument"] == ""]
+    assert base[["record_id", "age", "day", "at", "race___1", "race____9"]].to_numpy().tolist() == [
+        ["1", "41", "2024-03-02", "2024-03-02 00:00", "1", "1"],
+        ["2", "", "", "", "0", "0"],
+    ]
+
+
+def test_single_values_arrive(redcap: REDCapClient) -> None:
+    redcap.records.import_(
+        [
+            {"record": "1", "field_name": "race____9", "value": "1"},
+            {"record": "3", "field_name": "age", "value": 7},
+        ],
+        type="eav",
+    )
+
+    values = redcap.records.export_eav(fields=["race", "age"])
+    pairs = values[["record", "field_name", "value"]].to_numpy().tolist()
+    assert sorted(pairs) == [
+        ["1", "age", "40"],
+        ["1", "race", "-9"],
+        ["1", "race", "1"],
+        ["3", "age", "7"],
+    ]
+
+
+def test_batches_keep_a_record_in_one_piece(sandbox: Sandbox, redcap: REDCapClient) -> None:
+    rows = [
+        {"record_id": record, "redcap_repeat_instrument": "drug", "redcap_repeat_instance": number}
+        | {"dose": "1"}
+        for number in (1, 2)
+        for record in ("a", "b", "c")
+    ]
+    before = imports(sandbox)
+
+    done = redcap.records.import_(rows, batch_size=3)
+
+    assert done.records == ("a", "b", "c")
+    assert imports(sandbox) - before == 3
+    assert len(redcap.export_records(records=["a", "b", "c"], forms=["drug"])) >= 6
+
+
+def test_records_are_numbered_by_the_server(redcap: REDCapClient) -> None:
+    done = redcap.records.import_(
+        [{"record_id": "x", "age": "1"}, {"record_id": "y", "age": "2"}], force_auto_number=True
+    )
+
+    assert done.records == ("2", "3")
+    assert done.numbered == (("x", "2"), ("y", "3"))
+    assert CANARY not in repr(done)
+
+
+def test_an_import_in_the_background_gives_no_ids(redcap: REDCapClient) -> None:
+    assert redcap.records.import_("record_id\n9\n", background_process=True).records == ()
+
+
+def test_dates_may_come_in_another_order(redcap: REDCapClient) -> None:
+    redcap.records.import_("record_id,day\n1,31/12/2023\n", date_format="DMY")
+
+    assert redcap.export_records(fields=["day"])["day"].tolist()[0] == "2023-12-31"
+
+
+# -- what would change ----------------------------------------------------------------------------
+
+
+DRUG = {"record_id": "1", "redcap_repeat_instrument": "drug"}
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "changes"),
+    [
+        ([{"record_id": "1", "age": "40", "day": "2024-02-01", "note": ""}], {}, []),
+        ([{"record_id": "1", "age": "41"}], {}, [("1", "", "", "age", "40", "41")]),
+        ([{"record_id": "1", "age": ""}], {}, []),
+        (
+            [{"record_id": "1", "age": ""}],
+            {"overwrite_behavior": "overwrite"},
+            [("1", "", "", "age", "40", "")],
+        ),
+        ([{"record_id": "1", "day": "01/02/2024"}], {"date_format": "DMY"}, []),
+        (
+            [{"record_id": "1", "day": "1-2-2024"}],
+            {"date_format": "MDY"},
+            [("1", "", "", "day", "2024-02-01", "2024-01-02")],
+        ),
+        (
+            [{"record_id": "1", "race___1": "0", "race____9": "0"}],
+            {},
+            [("1", "", "", "race___1", "1", "0")],
+        ),
+        ([{"record_id": "1", "twice": "7"}], {}, []),
+        (
+            [DRUG | {"redcap_repeat_instance": 1, "dose": "6"}],
+            {},
+            [("1", "drug", "1", "dose", "5", "6")],
+        ),
+        (
+            [DRUG | {"redcap_repeat_instance": "new", "dose": "5"}],
+            {},
+            [("1", "drug", "new", "dose", None, "5")],
+        ),
+        ([{"record_id": "2", "age": "1"}], {}, [("2", "", "", "age", None, "1")]),
+        (
+            [{"record_id": "1", "age": "40"}],
+            {"force_auto_number": True},
+            [("1", "", "", "age", None, "40")],
+        ),
+        (
+            [
+                {"record": "1", "field_name": "race___1", "value": "1"},
+                {"record": "1", "field_name": "race____9", "value": "1"},
+            ],
+            {"type": "eav"},
+            [("1", "", "", "race____9", "0", "1")],
+        ),
+    ],
+)
+def test_a_dry_run_says_what_would_change(
+    data: list[dict[str, Any]],
+    options: dict[str, Any],
+    changes: list[tuple[str | None, ...]],
+    sandbox: Sandbox,
+    redcap: REDCapClient,
+) -> None:
+    before = imports(sandbox)
+
+    result = redcap.records.import_(data, dry_run=True, **options)
+
+    assert [
+        (one.record, one.instrument, one.instance, one.column, one.before, one.after)
+        for one in result.changes
+    ] == changes
+    assert imports(sandbox) == before
+    assert result.records == (next(iter(data[0].values())),)
+
+
+def test_after_an_import_nothing_would_change(redcap: REDCapClient) -> None:
+    assert len(redcap.records.import_(CSV, dry_run=True).changes) > 3
+
+    redcap.records.import_(CSV)
+
+    assert redcap.records.import_(CSV, dry_run=True).changes == ()
+
+
+def test_a_change_shows_no_value(redcap: REDCapClient) -> None:
+    [change] = redcap.records.import_([{"record_id": CANARY, "note": CANARY}], dry_run=True).changes
+
+    assert change.after == CANARY
+    assert CANARY not in repr(change)
+
+
+# -- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "says"),
+    [
+        ([{"record_id": "1", "ages": "1"}], {}, "no fields of the project: ages"),
+        ([{"age": CANARY}], {}, "1 of 1 rows have no record_id"),
+        ([{"record_id": " ", "age": "1"}], {}, "1 rows have no record id"),
+        ([{"record_id": "1", "scan": CANARY}], {}, "scan: files are imported by"),
+        (
+            [{"record_id": "1", "redcap_event_name": CANARY}],
+            {},
+            "it has none, as it is classic",
+        ),
+        ([{"record": "1", "field_name": CANARY, "value": "1"}], {"type": "eav"}, "1 rows name a"),
+        ([{"record": "1", "field_name": "race", "value": "1"}], {"type": "eav"}, "goes as race"),
+        ([{"record": "1", "field_name": "age"}], {"type": "eav"}, "have no value"),
+        (
+            [{"record": "1", "field_name": "age", "value": "1", "age": "1"}],
+            {"type": "eav"},
+            "no columns of an EAV import: age",
+        ),
+        (
+            [{"record_id": "1", "day": "2023-02-29", "at": f"{CANARY} 10:00"}],
+            {},
+            "2 values of at, day are no dates",
+        ),
+        ([{"record_id": "1", "day": "31/12/2023"}], {"date_format": "MDY"}, "as date_format says"),
+        (
+            [{"record": "1", "field_name": "day", "value": CANARY}],
+            {"type": "eav"},
+            "1 values of day are no dates",
+        ),
+    ],
+)
+def test_what_the_project_has_not_is_refused_before_an_import(
+    data: list[dict[str, Any]],
+    options: dict[str, Any],
+    says: str,
+    sandbox: Sandbox,
+    redcap: REDCapClient,
+) -> None:
+    before = imports(sandbox)
+
+    for dry_run in (True, False):
+        with pytest.raises(ValueError, match=says) as caught:
+            redcap.records.import_(data, dry_run=dry_run, **options)
+        assert CANARY not in str(caught.value)
+
+    assert imports(sandbox) == before
+
+
+@pytest.mark.parametrize("size", [-1, 0, True, 1.5])
+def test_a_batch_size_that_is_none_is_refused_before_anything_is_sent(
+    size: Any, sandbox: Sandbox, redcap: REDCapClient
+) -> None:
+    before = len(sandbox.requests)
+
+    with pytest.raises(ValueError, match="batch_size: give a whole number"):
+        redcap.records.import_([{"record_id": "1"}], batch_size=size)
+
+    assert len(sandbox.requests) == before
+
+
+def test_missing_data_codes_and_blanks_are_no_wrong_dates(sandbox: Sandbox) -> None:
+    exports = CLASSIC | {"project": {"missing_data_codes": "UNK, Unknown | -99, Refused"}}
+    redcap = REDCapClient(sandbox.url, sandbox.add_project(exports=exports), retries=0)
+
+    redcap.records.import_([{"record_id": "1", "day": "UNK"}, {"record_id": "2", "day": ""}])
+
+    assert redcap.export_records(fields=["day"])["day"].tolist()[0] == "UNK"
+
+
+def test_an_unknown_event_is_refused_before_an_import(sandbox: Sandbox) -> None:
+    redcap = REDCapClient(sandbox.url, sandbox.add_project(exports=LONGITUDINAL), retries=0)
+    row = {"record_id": "1", "age": "1"}
+
+    with pytest.raises(ValueError, match="it has first_arm_1"):
+        redcap.records.import_([row | {"redcap_event_name": "second_arm_1"}])
+
+    assert redcap.records.import_([row | {"redcap_event_name": "first_arm_1"}]).records == ("1",)
+
+
+def test_the_server_complains_value_by_value(redcap: REDCapClient) -> None:
+    with pytest.raises(ImportRefusedError) as caught:
+        redcap.records.import_([{"record_id": "1", "age": "old", "at": "2024-01-31 noon"}])
+
+    assert [
+        (one.record, one.field_name, one.value, one.kind) for one in caught.value.complaints
+    ] == [
+        ("1", "age", "old", "invalid format"),
+        ("1", "at", "2024-01-31 noon", "invalid format"),
+    ]
+    assert "old" not in str(caught.value)
+
+
+def test_a_user_without_the_right_imports_nothing(sandbox: Sandbox) -> None:
+    token = sandbox.add_project(exports=CLASSIC, records=RECORDS, rights={"api_import": 0})
+
+    with pytest.raises(RightsError) as caught:
+        REDCapClient(sandbox.url, token, retries=0).records.import_(CSV)
+
+    assert caught.value.rights == ("API Import/Update",)
+
+
+# -- the rest of a record's life ------------------------------------------------------------------
+
+
+def test_a_record_is_renamed_and_deleted(redcap: REDCapClient) -> None:
+    assert redcap.records.generate_next_record_name() == "2"
+
+    redcap.records.rename("1", "7")
+    assert set(redcap.export_records()["record_id"]) == {"7"}
+    assert redcap.records.generate_next_record_name() == "8"
+
+    with pytest.raises(RefusedError) as caught:
+        redcap.records.delete(["1"])
+    assert (caught.value.kind, caught.value.records) == ("unknown record", ("1",))
+
+    assert redcap.records.delete(["7"]) == 1
+    assert redcap.export_records().empty
+
+
+def test_a_file_goes_in_and_comes_out(redcap: REDCapClient) -> None:
+    file = REDCapFile('Größe "1".bin', "application/x-thing", bytes(range(256)) * 500)
+
+    redcap.files.import_(file, "1", "scan")
+    back = redcap.files.export("1", "scan")
+    assert (back.content, back.mime_type) == (file.content, file.mime_type)
+    assert back.name.startswith("Größe ")
+
+    redcap.files.delete("1", "scan")
+    with pytest.raises(RefusedError, match="Nothing is stored there"):
+        redcap.files.export("1", "scan")
+    with pytest.raises(RefusedError) as caught:
+        redcap.files.export("1", "age")
+    assert (caught.value.kind, caught.value.names) == ("no file field", ("age",))

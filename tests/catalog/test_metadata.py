@@ -1,0 +1,265 @@
+"""What assets tell of themselves, in real runs: columns, lineage, origin, counts, versions."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from redcap_dagster import (
+    CleaningRules,
+    ParquetTableIOManager,
+    REDCapProject,
+    REDCapResource,
+    build_redcap_assets_definitions,
+    build_redcap_definitions,
+)
+from tests.dagster_runs import Study, entry, materializations, studying
+
+METADATA = [
+    {"field_name": "id", "form_name": "base", "field_label": "Study id", "identifier": "y"},
+    {
+        "field_name": "sex",
+        "form_name": "base",
+        "field_type": "radio",
+        "field_label": "Sex",
+        "select_choices_or_calculations": "0, Female | 1, Male",
+        "required_field": "y",
+    },
+    {
+        "field_name": "born",
+        "form_name": "base",
+        "field_label": "Date of birth",
+        "identifier": "y",
+        "text_validation_type_or_show_slider_number": "date_ymd",
+        "text_validation_max": "today",
+    },
+    {
+        "field_name": "pain",
+        "form_name": "visit",
+        "field_type": "checkbox",
+        "field_label": "Where",
+        "select_choices_or_calculations": "1, Head | 2, Back",
+    },
+    {"field_name": "note", "form_name": "visit", "field_type": "notes"},
+]
+RECORDS = [
+    {
+        "id": str(number),
+        "sex": str(number % 2),
+        "born": "1980-02-03",
+        "base_complete": "2",
+        "pain___1": "1",
+        "note": "" if number > 9 else "a | b",
+        "visit_complete": "2",
+    }
+    for number in range(1, 13)
+]
+EXPORTS: dict[str, Any] = {
+    "metadata": METADATA,
+    "project": {"project_title": "A [small] study"},
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with studying(tmp_path, exports=EXPORTS, records=RECORDS) as study:
+        yield study
+
+
+def columns(materialization: dg.AssetMaterialization) -> dict[str, dg.TableColumn]:
+    return {one.name: one for one in entry(materialization, "dagster/column_schema").columns}
+
+
+def test_columns_say_what_the_dictionary_asks_of_them(study: Study) -> None:
+    made = materializations(study.run())
+    for layer, kinds in (("records", ("text", "text")), ("clean", ("choice", "date"))):
+        told = columns(made[f"study/{layer}/base"])
+        assert (told["sex"].type, told["born"].type) == kinds
+        assert told["sex"].description == "Sex [0, Female | 1, Male]"
+        assert told["sex"].constraints.other == ["required"]
+        assert told["born"].constraints.other == ["max today"]
+        assert {name for name, one in told.items() if one.tags} == {"id", "born"}
+        assert told["born"].tags == {"identifier": ""}
+        key = told["id"].constraints
+        assert (key.nullable, key.unique) == (False, True)
+        assert told["sex"].constraints.nullable
+        schema = entry(made[f"study/{layer}/base"], "dagster/column_schema")
+        assert schema.constraints.other == ["unique key: id"]
+
+
+def test_lineage_of_columns_is_exact(study: Study) -> None:
+    rules = CleaningRules(labels="both", checkboxes="lists", missing_reasons=True)
+    made = materializations(study.run(study.definitions(rules=rules)))
+    lineage = entry(made["study/clean/visit"], "dagster/column_lineage").deps_by_column
+    records = columns(made["study/records/visit"])
+    assert list(lineage) == list(columns(made["study/clean/visit"]))
+    told = {
+        name: [(dep.asset_key.to_user_string(), dep.column_name) for dep in deps]
+        for name, deps in lineage.items()
+    }
+    assert all(column in records for deps in told.values() for _, column in deps)
+    assert {key for deps in told.values() for key, _ in deps} == {"study/records/visit"}
+    assert [column for _, column in told["pain_code"]] == ["pain___1", "pain___2"]
+    assert [column for _, column in told["note_missing"]] == ["note"]
+
+
+def test_where_tables_are_from_and_how_they_were_asked_for(study: Study) -> None:
+    before = datetime.now(UTC).timestamp()
+    made = materializations(study.run())
+    project_id = entry(made["study/records/base"], "redcap/project_id")
+    for materialization in made.values():
+        assert entry(materialization, "redcap/version") == "14.7.3"
+        assert entry(materialization, "redcap/project") == (
+            f"{study.sandbox.url.removesuffix('/api/')}/redcap_v14.7.3/index.php?pid={project_id}"
+        )
+    for table in ("records/base", "records/_census", "metadata/fields"):
+        moment = entry(made[f"study/{table}"], "redcap/exported_at")
+        assert before <= moment <= datetime.now(UTC).timestamp()
+    request = entry(made["study/records/base"], "redcap/request")
+    assert request["content"] == "record"
+    assert request["exportSurveyFields"] == "true"
+    assert "token" not in request
+    assert entry(made["study/records/base"], "redcap/consistent") is True
+    assert entry(made["study/clean/base"], "dagster/table_name") == "study_clean.base"
+
+
+def test_counts_by_column(study: Study) -> None:
+    made = materializations(study.run())
+    base, visit = (made[f"study/clean/{form}"] for form in ("base", "visit"))
+    assert entry(visit, "redcap/missing") == {
+        "id": 0, "pain___1": 0, "pain___2": 0, "note": 3, "visit_complete": 0
+    }  # fmt: skip
+    assert entry(visit, "redcap/distinct") == {
+        "id": 12, "pain___1": 1, "pain___2": 1, "visit_complete": 1
+    }, "nine rows have a note"  # fmt: skip
+    assert entry(base, "redcap/distinct")["sex"] == 2
+    assert entry(base, "dagster/row_count") == 12
+
+
+def test_rows_are_shown_only_where_asked_for(study: Study) -> None:
+    made = materializations(study.run())
+    assert not any("redcap/preview" in one.metadata for one in made.values())
+    made = materializations(study.run(study.definitions(preview_rows=1)))
+    assert entry(made["study/clean/visit"], "redcap/preview") == (
+        "| id | pain___1 | pain___2 | note | visit_complete |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        r"| 1 | True | False | a \| b | Complete |"
+    )
+    assert "redcap/preview" not in made["study/records/_census"].metadata
+
+
+# -- definitions ----------------------------------------------------------------------------------
+
+
+def project(*edited: dict[str, str], **info: Any) -> REDCapProject:
+    edits = {row["field_name"]: row for row in edited}
+    rows = [row | edits.get(row["field_name"], {}) for row in METADATA]
+    given = {"project_id": 12, "project_title": "A small study", **info}
+    return REDCapProject.from_exports(metadata=rows, info=given, version="14.7.3")
+
+
+def specs(**options: Any) -> dict[str, dg.AssetSpec]:
+    made = build_redcap_assets_definitions(name="s", **{"project": project(), **options})
+    return {spec.key.to_user_string(): spec for assets in made for spec in assets.specs}
+
+
+def test_descriptions_link_to_the_project() -> None:
+    url = "https://redcap.example.edu/api/"
+    home = "https://redcap.example.edu/redcap_v14.7.3/index.php?pid=12"
+    for spec in specs(url=url).values():
+        assert str(spec.description).endswith(f"\n\nProject: [A small study]({home})")
+    assert str(specs()["s/clean/visit"].description).startswith("Visit: typed")
+    assert str(specs()["s/clean/visit"].description).endswith("\n\nProject: A small study")
+
+
+def test_what_resources_tell_is_shown(tmp_path: Path) -> None:
+    def shown(**given: Any) -> dg.AssetSpec:
+        made = build_redcap_definitions(
+            name="s",
+            project=project(),
+            redcap=REDCapResource(url=given.pop("url"), token=dg.EnvVar("X")),
+            **given,
+        )
+        key = dg.AssetKey(["s", "clean", "visit"])
+        (spec,) = [
+            assets.get_asset_spec(key)
+            for assets in made.assets or ()
+            if isinstance(assets, dg.AssetsDefinition) and key in assets.keys
+        ]
+        return spec
+
+    parquet = shown(
+        url="https://redcap.example.edu/api/",
+        io_manager=ParquetTableIOManager(base_path=str(tmp_path)),
+    )
+    assert parquet.kinds == {"redcap", "table", "parquet"}
+    assert "https://redcap.example.edu/redcap_v14.7.3/" in str(parquet.description)
+    elsewhere = shown(url=dg.EnvVar("Y"), io_manager_key="warehouse", storage_kind="postgres")
+    assert elsewhere.kinds == {"redcap", "table", "postgres"}
+    assert "https" not in str(elsewhere.description)
+
+
+def changed(**options: Any) -> set[str]:
+    """Name the assets whose code version changes with options."""
+    before = specs()
+    return {
+        key
+        for key, spec in specs(**options).items()
+        if spec.code_version != before[key].code_version
+    }
+
+
+def test_code_versions_go_with_dictionary_and_rules() -> None:
+    assert all(spec.code_version for spec in specs().values())
+    assert changed() == set()
+    assert changed(group_name="other", project=project(project_title="Another")) == set()
+    edited = {"field_name": "note", "field_label": "Notes"}
+    assert changed(project=project(edited)) == {"s/records/visit", "s/clean/visit"}
+    clean = {"s/clean/base", "s/clean/visit"}
+    assert changed(rules=CleaningRules(labels="codes")) == clean
+    assert changed(project=project(missing_data_codes="UNK, Unknown")) >= clean
+    unsaved = changed(rules=CleaningRules(keep_unsaved=True))
+    assert unsaved == clean | {"s/records/base", "s/records/visit"}
+
+
+def test_code_versions_do_not_go_with_the_order_of_rules() -> None:
+    types = {"born": "text", "note": "text"}
+    rules = CleaningRules(types=types, missing_values=["?", "-"])
+    other = CleaningRules(types=dict(reversed(types.items())), missing_values=["-", "?"])
+    once, again = specs(rules=rules), specs(rules=other)
+    assert {key: spec.code_version for key, spec in once.items()} == {
+        key: spec.code_version for key, spec in again.items()
+    }
+
+
+def test_code_versions_of_records_go_with_what_decides_their_rows() -> None:
+    def of_events(*forms: tuple[str, str], version: str = "14.7.3", **more: Any) -> dict[str, str]:
+        structure = REDCapProject.from_exports(
+            metadata=METADATA,
+            events=[
+                {"event_name": name, "arm_num": 1, "unique_event_name": name} for name in "abc"
+            ],
+            form_event_mapping=[
+                {"arm_num": 1, "unique_event_name": event, "form": form} for event, form in forms
+            ],
+            version=version,
+            **more,
+        )
+        made = specs(project=structure)
+        return {key: str(spec.code_version) for key, spec in made.items()}
+
+    def differ(other: dict[str, str]) -> set[str]:
+        return {key for key, version in once.items() if other[key] != version}
+
+    base, visit = ("a", "base"), ("a", "visit")
+    once = of_events(base, visit, ("b", "visit"))
+    assert differ(of_events(("b", "visit"), visit, base)) == set()
+    assert differ(of_events(base, visit, ("c", "visit"))) == {"s/records/visit"}
+    records = {"s/records/base", "s/records/visit"}
+    assert differ(of_events(base, visit, ("b", "visit"), version="12.0.0")) == records
+    repeats = [{"event_name": "b", "form_name": "visit"}]
+    changed_keys = differ(of_events(base, visit, ("b", "visit"), repeating=repeats))
+    assert changed_keys == {"s/records/visit", "s/clean/visit"}

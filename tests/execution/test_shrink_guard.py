@@ -1,0 +1,131 @@
+"""A refresh never destroys what is stored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.partitions import bucket_keys
+from tests.dagster_runs import Study, check_results, studying
+from tests.execution.test_buckets import METADATA, definitions, run
+
+RECORDS = [{"record_id": str(n), "age": str(20 + n), "dose": f"{n}.5"} for n in range(1, 11)]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+        client = REDCapClient(study.sandbox.url, study.token)
+        groups = [{"data_access_group_name": name, "unique_group_name": ""} for name in "NS"]
+        client.groups.import_(groups)
+        names = [row["unique_group_name"] for row in client.groups.export()]
+        rows = [
+            {"record_id": str(n), "redcap_data_access_group": names[n > 5]} for n in range(1, 11)
+        ]
+        client.records.import_(rows)
+        yield study
+
+
+def rerun(study: Study, **tags: str) -> dg.ExecuteInProcessResult:
+    job = study.definitions().resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(instance=study.instance, tags=tags, raise_on_error=False)
+
+
+def what_failed(result: dg.ExecuteInProcessResult) -> str:
+    return str(result.failure_data_for_node("study__tables"))
+
+
+def test_a_user_who_came_into_an_access_group_shrinks_no_table(study: Study) -> None:
+    assert rerun(study).success
+    study.sandbox.set_rights(study.token, {"data_access_group": "n"})
+    result = rerun(study)
+    assert not result.success
+    assert "REDCap lists 5 records, by event, after 10 last time" in what_failed(result)
+    assert "redcap/allow_shrink" in what_failed(result)
+    for table in ("study_records._census", "study_records.visit", "study_clean.drug"):
+        assert study.table(table).num_rows == 10
+    assert rerun(study, **{"redcap/allow_shrink": "true"}).success
+    assert study.table("study_clean.drug").num_rows == 5
+    assert rerun(study).success  # with what is stored now
+
+
+def test_a_user_who_lost_export_rights_hides_no_column(study: Study) -> None:
+    assert rerun(study).success
+    study.sandbox.set_rights(study.token, {"forms_export": {"drug": 0}})
+    result = rerun(study)
+    assert not result.success
+    assert "no longer sees columns: dose" in what_failed(result)
+    assert study.table("study_clean.drug")["dose"].null_count == 0
+    assert study.run(study.definitions(allow_shrink=True)).success
+
+
+def test_some_records_may_be_deleted(study: Study) -> None:
+    assert rerun(study).success
+    for record in ("1", "2"):
+        study.sandbox.delete_record(study.token, record)
+    assert rerun(study).success
+    assert study.table("study_clean.visit").num_rows == 8
+
+
+def test_a_bucket_may_lose_more_than_the_project(study: Study) -> None:
+    assert run(study, ["1-of-4"]).success
+    (gone, *_) = study.table("study_clean.visit")["record_id"].to_pylist()
+    study.sandbox.delete_record(study.token, gone)
+    assert run(study, ["1-of-4"]).success
+    study.sandbox.set_rights(study.token, {"data_access_group": "s"})
+    result = run(study, ["2-of-4"], definitions(study))
+    assert not result.success
+    assert "REDCap lists 5 records, by event, after 9 last time" in what_failed(result)
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_records_without_the_census_shrink_no_table_either(study: Study, reported: bool) -> None:
+    """What tells of the table that is replaced counts, whatever is said of other tables."""
+    forms = ["study/records/visit", "study/clean/visit"]
+    assert study.run(select=forms).success
+    for record in range(3, 11):
+        study.sandbox.delete_record(study.token, str(record))
+    assert study.run(select=["study/records/_census"]).success  # nothing stored could shrink
+    if reported:
+        for key in (*forms, "study/records/_census"):
+            report(study, key)
+    result = study.run(select=forms)
+    assert not result.success
+    assert "REDCap lists 2 records, by event, after 10 last time" in what_failed(result)
+    assert study.table("study_clean.visit").num_rows == 10
+
+
+def report(study: Study, key: str, **metadata: Any) -> None:
+    """Report a materialization, as a user does in Dagster's UI."""
+    made = dg.AssetMaterialization(dg.AssetKey.from_user_string(key), metadata=metadata)
+    study.instance.report_runless_asset_event(made)
+
+
+def test_what_a_user_reports_as_materialized_breaks_nothing(study: Study) -> None:
+    assert rerun(study).success
+    for key in ("records/_census", "records/visit", "clean/visit", "records/drug", "clean/drug"):
+        for _ in range(3):
+            report(study, f"study/{key}", note="restored")
+    result = study.check(study.definitions(), [("study/records/visit", "rows_not_dropping")])
+    assert result.success
+    result = rerun(study)
+    assert result.success
+    dropping = check_results(result)["study/records/visit", "rows_not_dropping"]
+    assert dropping.description == "10 rows, after 10 last time."
+    report(study, "study/records/drug")
+    study.sandbox.set_rights(study.token, {"forms_export": {"drug": 0}})
+    assert "no longer sees columns: dose" in what_failed(rerun(study))
+
+
+def test_columns_that_any_bucket_has_are_not_lost(study: Study) -> None:
+    defs = definitions(study, backfill_policy=dg.BackfillPolicy.single_run())
+    assert run(study, bucket_keys(4)).success
+    study.sandbox.set_rights(study.token, {"forms_export": {"drug": 0}})
+    allowed = {"redcap/allow_shrink": "true"}
+    assert run(study, ["4-of-4"], tags=allowed).success
+    result = run(study, bucket_keys(4), defs)
+    assert not result.success
+    assert "no longer sees columns: dose" in what_failed(result)
