@@ -14,9 +14,11 @@ import dagster as dg
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.failures import reason
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.sensors.cursor import Changes, Mark
-from redcap_dagster.sensors.project_watch import ProjectWatch
+from redcap_dagster.sensors.change_detection import find_changes, start_cursor
+from redcap_dagster.sensors.changes import Changes
+from redcap_dagster.sensors.cursor import Cursor
 from redcap_dagster.sensors.requested_runs import Unfinished, are_on_their_way, unfinished
+from redcap_dagster.sensors.watched_project import WatchedProject
 
 BUDGET = 30.0
 """Seconds after which a tick begins to read nothing more, and goes on from there next time."""
@@ -83,7 +85,7 @@ def build_redcap_change_sensor(
         if are_on_their_way(context):
             return dg.SensorResult(skip_reason="Runs that were requested are on their way.")
         client: REDCapClient = getattr(context.resources, resource).get_client()
-        look = _Look(ProjectWatch(client, project, len(tables.partitions)), context.cursor)
+        look = _Look(WatchedProject(client, project, len(tables.partitions)), context.cursor)
         look.start()
         look.join(DEADLINE)
         if look.is_alive():
@@ -142,26 +144,26 @@ class _Tables:
 class _Look(threading.Thread):
     """One look at REDCap, in a thread, so that nothing that hangs can hold the tick."""
 
-    def __init__(self, watch: ProjectWatch, cursor: str | None) -> None:
+    def __init__(self, watched: WatchedProject, cursor: str | None) -> None:
         super().__init__(daemon=True)
-        self._watch = watch
+        self._watched = watched
         self._cursor = cursor
-        self.found: tuple[Mark, Changes | None] | None = None
+        self.found: tuple[Cursor, Changes | None] | None = None
         """The best so far."""
         self.failure = ""
 
     def run(self) -> None:
-        mark = Mark.from_json(self._cursor)
+        cursor = Cursor.from_json(self._cursor)
         try:
-            if mark is not None and mark.buckets == self._watch.buckets:
+            if cursor is not None and cursor.buckets == self._watched.buckets:
                 until = time.monotonic() + BUDGET
-                for found in self._watch.since(mark, until=until):
+                for found in find_changes(self._watched, cursor, until=until):
                     self.found = found
             else:
-                # What changed since a mark that cannot be read is not known.
+                # What changed since a cursor that cannot be read is not known.
                 lost = Changes(structure=True) if self._cursor else None
-                for begun, _ in self._watch.begin():
-                    self.found = begun, lost
+                for started in start_cursor(self._watched):
+                    self.found = started, lost
         except Exception as error:  # noqa: BLE001 a thread prints what it does not catch, values too
             self.failure = reason(error)
 
@@ -173,7 +175,7 @@ def _requests(
     if found.structure:
         yield _request(context, found, "", tables.metadata)
     every = {bucket: set(tables.forms) for bucket in tables.partitions or [""]}
-    for bucket, forms in sorted((every if found.structure else found.forms).items()):
+    for bucket, forms in sorted((every if found.structure else found.instruments).items()):
         concerned = [
             form
             for form in tables.forms

@@ -1,27 +1,31 @@
-"""How far a project has been looked at, and what was found to have changed since."""
+"""The change sensor's cursor: up to when a project has been read, and digests of what was there."""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Self
+
+MAX_SEEN = 4000
+"""Digests that a cursor keeps at most; a change beyond them is found twice rather than never."""
 
 _VERSION = 1
 
 
 @dataclass(frozen=True)
-class Mark:
-    """How far a project has been looked at. It holds times and keyed digests, and no record id.
+class Cursor:
+    """Up to when a project has been read: times and keyed digests, without a record id or a value.
+
+    The names of the attributes are the keys of the stored cursor.
 
     Attributes:
-        looked: When, in UTC, as a timestamp.
-        since: The newest entry of the log, to the minute and in the server's time zone; blank
-            where the token may not read the log.
-        buckets: The number of buckets that `census` is of; 0 for none.
-        newest: A digest of that entry, and of how many are like it.
-        structure: A digest of the dictionary; blank where it is not known.
-        census: Bucket to a digest of the ids of its records; None where it is not known.
-        seen: Digests of what was new lately and will be met again.
+        looked: When REDCap was last queried, as a timestamp in UTC.
+        since: Minute of the newest log entry, in the server's time zone; blank where the token may
+            not read the log.
+        newest: Digest of that entry, and of how many entries are the same.
+        buckets: Number of buckets of `census`; 0 without partitions.
+        structure: Digest of the project's structure; blank where it is unknown.
+        census: Digest of the record ids of each bucket; None where it is unknown.
+        seen: Digests of recent changes that the next query returns again.
     """
 
     looked: float
@@ -33,39 +37,20 @@ class Mark:
     seen: tuple[str, ...]
 
     def to_json(self) -> str:
-        """Write it as a cursor."""
+        """Return the text that Dagster stores."""
         return json.dumps({"version": _VERSION, **asdict(self)}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | None) -> Self | None:
-        """Read a cursor; None where there is none, or it is of another version, or no cursor."""
+        """Return the cursor of a stored text; None where it is missing, invalid or another version.
+
+        Args:
+            text: What `to_json` returned, or None.
+        """
         try:
-            kept = json.loads(text or "")
-            if kept.pop("version") != _VERSION:
+            stored = json.loads(text or "")
+            if stored.pop("version") != _VERSION:
                 return None
-            return cls(**{**kept, "seen": tuple(kept["seen"])})
+            return cls(**{**stored, "seen": tuple(stored["seen"])})
         except (ValueError, TypeError, LookupError, AttributeError):
             return None
-
-
-@dataclass
-class Changes:
-    """What changed.
-
-    Attributes:
-        forms: Bucket (blank where there are none) to the instruments concerned.
-        structure: Whether the dictionary changed, and with it every table.
-        digests: Of what was new; the same for the same changes.
-        last: Bucket to when the last of its changes was made, at the latest, in UTC.
-    """
-
-    forms: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    structure: bool = False
-    digests: set[str] = field(default_factory=set)
-    last: dict[str, float] = field(default_factory=dict)
-
-    def add(self, bucket: str, forms: Iterable[str], when: float, digest: str) -> None:
-        """Note that instruments of a bucket changed."""
-        self.forms[bucket] |= set(forms)
-        self.digests.add(digest)
-        self.last[bucket] = max(self.last.get(bucket, 0), when)

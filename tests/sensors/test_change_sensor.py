@@ -16,7 +16,6 @@ from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.sandbox.faults import Cost, Status
 from redcap_dagster.sensors import change_sensor as sensor
 from redcap_dagster.sensors import requested_runs as runs
-from redcap_dagster.sensors.project_watch import ProjectWatch
 from tests.dagster_runs import TOKEN_VARIABLE, Study, studying
 from tests.execution.test_buckets import METADATA, PROJECT, RECORDS, definitions, run
 from tests.sensors.test_project_watch import ID
@@ -344,7 +343,7 @@ def test_what_fails_unforeseen_shows_no_value(
     def broken(*_: object, **__: object) -> None:
         raise ValueError(f"cannot read {ID}")
 
-    monkeypatch.setattr(ProjectWatch, "since", broken)
+    monkeypatch.setattr(sensor, "find_changes", broken)
     found = ticks.tick()
     assert not found.run_requests
     assert "unexpected ValueError at" in found.skip_message

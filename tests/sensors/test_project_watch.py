@@ -1,4 +1,4 @@
-"""What changed in a project since a mark, as REDCap tells it."""
+"""The changes of a project since a cursor, by the log and by dates."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,10 @@ from redcap_dagster.api import REDCapClient
 from redcap_dagster.api.methods.log import Log
 from redcap_dagster.partitions import bucket_of
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sensors.cursor import Changes, Mark
-from redcap_dagster.sensors.project_watch import ProjectWatch
+from redcap_dagster.sensors.change_detection import find_changes, start_cursor
+from redcap_dagster.sensors.changes import Changes
+from redcap_dagster.sensors.cursor import Cursor
+from redcap_dagster.sensors.watched_project import WatchedProject
 
 METADATA = [
     {"field_name": "record_id", "form_name": "visit", "field_type": "text"},
@@ -35,29 +37,29 @@ VALUE = "471147114711471"  # too long to come up in a digest by chance
 
 @dataclass
 class Watched:
-    """A project in a sandbox whose clock a test moves, and the watch that looks at it."""
+    """A project in a sandbox whose clock a test moves, and what a change sensor knows of it."""
 
     sandbox: Sandbox
     token: str
     now: list[datetime]
-    watch: ProjectWatch
-    mark: Mark | None = None
+    project: WatchedProject
+    cursor: Cursor | None = None
 
     @property
     def client(self) -> REDCapClient:
-        return self.watch.client
+        return self.project.client
 
     def passes(self, **span: float) -> None:
         self.now[0] += timedelta(**span)
 
     def look(self, until: float | None = None) -> Changes:
-        assert self.mark is not None
+        assert self.cursor is not None
         reached = time.monotonic() + 60 if until is None else until
-        *_, (self.mark, found) = self.watch.since(self.mark, until=reached)
+        *_, (self.cursor, found) = find_changes(self.project, self.cursor, until=reached)
         return found
 
     def forms(self) -> dict[str, set[str]]:
-        return dict(self.look().forms)
+        return dict(self.look().instruments)
 
 
 def bucket(record: str) -> str:
@@ -88,10 +90,10 @@ def _watched(*, log: bool, repeating: Sequence[str] = ()) -> Iterator[Watched]:
         client = REDCapClient(sandbox.url, token)
         client.records.import_([{"record_id": n, "age": 30} for n in range(20)])
         project = client.export_project()
-        watched = Watched(sandbox, token, now, ProjectWatch(client, project, 8, lambda: now[0]))
+        watched = Watched(sandbox, token, now, WatchedProject(client, project, 8, lambda: now[0]))
         watched.passes(hours=1)
         client.records.import_([{"record_id": "just before", "age": 30}])
-        *_, (watched.mark, _) = watched.watch.begin()
+        *_, watched.cursor = start_cursor(watched.project)
         yield watched
 
 
@@ -135,19 +137,26 @@ def test_a_changed_dictionary_concerns_everything(watched: Watched) -> None:
     assert not watched.look().structure
 
 
-def test_a_mark_holds_no_record_id_and_is_small(watched: Watched) -> None:
+def test_a_cursor_holds_no_record_id_and_is_small(watched: Watched) -> None:
     watched.client.records.import_([{"record_id": f"{ID}{n}", "age": VALUE} for n in range(50)])
     watched.passes(minutes=1)
     watched.look()
-    assert watched.mark is not None
-    text = watched.mark.to_json()
+    assert watched.cursor is not None
+    text = watched.cursor.to_json()
     assert ID not in text
     assert VALUE not in text
     assert len(text) < 5000
-    assert Mark.from_json(text) == watched.mark
-    assert Mark.from_json(None) is None
+    assert Cursor.from_json(text) == watched.cursor
+    assert Cursor.from_json(None) is None
+    stored = (
+        '{"version":1,"looked":1.5,"since":"2024-11-02 08:00","newest":"a","buckets":8,'
+        '"structure":"b","census":{"1-of-8":7},"seen":["c"]}'
+    )
+    of_version_1 = Cursor(1.5, "2024-11-02 08:00", "a", 8, "b", {"1-of-8": 7}, ("c",))
+    assert Cursor.from_json(stored) == of_version_1
+    assert of_version_1.to_json() == stored
     for text in ('{"version":0}', '{"version":1}', "null", "[]", "none"):
-        assert Mark.from_json(text) is None
+        assert Cursor.from_json(text) is None
 
 
 def test_it_takes_two_requests(by_log: Watched) -> None:
@@ -171,14 +180,14 @@ def test_clocks_that_are_changed_hide_nothing(by_log: Watched, change: str) -> N
     now = [datetime.fromisoformat(change)]
     with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
         client = REDCapClient(sandbox.url, sandbox.add_project(exports={"metadata": METADATA}))
-        watch = replace(by_log.watch, client=client, clock=lambda: now[0])
-        *_, (mark, _) = watch.begin()
+        project = replace(by_log.project, client=client, clock=lambda: now[0])
+        *_, cursor = start_cursor(project)
         concerned = []
         for number in range(30):
             client.records.import_([{"record_id": number, "age": "3"}])
             now[0] += timedelta(minutes=4)
-            *_, (mark, found) = watch.since(mark, until=time.monotonic() + 60)
-            concerned.append(set(found.forms))
+            *_, (cursor, found) = find_changes(project, cursor, until=time.monotonic() + 60)
+            concerned.append(set(found.instruments))
         # Where the clock is put back, one look may find what another did before, or one later.
         for number in range(28):
             assert bucket(str(number)) in set().union(*concerned[number : number + 3])
@@ -189,29 +198,29 @@ def test_a_clock_put_back_between_two_looks_far_apart_hides_nothing(by_log: Watc
     now = [datetime.fromisoformat("2024-11-03T05:55Z")]  # 01:55; from 06:00 on, it is 01:00 again
     with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
         client = REDCapClient(sandbox.url, sandbox.add_project(exports={"metadata": METADATA}))
-        watch = replace(by_log.watch, client=client, clock=lambda: now[0])
-        *_, (mark, _) = watch.begin()
+        project = replace(by_log.project, client=client, clock=lambda: now[0])
+        *_, cursor = start_cursor(project)
         now[0] += timedelta(minutes=25)
         client.records.import_([{"record_id": "1", "age": "3"}])
         now[0] += timedelta(minutes=50)
-        *_, (mark, found) = watch.since(mark, until=time.monotonic() + 60)
-        assert found.forms == {bucket("1"): {"visit"}}
+        *_, (cursor, found) = find_changes(project, cursor, until=time.monotonic() + 60)
+        assert found.instruments == {bucket("1"): {"visit"}}
 
 
 def test_what_takes_long_comes_last_and_can_be_done_without(watched: Watched) -> None:
-    (first, _), *_ = watched.watch.begin()
+    first, *_ = start_cursor(watched.project)
     assert first.census is None
     watched.client.records.import_([{"record_id": "7", "dose": "3"}])
     watched.passes(minutes=1)
-    (mark, found), *_ = watched.watch.since(first, until=time.monotonic() + 60)
-    assert found.forms == {bucket("7"): {"drug"}}
+    (cursor, found), *_ = find_changes(watched.project, first, until=time.monotonic() + 60)
+    assert found.instruments == {bucket("7"): {"drug"}}
     # Nobody knows which records there were: all buckets are concerned, once.
     watched.client.records.rename("7", ID)
     watched.passes(minutes=1)
-    watched.mark = mark
+    watched.cursor = cursor
     found = watched.look()
-    assert found.structure or len(found.forms) == 8
-    assert watched.mark.census is not None
+    assert found.structure or len(found.instruments) == 8
+    assert watched.cursor.census is not None
 
 
 def test_a_field_that_is_new_is_of_any_instrument(by_log: Watched) -> None:
@@ -277,12 +286,12 @@ def test_a_long_log_is_read_piece_by_piece(by_log: Watched) -> None:
     for record in ("1", "2", "3"):
         by_log.passes(hours=7)
         by_log.client.records.import_([{"record_id": record, "dose": "3"}])
-    found = [by_log.look(until=0).forms.keys() for _ in range(4)]
+    found = [by_log.look(until=0).instruments.keys() for _ in range(4)]
     expected = [{bucket("1")}, {bucket("2")}, {bucket("3")}]
     assert [set(keys) for keys in found if keys] == expected
     by_log.passes(hours=40)
     by_log.client.records.import_([{"record_id": "4", "dose": "3"}])
-    assert set(by_log.look().forms) == {bucket("4")}
+    assert set(by_log.look().instruments) == {bucket("4")}
 
 
 def test_a_value_may_look_like_a_field(by_log: Watched) -> None:
@@ -291,12 +300,12 @@ def test_a_value_may_look_like_a_field(by_log: Watched) -> None:
 
 
 def test_too_many_changes_by_dates_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("redcap_dagster.sensors.project_watch._MOST_SEEN", 10)
+    monkeypatch.setattr("redcap_dagster.sensors.date_changes.MAX_SEEN", 10)
     for watched in _watched(log=False):
         watched.client.records.import_([{"record_id": n, "dose": "9"} for n in range(20)])
         watched.passes(minutes=1)
         assert watched.forms().keys() == {bucket(str(n)) for n in range(20)}
-        assert watched.mark is not None
-        assert len(watched.mark.seen) <= 8 * 2
+        assert watched.cursor is not None
+        assert len(watched.cursor.seen) <= 8 * 2
         watched.passes(minutes=1)
         assert not watched.forms()

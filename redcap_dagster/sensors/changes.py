@@ -1,0 +1,28 @@
+"""The changes of a project since a cursor, by bucket and instrument."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Changes:
+    """What changed in a project.
+
+    Attributes:
+        instruments: Bucket (blank without partitions) to its changed instruments.
+        structure: Whether the project's structure changed, and with it every table.
+        digests: Digests of the changes; the same changes have the same digests.
+        last: Bucket to the latest time that its last change can have, as a timestamp in UTC.
+    """
+
+    instruments: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    structure: bool = False
+    digests: set[str] = field(default_factory=set)
+    last: dict[str, float] = field(default_factory=dict)
+
+    def add(self, bucket: str, instruments: Iterable[str], when: float, digest: str) -> None:
+        """Add a change of some instruments of a bucket."""
+        self.instruments[bucket] |= set(instruments)
+        self.digests.add(digest)
+        self.last[bucket] = max(self.last.get(bucket, 0), when)
