@@ -5,12 +5,12 @@ from typing import Any
 import dagster as dg
 from pydantic import ConfigDict, Field, field_validator
 
-from redcap_dagster.api import MAX_CELLS, MAX_RECORDS, REDCapClient
+from redcap_dagster.api import ClientSettings, REDCapClient
 from redcap_dagster.api.http.url import normalize_url
 from redcap_dagster.dagster_private import PartialResource
 
 
-class REDCapResource(dg.ConfigurableResource[Any]):
+class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
     """A REDCap project behind its API.
 
     Give the token as `dg.EnvVar`, so that it stays in the environment: Dagster keeps the
@@ -28,45 +28,13 @@ class REDCapResource(dg.ConfigurableResource[Any]):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     url: str = Field(
-        description="URL of the API, with the slash at its end.",
+        description="URL of the API, ending in a slash.",
         examples=["https://redcap.example.edu/api/"],
     )
     token: str = Field(
-        description="API token of the project. Give it as EnvVar.",
+        description="API token of the project. Give it as dagster.EnvVar.",
         repr=False,
         json_schema_extra={"dagster__is_secret": True},
-    )
-    ca_bundle: str | None = Field(
-        default=None, description="Path of the certificates to trust instead of the usual ones."
-    )
-    verify_tls: bool = Field(
-        default=True, description="Whether the server must prove who it is. Leave it on."
-    )
-    connect_timeout: float = Field(default=10, description="Seconds to wait for a connection.")
-    read_timeout: float = Field(
-        default=300, description="Seconds to wait for the next bytes of an answer."
-    )
-    total_timeout: float = Field(
-        default=3600, description="Seconds that a request may take altogether."
-    )
-    retries: int = Field(default=5, description="How often a failed read is tried again.")
-    max_cells: int | None = Field(
-        default=MAX_CELLS,
-        description="Rows times columns in one answer; an export of more is asked for in several "
-        "requests. None for no limit.",
-    )
-    max_records: int | None = Field(
-        default=MAX_RECORDS,
-        description="Record ids in one request; firewalls refuse many. None for no limit.",
-    )
-    concurrency: int = Field(
-        default=2, description="How many requests of one export are under way at a time."
-    )
-    rate_limit: int | None = Field(
-        default=300,
-        description="Requests per minute and host, over all processes of this machine; REDCap bans "
-        "an address at 600, so machines that leave through one address must share it: with three, "
-        "give each 100. None for no limit.",
     )
 
     @field_validator("url", mode="before")
@@ -97,20 +65,8 @@ class REDCapResource(dg.ConfigurableResource[Any]):
         Raises:
             ValueError: URL or token cannot be right, or their variables are not set.
         """
-        return REDCapClient(
-            _resolved(self.url),
-            _resolved(self.token),
-            ca_bundle=self.ca_bundle,
-            verify_tls=self.verify_tls,
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-            total_timeout=self.total_timeout,
-            retries=self.retries,
-            max_cells=self.max_cells,
-            max_records=self.max_records,
-            concurrency=self.concurrency,
-            rate_limit=self.rate_limit,
-        )
+        settings = {name: getattr(self, name) for name in ClientSettings.model_fields}
+        return REDCapClient(_resolve(self.url), _resolve(self.token), **settings)
 
     @property
     def holds_token(self) -> bool:
@@ -132,7 +88,7 @@ def _with_values(kind: type[REDCapResource], values: dict[str, Any]) -> REDCapRe
     return kind(**values)
 
 
-def _resolved(value: str) -> str:
+def _resolve(value: str) -> str:
     """Read an `EnvVar` where Dagster has not done it, as outside of a run."""
     if not isinstance(value, dg.EnvVar):
         return value

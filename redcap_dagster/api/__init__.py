@@ -31,6 +31,7 @@ from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.snapshot import RecordExport
 from redcap_dagster.api.methods.files import REDCapFile
 from redcap_dagster.api.methods.record_import import CellChange, RecordImport
+from redcap_dagster.api.settings import ClientSettings
 
 __all__ = [
     "MAX_CELLS",
@@ -39,6 +40,7 @@ __all__ = [
     "BlockedError",
     "CellChange",
     "CertificateError",
+    "ClientSettings",
     "Complaint",
     "EmptyAnswerError",
     "ErrorBodyError",

@@ -1,8 +1,8 @@
 """REDCapClient: the exports that everyone uses."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Unpack
+from inspect import Parameter, Signature, signature
+from typing import Any, Unpack
 
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +14,7 @@ from redcap_dagster.api.calls.project_structure import (
 from redcap_dagster.api.export.download.fetcher import ExportSettings
 from redcap_dagster.api.export.download.progress import Report
 from redcap_dagster.api.export.plan.query import FILTERS, Among
-from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS, Limits
+from redcap_dagster.api.export.plan.record_requests import Limits
 from redcap_dagster.api.export.reader.header_labels import label_columns
 from redcap_dagster.api.export.reader.records import iterate_records, read_records
 from redcap_dagster.api.export.reader.selection import (
@@ -40,6 +40,8 @@ from redcap_dagster.api.methods.structure import StructureExports
 from redcap_dagster.api.methods.surveys import Surveys
 from redcap_dagster.api.methods.user_roles import UserRoles
 from redcap_dagster.api.methods.users import Users
+from redcap_dagster.api.settings import ClientSettings
+from redcap_dagster.options import misspelt
 
 
 class REDCapClient(StructureExports):
@@ -50,25 +52,7 @@ class REDCapClient(StructureExports):
     Args:
         url: The address of the API, such as ``https://redcap.example.edu/api/``.
         token: The project's API token.
-        ca_bundle: A PEM file with the certificate authority of your institution.
-        verify_tls: Whether to verify the server's certificate. Leave it on.
-        connect_timeout: Seconds to wait for a connection.
-        read_timeout: Seconds to wait for the next bytes of an answer.
-        total_timeout: Seconds that a request may take altogether, the work on what it streams
-            among them; it is not sent again.
-        retries: How often a request is sent again where the network or the server fails.
-        backoff: Seconds that the first wait before that may last; each next one may last twice as
-            long, up to a minute.
-        max_cells: Rows times columns in one answer, as far as they can be foreseen; what has more
-            is asked for in several requests. None for no limit: then records that no filter
-            selects are one request, which is not held against a census.
-        max_records: Record ids in one request; firewalls refuse many. None for no limit.
-        concurrency: How many requests of one export are under way at a time.
-        rate_limit: Requests per minute to a host, over all processes of this user on this
-            machine; None for no limit. REDCap bans an address that sends more than 600 (by
-            default) until an administrator lifts the ban. Machines that leave through one address
-            must share the limit: with three of them, give each 100. This machine itself is not
-            limited.
+        settings: Any of `ClientSettings`, by name: ``rate_limit=100``.
 
     Attributes:
         records: Import, delete, rename, randomize; single values.
@@ -85,47 +69,45 @@ class REDCapClient(StructureExports):
         projects: Settings, XML, new projects.
 
     Raises:
-        ValueError: The address or the token is none.
+        ValueError: The URL, the token or a setting cannot be right.
+        TypeError: A setting is misspelt.
 
     Example:
         >>> REDCapClient("https://redcap.example.edu/api", "0123456789ABCDEF0123456789ABCDEF")
         REDCapClient(url='https://redcap.example.edu/api/', token='****')
     """
 
-    def __init__(
-        self,
-        url: str,
-        token: str,
-        *,
-        ca_bundle: str | Path | None = None,
-        verify_tls: bool = True,
-        connect_timeout: float = 10,
-        read_timeout: float = 300,
-        total_timeout: float = 3600,
-        retries: int = 5,
-        backoff: float = 1,
-        max_cells: int | None = MAX_CELLS,
-        max_records: int | None = MAX_RECORDS,
-        concurrency: int = 2,
-        rate_limit: int | None = 300,
-    ) -> None:
+    # What help() and notebooks show.
+    __signature__ = Signature(
+        [
+            *(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("url", "token")),
+            *signature(ClientSettings).parameters.values(),
+        ]
+    )
+
+    def __init__(self, url: str, token: str, **settings: Any) -> None:
+        if unknown := misspelt(settings, ClientSettings.model_fields.keys(), "REDCapClient"):
+            raise TypeError(unknown)
+        chosen = ClientSettings(**settings)
         self._transport = Transport(
             url,
             token,
-            ca_bundle=ca_bundle,
-            verify_tls=verify_tls,
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            total_timeout=total_timeout,
-            retries=retries,
-            backoff=backoff,
-            rate_limit=rate_limit,
+            ca_bundle=chosen.ca_bundle,
+            verify_tls=chosen.verify_tls,
+            connect_timeout=chosen.connect_timeout,
+            read_timeout=chosen.read_timeout,
+            total_timeout=chosen.total_timeout,
+            retries=chosen.retries,
+            backoff=chosen.backoff,
+            rate_limit=chosen.rate_limit,
         )
-        for name, most in (("max_cells", max_cells), ("max_records", max_records)):
-            positive(name, most)
-        if positive("concurrency", concurrency) is None:
+        positive("max_cells", chosen.max_cells)
+        positive("max_records", chosen.max_records)
+        if positive("concurrency", chosen.concurrency) is None:
             raise ValueError("concurrency: give a whole number from 1 on.")
-        self._settings = ExportSettings(Limits(max_cells, max_records), concurrency)
+        self._settings = ExportSettings(
+            Limits(chosen.max_cells, chosen.max_records), chosen.concurrency
+        )
         self._names = ProjectNames(self._transport)
         self.records = Records(self._transport, self._names)
         self.files = Files(self._transport, self._names)

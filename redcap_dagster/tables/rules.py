@@ -1,13 +1,14 @@
 """How records become clean tables: what a user can ask for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from redcap_dagster.options import option
 from redcap_dagster.tables.types import TYPES
 
 
-@dataclass(frozen=True)
+@option
 class CleaningRules:
     """How records become clean tables.
 

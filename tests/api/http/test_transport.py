@@ -106,7 +106,7 @@ def test_a_client_shows_no_token_and_is_not_pickled() -> None:
 )
 def test_senseless_limits_are_refused(limits: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(limits))):
-        REDCapClient(FAR, TOKEN, **limits)  # type: ignore[arg-type]
+        REDCapClient(FAR, TOKEN, **limits)
 
 
 # -- the request ----------------------------------------------------------------------------------

@@ -1,0 +1,71 @@
+"""The settings of a client, declared once: for the client, Dagster's resource and YAML."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
+from redcap_dagster.options import misspelt, with_attribute_texts
+
+
+@with_attribute_texts
+class ClientSettings(BaseModel):
+    """How a client sends requests to REDCap.
+
+    Attributes:
+        ca_bundle: PEM file with the certificate authorities to trust. Defaults to the usual public
+            ones.
+        verify_tls: Verify the server's certificate. Defaults to true; leave it on.
+        connect_timeout: Seconds to wait for a connection. Defaults to 10.
+        read_timeout: Seconds to wait for the next bytes of a response. Defaults to 300.
+        total_timeout: Seconds that one request may take in all, including the work on the rows that
+            it streams; it is not retried after that. Defaults to 3600.
+        retries: Number of times that a request is sent again where the network or the server fails.
+            Defaults to 5.
+        backoff: Longest first wait before a retry, in seconds; each next one may last twice as
+            long, up to a minute. Defaults to 1.
+        max_cells: Rows times columns in one response; a larger export is split into several
+            requests. Defaults to 500,000. None for no limit: an export of all records is then one
+            request, which the client does not check against a census.
+        max_records: Record ids in one request; firewalls refuse many. Defaults to 800. None for no
+            limit.
+        concurrency: Requests of one export that run side by side. Defaults to 2.
+        rate_limit: Requests per minute to one host, over all processes of this user on this
+            machine. REDCap bans an IP address that sends more than 600 (its default) until an
+            administrator lifts the ban, so machines that share one address must share the limit:
+            with three, give each 100. Defaults to 300. None for no limit. Requests to this machine
+            itself are not limited.
+
+    Example:
+        >>> ClientSettings(rate_limit=100).rate_limit
+        100
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    ca_bundle: str | None = None
+    verify_tls: bool = True
+    connect_timeout: float = 10
+    read_timeout: float = 300
+    total_timeout: float = 3600
+    retries: int = 5
+    backoff: float = 1
+    max_cells: int | None = MAX_CELLS
+    max_records: int | None = MAX_RECORDS
+    concurrency: int = 2
+    rate_limit: int | None = 300
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, given: Any) -> Any:
+        if isinstance(given, dict) and (
+            unknown := misspelt(given, cls.model_fields.keys(), cls.__name__)
+        ):
+            raise ValueError(unknown)
+        return given
+
+    @field_validator("ca_bundle", mode="before")
+    @classmethod
+    def _take_path(cls, ca_bundle: Any) -> Any:
+        return str(ca_bundle) if isinstance(ca_bundle, Path) else ca_bundle
