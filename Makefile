@@ -6,9 +6,10 @@ INSTALLED = pyproject.toml example_project/pyproject.toml constraints.txt
 EXAMPLE = -e '.[all]' -e example_project --group example_project/pyproject.toml:dev
 # What takes longer is left to CI.
 TESTS = -m pytest -n 2 --dist loadscope $(if $(CI),,-m 'not slow')
-DEV = $(EXAMPLE) --group dev
+DEV = $(EXAMPLE) --group dev --group docs
+export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: help demo ui test test-pandas2 lint bench soak pictures
+.PHONY: help demo ui test test-pandas2 lint docs bench soak pictures
 .DELETE_ON_ERROR:
 
 help:
@@ -19,7 +20,8 @@ help:
 	@echo 'make bench         measure speed and memory, side by side, for half an hour'
 	@echo 'make soak          export while everything goes wrong, for five minutes'
 	@echo 'make pictures      take those of the README anew, with Chromium'
-	@echo 'make lint          check style, types, imports, spelling and dependencies'
+	@echo 'make lint          check style, types, imports, spelling, dependencies and docs'
+	@echo 'make docs          build the documentation site into build/docs'
 	@echo
 	@echo 'With REDCAP_API_URL and REDCAP_API_TOKEN set, demo and ui use that project.'
 	@echo 'Another Python: make demo PYTHON=python3.12'
@@ -58,6 +60,11 @@ lint: .venv/dev
 	.venv/bin/codespell
 	.venv/bin/deptry redcap_dagster
 	.venv/bin/deptry example_project/src --config example_project/pyproject.toml
+	.venv/bin/mkdocs build --strict
+
+# Never with --quiet: then a broken link passes.
+docs: .venv/dev
+	.venv/bin/mkdocs build --strict
 
 # -- what the above need ---------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Steps spread over machines by Celery: Redis hands them out, PostgreSQL keeps Dagster's history.
 
-This is the recipe of docs/machines.md, on loopback; what all share is the folder of the tables.
+This is the recipe of docs/how-to/machines.md, on loopback; all share the folder of the tables.
 """
 
 import re
@@ -28,7 +28,7 @@ from tests.deployment.location import (
 from tests.deployment.programs import PATIENCE
 
 DATABASE = "DAGSTER_DATABASE"
-RECIPE = REPOSITORY / "docs" / "machines.md"
+RECIPE = REPOSITORY / "docs" / "how-to" / "machines.md"
 ONE_STEP_AT_A_TIME = ("--", "--concurrency", "1", "--disable-prefetch")
 
 

@@ -1,0 +1,125 @@
+"""Replace ``<!-- generated: NAME -->`` in pages by what the code declares."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import click
+
+from redcap_dagster import REDCapProjectComponent
+from redcap_dagster.checks import CHECKS
+from redcap_dagster.sandbox.cli import main as redcap_sandbox
+
+_COLUMNS = ["option", "what it sets", "type", "default"]
+_MARKER = re.compile(r"^<!-- generated: (\S+) -->$", re.M)
+_OF_DAGSTER = "PartitionsDefinitionModel"  # options of Dagster's that its own pages describe
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Return the page with generated parts in the place of its markers; called by MkDocs."""
+    return _MARKER.sub(lambda marker: GENERATED[marker[1]](), markdown)
+
+
+def yaml_options() -> str:
+    """Return every option of `REDCapProjectComponent`: a table of all, then a section for each."""
+    schema = REDCapProjectComponent.model().model_json_schema()
+    required = schema.get("required", [])
+    sections = []
+    overview = []
+    for name, option in schema["properties"].items():
+        rows = [_row(path, below) for path, below in _nested(option, schema["$defs"])]
+        default = "required" if name in required else _default(option)
+        overview.append(
+            [f"[`{name}`](#{name})" if rows else f"`{name}`", _text(option), _type(option), default]
+        )
+        if rows:
+            head = f"## {name}\n\n{_text(option)}"
+            sections.append(
+                f"{head}\n\n{_table(_COLUMNS, rows)}"
+            )
+    return "\n\n".join([_table(_COLUMNS, overview), *sections])
+
+
+def checks() -> str:
+    """Return a table of the checks with their defaults."""
+    rows = [
+        [
+            f"`{name}`",
+            {"metadata": "`metadata/fields`"}.get(check.layer, f"`{check.layer}/FORM`"),
+            check.description,
+            f"`{check.severity}`",
+            "yes" if check.blocking else "no",
+        ]
+        for name, check in CHECKS.items()
+    ]
+    return _table(["check", "asset", "what it checks", "severity", "blocking"], rows)
+
+
+def sandbox_command() -> str:
+    """Return the help of each command of ``redcap-sandbox``."""
+    parts = []
+    for name, command in redcap_sandbox.commands.items():
+        context = click.Context(command, info_name=f"redcap-sandbox {name}", terminal_width=90)
+        parts.append(f"```text\n{command.get_help(context)}\n```")
+    return "\n\n".join(parts)
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "checks": checks,
+    "redcap-sandbox": sandbox_command,
+    "yaml-options": yaml_options,
+}
+
+
+def _nested(
+    schema: Mapping[str, Any], defs: Mapping[str, Any], path: str = ""
+) -> Iterator[tuple[str, tuple[Mapping[str, Any], bool]]]:
+    """Yield the options inside an option, each with its path and whether it is required."""
+    for kind in [schema, *schema.get("anyOf", [])]:
+        reference = kind.get("$ref", "").rpartition("/")[2]
+        if isinstance(kind.get("additionalProperties"), Mapping):
+            yield from _nested(kind["additionalProperties"], defs, f"{path}NAME.")
+        if reference and not reference.endswith(_OF_DAGSTER):
+            model = defs[reference]
+            for name, option in model.get("properties", {}).items():
+                yield f"{path}{name}", (option, name in model.get("required", []))
+                yield from _nested(option, defs, f"{path}{name}.")
+
+
+def _row(path: str, option: tuple[Mapping[str, Any], bool]) -> list[str]:
+    schema, required = option
+    return [f"`{path}`", _text(schema), _type(schema), "required" if required else _default(schema)]
+
+
+def _text(option: Mapping[str, Any]) -> str:
+    return str(option.get("description", ""))
+
+
+def _type(option: Mapping[str, Any]) -> str:
+    if "enum" in option:
+        return ", ".join(f"`{value}`" for value in option["enum"])
+    if "const" in option:
+        return f"`{option['const']}`"
+    if "anyOf" in option:
+        kinds = [_type(kind) for kind in option["anyOf"] if kind.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if option.get("type") == "array":
+        return f"list of {_type(option.get('items', {}))}"
+    return str(option.get("type", "object" if "$ref" in option else "any"))
+
+
+def _default(option: Mapping[str, Any]) -> str:
+    default = option.get("default")
+    if default is None or default == "__DAGSTER_UNSET_DEFAULT__":
+        return ""
+    shown = {True: "true", False: "false"}.get(default) if isinstance(default, bool) else default
+    return f"`{shown}`" if not isinstance(default, Mapping) or not default else ""
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [
+        head,
+        ["---"] * len(head),
+        *([cell.replace("|", r"\|") for cell in row] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
