@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import redcap_dagster
+from redcap_dagster import api
 
 
 def test_each_public_name_is_at_home_where_it_is_looked_for() -> None:
@@ -21,3 +22,10 @@ def test_the_client_does_without_dagster() -> None:
 
     assert "redcap_dagster.api.client" in modules
     assert "dagster" not in modules
+
+
+def test_earlier_names_of_the_error_classes_are_the_same_classes() -> None:
+    assert api.EmptyAnswerError is api.EmptyResponseError
+    assert api.MalformedAnswerError is api.MalformedResponseError
+    assert api.Complaint is api.RefusedValue
+    assert {"Complaint", "EmptyAnswerError", "MalformedAnswerError"} <= set(api.__all__)

@@ -5,18 +5,18 @@ from redcap_dagster.api.client import REDCapClient
 from redcap_dagster.api.errors import (
     BlockedError,
     CertificateError,
-    Complaint,
-    EmptyAnswerError,
+    EmptyResponseError,
     ErrorBodyError,
     ImportRefusedError,
     IncompleteExportError,
-    MalformedAnswerError,
+    MalformedResponseError,
     NetworkError,
     NotApplicableError,
     NotUTF8Error,
     OutcomeUnknownError,
     REDCapError,
     RefusedError,
+    RefusedValue,
     RightsError,
     ServerError,
     ServerMemoryError,
@@ -33,6 +33,11 @@ from redcap_dagster.api.methods.files import REDCapFile
 from redcap_dagster.api.methods.record_import import CellChange, RecordImport
 from redcap_dagster.api.settings import ClientSettings
 
+# Earlier names of the same classes.
+Complaint = RefusedValue
+EmptyAnswerError = EmptyResponseError
+MalformedAnswerError = MalformedResponseError
+
 __all__ = [
     "MAX_CELLS",
     "MAX_RECORDS",
@@ -43,10 +48,12 @@ __all__ = [
     "ClientSettings",
     "Complaint",
     "EmptyAnswerError",
+    "EmptyResponseError",
     "ErrorBodyError",
     "ImportRefusedError",
     "IncompleteExportError",
     "MalformedAnswerError",
+    "MalformedResponseError",
     "NetworkError",
     "NotApplicableError",
     "NotUTF8Error",
@@ -60,6 +67,7 @@ __all__ = [
     "RecordImport",
     "RecordSelection",
     "RefusedError",
+    "RefusedValue",
     "RightsError",
     "ServerError",
     "ServerMemoryError",

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.calls.parameters import one_of, positive
+from redcap_dagster.api.calls.parameters import check_one_of, check_positive
 from redcap_dagster.api.calls.project_structure import (
     ProjectStructure,
 )
@@ -20,8 +20,8 @@ from redcap_dagster.api.export.reader.records import iterate_records, read_recor
 from redcap_dagster.api.export.reader.selection import (
     RAW_OR_LABEL,
     RecordSelection,
+    add_record_id,
     check_selection,
-    with_record_id,
 )
 from redcap_dagster.api.export.snapshot import RecordExport, export_table, take_snapshot
 from redcap_dagster.api.export.verification.census import check_complete, read_census
@@ -101,9 +101,9 @@ class REDCapClient(StructureExports):
             backoff=chosen.backoff,
             rate_limit=chosen.rate_limit,
         )
-        positive("max_cells", chosen.max_cells)
-        positive("max_records", chosen.max_records)
-        if positive("concurrency", chosen.concurrency) is None:
+        check_positive("max_cells", chosen.max_cells)
+        check_positive("max_records", chosen.max_records)
+        if check_positive("concurrency", chosen.concurrency) is None:
             raise ValueError("concurrency: give a whole number from 1 on.")
         self._settings = ExportSettings(
             Limits(chosen.max_cells, chosen.max_records), chosen.concurrency
@@ -154,7 +154,7 @@ class REDCapClient(StructureExports):
         Raises:
             TypeError: A parameter of another type; nothing was sent.
             ValueError: REDCap cannot take it, or the project has no such field, form or event.
-            MalformedAnswerError: Rows have no record id, or come twice.
+            MalformedResponseError: Rows have no record id, or come twice.
             REDCapError: Of the type that says what is wrong.
 
         Example:
@@ -165,9 +165,11 @@ class REDCapClient(StructureExports):
             >>> sum(batch.num_rows for batch in redcap.stream_records(fields=["age"]))
             2
         """
-        labelled = one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL) == "label"
+        labeled = (
+            check_one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL) == "label"
+        )
         table = self.export_records_table(**selection)
-        if labelled:
+        if labeled:
             table = label_columns(self._transport, *self._asked(selection), table)
         frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
@@ -277,4 +279,4 @@ class REDCapClient(StructureExports):
         parameters = check_selection(**selection)
         record_id_field = self._names.record_id_field
         self._names.check_selection(selection)
-        return with_record_id(parameters, record_id_field), record_id_field
+        return add_record_id(parameters, record_id_field), record_id_field

@@ -20,7 +20,7 @@ class REDCapError(Exception):
     request: str = ""
     server_message: str | None = None
 
-    _PRIVATE = frozenset({"server_message", "records", "complaints"})
+    _PRIVATE = frozenset({"server_message", "records", "refused_values"})
 
     def __init__(self, text: str, *, request: str = "", server_message: str | None = None) -> None:
         super().__init__(text)
@@ -83,7 +83,7 @@ class NotApplicableError(RefusedError):
 
 
 @dataclass(frozen=True)
-class Complaint:
+class RefusedValue:
     """What REDCap has against one value of an import.
 
     Attributes:
@@ -105,10 +105,10 @@ class ImportRefusedError(RefusedError):
     """REDCap refused values of an import, and imported nothing of that request.
 
     Attributes:
-        complaints: What is wrong, value by value; in no text and no pickle.
+        refused_values: What is wrong, value by value; in no text and no pickle.
     """
 
-    complaints: tuple[Complaint, ...] = ()
+    refused_values: tuple[RefusedValue, ...] = ()
 
 
 class ErrorBodyError(RefusedError):
@@ -119,7 +119,7 @@ class ServerMemoryError(REDCapError):
     """The server ran out of memory: ask for less at once."""
 
 
-class EmptyAnswerError(REDCapError):
+class EmptyResponseError(REDCapError):
     """Nothing came, with status 200, where data are due."""
 
 
@@ -127,7 +127,7 @@ class NotUTF8Error(REDCapError):
     """The answer holds bytes that are no UTF-8."""
 
 
-class MalformedAnswerError(REDCapError):
+class MalformedResponseError(REDCapError):
     """The answer is not the CSV or JSON that REDCap writes.
 
     Attributes:

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Iterator
 import dagster as dg
 
 from redcap_dagster.api import (
-    EmptyAnswerError,
+    EmptyResponseError,
     IncompleteExportError,
-    MalformedAnswerError,
+    MalformedResponseError,
     NetworkError,
     ServerError,
 )
@@ -20,8 +20,8 @@ from redcap_dagster.tables import DisagreementError
 _PASSING = (
     NetworkError,
     ServerError,
-    EmptyAnswerError,
-    MalformedAnswerError,
+    EmptyResponseError,
+    MalformedResponseError,
     IncompleteExportError,
     DisagreementError,
 )

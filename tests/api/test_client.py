@@ -9,7 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import EmptyAnswerError, MalformedAnswerError, RecordSelection, REDCapClient
+from redcap_dagster.api import (
+    EmptyResponseError,
+    MalformedResponseError,
+    RecordSelection,
+    REDCapClient,
+)
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.xml.reader import read_odm
 from tests.conftest import SHARED
@@ -208,16 +213,16 @@ def test_the_record_id_field_is_asked_for_once(server: Server, client: REDCapCli
 
 def test_structure_that_is_none_is_an_error(server: Server, client: REDCapClient) -> None:
     server.say("metadata", json_reply([]))
-    with pytest.raises(EmptyAnswerError, match="data dictionary is empty"):
+    with pytest.raises(EmptyResponseError, match="data dictionary is empty"):
         client.export_metadata()
     server.say("metadata", json_reply([{"name": "x"}]))
-    with pytest.raises(MalformedAnswerError, match="rows without field_name"):
+    with pytest.raises(MalformedResponseError, match="rows without field_name"):
         client.export_metadata()
     server.say("metadata", json_reply({"field_name": "x"}))
-    with pytest.raises(MalformedAnswerError, match="no JSON list"):
+    with pytest.raises(MalformedResponseError, match="no JSON list"):
         client.export_metadata()
     server.say("version", Reply(b"welcome"))
-    with pytest.raises(MalformedAnswerError, match="no version number"):
+    with pytest.raises(MalformedResponseError, match="no version number"):
         client.export_version()
 
 

@@ -13,9 +13,9 @@ import requests
 from redcap_dagster import api
 from redcap_dagster.api import (
     BlockedError,
-    EmptyAnswerError,
+    EmptyResponseError,
     IncompleteExportError,
-    MalformedAnswerError,
+    MalformedResponseError,
     NetworkError,
     NotUTF8Error,
     OutcomeUnknownError,
@@ -119,7 +119,7 @@ EVERYWHERE = [
     Case("cut, by its length", Cut(0.5, "length"), NetworkError, "broke off"),
     Case("cut, by its chunks", Cut(0.5, "chunks"), NetworkError, "broke off"),
     Case("cut, unannounced", Cut(0.5, "close"), NetworkError, "broke off"),
-    Case("cut, by PHP", Cut(0.51, "whole"), MalformedAnswerError, "not what REDCap writes"),
+    Case("cut, by PHP", Cut(0.51, "whole"), MalformedResponseError, "not what REDCap writes"),
     Case("nothing of it", Cut(0, "length"), NetworkError, "broke off"),
     Case("reset", Reset(), NetworkError, "no connection, or it was lost"),
     Case("slow first byte", SlowFirstByte(3600), NetworkError, "raise read_timeout",
@@ -131,15 +131,15 @@ EVERYWHERE = [
 ]  # fmt: skip
 
 IN_RECORDS = [
-    Case("empty", EMPTY, EmptyAnswerError, "try again"),
-    Case("semicolons", Delimiter(";"), MalformedAnswerError, "separated by ';'"),
+    Case("empty", EMPTY, EmptyResponseError, "try again"),
+    Case("semicolons", Delimiter(";"), MalformedResponseError, "separated by ';'"),
     Case("firewall", Firewall(2), BlockedError, "Ask the server's administrator",
          {"records": IDS[:3]}),
     Case("cost", Cost(per_record=1, per_cell=1), NetworkError, "raise read_timeout",
          read_timeout=0.4),
 ]  # fmt: skip
 
-IN_STRUCTURE = [Case("empty", EMPTY, EmptyAnswerError, "try again")]
+IN_STRUCTURE = [Case("empty", EMPTY, EmptyResponseError, "try again")]
 
 PASSING_IN_RECORDS = ("web page", "PHP without memory", "cut, by PHP")
 """Servers were seen to answer so in large exports, and not when asked again."""

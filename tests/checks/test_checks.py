@@ -18,7 +18,7 @@ from redcap_dagster import (
     build_redcap_assets_definitions,
 )
 from redcap_dagster.api import RecordExport, REDCapClient
-from redcap_dagster.api.export.verification.census import incomplete
+from redcap_dagster.api.export.verification.census import incomplete_error
 from redcap_dagster.checks import CHECKS
 from redcap_dagster.execution.instrument import OF_THE_EXPORT
 from redcap_dagster.project import REDCapProject, StructureError
@@ -367,7 +367,7 @@ def test_an_export_that_lacks_records_for_good_is_refused_and_counted(
     assert study.run(definitions).success
 
     def lacking(*_: Any, **__: Any) -> RecordExport:
-        raise incomplete(2, ["base"])
+        raise incomplete_error(2, ["base"])
 
     monkeypatch.setattr(REDCapClient, "export_snapshot", lacking)
     result = study.run(definitions)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from redcap_dagster.api import (
-    MalformedAnswerError,
+    MalformedResponseError,
     REDCapClient,
     REDCapError,
     REDCapFile,
@@ -136,7 +136,7 @@ def test_labels_that_come_twice_are_refused(
     client.design.import_metadata(metadata)
     report = sandbox.add_report(token, ["record_id", "age"])
 
-    with pytest.raises(MalformedAnswerError, match="names a column twice") as caught:
+    with pytest.raises(MalformedResponseError, match="names a column twice") as caught:
         client.reports.export(report, raw_or_label_headers="label")
 
     assert "raw headers always differ" in caught.value.__notes__[0]

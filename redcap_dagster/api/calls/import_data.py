@@ -20,7 +20,7 @@ _LONGEST_CELL = 2**31 - 1
 _NONE: Mapping[str, str] = {}
 
 
-def written(data: Importable, must_have: Sequence[str]) -> tuple[str, str]:
+def write_import_data(data: Importable, must_have: Sequence[str]) -> tuple[str, str]:
     r"""Write what is to be imported as REDCap reads it: the format, and the text.
 
     A list stays JSON, as its values may be objects (the form rights of a user); the others are CSV.
@@ -30,13 +30,13 @@ def written(data: Importable, must_have: Sequence[str]) -> tuple[str, str]:
         ValueError: It has no row, or lacks a column.
 
     Example:
-        >>> written([{"arm_num": 1, "name": "Arm 1"}], ["arm_num"])
+        >>> write_import_data([{"arm_num": 1, "name": "Arm 1"}], ["arm_num"])
         ('json', '[{"arm_num": 1, "name": "Arm 1"}]')
-        >>> written("arm_num,name\n1,Arm 1\n", ["arm_num"])
+        >>> write_import_data("arm_num,name\n1,Arm 1\n", ["arm_num"])
         ('csv', 'arm_num,name\n1,Arm 1\n')
     """
     if isinstance(data, str | pd.DataFrame):
-        rows = rows_of(data)
+        rows = read_rows(data)
         check_columns(rows, must_have)
         text = io.StringIO()
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -53,7 +53,7 @@ def written(data: Importable, must_have: Sequence[str]) -> tuple[str, str]:
     raise TypeError(problem)
 
 
-def rows_of(
+def read_rows(
     data: Importable, validations: Mapping[str, str] = _NONE, delimiter: str = ","
 ) -> list[dict[str, str]]:
     """Read what is to be imported as rows of text.
@@ -68,7 +68,7 @@ def rows_of(
         ValueError: It is no CSV, or a column comes twice.
 
     Example:
-        >>> rows_of(pd.DataFrame({"record_id": ["1", "2"], "age": [40, None]}))
+        >>> read_rows(pd.DataFrame({"record_id": ["1", "2"], "age": [40, None]}))
         [{'record_id': '1', 'age': '40'}, {'record_id': '2', 'age': ''}]
     """
     if isinstance(data, str):

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 
 
-def asking(content: str, action: str = "", **parameters: str | int | None) -> dict[str, str]:
+def call_parameters(
+    content: str, action: str = "", **parameters: str | int | None
+) -> dict[str, str]:
     """Write the parameters of a call; those that are None are left out.
 
     Example:
-        >>> asking("arm", "import", override=0, event=None)
+        >>> call_parameters("arm", "import", override=0, event=None)
         {'content': 'arm', 'format': 'json', 'returnFormat': 'json', 'action': 'import', \
 'override': '0'}
     """
@@ -18,12 +20,12 @@ def asking(content: str, action: str = "", **parameters: str | int | None) -> di
     return always | {name: str(value) for name, value in given.items() if value is not None}
 
 
-def chosen(name: str, values: Sequence[str | int] | None) -> dict[str, str]:
+def write_optional_list(name: str, values: Sequence[str | int] | None) -> dict[str, str]:
     """Write a list that may be None, for all of them."""
-    return {} if values is None else array(name, values)
+    return {} if values is None else write_list(name, values)
 
 
-def flag(name: str, value: bool) -> str | None:
+def write_flag(name: str, value: bool) -> str | None:
     """Write a switch that is off by default.
 
     Raises:
@@ -34,7 +36,7 @@ def flag(name: str, value: bool) -> str | None:
     return "true" if value else None
 
 
-def one_of(name: str, value: str, words: Sequence[str]) -> str:
+def check_one_of(name: str, value: str, words: Sequence[str]) -> str:
     """Check that a value is one of REDCap's words.
 
     Raises:
@@ -45,7 +47,7 @@ def one_of(name: str, value: str, words: Sequence[str]) -> str:
     return value
 
 
-def required(name: str, value: str | int) -> str:
+def check_required(name: str, value: str | int) -> str:
     """Check a text that must be there: REDCap takes a blank one for none.
 
     Raises:
@@ -59,7 +61,7 @@ def required(name: str, value: str | int) -> str:
     return str(value)
 
 
-def positive(name: str, value: int | None) -> int | None:
+def check_positive(name: str, value: int | None) -> int | None:
     """Check a number that counts from 1, or None.
 
     Raises:
@@ -70,7 +72,7 @@ def positive(name: str, value: int | None) -> int | None:
     return value
 
 
-def array(name: str, values: Sequence[str | int]) -> dict[str, str]:
+def write_list(name: str, values: Sequence[str | int]) -> dict[str, str]:
     """Write a list as REDCap takes it: ``records[0]``, ``records[1]``, ...
 
     Raises:
@@ -87,7 +89,7 @@ def array(name: str, values: Sequence[str | int]) -> dict[str, str]:
     return {f"{name}[{number}]": str(member) for number, member in enumerate(members)}
 
 
-def server_time(name: str, value: Any) -> str:
+def write_server_time(name: str, value: Any) -> str:
     """Write a moment of the server's own time zone.
 
     Raises:

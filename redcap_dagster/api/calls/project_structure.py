@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from redcap_dagster.api.calls.parameters import asking
+from redcap_dagster.api.calls.parameters import call_parameters
 from redcap_dagster.api.calls.rows import (
     EVENTS,
     REPEATS,
-    export_applicable,
+    export_if_applicable,
     export_info,
     export_rows,
-    has,
+    is_flag_set,
 )
-from redcap_dagster.api.errors import EmptyAnswerError
-from redcap_dagster.api.http.response import Answer, malformed, read_text
+from redcap_dagster.api.errors import EmptyResponseError
+from redcap_dagster.api.http.response import Response, malformed_error, read_text
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import REDCapProject
 
@@ -77,10 +77,10 @@ def export_structure(transport: Transport) -> ProjectStructure:
     info = export_info(transport)
 
     def every(content: str, key: str) -> Rows:
-        return export_rows(transport, f"{content} export", asking(content), key)
+        return export_rows(transport, f"{content} export", call_parameters(content), key)
 
     def where(flag: str, content: str, key: str) -> Rows:
-        return export_applicable(transport, content, key) if has(info, flag) else []
+        return export_if_applicable(transport, content, key) if is_flag_set(info, flag) else []
 
     return ProjectStructure(
         info=info,
@@ -99,12 +99,12 @@ def export_dictionary(transport: Transport) -> Rows:
     """Export the whole data dictionary.
 
     Raises:
-        EmptyAnswerError: It has no field.
+        EmptyResponseError: It has no field.
         REDCapError: Of the type that says what is wrong.
     """
-    rows = export_rows(transport, "metadata export", asking("metadata"), "field_name")
+    rows = export_rows(transport, "metadata export", call_parameters("metadata"), "field_name")
     if not rows:
-        raise EmptyAnswerError(
+        raise EmptyResponseError(
             "metadata export: the data dictionary is empty, and every project has at least "
             "the record id. Try again, or look at the project in REDCap."
         )
@@ -118,10 +118,10 @@ def export_version(transport: Transport) -> str:
         REDCapError: Of the type that says what is wrong.
     """
 
-    def receive(answer: Answer) -> str:
-        text = read_text(answer).strip()
+    def receive(response: Response) -> str:
+        text = read_text(response).strip()
         if not re.fullmatch(r"\d+(\.\d+)+", text):
-            raise malformed(answer, "it is no version number")
+            raise malformed_error(response, "it is no version number")
         return text
 
-    return transport.post("version export", asking("version"), receive)
+    return transport.post("version export", call_parameters("version"), receive)

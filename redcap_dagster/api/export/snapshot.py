@@ -11,29 +11,33 @@ from redcap_dagster.api.calls.project_structure import ProjectStructure
 from redcap_dagster.api.errors import REDCapError
 from redcap_dagster.api.export.download.fetcher import (
     ExportSettings,
-    Fetched,
+    FetchedRecords,
     Fetcher,
 )
 from redcap_dagster.api.export.download.progress import Report
 from redcap_dagster.api.export.plan.adaptive_limits import (
     FEW,
-    Pressure,
-    as_a_whole,
-    in_halves,
-    is_size,
+    AdaptiveLimits,
+    may_be_too_large,
+    should_retry_divisible,
+    should_retry_whole,
 )
 from redcap_dagster.api.export.plan.listing import Listing, distinct_places
-from redcap_dagster.api.export.plan.query import Among, Question
+from redcap_dagster.api.export.plan.query import Among, ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.verification.census import list_rows
 from redcap_dagster.api.export.verification.completeness import (
-    check_whole,
-    list_wanted,
+    check_no_form_is_incomplete,
+    list_selected_rows,
     missing_records,
 )
-from redcap_dagster.api.export.verification.consistency import RESTLESS, Outcome, settle
+from redcap_dagster.api.export.verification.consistency import (
+    RECORDS_KEPT_CHANGING,
+    Outcome,
+    make_consistent,
+)
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import ACCESS_GROUP, REPEAT_COLUMNS
@@ -75,7 +79,7 @@ class RecordExport:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedRecords:
     """Records that were listed, and when that began, in UTC."""
 
     listing: Listing
@@ -89,7 +93,7 @@ def take_snapshot(
     settings: ExportSettings,
     among: Among | None = None,
     report: Report | None = None,
-    listed: Listed | None = None,
+    listed: ListedRecords | None = None,
 ) -> RecordExport:
     """Export records, and make sure that each record of the census is there, as of one moment.
 
@@ -111,14 +115,14 @@ def take_snapshot(
         REDCapError: Of the type that says what is wrong.
     """
     sent = transport.sent
-    everything = Question(structure.project(), selection, groups=True, among=among)
+    everything = ExportQuery(structure.project(), selection, groups=True, among=among)
     began = listed.since if listed else datetime.now(UTC)
-    known = listed.listing if listed and not everything.witnesses else None
+    known = listed.listing if listed and not everything.instance_fields else None
     for _ in range(_ATTEMPTS):
-        listing = known or list_wanted(transport, everything, settings)
+        listing = known or list_selected_rows(transport, everything, settings)
         known = None
-        question = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
-        fetcher = Fetcher(transport, question, settings, Pressure(settings.limits), report)
+        query = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
+        fetcher = Fetcher(transport, query, settings, AdaptiveLimits(settings.limits), report)
         outcome = _export(fetcher, listing, began)
         # The first record of all came in between: no row, no header that tells of access groups.
         if listing.records or outcome.notes or not outcome.table.num_rows:
@@ -127,10 +131,10 @@ def take_snapshot(
         table=outcome.table,
         census=outcome.census,
         listed=outcome.census.num_rows + outcome.left_out,
-        parameters=question.shown(),
+        parameters=query.write_public_parameters(),
         began=began,
         requests=transport.sent - sent,
-        consistent=RESTLESS not in outcome.notes,
+        consistent=RECORDS_KEPT_CHANGING not in outcome.notes,
         notes=outcome.notes,
     )
 
@@ -151,37 +155,37 @@ def export_table(
         REDCapError: Of the type that says what is wrong.
     """
     project = REDCapProject.from_exports(metadata=dictionary)
-    question = Question(project, selection, groups=True)
+    query = ExportQuery(project, selection, groups=True)
     id_field, most = project.record_id_field, settings.limits.max_cells
     since = datetime.now(UTC)
-    listing = list_wanted(transport, question, settings)
+    listing = list_selected_rows(transport, query, settings)
     count, repeats = len(listing.records), REPEAT_COLUMNS[0] in listing.rows.column_names
     if not count:
-        return read_records(transport, question.undivided(), id_field, as_a_whole)
-    cells = listing.rows.num_rows * question.part.width
-    fits = (most is None or cells <= most) and (count <= FEW or not question.narrowed)
+        return read_records(transport, query.write_single_request(), id_field, should_retry_whole)
+    cells = listing.rows.num_rows * query.part.width
+    fits = (most is None or cells <= most) and (count <= FEW or not query.narrowed)
     if fits and not repeats:
-        one = RecordRequest(question.part, listing.records, 0, count, question.narrowed, cells)
+        one = RecordRequest(query.part, listing.records, 0, count, query.narrowed, cells)
         try:
-            table = read_records(transport, question.parameters(one), id_field, in_halves)
+            table = read_records(transport, query.parameters(one), id_field, should_retry_divisible)
         except REDCapError as error:
-            if not is_size(error):
+            if not may_be_too_large(error):
                 raise
         else:
-            sure = not question.narrowed or not listing.differing(
-                list_wanted(transport, question, settings)
+            sure = not query.narrowed or not listing.find_changed_records(
+                list_selected_rows(transport, query, settings)
             )
-            if sure and not missing_records(Fetched(table), listing, question):
+            if sure and not missing_records(FetchedRecords(table), listing, query):
                 return table
-    listed = Listed(listing, since)
+    listed = ListedRecords(listing, since)
     return take_snapshot(transport, structure(), selection, settings, listed=listed).table
 
 
 def _export(fetcher: Fetcher, listing: Listing, began: datetime) -> Outcome:
-    question = fetcher.question
-    if question.among and not listing.records:
-        nothing = Fetched(listing.rows.select([listing.id_field]))
-        return settle(fetcher, nothing, listing, began)
+    query = fetcher.query
+    if query.among and not listing.records:
+        nothing = FetchedRecords(listing.rows.select([listing.id_field]))
+        return make_consistent(fetcher, nothing, listing, began)
     requests = fetcher.plan(listing)
     if not listing.records or (
         any(one.named for one in requests) and not _finds(fetcher, listing.records)
@@ -190,12 +194,12 @@ def _export(fetcher: Fetcher, listing: Listing, began: datetime) -> Outcome:
     fetched = fetcher.fetch(requests, listing)
     # What named no record has all of them, whatever the census lists.
     if (
-        fetched.answers == 1
+        fetched.responses == 1
         and not requests[0].named
-        and not missing_records(fetched, listing, question)
+        and not missing_records(fetched, listing, query)
     ):
-        return Outcome(fetched.table, _census_of(fetched.table, listing.census, question))
-    return settle(fetcher, fetched, listing, began)
+        return Outcome(fetched.table, _census_of(fetched.table, listing.census, query))
+    return make_consistent(fetcher, fetched, listing, began)
 
 
 def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
@@ -203,7 +207,7 @@ def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
 
     It is asked where the id may be a hash, and more than once: one answer alone may lack it.
     """
-    id_field = fetcher.question.project.record_id_field
+    id_field = fetcher.query.project.record_id_field
 
     if not _may_be_hashed(records[0]):
         return True
@@ -224,21 +228,23 @@ def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
 
 def _list_again(fetcher: Fetcher) -> Listing:
     """Take the census again: what it does not list any more was deleted meanwhile."""
-    return list_wanted(fetcher.transport, fetcher.question, fetcher.settings)
+    return list_selected_rows(fetcher.transport, fetcher.query, fetcher.settings)
 
 
 def _undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
     """Ask for all in one request: there is nothing, or no record can be asked for by its id."""
-    question, id_field = fetcher.question, listing.id_field
-    table = read_records(fetcher.transport, question.undivided(), id_field, as_a_whole)
-    table = question.narrow(table)
+    query, id_field = fetcher.query, listing.id_field
+    table = read_records(
+        fetcher.transport, query.write_single_request(), id_field, should_retry_whole
+    )
+    table = query.narrow(table)
     if not listing.records:
-        hidden = question.filters and table.num_rows and _may_be_hashed(table[id_field][0].as_py())
-        census = _census_of(table, listing.census, question)
+        hidden = query.filters and table.num_rows and _may_be_hashed(table[id_field][0].as_py())
+        census = _census_of(table, listing.census, query)
         return Outcome(table, census, notes=(HIDDEN_IDS,) if hidden else ())
-    if missing_records(Fetched(table), listing, question):
+    if missing_records(FetchedRecords(table), listing, query):
         listing = _list_again(fetcher)
-        check_whole(missing_records(Fetched(table), listing, question), question)
+        check_no_form_is_incomplete(missing_records(FetchedRecords(table), listing, query), query)
     return Outcome(table, listing.census, listing.left_out, (HIDDEN_IDS,))
 
 
@@ -246,14 +252,14 @@ def _may_be_hashed(record: str) -> bool:
     return len(record) >= _SHORTEST_HASH
 
 
-def _census_of(table: pa.Table, census: pa.Table, question: Question) -> pa.Table:
+def _census_of(table: pa.Table, census: pa.Table, query: ExportQuery) -> pa.Table:
     """Read the census off an export that is one moment, where it shows all that a census does.
 
     So no record is in the one and not in the other, because it came in between.
     """
-    id_field = question.project.record_id_field
-    if question.labelled or not set(census.column_names).issubset(table.column_names):
+    id_field = query.project.record_id_field
+    if query.labeled or not set(census.column_names).issubset(table.column_names):
         return census
     seen = distinct_places(table, id_field)
-    lacks = Listing(census, id_field).lacking(seen, None).num_rows
+    lacks = Listing(census, id_field).find_missing(seen, None).num_rows
     return census if lacks else seen.select(census.column_names)

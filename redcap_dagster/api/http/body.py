@@ -17,13 +17,13 @@ _CHUNK = 1 << 16
 _PLAIN = re.compile(r"[0-9A-Za-z_.~-]*")
 
 
-def form(parameters: Mapping[str, str]) -> bytes:
+def encode_form(parameters: Mapping[str, str]) -> bytes:
     """Write parameters as the body of a request.
 
     As `urlencode` does, which takes longer for the ids of a request than Arrow for its answer.
 
     Example:
-        >>> form({"records[0]": "A 1&2"})
+        >>> encode_form({"records[0]": "A 1&2"})
         b'records%5B0%5D=A+1%262'
     """
     pairs = (f"{_quoted_name(name)}={_quoted(value)}" for name, value in parameters.items())
@@ -37,8 +37,8 @@ def _quoted(text: str) -> str:
 _quoted_name = lru_cache(1 << 12)(quote_plus)  # the same in each request: records[0], records[1]
 
 
-def chunks(
-    response: requests.Response, request: str, server: str, deadline: Deadline
+def read_chunks(
+    received: requests.Response, request: str, server: str, deadline: Deadline
 ) -> Iterator[bytes]:
     """Give the body, decompressed; one that breaks off is an error.
 
@@ -48,11 +48,11 @@ def chunks(
     Raises:
         NetworkError: It broke off, or took too long.
     """
-    zipped = response.headers.get("Content-Encoding", "") == "gzip"
+    zipped = received.headers.get("Content-Encoding", "") == "gzip"
     gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     what = "the answer broke off, and was thrown away. Try again, or ask for less at once"
     try:
-        for chunk in response.raw.stream(_CHUNK, decode_content=False):
+        for chunk in received.raw.stream(_CHUNK, decode_content=False):
             yield gzip.decompress(chunk) if zipped else chunk
         # To be cut off looks like an end, where the answer did not announce its length.
         if not deadline.passed and (not zipped or (gzip.eof and not gzip.unused_data)):

@@ -1,4 +1,4 @@
-"""What REDCap has against the values of an import -> typed complaints.
+"""What REDCap has against the values of an import -> typed errors.
 
 It sends a line of CSV per value: record, field, value, message. A line holds people's data, so the
 text of the error has names of fields and counts only.
@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import Final
 
-from redcap_dagster.api.errors import Complaint, ImportRefusedError
+from redcap_dagster.api.errors import ImportRefusedError, RefusedValue
 
 _KINDS: Final = (
     ("invalid format", "could not be validated"),
@@ -21,13 +21,13 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SHOWN: Final = 10
 
 
-def read_complaints(message: str) -> tuple[Complaint, ...]:
-    """Read the server's complaints; none if the message is anything else.
+def read_refused_values(message: str) -> tuple[RefusedValue, ...]:
+    """Read the values that a message says were refused; none if it is any other message.
 
     Example:
-        >>> [found] = read_complaints('"1","weight","22","The value ... could not be validated."')
+        >>> [found] = read_refused_values('"1","weight","22","... could not be validated."')
         >>> found
-        Complaint(field_name='weight', kind='invalid format')
+        RefusedValue(field_name='weight', kind='invalid format')
     """
     try:
         rows = [row for row in csv.reader(io.StringIO(message, newline=""), strict=True) if row]
@@ -35,25 +35,25 @@ def read_complaints(message: str) -> tuple[Complaint, ...]:
         return ()
     if not message.startswith('"') or any(len(row) != 4 for row in rows):
         return ()
-    return tuple(Complaint(row[0], row[1], row[2], _kind(row[3]), row[3]) for row in rows)
+    return tuple(RefusedValue(row[0], row[1], row[2], _kind(row[3]), row[3]) for row in rows)
 
 
-def import_refused(complaints: tuple[Complaint, ...]) -> ImportRefusedError:
+def import_refused_error(refused_values: tuple[RefusedValue, ...]) -> ImportRefusedError:
     """Make the error for what REDCap complains of."""
     # What stands in the place of a field name and is none may be data, and is not shown.
-    names = (complaint.field_name for complaint in complaints)
+    names = (refused.field_name for refused in refused_values)
     counts = Counter(name if _NAME.fullmatch(name) else "others" for name in names)
     shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(_SHOWN))
     more = f" and {len(counts) - _SHOWN} more fields" if len(counts) > _SHOWN else ""
     error = ImportRefusedError(
-        f"REDCap refused {len(complaints)} values and imported nothing of this request: "
-        f"{shown}{more}. The error's attribute complaints has each record, field and kind."
+        f"REDCap refused {len(refused_values)} values and imported nothing of this request: "
+        f"{shown}{more}. The error's attribute refused_values has each record, field and kind."
     )
-    kinds = {complaint.kind for complaint in complaints}
+    kinds = {refused.kind for refused in refused_values}
     error.kind = kinds.pop() if len(kinds) == 1 else "several"
     error.names = tuple(name for name in counts if name != "others")
-    error.records = tuple(dict.fromkeys(complaint.record for complaint in complaints))
-    error.complaints = complaints
+    error.records = tuple(dict.fromkeys(refused.record for refused in refused_values))
+    error.refused_values = refused_values
     return error
 
 

@@ -17,7 +17,7 @@ TOO_LONG: Final = (
 )
 
 
-def what_failed(error: Exception) -> str:
+def describe_failure(error: Exception) -> str:
     """Say what failed and what to do."""
     match error:
         case requests.exceptions.ProxyError():

@@ -21,7 +21,7 @@ from redcap_dagster.api.errors import (
     TokenError,
     WrongURLError,
 )
-from redcap_dagster.api.http.import_refusals import import_refused, read_complaints
+from redcap_dagster.api.http.import_refusals import import_refused_error, read_refused_values
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SHOWN = 10
@@ -47,12 +47,12 @@ class _Form:
     build: Callable[[re.Match[str]], REDCapError]
 
 
-def message_of(body: str) -> str | None:
+def extract_message(body: str) -> str | None:
     """Take the message out of an error body of any of REDCap's three shapes.
 
     Example:
-        >>> message_of('{"error":"no"}'), message_of("ERROR: no"), message_of("record_id")
-        ('no', 'no', None)
+        >>> [extract_message(body) for body in ('{"error":"no"}', "ERROR: no", "record_id")]
+        ['no', 'no', None]
     """
     text = body.strip().removeprefix("\ufeff")
     if text.startswith("ERROR:"):
@@ -78,8 +78,8 @@ def known_refusal(message: str, request: str, status: int) -> REDCapError | None
         arm export: A classic project has no arms.
     """
     # Complaints come first: what they quote may look like any other form.
-    complaints = read_complaints(message)
-    error = import_refused(complaints) if complaints else _by_form(message)
+    refused_values = read_refused_values(message)
+    error = import_refused_error(refused_values) if refused_values else _match_known_form(message)
     if error is None:
         return None
     error.args = (f"{request}: {error}",)
@@ -90,7 +90,7 @@ def known_refusal(message: str, request: str, status: int) -> REDCapError | None
     return error
 
 
-def _by_form(message: str) -> REDCapError | None:
+def _match_known_form(message: str) -> REDCapError | None:
     for form in _FORMS:
         found = form.pattern.search(message)
         if found:

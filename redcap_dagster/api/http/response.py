@@ -15,8 +15,8 @@ from urllib.parse import urljoin, urlsplit
 
 from redcap_dagster.api.errors import (
     BlockedError,
-    EmptyAnswerError,
-    MalformedAnswerError,
+    EmptyResponseError,
+    MalformedResponseError,
     NotUTF8Error,
     REDCapError,
     RefusedError,
@@ -25,7 +25,7 @@ from redcap_dagster.api.errors import (
     WebPageError,
     WrongURLError,
 )
-from redcap_dagster.api.http.refusals import known_refusal, message_of, unknown_refusal
+from redcap_dagster.api.http.refusals import extract_message, known_refusal, unknown_refusal
 
 _LOOK = 1 << 16
 """How much of an answer is looked at to see what it is."""
@@ -38,7 +38,7 @@ _MAYBE_TOKEN = re.compile(r"[0-9A-Za-z]{32,}")
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An answer whose head has come and whose body is on its way.
 
     Attributes:
@@ -72,28 +72,28 @@ class Answer:
 # -- status ---------------------------------------------------------------------------------------
 
 
-def check_status(answer: Answer) -> None:
+def check_status(response: Response) -> None:
     """Raise the error that the status and the body of an answer mean; 200 means none.
 
     Raises:
         REDCapError: Of the type that says what is wrong.
     """
-    if answer.status == 200:
+    if response.status == 200:
         return
-    if 300 <= answer.status < 400:
-        raise _redirected(answer)
-    body = look(answer.chunks).decode("utf-8", "replace")
-    message = message_of(body)
-    error = known_refusal(message or body, answer.request, answer.status)
-    error = error or _by_status(answer, message)
+    if 300 <= response.status < 400:
+        raise _redirect_error(response)
+    body = read_start(response.chunks).decode("utf-8", "replace")
+    message = extract_message(body)
+    error = known_refusal(message or body, response.request, response.status)
+    error = error or _status_error(response, message)
     if isinstance(error, ServerError):
-        error.retry_after = _retry_after(answer)
+        error.retry_after = _retry_after(response)
     raise error
 
 
-def _by_status(answer: Answer, message: str | None) -> REDCapError:
+def _status_error(response: Response, message: str | None) -> REDCapError:
     """Judge an answer by its status, where its message is of no known form or none at all."""
-    request, status = answer.request, answer.status
+    request, status = response.request, response.status
     if status in (408, 429) or (status >= 500 and status != 501):
         error = ServerError(
             f"{request}: the server failed or is too busy (status {status}). Try again later; if "
@@ -122,7 +122,7 @@ def _by_status(answer: Answer, message: str | None) -> REDCapError:
         )
     if status in (404, 405, 410, 501):
         return WrongURLError(
-            f"{request}: there is no REDCap API at {answer.url} (status {status}). Take the URL "
+            f"{request}: there is no REDCap API at {response.url} (status {status}). Take the URL "
             "from the project's API page; it ends in /api/.",
             request=request,
         )
@@ -133,29 +133,29 @@ def _by_status(answer: Answer, message: str | None) -> REDCapError:
     )
 
 
-def _redirected(answer: Answer) -> WrongURLError:
+def _redirect_error(response: Response) -> WrongURLError:
     """Name the address that a redirect points to, without what may be secret in it."""
     try:
-        parts = urlsplit(urljoin(answer.url, answer.headers.get("Location", "")))
+        parts = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
         host = parts.netloc.rpartition("@")[2]
         path = parts.path.partition(";")[0]
         target = _MAYBE_TOKEN.sub("****", f"{parts.scheme}://{host}{path}")
     except ValueError:
         target = None
     error = WrongURLError(
-        f"{answer.request}: {answer.url} redirects to {target or 'what is no address'} (status "
-        f"{answer.status}), and the token is never sent after a redirect. If that is your REDCap, "
-        "give that address, ending in /api/; if it is a sign-on page, the API is not reachable "
-        "from here.",
-        request=answer.request,
+        f"{response.request}: {response.url} redirects to {target or 'what is no address'} "
+        f"(status {response.status}), and the token is never sent after a redirect. If that is "
+        "your REDCap, give that address, ending in /api/; if it is a sign-on page, the API is not "
+        "reachable from here.",
+        request=response.request,
     )
     error.url = target
     return error
 
 
-def _retry_after(answer: Answer) -> float | None:
+def _retry_after(response: Response) -> float | None:
     """Seconds that the server wants to be left alone: it gives them, or a date."""
-    text = answer.headers.get("Retry-After", "")
+    text = response.headers.get("Retry-After", "")
     if text.isascii() and text.isdigit():
         return float(text)
     try:
@@ -167,13 +167,13 @@ def _retry_after(answer: Answer) -> float | None:
 # -- structure ------------------------------------------------------------------------------------
 
 
-def read_json(answer: Answer) -> Any:
+def read_json(response: Response) -> Any:
     """Read a whole answer as JSON.
 
     Raises:
         REDCapError: It is something else; the type says what.
     """
-    text = read_text(answer)
+    text = read_text(response)
     problem = ""
     try:
         return json.loads(text)
@@ -182,44 +182,44 @@ def read_json(answer: Answer) -> Any:
         problem = f"not well-formed JSON{where}"
     except RecursionError:
         problem = "its JSON is nested too deep"
-    raise malformed(answer, problem)
+    raise malformed_error(response, problem)
 
 
-def read_text(answer: Answer) -> str:
+def read_text(response: Response) -> str:
     """Read a whole answer as text that is no error, no web page and not blank.
 
     Raises:
         REDCapError: It is something else; the type says what.
     """
-    body = read_body(answer)
-    check_data(answer, body)
+    body = read_body(response)
+    check_data(response, body)
     position = 0
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         position = error.start
-    raise not_utf8(answer, f"byte {position} of the answer")
+    raise not_utf8_error(response, f"byte {position} of the answer")
 
 
-def read_body(answer: Answer, most: int = _MOST) -> bytes:
+def read_body(response: Response, most: int = _MOST) -> bytes:
     """Read a whole answer, whatever it is.
 
     Raises:
-        MalformedAnswerError: It is longer than any that REDCap writes.
+        MalformedResponseError: It is longer than any that REDCap writes.
     """
     chunks, size = [], 0
-    for chunk in answer.chunks:
+    for chunk in response.chunks:
         chunks.append(chunk)
         size += len(chunk)
         if size > most:
-            raise malformed(answer, f"it is longer than {most >> 20} MiB")
+            raise malformed_error(response, f"it is longer than {most >> 20} MiB")
     return b"".join(chunks)
 
 
 # -- what is no data ------------------------------------------------------------------------------
 
 
-def look(chunks: Iterator[bytes]) -> bytes:
+def read_start(chunks: Iterator[bytes]) -> bytes:
     """Read as much of a body as is needed to see what it is."""
     seen = b""
     for chunk in chunks:
@@ -229,7 +229,7 @@ def look(chunks: Iterator[bytes]) -> bytes:
     return seen[:_LOOK]
 
 
-def check_data(answer: Answer, body: bytes) -> None:
+def check_data(response: Response, body: bytes) -> None:
     """Raise if the start of an answer with status 200 shows that it holds no data.
 
     Raises:
@@ -237,46 +237,48 @@ def check_data(answer: Answer, body: bytes) -> None:
     """
     head = body[:_LOOK].decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
     if not head:
-        raise EmptyAnswerError(
-            f"{answer.request}: the server sent an empty answer. That happens under load: try "
+        raise EmptyResponseError(
+            f"{response.request}: the server sent an empty answer. That happens under load: try "
             "again; if it lasts, ask for less at once, or tell the server's administrator.",
-            request=answer.request,
+            request=response.request,
         )
-    message = message_of(head)
+    message = extract_message(head)
     if message is not None:
-        raise known_refusal(message, answer.request, answer.status) or unknown_refusal(
-            message, answer.request, answer.status
+        raise known_refusal(message, response.request, response.status) or unknown_refusal(
+            message, response.request, response.status
         )
     first = head.partition("\n")[0]
     if first.startswith("<") or (first[0] not in "[{" and "could not connect" in first):
-        raise page_error(answer, head)
+        raise page_error(response, head)
 
 
-def page_error(answer: Answer, page: str) -> REDCapError:
+def page_error(response: Response, page: str) -> REDCapError:
     """Say what a page means that came instead of data: a failure that is known, or any page."""
-    return known_refusal(page, answer.request, answer.status) or WebPageError(
-        f"{answer.request}: {answer.url} sent a web page instead of data. It is a sign-on or "
+    return known_refusal(page, response.request, response.status) or WebPageError(
+        f"{response.request}: {response.url} sent a web page instead of data. It is a sign-on or "
         "maintenance page, a failure of PHP, or no REDCap API at all: open the address in a "
         "browser, and check that it ends in /api/.",
-        request=answer.request,
+        request=response.request,
     )
 
 
-def malformed(answer: Answer, problem: str, *, broke_off: bool = False) -> MalformedAnswerError:
+def malformed_error(
+    response: Response, problem: str, *, broke_off: bool = False
+) -> MalformedResponseError:
     """Make the error for data that are not as REDCap writes them."""
-    error = MalformedAnswerError(
-        f"{answer.request}: the answer is not what REDCap writes: {problem}. Try again; if it "
+    error = MalformedResponseError(
+        f"{response.request}: the answer is not what REDCap writes: {problem}. Try again; if it "
         "lasts, have a look at the export in REDCap, or tell the server's administrator.",
-        request=answer.request,
+        request=response.request,
     )
     error.broke_off = broke_off
     return error
 
 
-def not_utf8(answer: Answer, where: str) -> NotUTF8Error:
+def not_utf8_error(response: Response, where: str) -> NotUTF8Error:
     """Make the error for bytes that are no text; only their place is told."""
     return NotUTF8Error(
-        f"{answer.request}: {where}, is not UTF-8. A text was probably pasted or loaded into "
+        f"{response.request}: {where}, is not UTF-8. A text was probably pasted or loaded into "
         "REDCap in another encoding: find it there and type it anew.",
-        request=answer.request,
+        request=response.request,
     )

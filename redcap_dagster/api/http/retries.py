@@ -14,7 +14,7 @@ logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
 
-MayPass = Callable[[BaseException, int], bool]
+ShouldRetry = Callable[[BaseException, int], bool]
 """Says of an error, and of how often it was tried so far, whether to try again."""
 
 LONGEST_WAIT: Final = 120.0
@@ -22,7 +22,7 @@ LONGEST_WAIT: Final = 120.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetrySettings:
     """How often and how long to try.
 
     Attributes:
@@ -36,25 +36,29 @@ class Patience:
 
 
 def retry(
-    request: str, once: Callable[[], T], patience: Patience, stopped: Event, may_pass: MayPass
+    request: str,
+    once: Callable[[], T],
+    retry_settings: RetrySettings,
+    stopped: Event,
+    should_retry: ShouldRetry,
 ) -> T:
     """Do something up to so many times more, with a while in between, as long as it may help.
 
     Args:
         request: What it is, for the log.
         once: Does it.
-        patience: How often it is done again, and after which while.
+        retry_settings: How often it is done again, and after which while.
         stopped: Set when nobody wants it any more.
-        may_pass: Judges its errors.
+        should_retry: Judges its errors.
     """
 
-    def again(state: RetryCallState) -> bool:
+    def may_help(state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
         if error is None or stopped.is_set():
             return False
-        return may_pass(error, state.attempt_number)
+        return should_retry(error, state.attempt_number)
 
-    backoff = wait_random_exponential(multiplier=patience.backoff, max=60)
+    backoff = wait_random_exponential(multiplier=retry_settings.backoff, max=60)
 
     def wait(state: RetryCallState) -> float:
         """Full jitter, but never less than the server asks for."""
@@ -71,28 +75,28 @@ def retry(
             type(error).__name__,
             status,
             state.attempt_number,
-            patience.retries,
+            retry_settings.retries,
             state.upcoming_sleep,
         )
 
     return Retrying(
-        stop=stop_after_attempt(patience.retries + 1),
+        stop=stop_after_attempt(retry_settings.retries + 1),
         wait=wait,
-        retry=again,
+        retry=may_help,
         before_sleep=log,
         sleep=lambda seconds: sleep(seconds, stopped),
         reraise=True,
     )(once)
 
 
-def passes(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
+def is_temporary(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
     """Say whether an error may pass by itself, so that to ask again is of use."""
     if isinstance(error, ServerError):
         return (error.retry_after or 0) <= LONGEST_WAIT
     return isinstance(error, NetworkError) and not error.overdue
 
 
-def never(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
+def never_retry(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
     """Say of any error not to ask again: what is asked for can be done without."""
     return False
 

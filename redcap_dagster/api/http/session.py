@@ -65,7 +65,7 @@ class Deadline:
         self._timer.daemon = True
         self._timer.start()
 
-    def call_off(self) -> None:
+    def cancel(self) -> None:
         """Let the request be: it is done."""
         self._timer.cancel()
 

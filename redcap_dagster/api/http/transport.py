@@ -19,8 +19,8 @@ import urllib3
 
 from redcap_dagster.api.errors import (
     CertificateError,
-    EmptyAnswerError,
-    MalformedAnswerError,
+    EmptyResponseError,
+    MalformedResponseError,
     NetworkError,
     NotUTF8Error,
     OutcomeUnknownError,
@@ -30,17 +30,17 @@ from redcap_dagster.api.errors import (
     WebPageError,
     WrongURLError,
 )
-from redcap_dagster.api.http.body import chunks, form
+from redcap_dagster.api.http.body import encode_form, read_chunks
 from redcap_dagster.api.http.network_errors import (
     TOO_LONG,
+    describe_failure,
     network_error,
     never_connected,
     tls_error,
-    what_failed,
 )
 from redcap_dagster.api.http.rate_limit import shared_limiter
-from redcap_dagster.api.http.response import Answer, check_status
-from redcap_dagster.api.http.retries import MayPass, Patience, passes, retry
+from redcap_dagster.api.http.response import Response, check_status
+from redcap_dagster.api.http.retries import RetrySettings, ShouldRetry, is_temporary, retry
 from redcap_dagster.api.http.session import Deadline, Session
 from redcap_dagster.api.http.url import is_loopback, normalize_url
 
@@ -92,7 +92,7 @@ class Transport:
         self._verify: bool | str = str(ca_bundle) if verify_tls and ca_bundle else verify_tls
         self._timeout = (connect_timeout, read_timeout)
         self._longest = total_timeout
-        self._patience = Patience(retries, backoff)
+        self._patience = RetrySettings(retries, backoff)
         address = urlsplit(self.url)
         host = address.hostname or ""
         self._rate = None if is_loopback(host) else rate_limit
@@ -141,8 +141,8 @@ class Transport:
         self,
         request: str,
         parameters: Mapping[str, str],
-        receive: Callable[[Answer], T],
-        may_pass: MayPass = passes,
+        receive: Callable[[Response], T],
+        should_retry: ShouldRetry = is_temporary,
     ) -> T:
         """Ask for what may be done twice, and give what `receive` makes of the answer.
 
@@ -152,24 +152,24 @@ class Transport:
             request: What it is, for errors and the log: ``record export``.
             parameters: Those of the API, without the token.
             receive: Reads the answer; it is closed afterwards.
-            may_pass: Says of an error, and of the number of attempts so far, whether to ask again;
-                by default as long as it may pass by itself.
+            should_retry: Whether to send the request again, given the error and the number of
+                attempts so far. Defaults to every error that may pass by itself.
 
         Raises:
             REDCapError: Of the type that says what is wrong.
         """
 
         def once() -> T:
-            with self._send(request, parameters) as answer:
-                return receive(answer)
+            with self._send(request, parameters) as response:
+                return receive(response)
 
-        return retry(request, once, self._patience, self._stopped, may_pass)
+        return retry(request, once, self._patience, self._stopped, should_retry)
 
     def post_once(
         self,
         request: str,
         parameters: Mapping[str, str],
-        receive: Callable[[Answer], T],
+        receive: Callable[[Response], T],
         file: tuple[str, bytes, str] | None = None,
     ) -> T:
         """Ask for a change like `post`, but never twice.
@@ -186,9 +186,9 @@ class Transport:
         """
         lost: REDCapError
         try:
-            with self._send(request, parameters, file) as answer:
-                return receive(answer)
-        except _LOST as error:
+            with self._send(request, parameters, file) as response:
+                return receive(response)
+        except _AFTER_WHICH_DONE_IS_UNKNOWN as error:
             if not _may_be_done(error):
                 raise
             lost = error
@@ -199,7 +199,7 @@ class Transport:
             server_message=lost.server_message,
         )
 
-    def open(self, request: str, parameters: Mapping[str, str]) -> Answer:
+    def open(self, request: str, parameters: Mapping[str, str]) -> Response:
         """Ask like `post`, but leave the body to the caller, who closes the answer.
 
         Raises:
@@ -207,23 +207,23 @@ class Transport:
                 asked for again.
         """
         once = partial(self._send, request, parameters)
-        return retry(request, once, self._patience, self._stopped, passes)
+        return retry(request, once, self._patience, self._stopped, is_temporary)
 
     def _send(
         self,
         request: str,
         parameters: Mapping[str, str],
         file: tuple[str, bytes, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         self._take_turn(request)
         self.sent += 1
         failure: CertificateError | NetworkError | WrongURLError
         deadline = Deadline(self._longest, self._session.cut)
         sent = {"token": self._token, **parameters}
         try:
-            response = self._session.post(
+            received = self._session.post(
                 self.url,
-                data=sent if file else form(sent),
+                data=sent if file else encode_form(sent),
                 files={"file": file} if file else None,
                 headers=None if file else {"Content-Type": "application/x-www-form-urlencoded"},
                 allow_redirects=False,
@@ -234,25 +234,25 @@ class Transport:
         except requests.exceptions.SSLError as error:
             failure = tls_error(request, self._server, error)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            what = TOO_LONG if deadline.passed else what_failed(error)
+            what = TOO_LONG if deadline.passed else describe_failure(error)
             failure = network_error(request, self._server, what)
             failure.sent = not never_connected(error)
         else:
-            answer = Answer(
+            response = Response(
                 request,
                 self.url,
-                response.status_code,
-                response.headers,
-                chunks(response, request, self._server, deadline),
-                partial(_close, response, deadline),
+                received.status_code,
+                received.headers,
+                read_chunks(received, request, self._server, deadline),
+                partial(_close, received, deadline),
             )
             try:
-                check_status(answer)
+                check_status(response)
             except REDCapError:
-                answer.close()
+                response.close()
                 raise
-            return answer
-        deadline.call_off()
+            return response
+        deadline.cancel()
         raise failure
 
     def _take_turn(self, request: str) -> None:
@@ -281,20 +281,20 @@ def check_token(token: str) -> str:
     return stripped
 
 
-def _close(response: requests.Response, deadline: Deadline) -> None:
-    deadline.call_off()
-    response.close()
+def _close(received: requests.Response, deadline: Deadline) -> None:
+    deadline.cancel()
+    received.close()
 
 
 # -- changes --------------------------------------------------------------------------------------
 
-_LOST = (
+_AFTER_WHICH_DONE_IS_UNKNOWN = (
     NetworkError,
     ServerError,
     ServerMemoryError,
-    EmptyAnswerError,
+    EmptyResponseError,
     WebPageError,
-    MalformedAnswerError,
+    MalformedResponseError,
     NotUTF8Error,
 )
 """Errors after which a change may have been done."""

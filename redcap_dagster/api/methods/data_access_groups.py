@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redcap_dagster.api.calls.import_data import Importable
-from redcap_dagster.api.calls.parameters import asking
+from redcap_dagster.api.calls.parameters import call_parameters
 from redcap_dagster.api.calls.rows import delete_listed, export_rows, import_rows, read_count
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project.system_columns import ACCESS_GROUP
@@ -42,7 +42,7 @@ class AccessGroups:
             ['north']
         """
         return export_rows(
-            self._transport, "access group export", asking("dag"), "unique_group_name"
+            self._transport, "access group export", call_parameters("dag"), "unique_group_name"
         )
 
     def import_(self, data: Importable) -> int:
@@ -67,7 +67,7 @@ class AccessGroups:
         return import_rows(
             self._transport,
             "access group import",
-            asking("dag", "import"),
+            call_parameters("dag", "import"),
             data,
             ["data_access_group_name", "unique_group_name"],
         )
@@ -94,7 +94,7 @@ class AccessGroups:
             >>> redcap.export_records(fields=["age"])["record_id"].tolist()
             ['1']
         """
-        wanted = asking("dag", "switch", dag=dag or "")
+        wanted = call_parameters("dag", "switch", dag=dag or "")
         self._transport.post_once("access group switch", wanted, read_count)
 
     def export_mapping(self) -> list[dict[str, Any]]:
@@ -105,7 +105,10 @@ class AccessGroups:
             ['']
         """
         return export_rows(
-            self._transport, "access group mapping export", asking("userDagMapping"), "username"
+            self._transport,
+            "access group mapping export",
+            call_parameters("userDagMapping"),
+            "username",
         )
 
     def import_mapping(self, data: Importable) -> int:
@@ -120,7 +123,7 @@ class AccessGroups:
         return import_rows(
             self._transport,
             "access group mapping import",
-            asking("userDagMapping", "import"),
+            call_parameters("userDagMapping", "import"),
             data,
             ["username", ACCESS_GROUP],
         )

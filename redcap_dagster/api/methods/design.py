@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redcap_dagster.api.calls.import_data import Importable
-from redcap_dagster.api.calls.parameters import asking, flag
+from redcap_dagster.api.calls.parameters import call_parameters, write_flag
 from redcap_dagster.api.calls.rows import delete_listed, import_rows
 from redcap_dagster.api.http.transport import Transport
 
@@ -49,7 +49,7 @@ class Design:
         return import_rows(
             self._transport,
             "metadata import",
-            asking("metadata", "import"),
+            call_parameters("metadata", "import"),
             data,
             ["field_name", "form_name", "field_type"],
         )
@@ -66,7 +66,7 @@ class Design:
         return import_rows(
             self._transport,
             "arm import",
-            asking("arm", "import", override=_zero_or_one(override)),
+            call_parameters("arm", "import", override=_zero_or_one(override)),
             data,
             ["arm_num", "name"],
         )
@@ -93,7 +93,7 @@ class Design:
         return import_rows(
             self._transport,
             "event import",
-            asking("event", "import", override=_zero_or_one(override)),
+            call_parameters("event", "import", override=_zero_or_one(override)),
             data,
             ["event_name", "arm_num"],
         )
@@ -119,7 +119,7 @@ class Design:
         return import_rows(
             self._transport,
             "formEventMapping import",
-            asking("formEventMapping", "import"),
+            call_parameters("formEventMapping", "import"),
             data,
             ["arm_num", "unique_event_name", "form"],
         )
@@ -137,11 +137,11 @@ class Design:
         return import_rows(
             self._transport,
             "repeatingFormsEvents import",
-            asking("repeatingFormsEvents", "import"),
+            call_parameters("repeatingFormsEvents", "import"),
             data,
             ["form_name"],
         )
 
 
 def _zero_or_one(override: bool) -> int:
-    return 1 if flag("override", override) else 0
+    return 1 if write_flag("override", override) else 0

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redcap_dagster.api.calls.parameters import asking, positive, required
+from redcap_dagster.api.calls.parameters import call_parameters, check_positive, check_required
 from redcap_dagster.api.calls.rows import export_rows, read_done
-from redcap_dagster.api.http.response import Answer, malformed, read_json
+from redcap_dagster.api.http.response import Response, malformed_error, read_json
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.files import REDCapFile, existing_folder, receive_file, save_file
 
@@ -48,7 +48,7 @@ class FileRepository:
             >>> [row["name"] for row in redcap.repository.list_()]
             ['Consent']
         """
-        wanted = asking(_CONTENT, "list", folder_id=positive("folder_id", folder_id))
+        wanted = call_parameters(_CONTENT, "list", folder_id=check_positive("folder_id", folder_id))
         return export_rows(self._transport, "file repository list", wanted, "name")
 
     def create_folder(
@@ -77,15 +77,15 @@ class FileRepository:
             >>> redcap.repository.list_(number)
             []
         """
-        if len(required("name", name)) > _LONGEST_NAME:
+        if len(check_required("name", name)) > _LONGEST_NAME:
             raise ValueError(f"name: REDCap takes at most {_LONGEST_NAME} characters.")
-        wanted = asking(
+        wanted = call_parameters(
             _CONTENT,
             "createFolder",
             name=name,
-            folder_id=positive("folder_id", folder_id),
-            dag_id=positive("dag_id", dag_id),
-            role_id=positive("role_id", role_id),
+            folder_id=check_positive("folder_id", folder_id),
+            dag_id=check_positive("dag_id", dag_id),
+            role_id=check_positive("role_id", role_id),
         )
         return self._transport.post_once("file repository folder", wanted, _read_folder)
 
@@ -99,7 +99,7 @@ class FileRepository:
             >>> redcap.repository.export(row["doc_id"]).content
             b'hello'
         """
-        wanted = asking(_CONTENT, "export", doc_id=positive("doc_id", doc_id))
+        wanted = call_parameters(_CONTENT, "export", doc_id=check_positive("doc_id", doc_id))
         return self._transport.post("file repository export", wanted, receive_file)
 
     def save(self, folder: str | Path, doc_id: int) -> Path:
@@ -112,7 +112,7 @@ class FileRepository:
             >>> redcap.repository.save(folder, row["doc_id"]).name
             'a.txt'
         """
-        wanted = asking(_CONTENT, "export", doc_id=positive("doc_id", doc_id))
+        wanted = call_parameters(_CONTENT, "export", doc_id=check_positive("doc_id", doc_id))
         path = existing_folder(folder)
         return save_file(self._transport, "file repository export", wanted, path)
 
@@ -129,7 +129,9 @@ class FileRepository:
             >>> row["name"]
             'a.txt'
         """
-        wanted = asking(_CONTENT, "import", folder_id=positive("folder_id", folder_id))
+        wanted = call_parameters(
+            _CONTENT, "import", folder_id=check_positive("folder_id", folder_id)
+        )
         self._transport.post_once("file repository import", wanted, read_done, file.part)
 
     def delete(self, doc_id: int) -> None:
@@ -146,12 +148,12 @@ class FileRepository:
             >>> redcap.repository.list_()
             []
         """
-        wanted = asking(_CONTENT, "delete", doc_id=positive("doc_id", doc_id))
+        wanted = call_parameters(_CONTENT, "delete", doc_id=check_positive("doc_id", doc_id))
         self._transport.post_once("file repository deletion", wanted, read_done)
 
 
-def _read_folder(answer: Answer) -> int:
-    match read_json(answer):
+def _read_folder(response: Response) -> int:
+    match read_json(response):
         case [{"folder_id": int() | str() as number}] if str(number).isdecimal():
             return int(number)
-    raise malformed(answer, "it does not give the number of a folder")
+    raise malformed_error(response, "it does not give the number of a folder")

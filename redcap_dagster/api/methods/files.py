@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import Self
 
-from redcap_dagster.api.calls.parameters import asking, positive, required
+from redcap_dagster.api.calls.parameters import call_parameters, check_positive, check_required
 from redcap_dagster.api.calls.rows import read_done
-from redcap_dagster.api.http.response import Answer, check_data, look, malformed
+from redcap_dagster.api.http.response import Response, check_data, malformed_error, read_start
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
 
@@ -42,7 +42,7 @@ class REDCapFile:
     @property
     def part(self) -> tuple[str, bytes, str]:
         """The file as a part of a form."""
-        return required("name", self.name), self.content, self.mime_type or _UNTYPED
+        return check_required("name", self.name), self.content, self.mime_type or _UNTYPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +160,13 @@ class Files:
     def _asked(
         self, action: str, record: str | int, field: str, event: str | None, repeat_instance: int
     ) -> dict[str, str]:
-        wanted = asking(
+        wanted = call_parameters(
             "file",
             action,
-            record=required("record", record),
-            field=required("field", field),
+            record=check_required("record", record),
+            field=check_required("field", field),
             event=event,
-            repeat_instance=positive("repeat_instance", repeat_instance),
+            repeat_instance=check_positive("repeat_instance", repeat_instance),
         )
         self._names.check_place(field=field, event=event)
         return wanted
@@ -175,9 +175,9 @@ class Files:
 # -- answers that are files -----------------------------------------------------------------------
 
 
-def receive_file(answer: Answer) -> REDCapFile:
+def receive_file(response: Response) -> REDCapFile:
     """Take an answer for a file."""
-    name, mime_type, chunks = _opened(answer)
+    name, mime_type, chunks = _opened(response)
     return REDCapFile(name, mime_type, b"".join(chunks))
 
 
@@ -200,8 +200,8 @@ def save_file(transport: Transport, request: str, parameters: dict[str, str], fo
         FileExistsError: The folder has a file of that name.
     """
 
-    def receive(answer: Answer) -> Path:
-        name, _, chunks = _opened(answer)
+    def receive(response: Response) -> Path:
+        name, _, chunks = _opened(response)
         path = folder / name
         # Only for this user, never over another file, and never through a link. An error of the
         # system would show the file's name.
@@ -223,7 +223,7 @@ def save_file(transport: Transport, request: str, parameters: dict[str, str], fo
     return transport.post(request, parameters, receive)
 
 
-def _opened(answer: Answer) -> tuple[str, str, Iterator[bytes]]:
+def _opened(response: Response) -> tuple[str, str, Iterator[bytes]]:
     """Give name, type and content of an answer that is a file, as its header says.
 
     A PDF has been seen without a name and as ``text/html``, so that it is known by how it begins.
@@ -231,19 +231,19 @@ def _opened(answer: Answer) -> tuple[str, str, Iterator[bytes]]:
     head = Message()
     # Headers are read as Latin-1; REDCap writes names as UTF-8 (a guess).
     head["Content-Type"] = (
-        answer.headers.get("Content-Type", _UNTYPED)
+        response.headers.get("Content-Type", _UNTYPED)
         .encode("latin-1", "replace")
         .decode("utf-8", "replace")
     )
     name = head.get_param("name")
     if name:
         text = name[2] if isinstance(name, tuple) else name
-        return safe_name(text), head.get_content_type(), answer.chunks
-    start = next(answer.chunks, b"")
+        return safe_name(text), head.get_content_type(), response.chunks
+    start = next(response.chunks, b"")
     if not start.startswith(b"%PDF-"):
-        check_data(answer, start + look(answer.chunks))
-        raise malformed(answer, "it is no file: its header gives no name")
-    return "redcap.pdf", "application/pdf", chain((start,), answer.chunks)
+        check_data(response, start + read_start(response.chunks))
+        raise malformed_error(response, "it is no file: its header gives no name")
+    return "redcap.pdf", "application/pdf", chain((start,), response.chunks)
 
 
 def safe_name(name: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from redcap_dagster.api.calls.parameters import asking, one_of, server_time
+from redcap_dagster.api.calls.parameters import call_parameters, check_one_of, write_server_time
 from redcap_dagster.api.calls.rows import export_rows
 from redcap_dagster.api.http.transport import Transport
 
@@ -73,9 +73,9 @@ class Log:
             >>> [row["record"] for row in redcap.log.export(logtype="record_delete")]
             ['2']
         """
-        wanted = asking(
+        wanted = call_parameters(
             "log",
-            logtype=None if logtype is None else one_of("logtype", logtype, LOG_TYPES),
+            logtype=None if logtype is None else check_one_of("logtype", logtype, LOG_TYPES),
             user=user,
             record=record,
             dag=dag,
@@ -86,4 +86,4 @@ class Log:
 
 
 def _minute(name: str, value: datetime) -> str:
-    return server_time(name, value)[:16]
+    return write_server_time(name, value)[:16]

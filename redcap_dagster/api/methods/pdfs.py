@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from redcap_dagster.api.calls.parameters import asking, flag, positive
+from redcap_dagster.api.calls.parameters import call_parameters, check_positive, write_flag
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.files import REDCapFile, existing_folder, receive_file, save_file
 from redcap_dagster.api.methods.project_names import ProjectNames
@@ -95,13 +95,13 @@ def _asked(
 ) -> dict[str, str]:
     if all_records and record is not None:
         raise ValueError("all_records: give one record or all of them, not both.")
-    return asking(
+    return call_parameters(
         "pdf",
         record=record,
         event=event,
         instrument=instrument,
-        repeat_instance=positive("repeat_instance", repeat_instance),
+        repeat_instance=check_positive("repeat_instance", repeat_instance),
         # Any value counts for yes, so that there is none for no.
-        allRecords=flag("all_records", all_records),
-        compactDisplay=flag("compact_display", compact_display),
+        allRecords=write_flag("all_records", all_records),
+        compactDisplay=write_flag("compact_display", compact_display),
     )

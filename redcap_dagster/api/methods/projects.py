@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Unpack
 
-from redcap_dagster.api.calls.parameters import asking, flag, required
+from redcap_dagster.api.calls.parameters import call_parameters, check_required, write_flag
 from redcap_dagster.api.calls.rows import read_count, read_line
 from redcap_dagster.api.export.reader.selection import RecordSelection, check_selection
-from redcap_dagster.api.http.response import Answer, check_data, malformed, not_utf8, read_body
+from redcap_dagster.api.http.response import (
+    Response,
+    check_data,
+    malformed_error,
+    not_utf8_error,
+    read_body,
+)
 from redcap_dagster.api.http.transport import Transport, check_token
 
 _XML_TAKES = frozenset(
@@ -70,10 +76,10 @@ class Projects:
         unknown = selection.keys() - _XML_TAKES
         if unknown:
             raise TypeError(f"An XML export has no parameter {', '.join(sorted(unknown))}.")
-        wanted = asking(
+        wanted = call_parameters(
             "project_xml",
-            returnMetadataOnly=flag("return_metadata_only", return_metadata_only),
-            exportFiles=flag("export_files", export_files),
+            returnMetadataOnly=write_flag("return_metadata_only", return_metadata_only),
+            exportFiles=write_flag("export_files", export_files),
         )
         wanted |= {"format": "xml"} | check_selection(**selection)
         return self._transport.post("project XML export", wanted, _read_odm)
@@ -96,7 +102,7 @@ class Projects:
             >>> redcap.projects.import_settings({"project_title": "Pilot"})
             1
         """
-        wanted = asking("project_settings", "import", data=_written("settings", settings))
+        wanted = call_parameters("project_settings", "import", data=_written("settings", settings))
         return self._transport.post_once("project settings import", wanted, read_count)
 
     def create(self, data: Mapping[str, Any], odm: str | None = None) -> str:
@@ -120,10 +126,10 @@ class Projects:
             32
         """
         for name in ("project_title", "purpose"):
-            required(name, data.get(name, ""))
+            check_required(name, data.get(name, ""))
         # A list, as REDCap's own example has it; settings are a single object. Both are guesses.
         text = f"[{_written('data', data)}]"
-        wanted = asking("project", "import", data=text, odm=odm)
+        wanted = call_parameters("project", "import", data=text, odm=odm)
         return self._transport.post_once("project creation", wanted, _read_token)
 
 
@@ -137,26 +143,26 @@ def _written(name: str, values: Mapping[str, Any]) -> str:
     raise ValueError(f"{name}: a value is none that JSON has; give texts and numbers.")
 
 
-def _read_odm(answer: Answer) -> str:
-    body = read_body(answer)
+def _read_odm(response: Response) -> str:
+    body = read_body(response)
     head = body[:2048].lstrip(b"\xef\xbb\xbf \r\n\t")
     if b"<ODM" not in head:
-        check_data(answer, body)
-        raise malformed(answer, "it is no project XML")
+        check_data(response, body)
+        raise malformed_error(response, "it is no project XML")
     if not body.rstrip().endswith(b"</ODM>"):
-        raise malformed(answer, "it breaks off")
+        raise malformed_error(response, "it breaks off")
     position = 0
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         position = error.start
-    raise not_utf8(answer, f"byte {position} of the answer")
+    raise not_utf8_error(response, f"byte {position} of the answer")
 
 
-def _read_token(answer: Answer) -> str:
+def _read_token(response: Response) -> str:
     """Read a token; the demo server was seen to print SQL before it."""
     try:
-        return check_token(read_line(answer)[-32:])
+        return check_token(read_line(response)[-32:])
     except ValueError:
         pass
-    raise malformed(answer, "it does not end in a token")
+    raise malformed_error(response, "it does not end in a token")

@@ -10,9 +10,15 @@ from typing import Any, Final, Literal, Self
 import pyarrow as pa
 
 from redcap_dagster.api.calls.import_data import check_columns
-from redcap_dagster.api.calls.parameters import asking
-from redcap_dagster.api.calls.rows import EVENTS, export_info, export_rows, has, read_count
-from redcap_dagster.api.http.response import Answer, check_data, malformed, read_body, read_json
+from redcap_dagster.api.calls.parameters import call_parameters
+from redcap_dagster.api.calls.rows import EVENTS, export_info, export_rows, is_flag_set, read_count
+from redcap_dagster.api.http.response import (
+    Response,
+    check_data,
+    malformed_error,
+    read_body,
+    read_json,
+)
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import parse_choices
 from redcap_dagster.project.system_columns import (
@@ -112,14 +118,21 @@ class ImportTarget:
         Raises:
             REDCapError: Of the type that says what is wrong.
         """
-        metadata = export_rows(transport, "metadata export", asking("metadata"), "field_name")
+        metadata = export_rows(
+            transport, "metadata export", call_parameters("metadata"), "field_name"
+        )
         names = export_rows(
-            transport, "exportFieldNames export", asking("exportFieldNames"), "export_field_name"
+            transport,
+            "exportFieldNames export",
+            call_parameters("exportFieldNames"),
+            "export_field_name",
         )
         info = export_info(transport)
         events = []
-        if has(info, EVENTS):
-            events = export_rows(transport, "event export", asking("event"), "unique_event_name")
+        if is_flag_set(info, EVENTS):
+            events = export_rows(
+                transport, "event export", call_parameters("event"), "unique_event_name"
+            )
         return cls(
             record_id_field=metadata[0]["field_name"],
             originals={row["export_field_name"]: row["original_field_name"] for row in names},
@@ -235,31 +248,31 @@ def batches(rows: Sequence[Row], id_column: str, size: int) -> Iterator[list[Row
         yield batch
 
 
-def read_accepted(answer: Answer) -> RecordImport:
+def read_accepted(response: Response) -> RecordImport:
     """Read the answer to an import in the background: it only says that it is accepted."""
-    if read_json(answer) not in ({"success": True}, {"success": "true"}, {"success": 1}):
-        raise malformed(answer, "it does not say that the import was accepted")
+    if read_json(response) not in ({"success": True}, {"success": "true"}, {"success": 1}):
+        raise malformed_error(response, "it does not say that the import was accepted")
     return RecordImport(())
 
 
-def read_import(answer: Answer, return_content: str) -> RecordImport:
+def read_import(response: Response, return_content: str) -> RecordImport:
     """Read what REDCap tells of an import, as it was asked to.
 
     Raises:
-        MalformedAnswerError: It tells something else.
+        MalformedResponseError: It tells something else.
         REDCapError: Of the type that says what is wrong.
     """
     if return_content == "count":
-        return RecordImport((), count=read_count(answer))
+        return RecordImport((), count=read_count(response))
     if return_content == "nothing":
-        body = read_body(answer).strip()
+        body = read_body(response).strip()
         if body not in (b"", b"{}", b"[]"):  # a guess; told is that nothing but the status comes
-            check_data(answer, body)
-            raise malformed(answer, "it tells something where nothing was asked for")
+            check_data(response, body)
+            raise malformed_error(response, "it tells something where nothing was asked for")
         return RecordImport(())
-    ids = read_json(answer)
+    ids = read_json(response)
     if not isinstance(ids, list) or not all(isinstance(one, str | int) for one in ids):
-        raise malformed(answer, "it is no list of record ids")
+        raise malformed_error(response, "it is no list of record ids")
     if return_content == "ids":
         return RecordImport(tuple(map(str, ids)), count=len(ids))
     pairs = [str(pair).partition(",") for pair in ids]

@@ -8,13 +8,20 @@ from typing import Final, Unpack
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.calls.import_data import Importable, check_columns, rows_of
-from redcap_dagster.api.calls.parameters import array, asking, flag, one_of, positive, required
+from redcap_dagster.api.calls.import_data import Importable, check_columns, read_rows
+from redcap_dagster.api.calls.parameters import (
+    call_parameters,
+    check_one_of,
+    check_positive,
+    check_required,
+    write_flag,
+    write_list,
+)
 from redcap_dagster.api.calls.rows import export_line, read_count
 from redcap_dagster.api.errors import REDCapError
 from redcap_dagster.api.export.reader.records import read_records, read_values
 from redcap_dagster.api.export.reader.selection import DELIMITERS, RecordSelection, check_selection
-from redcap_dagster.api.http.response import Answer, malformed, read_json
+from redcap_dagster.api.http.response import Response, malformed_error, read_json
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
 from redcap_dagster.api.methods.record_import import (
@@ -139,22 +146,22 @@ class Records:
             >>> redcap.records.import_([row]).records
             ('2',)
         """
-        parameters = asking(
+        parameters = call_parameters(
             "record",
             "import",
-            type=one_of("type", type, ("flat", "eav")),
-            overwriteBehavior=one_of("overwrite_behavior", overwrite_behavior, _OVERWRITES),
-            forceAutoNumber=flag("force_auto_number", force_auto_number),
-            dateFormat=one_of("date_format", date_format, _DATE_FORMATS),
-            backgroundProcess=flag("background_process", background_process),
+            type=check_one_of("type", type, ("flat", "eav")),
+            overwriteBehavior=check_one_of("overwrite_behavior", overwrite_behavior, _OVERWRITES),
+            forceAutoNumber=write_flag("force_auto_number", force_auto_number),
+            dateFormat=check_one_of("date_format", date_format, _DATE_FORMATS),
+            backgroundProcess=write_flag("background_process", background_process),
             returnContent=_return_content(return_content, force_auto_number),
         )
-        positive("batch_size", batch_size)
-        flag("dry_run", dry_run)
-        delimiter = DELIMITERS[one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS))]
-        check_columns(rows_of(data, delimiter=delimiter), ())  # before anything is asked
+        check_positive("batch_size", batch_size)
+        write_flag("dry_run", dry_run)
+        delimiter = DELIMITERS[check_one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS))]
+        check_columns(read_rows(data, delimiter=delimiter), ())  # before anything is asked
         target = ImportTarget.export(self._transport)
-        rows = rows_of(data, target.validations, delimiter)
+        rows = read_rows(data, target.validations, delimiter)
         target.check(rows, type, date_format)
         id_column = target.id_column(type)
         cut = list(batches(rows, id_column, batch_size))
@@ -170,10 +177,10 @@ class Records:
         return self._import(cut, parameters)
 
     def _import(self, cut: Sequence[Sequence[Row]], parameters: dict[str, str]) -> RecordImport:
-        def receive(answer: Answer) -> RecordImport:
+        def receive(response: Response) -> RecordImport:
             if "backgroundProcess" in parameters:
-                return read_accepted(answer)
-            return read_import(answer, parameters["returnContent"])
+                return read_accepted(response)
+            return read_import(response, parameters["returnContent"])
 
         parts: list[RecordImport] = []
         for number, batch in enumerate(cut):
@@ -236,16 +243,16 @@ class Records:
             >>> redcap.records.delete(["1", "2"])
             2
         """
-        wanted = asking(
+        wanted = call_parameters(
             "record",
             "delete",
-            arm=positive("arm", arm),
+            arm=check_positive("arm", arm),
             instrument=instrument,
             event=event,
-            repeat_instance=positive("repeat_instance", repeat_instance),
-            delete_logging=1 if flag("delete_logging", delete_logging) else 0,
+            repeat_instance=check_positive("repeat_instance", repeat_instance),
+            delete_logging=1 if write_flag("delete_logging", delete_logging) else 0,
         )
-        wanted |= array("records", records)
+        wanted |= write_list("records", records)
         self._names.check_place(form=instrument, event=event)
         return self._transport.post_once("record deletion", wanted, read_count)
 
@@ -266,12 +273,12 @@ class Records:
             >>> redcap.export_records(fields=["record_id"])["record_id"].unique().tolist()
             ['1', '7']
         """
-        wanted = asking(
+        wanted = call_parameters(
             "record",
             "rename",
-            record=required("record", record),
-            new_record_name=required("new_record_name", new_record_name),
-            arm=positive("arm", arm),
+            record=check_required("record", record),
+            new_record_name=check_required("new_record_name", new_record_name),
+            arm=check_positive("arm", arm),
         )
         self._transport.post_once("record renaming", wanted, read_count)
 
@@ -297,12 +304,12 @@ class Records:
             >>> redcap.records.randomize("1", randomization)["target_field"]
             '2'
         """
-        wanted = asking(
+        wanted = call_parameters(
             "record",
             "randomize",
-            record=required("record", record),
-            randomization_id=positive("randomization_id", randomization_id),
-            returnAlt=flag("return_alt", return_alt),
+            record=check_required("record", record),
+            randomization_id=check_positive("randomization_id", randomization_id),
+            returnAlt=write_flag("return_alt", return_alt),
         )
         return self._transport.post_once("randomization", wanted, _read_randomization)
 
@@ -315,7 +322,9 @@ class Records:
             >>> redcap.records.generate_next_record_name()
             '3'
         """
-        return export_line(self._transport, "next record name", asking("generateNextRecordName"))
+        return export_line(
+            self._transport, "next record name", call_parameters("generateNextRecordName")
+        )
 
 
 def _ids(rows: Sequence[Row], id_column: str) -> tuple[str, ...]:
@@ -327,13 +336,13 @@ def _return_content(asked: str | None, numbers_anew: bool) -> str:
         return "auto_ids" if numbers_anew else "ids"
     if asked == "auto_ids" and not numbers_anew:
         raise ValueError("return_content: auto_ids goes with force_auto_number alone.")
-    return one_of("return_content", asked, _RETURNED)
+    return check_one_of("return_content", asked, _RETURNED)
 
 
-def _read_randomization(answer: Answer) -> dict[str, str]:
-    content = read_json(answer)
+def _read_randomization(response: Response) -> dict[str, str]:
+    content = read_json(response)
     if isinstance(content, list) and len(content) == 1:  # guess: either may come
         (content,) = content
     if not isinstance(content, dict) or "target_field" not in content:
-        raise malformed(answer, "it does not say what the record was randomized to")
+        raise malformed_error(response, "it does not say what the record was randomized to")
     return {str(name): str(value) for name, value in content.items()}

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.calls.parameters import asking, flag, one_of, positive
-from redcap_dagster.api.errors import EmptyAnswerError, MalformedAnswerError
-from redcap_dagster.api.export.reader.csv_reader import no_rows, open_csv
+from redcap_dagster.api.calls.parameters import (
+    call_parameters,
+    check_one_of,
+    check_positive,
+    write_flag,
+)
+from redcap_dagster.api.errors import EmptyResponseError, MalformedResponseError
+from redcap_dagster.api.export.reader.csv_reader import empty_batch, open_csv
 from redcap_dagster.api.export.reader.records import confirm_empty
 from redcap_dagster.api.export.reader.selection import (
     DECIMAL_CHARACTERS,
     DELIMITERS,
     RAW_OR_LABEL,
-    delimiter_of,
+    get_delimiter,
 )
-from redcap_dagster.api.http.response import Answer
+from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.transport import Transport
 
 
@@ -68,7 +73,7 @@ class Reports:
         Raises:
             ValueError: A parameter that REDCap cannot take; nothing was sent.
             RefusedError: There is no such report.
-            MalformedAnswerError: Two columns have one label, so that they cannot be told apart.
+            MalformedResponseError: Two columns have one label, so that they cannot be told apart.
             REDCapError: Of the type that says what is wrong.
 
         Example:
@@ -77,21 +82,23 @@ class Reports:
             >>> redcap.reports.export(report, raw_or_label_headers="label")["Age"].tolist()
             ['40', '50']
         """
-        wanted = asking(
+        wanted = call_parameters(
             "report",
-            report_id=positive("report_id", report_id),
-            rawOrLabel=one_of("raw_or_label", raw_or_label, RAW_OR_LABEL),
-            rawOrLabelHeaders=one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL),
-            exportCheckboxLabel=flag("export_checkbox_label", export_checkbox_label),
+            report_id=check_positive("report_id", report_id),
+            rawOrLabel=check_one_of("raw_or_label", raw_or_label, RAW_OR_LABEL),
+            rawOrLabelHeaders=check_one_of(
+                "raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL
+            ),
+            exportCheckboxLabel=write_flag("export_checkbox_label", export_checkbox_label),
             decimalCharacter=decimal_character
-            and one_of("decimal_character", decimal_character, DECIMAL_CHARACTERS),
-            csvDelimiter=one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS)),
-            type=one_of("type", type, ("flat", "eav")),
+            and check_one_of("decimal_character", decimal_character, DECIMAL_CHARACTERS),
+            csvDelimiter=check_one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS)),
+            type=check_one_of("type", type, ("flat", "eav")),
         )
         wanted |= {"format": "csv"}
         try:
             table = self._rows(wanted)
-        except MalformedAnswerError as error:
+        except MalformedResponseError as error:
             if raw_or_label_headers == "label":
                 error.add_note("Several fields may have one label; raw headers always differ.")
             raise
@@ -99,12 +106,12 @@ class Reports:
         return frame
 
     def _rows(self, wanted: dict[str, str]) -> pa.Table:
-        def receive(answer: Answer) -> pa.Table:
-            return open_csv(answer, None, delimiter_of(wanted)).read_all()
+        def receive(response: Response) -> pa.Table:
+            return open_csv(response, None, get_delimiter(wanted)).read_all()
 
         try:
             return self._transport.post("report export", wanted, receive)
-        except EmptyAnswerError as error:
+        except EmptyResponseError as error:
             empty = error
         confirm_empty(self._transport, "report export", wanted, empty)
-        return pa.Table.from_batches([no_rows(())])
+        return pa.Table.from_batches([empty_batch(())])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from redcap_dagster.api.calls.parameters import asking, chosen, required
+from redcap_dagster.api.calls.parameters import call_parameters, check_required, write_optional_list
 from redcap_dagster.api.calls.project_structure import (
     ProjectStructure,
     export_dictionary,
@@ -13,10 +13,10 @@ from redcap_dagster.api.calls.project_structure import (
 from redcap_dagster.api.calls.rows import (
     EVENTS,
     REPEATS,
-    export_applicable,
+    export_if_applicable,
     export_info,
     export_rows,
-    has,
+    is_flag_set,
 )
 from redcap_dagster.api.export.verification.census import read_header
 from redcap_dagster.api.http.transport import Transport
@@ -51,7 +51,7 @@ class StructureExports:
             >>> [row["field_name"] for row in redcap.export_metadata(forms=["drug"])]
             ['dose']
         """
-        parameters = chosen("fields", fields) | chosen("forms", forms)
+        parameters = write_optional_list("fields", fields) | write_optional_list("forms", forms)
         if parameters:
             return self._export_rows("metadata", "field_name", **parameters)
         rows = export_dictionary(self._transport)
@@ -69,7 +69,7 @@ class StructureExports:
 
     def export_arms(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
         """Export the arms that have events, by default all; none of a classic project."""
-        return self._export_where(EVENTS, "arm", "arm_num", **chosen("arms", arms))
+        return self._export_where(EVENTS, "arm", "arm_num", **write_optional_list("arms", arms))
 
     def export_events(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
         """Export the events of some arms, by default of all; none of a classic project.
@@ -78,7 +78,9 @@ class StructureExports:
             >>> len(redcap.export_arms()), redcap.export_events()[1]["unique_event_name"]
             (1, 'then_arm_1')
         """
-        return self._export_where(EVENTS, "event", "unique_event_name", **chosen("arms", arms))
+        return self._export_where(
+            EVENTS, "event", "unique_event_name", **write_optional_list("arms", arms)
+        )
 
     def export_form_event_mapping(
         self, arms: Sequence[str | int] | None = None
@@ -89,7 +91,9 @@ class StructureExports:
             >>> redcap.export_form_event_mapping()[0]
             {'arm_num': 1, 'unique_event_name': 'first_arm_1', 'form': 'visit'}
         """
-        return self._export_where(EVENTS, "formEventMapping", "form", **chosen("arms", arms))
+        return self._export_where(
+            EVENTS, "formEventMapping", "form", **write_optional_list("arms", arms)
+        )
 
     def export_repeating_forms_events(self) -> list[dict[str, str]]:
         """Export the repeating forms and events (REDCap 8.2); nothing where there are none.
@@ -109,7 +113,7 @@ class StructureExports:
             >>> [row["export_field_name"] for row in redcap.export_field_names("age")]
             ['age']
         """
-        wanted = {} if field is None else {"field": required("field", field)}
+        wanted = {} if field is None else {"field": check_required("field", field)}
         return self._export_rows("exportFieldNames", "export_field_name", **wanted)
 
     def export_version(self) -> str:
@@ -148,11 +152,15 @@ class StructureExports:
         return structure.project(read_header(self._transport, structure.record_id_field))
 
     def _export_rows(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
-        return export_rows(self._transport, f"{content} export", asking(content) | parameters, key)
+        return export_rows(
+            self._transport, f"{content} export", call_parameters(content) | parameters, key
+        )
 
     def _export_where(
         self, flag: str, content: str, key: str, **parameters: str
     ) -> list[dict[str, Any]]:
         """Export what only some projects have, if project info says that this one does."""
-        applicable = has(self.export_project_info(), flag)
-        return export_applicable(self._transport, content, key, **parameters) if applicable else []
+        applicable = is_flag_set(self.export_project_info(), flag)
+        return (
+            export_if_applicable(self._transport, content, key, **parameters) if applicable else []
+        )

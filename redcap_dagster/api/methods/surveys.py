@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from redcap_dagster.api.calls.parameters import asking, positive, required
+from redcap_dagster.api.calls.parameters import call_parameters, check_positive, check_required
 from redcap_dagster.api.calls.rows import export_line, export_rows
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
@@ -68,7 +68,7 @@ class Surveys:
             >>> redcap.surveys.export_queue_link("1").startswith("http")
             True
         """
-        wanted = asking("surveyQueueLink", record=required("record", record))
+        wanted = call_parameters("surveyQueueLink", record=check_required("record", record))
         return export_line(self._transport, "survey queue link export", wanted)
 
     def export_return_code(
@@ -117,8 +117,8 @@ class Surveys:
             >>> "survey_link" in people[0]
             True
         """
-        wanted = asking(
-            "participantList", instrument=required("instrument", instrument), event=event
+        wanted = call_parameters(
+            "participantList", instrument=check_required("instrument", instrument), event=event
         )
         self._names.check_place(form=instrument, event=event)
         return export_rows(self._transport, "participant list export", wanted, "email")
@@ -131,12 +131,12 @@ class Surveys:
         event: str | None,
         repeat_instance: int,
     ) -> dict[str, str]:
-        wanted = asking(
+        wanted = call_parameters(
             content,
-            record=required("record", record),
-            instrument=required("instrument", instrument),
+            record=check_required("record", record),
+            instrument=check_required("instrument", instrument),
             event=event,
-            repeat_instance=positive("repeat_instance", repeat_instance),
+            repeat_instance=check_positive("repeat_instance", repeat_instance),
         )
         self._names.check_place(form=instrument, event=event)
         return wanted

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redcap_dagster.api.calls.import_data import Importable
-from redcap_dagster.api.calls.parameters import asking
+from redcap_dagster.api.calls.parameters import call_parameters
 from redcap_dagster.api.calls.rows import delete_listed, export_rows, import_rows
 from redcap_dagster.api.http.transport import Transport
 
@@ -42,7 +42,7 @@ class UserRoles:
             'Nurse'
         """
         return export_rows(
-            self._transport, "user role export", asking("userRole"), "unique_role_name"
+            self._transport, "user role export", call_parameters("userRole"), "unique_role_name"
         )
 
     def import_(self, data: Importable) -> int:
@@ -63,7 +63,7 @@ class UserRoles:
             >>> redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
             1
         """
-        wanted = asking("userRole", "import")
+        wanted = call_parameters("userRole", "import")
         return import_rows(self._transport, "user role import", wanted, data, ["unique_role_name"])
 
     def delete(self, roles: Sequence[str]) -> int:
@@ -86,7 +86,10 @@ class UserRoles:
             True
         """
         return export_rows(
-            self._transport, "user role mapping export", asking("userRoleMapping"), "username"
+            self._transport,
+            "user role mapping export",
+            call_parameters("userRoleMapping"),
+            "username",
         )
 
     def import_mapping(self, data: Importable) -> int:
@@ -103,7 +106,7 @@ class UserRoles:
         return import_rows(
             self._transport,
             "user role mapping import",
-            asking("userRoleMapping", "import"),
+            call_parameters("userRoleMapping", "import"),
             data,
             ["username", "unique_role_name"],
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redcap_dagster.api.calls.import_data import Importable
-from redcap_dagster.api.calls.parameters import asking
+from redcap_dagster.api.calls.parameters import call_parameters
 from redcap_dagster.api.calls.rows import delete_listed, export_rows, import_rows
 from redcap_dagster.api.http.transport import Transport
 
@@ -43,7 +43,7 @@ class Users:
             >>> "ann" in [user["username"] for user in redcap.users.export()]
             True
         """
-        return export_rows(self._transport, "user export", asking("user"), "username")
+        return export_rows(self._transport, "user export", call_parameters("user"), "username")
 
     def import_(self, data: Importable) -> int:
         """Add users, or change the rights of those that are there; once.
@@ -63,7 +63,7 @@ class Users:
             >>> redcap.users.import_([{"username": "ann", "forms": {"visit": 1, "drug": 0}}])
             1
         """
-        wanted = asking("user", "import")
+        wanted = call_parameters("user", "import")
         return import_rows(self._transport, "user import", wanted, data, ["username"])
 
     def delete(self, users: Sequence[str]) -> int:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from redcap_dagster.api import (
-    MalformedAnswerError,
+    MalformedResponseError,
     OutcomeUnknownError,
     RecordSelection,
     REDCapClient,
     REDCapFile,
 )
-from redcap_dagster.api.export.reader.header_labels import tell_apart
+from redcap_dagster.api.export.reader.header_labels import make_labels_unique
 from redcap_dagster.api.export.reader.selection import DELIMITERS
 from redcap_dagster.sandbox import Sandbox
 from tests.fake_server import CANARY, RECORDS, Reply, Server, json_reply
@@ -102,7 +102,7 @@ def test_a_delimiter_is_asked_for_in_redcaps_words(
 def test_an_answer_with_another_delimiter_is_refused(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(RECORDS))
 
-    with pytest.raises(MalformedAnswerError, match="separated by ','"):
+    with pytest.raises(MalformedResponseError, match="separated by ','"):
         client.export_records(csv_delimiter=";")
 
 
@@ -137,7 +137,7 @@ def test_names_stay_where_there_is_no_row(redcap: REDCapClient) -> None:
 def test_labels_of_other_columns_are_refused(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(RECORDS), Reply(b"Study ID,Name,Another\n1,a,b\n"))
 
-    with pytest.raises(MalformedAnswerError, match="labels of 3 columns, and names of 2"):
+    with pytest.raises(MalformedResponseError, match="labels of 3 columns, and names of 2"):
         client.export_records(raw_or_label_headers="label")
 
     first, second = server.asked("record")
@@ -148,17 +148,17 @@ def test_labels_of_other_columns_are_refused(server: Server, client: REDCapClien
 def test_rows_with_labels_are_held_to_their_keys(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(b"record_id,name\n1,a\n1,b\n"))
 
-    with pytest.raises(MalformedAnswerError, match="1 are of a record"):
+    with pytest.raises(MalformedResponseError, match="1 are of a record"):
         client.export_records(raw_or_label_headers="label")
 
 
 def test_labels_are_told_apart_whatever_they_are() -> None:
     labels = ["A (b)", "A", "A", "A (b)", "A (b) (b)"]
 
-    told = tell_apart(labels, ["a", "b", "c", "d", "e"])
+    told = make_labels_unique(labels, ["a", "b", "c", "d", "e"])
 
     assert len(set(told)) == len(labels)
-    assert tell_apart(["A", "B"], ["a", "b"]) == ["A", "B"]
+    assert make_labels_unique(["A", "B"], ["a", "b"]) == ["A", "B"]
 
 
 # -- return_content -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import IncompleteExportError, MalformedAnswerError, REDCapClient
+from redcap_dagster.api import IncompleteExportError, MalformedResponseError, REDCapClient
 from redcap_dagster.api.export.reader import csv_blocks as blocks
 from redcap_dagster.api.export.reader import csv_reader as api_rows
 from redcap_dagster.api.http import body
@@ -43,7 +43,7 @@ def test_rows_without_a_key_of_their_own_are_refused(
         client.export_census,
         lambda: list(client.stream_records()),
     ):
-        with pytest.raises(MalformedAnswerError, match=says) as caught:
+        with pytest.raises(MalformedResponseError, match=says) as caught:
             export()
         assert_silent(caught.value)
 
@@ -74,7 +74,7 @@ def test_a_stream_breaks_off_before_a_row_without_a_key_of_its_own(
     batches = client.stream_records()
     got: list[str] = []
 
-    with pytest.raises(MalformedAnswerError, match="have no record id, and") as caught:
+    with pytest.raises(MalformedResponseError, match="have no record id, and") as caught:
         got.extend(row["record_id"] for batch in batches for row in batch.to_pylist())
 
     assert_silent(caught.value)
@@ -100,7 +100,7 @@ def test_labels_do_not_tell_forms_apart(server: Server, client: REDCapClient) ->
     assert [batch.num_rows for batch in client.stream_records(raw_or_label="label")] == [2]
 
     server.say("record", Reply(f"{PLACES}\n1,e,Visit,1,a\n,e,Visit,1,b\n".encode()))
-    with pytest.raises(MalformedAnswerError, match="1 rows have no record id"):
+    with pytest.raises(MalformedResponseError, match="1 rows have no record id"):
         client.export_records(raw_or_label="label")
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redcap_dagster.api import MalformedAnswerError, REDCapError
+from redcap_dagster.api import MalformedResponseError, REDCapError
 from redcap_dagster.api.export.reader import csv_blocks as blocks
 from redcap_dagster.api.export.reader import csv_reader as rows
 from redcap_dagster.api.export.reader.csv_reader import open_csv
-from redcap_dagster.api.http.response import Answer
+from redcap_dagster.api.http.response import Response
 
 Table = Sequence[tuple[str, ...]]
 COLUMNS = ("record_id", "name", "race___1")
@@ -54,8 +54,10 @@ def in_chunks(body: bytes, sizes: list[int]) -> Iterator[bytes]:
         position += size
 
 
-def answer(chunks: Iterator[bytes]) -> Answer:
-    return Answer("record export", "https://redcap.example.edu/api/", 200, {}, chunks, lambda: None)
+def answer(chunks: Iterator[bytes]) -> Response:
+    return Response(
+        "record export", "https://redcap.example.edu/api/", 200, {}, chunks, lambda: None
+    )
 
 
 @given(ROWS, st.lists(st.integers(1, 40), min_size=1, max_size=5), st.sampled_from(",\t;|^"))
@@ -80,7 +82,7 @@ def test_a_part_of_a_row_is_never_data(table: Table, data: st.DataObject) -> Non
     ends_a_row = cut.endswith(b"\n") and cut.count(b'"') % 2 == 0
 
     if not ends_a_row:
-        with pytest.raises(MalformedAnswerError):
+        with pytest.raises(MalformedResponseError):
             open_csv(answer(iter([cut])), "record_id").read_all()
 
 
@@ -101,7 +103,7 @@ def test_a_row_that_is_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(blocks, "_BLOCK", 100)
     monkeypatch.setattr(blocks, "_LONGEST_ROW", 200)
 
-    with pytest.raises(MalformedAnswerError, match="a row is longer"):
+    with pytest.raises(MalformedResponseError, match="a row is longer"):
         open_csv(answer(iter([csv_of([("1", "", "x" * 1000)])])), "record_id").read_all()
 
 

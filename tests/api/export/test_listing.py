@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import IncompleteExportError, MalformedAnswerError, REDCapClient
+from redcap_dagster.api import IncompleteExportError, MalformedResponseError, REDCapClient
 from redcap_dagster.api.export.download import fetcher as fetching
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.sandbox import Sandbox
@@ -251,7 +251,7 @@ def test_an_export_during_which_access_groups_come_out_of_sight_is_refused(
     move = Meanwhile(lambda: sandbox.set_rights(token, {"data_access_group": "north"}))
     sandbox.inject(move, content="record", after=2, times=1)
 
-    with pytest.raises(MalformedAnswerError, match="the token's rights were changed"):
+    with pytest.raises(MalformedResponseError, match="the token's rights were changed"):
         REDCapClient(sandbox.url, token).export_snapshot(records=IDS)
 
     sandbox.clear_faults()
@@ -267,5 +267,5 @@ def test_a_list_in_pieces_during_which_access_groups_come_out_of_sight_is_refuse
     sandbox.inject(MemoryLimit(250), content="record")
     sandbox.inject(move, content="record", after=2, times=1)  # after the whole, and the ids
 
-    with pytest.raises(MalformedAnswerError, match="the token's rights were changed"):
+    with pytest.raises(MalformedResponseError, match="the token's rights were changed"):
         REDCapClient(sandbox.url, token, backoff=0.001).export_snapshot()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redcap_dagster.api import MalformedAnswerError
-from redcap_dagster.api.export.reader.row_keys import keyed
+from redcap_dagster.api import MalformedResponseError
+from redcap_dagster.api.export.reader.row_keys import check_row_keys
 
 SCHEMA = pa.schema({"id": pa.string()})
 
@@ -26,12 +26,12 @@ def test_a_row_that_comes_twice_is_counted_wherever_it_came_before(
         seen.update(ids)
         passed += 1
 
-    rows = keyed(
+    rows = check_row_keys(
         (pa.record_batch({"id": [str(one) for one in ids]}, SCHEMA) for ids in batches), "id"
     )
 
     assert [len(batch) for batch in islice(rows, passed)] == list(map(len, batches[:passed]))
     if again:
-        with pytest.raises(MalformedAnswerError, match=f" and {again} are of a record"):
+        with pytest.raises(MalformedResponseError, match=f" and {again} are of a record"):
             next(rows)
     assert next(rows, None) is None

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.api.export.plan.query import Question
+from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.snapshot import HIDDEN_IDS
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, Meanwhile, MemoryLimit
@@ -269,9 +269,9 @@ def test_what_a_filter_compares_with_is_not_shown(
     sandbox: Sandbox, token: str, logic: str, shown: str
 ) -> None:
     structure = REDCapClient(sandbox.url, token).export_structure()
-    asked = Question(structure.project(), {"filter_logic": logic}, groups=False)
+    asked = ExportQuery(structure.project(), {"filter_logic": logic}, groups=False)
 
-    assert asked.shown()["filterLogic"] == shown
+    assert asked.write_public_parameters()["filterLogic"] == shown
 
 
 @pytest.mark.parametrize(
@@ -281,11 +281,11 @@ def test_no_literal_is_shown_however_it_is_quoted(
     sandbox: Sandbox, token: str, quoted: str
 ) -> None:
     structure = REDCapClient(sandbox.url, token).export_structure()
-    asked = Question(
+    asked = ExportQuery(
         structure.project(), {"filter_logic": f"[age] = {quoted.format(CANARY)}"}, groups=False
     )
 
-    shown = asked.shown()["filterLogic"]
+    shown = asked.write_public_parameters()["filterLogic"]
 
     assert shown.startswith("[age] = ")
     assert not any(part in shown for part in CANARY.split("-"))

@@ -10,10 +10,10 @@ import requests
 
 from redcap_dagster.api import (
     BlockedError,
-    EmptyAnswerError,
+    EmptyResponseError,
     ErrorBodyError,
     IncompleteExportError,
-    MalformedAnswerError,
+    MalformedResponseError,
     NetworkError,
     NotApplicableError,
     NotUTF8Error,
@@ -118,31 +118,32 @@ ALWAYS = [
 IN_RECORDS = [
     Fault("Latin-1 in a cell", Reply(RECORDS + b"3,\xe9\n"), NotUTF8Error, "row 3, column name"),
     Fault("Latin-1 in the header", Reply(b"record_id,\xe9\n"), NotUTF8Error, "the header"),
-    Fault("too many cells", Reply(RECORDS + f"3,4,{CANARY}\n".encode()), MalformedAnswerError,
+    Fault("too many cells", Reply(RECORDS + f"3,4,{CANARY}\n".encode()), MalformedResponseError,
           "row 3 has 3 cells of 2"),
-    Fault("open quote", Reply(RECORDS + f'3,"{CANARY}\n'.encode()), MalformedAnswerError,
+    Fault("open quote", Reply(RECORDS + f'3,"{CANARY}\n'.encode()), MalformedResponseError,
           "breaks off"),
-    Fault("half a row", Reply(RECORDS + b"3,4"), MalformedAnswerError, "breaks off"),
-    Fault("half a header", Reply(b"record_id,na"), MalformedAnswerError, "within its header"),
-    Fault("no record id", Reply(f"name\n{CANARY}\n".encode()), MalformedAnswerError,
+    Fault("half a row", Reply(RECORDS + b"3,4"), MalformedResponseError, "breaks off"),
+    Fault("half a header", Reply(b"record_id,na"), MalformedResponseError, "within its header"),
+    Fault("no record id", Reply(f"name\n{CANARY}\n".encode()), MalformedResponseError,
           "lacks the record id, record_id"),
-    Fault("semicolons", Reply(RECORDS.replace(b",", b";")), MalformedAnswerError,
+    Fault("semicolons", Reply(RECORDS.replace(b",", b";")), MalformedResponseError,
           "separated by ';'"),
-    Fault("a column twice", Reply(b"record_id,name,name\n1,2,3\n"), MalformedAnswerError, "twice"),
+    Fault("a column twice", Reply(b"record_id,name,name\n1,2,3\n"),
+          MalformedResponseError, "twice"),
     Fault("bare carriage return", Reply(RECORDS + f"3,{CANARY}\r4\n".encode()),
-          MalformedAnswerError, "carriage return"),
+          MalformedResponseError, "carriage return"),
     Fault("PHP died within", Reply(b"record_id\n1\n" + PHP + b"\n"), ServerMemoryError, "fewer"),
     Fault("PHP died within, unknown", Reply(b"record_id\n1\n<br />\n<b>Fatal error</b>:  "
           + CANARY.encode() + b"\n"), WebPageError, "open the address"),
 ]  # fmt: skip
 
 IN_STRUCTURE = [
-    Fault("empty", Reply(b""), EmptyAnswerError, "ask for less"),
-    Fault("blank", Reply(b" \n"), EmptyAnswerError, "ask for less"),
+    Fault("empty", Reply(b""), EmptyResponseError, "ask for less"),
+    Fault("blank", Reply(b" \n"), EmptyResponseError, "ask for less"),
     Fault("Latin-1", Reply(b'{"project_title": "\xe9"}'), NotUTF8Error, "byte 19"),
-    Fault("half of it", Reply(f'{{"project_title": "{CANARY}'.encode()), MalformedAnswerError,
+    Fault("half of it", Reply(f'{{"project_title": "{CANARY}'.encode()), MalformedResponseError,
           "not well-formed JSON at character 18"),
-    Fault("another shape", json_reply([CANARY]), MalformedAnswerError, "no JSON object"),
+    Fault("another shape", json_reply([CANARY]), MalformedResponseError, "no JSON object"),
 ]  # fmt: skip
 
 
@@ -284,7 +285,7 @@ def test_an_empty_export_is_no_rows_only_if_json_says_so(
     server.say("record", Reply(b""), json_reply([{"record_id": CANARY}]), Reply(b"record_id\n1\n"))
     assert client.export_records().shape == (1, 1)
     server.say("record", Reply(b""), json_reply([{"record_id": CANARY}]), Reply(b""))
-    with pytest.raises(EmptyAnswerError) as caught:
+    with pytest.raises(EmptyResponseError) as caught:
         client.export_records()
     assert_silent(caught.value)
 

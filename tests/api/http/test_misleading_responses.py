@@ -9,7 +9,7 @@ import pytest
 
 from redcap_dagster.api import (
     ErrorBodyError,
-    MalformedAnswerError,
+    MalformedResponseError,
     NetworkError,
     REDCapClient,
     RefusedError,
@@ -19,7 +19,7 @@ from redcap_dagster.api import (
     WrongURLError,
 )
 from redcap_dagster.api.export.reader.csv_reader import open_csv
-from redcap_dagster.api.http.response import Answer, check_status, read_body
+from redcap_dagster.api.http.response import Response, check_status, read_body
 from tests.fake_server import CANARY, TOKEN, Reply, Server, json_reply
 
 Silent = Callable[[BaseException], None]
@@ -29,7 +29,7 @@ SIZES = (1, 2, 7, 100_000)
 
 def read(body: bytes, size: int) -> list[dict[str, str | None]]:
     chunks = iter([body[start : start + size] for start in range(0, len(body), size)])
-    answer = Answer("record export", "https://redcap.example.edu/api/", 200, {}, chunks, print)
+    answer = Response("record export", "https://redcap.example.edu/api/", 200, {}, chunks, print)
     rows: list[dict[str, str | None]] = open_csv(answer, "id").read_all().to_pylist()
     return rows
 
@@ -52,7 +52,7 @@ def read(body: bytes, size: int) -> list[dict[str, str | None]]:
     ],
 )
 def test_quotes_that_redcap_would_have_doubled_are_refused(row: bytes, size: int) -> None:
-    with pytest.raises(MalformedAnswerError, match="a quote stands within a cell"):
+    with pytest.raises(MalformedResponseError, match="a quote stands within a cell"):
         read(b"id,note\n" + row + b"\n2,b\n", size)
 
 
@@ -153,7 +153,7 @@ def test_a_redirect_to_an_odd_host_is_not_quoted(assert_silent: Silent) -> None:
     headers = {"Location": f"https://a\u2100{CANARY}/x"}  # urllib quotes it in its error
 
     with pytest.raises(WrongURLError, match="what is no address") as caught:
-        check_status(Answer("version export", "https://a/", 302, headers, iter([]), print))
+        check_status(Response("version export", "https://a/", 302, headers, iter([]), print))
     assert_silent(caught.value)
 
 
@@ -194,7 +194,7 @@ def test_json_that_is_nested_too_deep(
 ) -> None:
     server.say("project", Reply(body))
 
-    with pytest.raises(MalformedAnswerError, match="nested too deep") as caught:
+    with pytest.raises(MalformedResponseError, match="nested too deep") as caught:
         client.export_project_info()
     assert caught.value.__context__ is None
     assert_silent(caught.value)
@@ -289,11 +289,11 @@ def test_what_came_in_time_is_not_cut_off_later(server: Server, waits: list[floa
 
 def test_a_text_without_an_end_is_given_up() -> None:
     endless = cycle([b" " * (1 << 16)])
-    answer = Answer("metadata export", "https://a/", 200, {}, endless, print)
+    answer = Response("metadata export", "https://a/", 200, {}, endless, print)
 
-    with pytest.raises(MalformedAnswerError, match="longer than 1 MiB"):
+    with pytest.raises(MalformedResponseError, match="longer than 1 MiB"):
         read_body(answer, 1 << 20)
-    with pytest.raises(MalformedAnswerError, match="header is longer than 16 MiB"):
+    with pytest.raises(MalformedResponseError, match="header is longer than 16 MiB"):
         open_csv(answer, "id")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from redcap_dagster.api import (
     ImportRefusedError,
-    MalformedAnswerError,
+    MalformedResponseError,
     OutcomeUnknownError,
     REDCapClient,
     REDCapError,
@@ -179,9 +179,9 @@ def test_complaints_come_cell_by_cell(
         client.records.import_([{"record_id": "1"}])
 
     error = caught.value
-    first, second, _ = error.complaints
+    first, second, _ = error.refused_values
     assert (first.record, first.field_name, first.value) == (CANARY, "weight", CANARY)
-    assert [complaint.kind for complaint in error.complaints] == [
+    assert [complaint.kind for complaint in error.refused_values] == [
         "invalid format",
         "not designated",
         "invalid format",
@@ -191,9 +191,9 @@ def test_complaints_come_cell_by_cell(
     assert error.records == (CANARY, "2")
     assert str(error) == (
         "record import: REDCap refused 3 values and imported nothing of this request: weight (2), "
-        "treatment (1). The error's attribute complaints has each record, field and kind."
+        "treatment (1). The error's attribute refused_values has each record, field and kind."
     )
-    assert CANARY not in repr(error.complaints)
+    assert CANARY not in repr(error.refused_values)
     assert_silent(error)
 
 
@@ -307,5 +307,5 @@ def test_a_number_that_is_none_is_not_taken_for_success(
 ) -> None:
     server.say("user", json_reply([]))
 
-    with pytest.raises(OutcomeUnknownError, match=MalformedAnswerError.__name__):
+    with pytest.raises(OutcomeUnknownError, match=MalformedResponseError.__name__):
         client.users.delete(["a"])

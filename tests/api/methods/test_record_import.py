@@ -341,7 +341,7 @@ def test_the_server_complains_value_by_value(redcap: REDCapClient) -> None:
         redcap.records.import_([{"record_id": "1", "age": "old", "at": "2024-01-31 noon"}])
 
     assert [
-        (one.record, one.field_name, one.value, one.kind) for one in caught.value.complaints
+        (one.record, one.field_name, one.value, one.kind) for one in caught.value.refused_values
     ] == [
         ("1", "age", "old", "invalid format"),
         ("1", "at", "2024-01-31 noon", "invalid format"),

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from redcap_dagster.api import MalformedAnswerError, REDCapClient, REDCapError
+from redcap_dagster.api import MalformedResponseError, REDCapClient, REDCapError
 from tests.fake_server import TOKEN, Reply, Server, json_reply
 
 Call = Callable[[REDCapClient], object]
@@ -445,14 +445,14 @@ def test_nothing_is_taken_for_data_that_is_not(
 def test_a_line_is_one_line(body: bytes, server: Server, client: REDCapClient) -> None:
     server.say("surveyQueueLink", Reply(body))
 
-    with pytest.raises(MalformedAnswerError, match="no single line"):
+    with pytest.raises(MalformedResponseError, match="no single line"):
         client.surveys.export_queue_link("1")
 
 
 def test_a_project_that_breaks_off_is_none(server: Server, client: REDCapClient) -> None:
     server.say("project_xml", Reply(ODM[:-8].encode()))
 
-    with pytest.raises(MalformedAnswerError, match="breaks off"):
+    with pytest.raises(MalformedResponseError, match="breaks off"):
         client.projects.export_xml()
 
 

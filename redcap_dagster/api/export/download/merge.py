@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.export.reader.row_keys import key_texts, without_records
+from redcap_dagster.api.export.reader.row_keys import drop_records, key_texts
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
@@ -20,7 +20,9 @@ from redcap_dagster.project.system_columns import (
 _CONTEXT = (ACCESS_GROUP, SURVEY_IDENTIFIER)
 
 
-def join(tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[str]) -> pa.Table:
+def join_parts(
+    tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[str]
+) -> pa.Table:
     """Put columns together that were asked for apart: a row for each key that any table has.
 
     Args:
@@ -32,7 +34,8 @@ def join(tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[s
         >>> project = REDCapProject.from_exports(metadata=[
         ...     {"field_name": "id", "form_name": "a"}, {"field_name": "age", "form_name": "a"}])
         >>> late = pa.table({"id": ["2", "1"], "a_complete": ["2", "0"]})
-        >>> join([late, pa.table({"id": ["1"], "age": ["40"]})], project, ["1", "2"]).to_pylist()
+        >>> early = pa.table({"id": ["1"], "age": ["40"]})
+        >>> join_parts([late, early], project, ["1", "2"]).to_pylist()
         [{'id': '1', 'age': '40', 'a_complete': '0'}, {'id': '2', 'age': None, 'a_complete': '2'}]
     """
     if len(tables) == 1:
@@ -56,7 +59,7 @@ def join(tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[s
     return pa.table(columns)
 
 
-def put(
+def replace_records(
     table: pa.Table, fresh: pa.Table, replaced: Sequence[str], records: pa.Array, id_field: str
 ) -> pa.Table:
     """Replace all rows of some records, so that each record stands where it belongs.
@@ -68,7 +71,7 @@ def put(
         records: All ids in REDCap's order; what is not among them is left out.
         id_field: The record id field.
     """
-    others = without_records(table, replaced, id_field)
+    others = drop_records(table, replaced, id_field)
     rows = pa.concat_tables([others, fresh.select(others.column_names)])
     rank = pc.index_in(rows[id_field], records)
     # The sort is stable, so that the rows of a record stay in their order.

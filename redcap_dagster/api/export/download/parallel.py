@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from redcap_dagster.api.errors import REDCapError
-from redcap_dagster.api.export.plan.adaptive_limits import Pressure
+from redcap_dagster.api.export.plan.adaptive_limits import AdaptiveLimits
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.http.transport import Transport
 
 
 @dataclass(frozen=True)
-class Gathered:
+class RequestResult:
     """A request and what came of it."""
 
     request: RecordRequest
@@ -24,15 +24,15 @@ class Gathered:
 Ask = Callable[[Transport, RecordRequest], pa.Table]
 
 
-def gather(
+def run_requests(
     transport: Transport,
     requests: Sequence[RecordRequest],
     ask: Ask,
     *,
-    pressure: Pressure,
+    adaptive_limits: AdaptiveLimits,
     concurrency: int,
-    came: Callable[[Gathered], None],
-) -> list[Gathered]:
+    on_result: Callable[[RequestResult], None],
+) -> list[RequestResult]:
     """Ask for all of a plan, and give the answers in the order of its records.
 
     Whatever ends this, an error or an interrupt of the run, ends the requests under way too.
@@ -41,24 +41,24 @@ def gather(
         transport: The connection, from which each thread gets one of its own.
         requests: The plan. If it is a single request, it is asked from here, without threads.
         ask: Asks for one.
-        pressure: What the server could bear so far.
+        adaptive_limits: What the server could bear so far.
         concurrency: How many requests are under way at a time.
-        came: Is told of each answer.
+        on_result: Is called with each response.
 
     Raises:
         REDCapError: Of a request that failed, where to ask for less does not help.
     """
     waiting = deque(requests)
-    answers: list[Gathered] = []
+    responses: list[RequestResult] = []
 
-    def take(request: RecordRequest, answer: Callable[[], pa.Table]) -> None:
+    def take(request: RecordRequest, response: Callable[[], pa.Table]) -> None:
         try:
-            answers.append(Gathered(request, answer()))
+            responses.append(RequestResult(request, response()))
         except REDCapError as error:
-            waiting.extendleft(reversed(pressure.smaller(request, error)))
+            waiting.extendleft(reversed(adaptive_limits.split_failed(request, error)))
             return
-        pressure.relax()
-        came(answers[-1])
+        adaptive_limits.note_success()
+        on_result(responses[-1])
 
     if len(waiting) == 1:
         only = waiting.popleft()
@@ -68,8 +68,8 @@ def gather(
     free, running = deque(lanes), dict[Future[pa.Table], tuple[RecordRequest, Transport]]()
     try:
         while waiting or running:
-            while waiting and free and not (running and pressure.careful):
-                request, *rest = pressure.fitting(waiting.popleft())
+            while waiting and free and not (running and adaptive_limits.careful):
+                request, *rest = adaptive_limits.split_to_limits(waiting.popleft())
                 if rest:
                     waiting.extendleft(reversed([request, *rest]))
                     continue
@@ -89,4 +89,4 @@ def gather(
     pool.shutdown()
     for lane in lanes:
         lane.close()
-    return sorted(answers, key=lambda one: one.request.start)
+    return sorted(responses, key=lambda one: one.request.start)

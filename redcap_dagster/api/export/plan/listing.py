@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.export.reader.row_keys import key_texts, of_records
+from redcap_dagster.api.export.reader.row_keys import key_texts, select_records
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
 
 Counts = npt.NDArray[np.int64]
@@ -53,20 +53,20 @@ class Listing:
         wanted = replace(self, rows=among(self.rows))
         return replace(wanted, left_out=self.census.num_rows - wanted.census.num_rows)
 
-    def only(self, records: set[str]) -> "Listing":
+    def select_records(self, records: set[str]) -> "Listing":
         """Give some of the records, in their order; those that are not here come last."""
         others = tuple(sorted(records.difference(self.records)))
-        return replace(self.only_listed([*records]), others=others)
+        return replace(self.select_listed_records([*records]), others=others)
 
-    def only_listed(self, records: Sequence[str]) -> "Listing":
+    def select_listed_records(self, records: Sequence[str]) -> "Listing":
         """Give those of some records that are listed."""
-        return replace(self, rows=of_records(self.rows, records, self.id_field))
+        return replace(self, rows=select_records(self.rows, records, self.id_field))
 
-    def by_id(self) -> "Listing":
+    def keep_ids_only(self) -> "Listing":
         """Give the ids of the records alone."""
         return replace(self, rows=self.rows.select([self.id_field]))
 
-    def of_forms(self, forms: Iterable[str]) -> "Listing":
+    def keep_forms(self, forms: Iterable[str]) -> "Listing":
         """Leave out instances of other forms than some."""
         if _INSTRUMENT not in self.rows.column_names:
             return self
@@ -113,7 +113,7 @@ class Listing:
 
     # -- what it is held against --------------------------------------------------------------
 
-    def lacking(self, export: pa.Table, events: Sequence[str] | None) -> pa.Table:
+    def find_missing(self, export: pa.Table, events: Sequence[str] | None) -> pa.Table:
         """Give the rows, of some events or of all, that an export lacks.
 
         Where a record is listed in an event, any row of it there will do: which one comes depends
@@ -131,19 +131,19 @@ class Listing:
             lacking = pc.or_(lacking, pc.and_(pc.is_valid(rows[_INSTANCE]), instances))
         return rows.filter(lacking)
 
-    def unlisted(self, export: pa.Table) -> set[str]:
+    def find_unlisted(self, export: pa.Table) -> set[str]:
         """Name the records of an export that are not listed."""
         new = export.filter(_is_new(export, self.rows, [self.id_field]))
         return {*new[self.id_field].to_pylist()}.difference(self.others)
 
-    def differing(self, other: "Listing") -> set[str]:
+    def find_changed_records(self, other: "Listing") -> set[str]:
         """Name the records that two listings show in different ways."""
-        differing: set[str] = set()
+        changed: set[str] = set()
         for rows, others in ((self.rows, other.rows), (other.rows, self.rows)):
             names = [name for name in rows.column_names if name in others.column_names]
             new = rows.filter(_is_new(rows, others, names))
-            differing.update(new[self.id_field].to_pylist())
-        return differing
+            changed.update(new[self.id_field].to_pylist())
+        return changed
 
 
 def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:

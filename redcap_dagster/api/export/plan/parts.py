@@ -86,15 +86,16 @@ def select_columns(
         [('a', (('age', 1),)), ('b', (('dose', 1), ('b_complete', 1)))]
     """
     everything = fields is None and forms is None
-    chosen, asked = set(fields or ()), set(forms or ())
+    named_fields, named_forms = set(fields or ()), set(forms or ())
     selected: list[FormColumns] = []
     for instrument in project.instruments:
         form = instrument.instrument_name
-        whole = everything or form in asked
+        whole = everything or form in named_forms
         widths = tuple(
             (own.field_name, len(project.options(own)) if own.field_type == "checkbox" else 1)
             for own in project.fields_of(form)
-            if own.field_name != timestamp_column(form) and (whole or own.field_name in chosen)
+            if own.field_name != timestamp_column(form)
+            and (whole or own.field_name in named_fields)
         )
         if widths:
             selected.append(FormColumns(form, widths, whole))

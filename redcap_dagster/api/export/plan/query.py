@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from redcap_dagster.api.calls.parameters import chosen
+from redcap_dagster.api.calls.parameters import write_optional_list
 from redcap_dagster.api.export.plan.parts import (
     Part,
     repeats_in,
@@ -17,9 +17,9 @@ from redcap_dagster.api.export.plan.parts import (
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.export.reader.selection import (
     RecordSelection,
+    add_record_id,
     check_selection,
-    csv_export,
-    with_record_id,
+    csv_parameters,
 )
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS, status_column
@@ -40,7 +40,7 @@ Among = Callable[[pa.Table], pa.Table]
 
 
 @dataclass(frozen=True)
-class Question:
+class ExportQuery:
     """A selection of records of a project, as requests ask for it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Question:
         """Of which forms."""
         return tuple(form.form for form in self.part.forms)
 
-    def forms_at(self, row: Mapping[str, str | None]) -> frozenset[str]:
+    def find_forms_in_row(self, row: Mapping[str, str | None]) -> frozenset[str]:
         """Name the forms that have something in a row, by its event and repeating form."""
         if form := row.get(REPEAT_COLUMNS[0]):
             return frozenset([form])
@@ -90,7 +90,7 @@ class Question:
         return sorted({event for form in self.forms for event in self.project.events_of(form)})
 
     @property
-    def labelled(self) -> bool:
+    def labeled(self) -> bool:
         """Whether labels come in the place of codes, so that rows can be told apart no more."""
         return self.selection.get("raw_or_label") == "label"
 
@@ -110,7 +110,7 @@ class Question:
         return rows if self.among is None else self.among(rows)
 
     @cached_property
-    def witnesses(self) -> dict[str, str]:
+    def instance_fields(self) -> dict[str, str]:
         """By repeating form, the field that lists its instances: one of those asked for.
 
         What is listed by some of the fields that an export asks for has to be in the export. That
@@ -134,7 +134,7 @@ class Question:
         names = _NAMED.findall(found.get("filterLogic", ""))
         known = {row.field_name for row in self.project.fields if row.field_type != "descriptive"}
         fields = [self.project.record_id_field, *(name for name in names if name in known)]
-        return found | chosen("fields", list(dict.fromkeys(fields))) if found else {}
+        return found | write_optional_list("fields", list(dict.fromkeys(fields))) if found else {}
 
     @property
     def listing(self) -> Mapping[str, str]:
@@ -147,20 +147,22 @@ class Question:
         if part.cut:
             names = [name for form in part.forms if not form.whole for name, _ in form.fields]
             forms = [form.form for form in part.forms if form.whole]
-            what = chosen("fields", names or None) | chosen("forms", forms or None)
+            what = write_optional_list("fields", names or None) | write_optional_list(
+                "forms", forms or None
+            )
             if not what:  # the keys alone
                 what = {"fields[0]": self.project.record_id_field}
-            what |= chosen("events", part.events or None)
+            what |= write_optional_list("events", part.events or None)
         else:
             what = self._parameters(*_WHAT)
-        which = chosen("records", request.records) if request.named else {}
-        return self._with_record_id(which | what | self._how)
+        which = write_optional_list("records", request.records) if request.named else {}
+        return self._add_record_id(which | what | self._how)
 
-    def undivided(self) -> dict[str, str]:
+    def write_single_request(self) -> dict[str, str]:
         """Write all of it as one request, just as it was asked."""
-        return self._with_record_id(self._parameters(*_WHICH, *_WHAT) | self._how)
+        return self._add_record_id(self._parameters(*_WHICH, *_WHAT) | self._how)
 
-    def shown(self) -> Mapping[str, str]:
+    def write_public_parameters(self) -> Mapping[str, str]:
         """Write all of it as one request, without what is somebody's data.
 
         Example:
@@ -168,10 +170,10 @@ class Question:
             ...     {"field_name": "id", "form_name": "a"},
             ...     {"field_name": "age", "form_name": "a"}])
             >>> asked = RecordSelection(records=["7"], filter_logic="[age] > 40 and [x] = 'Eve'")
-            >>> Question(project, asked, groups=False).shown()["filterLogic"]
+            >>> ExportQuery(project, asked, groups=False).write_public_parameters()["filterLogic"]
             '[age] > … and […] = …'
         """
-        parameters = csv_export(self.undivided())
+        parameters = csv_parameters(self.write_single_request())
         kept = {k: value for k, value in parameters.items() if not k.startswith("records[")}
         if "filterLogic" in kept:
             kept["filterLogic"] = self._without_literals(kept["filterLogic"])
@@ -202,5 +204,5 @@ class Question:
         some = {name: given[name] for name in names if name in given}
         return check_selection(**cast("RecordSelection", some))
 
-    def _with_record_id(self, parameters: dict[str, str]) -> dict[str, str]:
-        return with_record_id(parameters, self.project.record_id_field)
+    def _add_record_id(self, parameters: dict[str, str]) -> dict[str, str]:
+        return add_record_id(parameters, self.project.record_id_field)

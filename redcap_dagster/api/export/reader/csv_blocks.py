@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from redcap_dagster.api.http.response import Answer, look, malformed, page_error
+from redcap_dagster.api.http.response import Response, malformed_error, page_error, read_start
 
 # Bytes. What Arrow makes of a block of this size stays in the processor's cache: with one of 16 MiB
 # it takes twice the time.
@@ -38,7 +38,7 @@ _MESSAGE = 2048
 _Positions = npt.NDArray[np.intp]
 
 
-def whole_rows(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Iterator[memoryview]:
+def split_rows(response: Response, delimiter: str, chunks: Iterator[bytes]) -> Iterator[memoryview]:
     """Cut a CSV without its header into blocks of whole rows, each with a newline before it.
 
     Raises:
@@ -48,29 +48,29 @@ def whole_rows(answer: Answer, delimiter: str, chunks: Iterator[bytes]) -> Itera
     piece = next(pieces)
     for following in pieces:
         text = b"".join((rest, *piece))
-        quotes = _checked_quotes(answer, text, delimiter, chain(following, chunks))
+        quotes = _checked_quotes(response, text, delimiter, chain(following, chunks))
         end = _end_of_rows(text, quotes)
         if end:
             yield memoryview(text)[:end]
         rest, piece = text[end:], following
         if len(rest) > _LONGEST_ROW:
-            raise malformed(answer, f"a row is longer than {_LONGEST_ROW >> 20} MiB")
+            raise malformed_error(response, f"a row is longer than {_LONGEST_ROW >> 20} MiB")
     # The last piece is whole: a small answer is one block.
     text = b"".join((rest, *piece))
-    quotes = _checked_quotes(answer, text, delimiter, chunks)
+    quotes = _checked_quotes(response, text, delimiter, chunks)
     if text[-1:] != b"\n" or len(quotes) % 2:
-        raise malformed(answer, "it breaks off within a row", broke_off=True)
+        raise malformed_error(response, "it breaks off within a row", broke_off=True)
     if len(text) > 1:
         yield memoryview(text)[:-1]
 
 
 def _checked_quotes(
-    answer: Answer, text: bytes, delimiter: str, chunks: Iterator[bytes]
+    response: Response, text: bytes, delimiter: str, chunks: Iterator[bytes]
 ) -> _Positions:
     """Say where quotes stand in some rows, which hold nothing that REDCap does not write."""
     quotes = _find(text, b'"')
-    _check_outside(answer, text, quotes, chunks)
-    _check_quotes(answer, text, quotes, delimiter)
+    _check_outside(response, text, quotes, chunks)
+    _check_quotes(response, text, quotes, delimiter)
     return quotes
 
 
@@ -108,18 +108,18 @@ def _end_of_rows(text: bytes, quotes: _Positions) -> int:
 
 
 def _check_outside(
-    answer: Answer, text: bytes, quotes: _Positions, chunks: Iterator[bytes]
+    response: Response, text: bytes, quotes: _Positions, chunks: Iterator[bytes]
 ) -> None:
     """Raise where something stands outside quotes that REDCap would not have put there."""
     for said in _PHP_SAID.finditer(text):
         if _are_outside(np.array([said.start()]), quotes)[0]:
-            page = text[said.start() :] + look(chunks)
-            raise page_error(answer, page[:_MESSAGE].decode("utf-8", "replace"))
+            page = text[said.start() :] + read_start(chunks)
+            raise page_error(response, page[:_MESSAGE].decode("utf-8", "replace"))
     if b"\r" in text and _are_outside(_find(text, b"\r"), quotes).any():
-        raise malformed(answer, "a carriage return stands outside quotes")
+        raise malformed_error(response, "a carriage return stands outside quotes")
 
 
-def _check_quotes(answer: Answer, text: bytes, quotes: _Positions, delimiter: str) -> None:
+def _check_quotes(response: Response, text: bytes, quotes: _Positions, delimiter: str) -> None:
     """Raise where something else than the end of a cell is before a first or after a last quote."""
     bytes_of = np.frombuffer(text, np.uint8)
     last = quotes[1::2]
@@ -129,4 +129,4 @@ def _check_quotes(answer: Answer, text: bytes, quotes: _Positions, delimiter: st
     may_be_there[list(f'{delimiter}\n"'.encode())] = True
     for beside in (quotes[0::2] - 1, last + 1):
         if not may_be_there[bytes_of[beside]].all():
-            raise malformed(answer, "a quote stands within a cell, and is not doubled")
+            raise malformed_error(response, "a quote stands within a cell, and is not doubled")

@@ -17,8 +17,14 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from redcap_dagster.api.errors import REDCapError
-from redcap_dagster.api.export.reader.csv_blocks import whole_rows
-from redcap_dagster.api.http.response import Answer, check_data, look, malformed, not_utf8
+from redcap_dagster.api.export.reader.csv_blocks import split_rows
+from redcap_dagster.api.http.response import (
+    Response,
+    check_data,
+    malformed_error,
+    not_utf8_error,
+    read_start,
+)
 
 T = TypeVar("T")
 
@@ -33,7 +39,7 @@ _AHEAD = 2
 
 
 @dataclass(frozen=True)
-class CSVAnswer:
+class CSVResponse:
     """A CSV whose header has come: its columns, and its rows in at least one batch."""
 
     columns: tuple[str, ...]
@@ -44,16 +50,16 @@ class CSVAnswer:
         return pa.Table.from_batches(self.batches)
 
 
-def no_rows(columns: tuple[str, ...]) -> pa.RecordBatch:
+def empty_batch(columns: tuple[str, ...]) -> pa.RecordBatch:
     """Make a batch that has columns of text and no rows."""
     return pa.record_batch([pa.nulls(0, pa.string())] * len(columns), names=columns)
 
 
-def open_csv(answer: Answer, must_have: str | None, delimiter: str = ",") -> CSVAnswer:
+def open_csv(response: Response, must_have: str | None, delimiter: str = ",") -> CSVResponse:
     """Read the header of a record export, and make its rows ready to be read as they come.
 
     Args:
-        answer: An answer with status 200.
+        response: A response with status 200.
         must_have: A column without which the rows are of no use, the record id; None for a report,
             which may have any.
         delimiter: What stands between two cells.
@@ -63,49 +69,55 @@ def open_csv(answer: Answer, must_have: str | None, delimiter: str = ",") -> CSV
             too, where the answer breaks further down.
     """
     start = b""
-    for chunk in answer.chunks:
+    for chunk in response.chunks:
         start += chunk
         if b"\n" in chunk:
             break
         if len(start) > _LONGEST_HEADER:
-            raise malformed(answer, f"its header is longer than {_LONGEST_HEADER >> 20} MiB")
+            raise malformed_error(
+                response, f"its header is longer than {_LONGEST_HEADER >> 20} MiB"
+            )
     if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"<", b"{"):  # no header: see more of it
-        start += look(answer.chunks)
-    check_data(answer, start)
+        start += read_start(response.chunks)
+    check_data(response, start)
     line, newline, rows = start.partition(b"\n")
-    columns = _header(answer, line, must_have, delimiter)
+    columns = _header(response, line, must_have, delimiter)
     if not newline:
-        raise malformed(answer, "it ends within its header", broke_off=True)
-    return CSVAnswer(columns, _batches(answer, columns, delimiter, chain((rows,), answer.chunks)))
+        raise malformed_error(response, "it ends within its header", broke_off=True)
+    return CSVResponse(
+        columns, _batches(response, columns, delimiter, chain((rows,), response.chunks))
+    )
 
 
-def _header(answer: Answer, line: bytes, must_have: str | None, delimiter: str) -> tuple[str, ...]:
+def _header(
+    response: Response, line: bytes, must_have: str | None, delimiter: str
+) -> tuple[str, ...]:
     text = line.decode("utf-8-sig", "replace")
     if "\ufffd" in text:
-        raise not_utf8(answer, "the header of the answer")
+        raise not_utf8_error(response, "the header of the answer")
     columns = tuple(next(csv.reader([text], delimiter=delimiter)))
     if must_have is not None and must_have not in columns:
         other = next((mark for mark in ",;\t|^" if must_have in text.split(mark)), None)
         hint = f"; its columns are separated by {other!r}" if other else ""
-        raise malformed(answer, f"its header lacks the record id, {must_have}{hint}")
+        raise malformed_error(response, f"its header lacks the record id, {must_have}{hint}")
     if len(set(columns)) < len(columns):
-        raise malformed(answer, "its header names a column twice")
+        raise malformed_error(response, "its header names a column twice")
     return columns
 
 
 def _batches(
-    answer: Answer, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
+    response: Response, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
 ) -> Iterator[pa.RecordBatch]:
     """Put the rows of several blocks into a batch; there is at least one."""
-    parse = partial(_parse, no_rows(columns).schema, delimiter)
+    parse = partial(_parse, empty_batch(columns).schema, delimiter)
     before = 0
-    for parsed in _ahead(parse, _several(whole_rows(answer, delimiter, chunks))):
+    for parsed in _ahead(parse, _several(split_rows(response, delimiter, chunks))):
         if isinstance(parsed, _Broken):
-            raise _arrow_error(answer, columns, parsed.problem, before + parsed.before)
+            raise _arrow_error(response, columns, parsed.problem, before + parsed.before)
         before += parsed.num_rows
         yield from parsed.to_batches()
     if not before:
-        yield no_rows(columns)
+        yield empty_batch(columns)
 
 
 def _several(blocks: Iterator[memoryview]) -> Iterator[list[memoryview]]:
@@ -165,15 +177,15 @@ def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Ta
 
 
 def _arrow_error(
-    answer: Answer, columns: tuple[str, ...], problem: str, before: int
+    response: Response, columns: tuple[str, ...], problem: str, before: int
 ) -> REDCapError:
     """Say what Arrow found, without the row that it quotes."""
     row = re.search(r"Row #(\d+): ", problem)
     where = f"row {before + int(row.group(1))}" if row else "a row"
     column = re.match(r"In CSV column #(\d+): ", problem)
     if column and "invalid UTF8" in problem:
-        return not_utf8(answer, f"{where}, column {columns[int(column.group(1))]}")
+        return not_utf8_error(response, f"{where}, column {columns[int(column.group(1))]}")
     cells = re.search(r"Expected (\d+) columns, got (\d+)", problem)
     if cells:
-        return malformed(answer, f"{where} has {cells.group(2)} cells of {cells.group(1)}")
-    return malformed(answer, "its rows cannot be told apart")
+        return malformed_error(response, f"{where} has {cells.group(2)} cells of {cells.group(1)}")
+    return malformed_error(response, "its rows cannot be told apart")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from redcap_dagster.api.export.reader.row_keys import REQUEST
-from redcap_dagster.api.export.reader.selection import csv_export, delimiter_of
-from redcap_dagster.api.http.response import Answer, malformed, read_text
+from redcap_dagster.api.export.reader.selection import csv_parameters, get_delimiter
+from redcap_dagster.api.http.response import Response, malformed_error, read_text
 from redcap_dagster.api.http.transport import Transport
 
 
@@ -35,27 +35,27 @@ def _labels(
     transport: Transport, parameters: dict[str, str], record: str, columns: Sequence[str]
 ) -> list[str]:
     others = {name: value for name, value in parameters.items() if not name.startswith("records[")}
-    wanted = csv_export(others | {"records[0]": record, "rawOrLabelHeaders": "label"})
+    wanted = csv_parameters(others | {"records[0]": record, "rawOrLabelHeaders": "label"})
 
-    def receive(answer: Answer) -> list[str]:
-        lines = csv.reader(io.StringIO(read_text(answer), newline=""), delimiter=delimiter)
+    def receive(response: Response) -> list[str]:
+        lines = csv.reader(io.StringIO(read_text(response), newline=""), delimiter=delimiter)
         labels = next(lines)
         if len(labels) != len(columns):
-            raise malformed(
-                answer, f"it has labels of {len(labels)} columns, and names of {len(columns)}"
+            raise malformed_error(
+                response, f"it has labels of {len(labels)} columns, and names of {len(columns)}"
             )
         return labels
 
-    delimiter = delimiter_of(parameters)
-    return tell_apart(transport.post(REQUEST, wanted, receive), columns)
+    delimiter = get_delimiter(parameters)
+    return make_labels_unique(transport.post(REQUEST, wanted, receive), columns)
 
 
-def tell_apart(labels: Sequence[str], columns: Sequence[str]) -> list[str]:
+def make_labels_unique(labels: Sequence[str], columns: Sequence[str]) -> list[str]:
     """Add the name of the column to labels that come twice, so that none is lost.
 
     Example:
-        >>> tell_apart(["Age", "Complete?", "Complete?"], ["age", "visit_complete", "b_complete"])
-        ['Age', 'Complete? (visit_complete)', 'Complete? (b_complete)']
+        >>> make_labels_unique(["Age", "Done?", "Done?"], ["age", "a_complete", "b_complete"])
+        ['Age', 'Done? (a_complete)', 'Done? (b_complete)']
     """
     told = list(labels)
     while repeated := {label for label, times in Counter(told).items() if times > 1}:

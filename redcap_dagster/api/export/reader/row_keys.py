@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.errors import MalformedAnswerError
+from redcap_dagster.api.errors import MalformedResponseError
 from redcap_dagster.project.system_columns import (
     EVENT_NAME,
     REPEAT_COLUMNS,
@@ -26,7 +26,9 @@ _SHARE = 1 / 8
 _Digests = npt.NDArray[np.int64]
 
 
-def keyed(batches: Iterator[pa.RecordBatch], record_id_field: str) -> Iterator[pa.RecordBatch]:
+def check_row_keys(
+    batches: Iterator[pa.RecordBatch], record_id_field: str
+) -> Iterator[pa.RecordBatch]:
     """Pass on rows, each of which has a key of its own.
 
     Of the rows that were passed on, 8 bytes each are kept: the hash that Python makes of texts,
@@ -34,16 +36,17 @@ def keyed(batches: Iterator[pa.RecordBatch], record_id_field: str) -> Iterator[p
     than one of ten million exports; then it is refused.
 
     Raises:
-        MalformedAnswerError: A row has no record id, or comes twice; its batch was not passed on.
+        MalformedResponseError: A row has no record id, or comes twice; its batch was not passed on.
 
     Example:
         >>> def batch(*ids: str) -> pa.RecordBatch:
         ...     return pa.record_batch({"record_id": list(ids)})
-        >>> [rows.num_rows for rows in keyed(iter([batch("1", "2"), batch("3")]), "record_id")]
+        >>> batches = iter([batch("1", "2"), batch("3")])
+        >>> [rows.num_rows for rows in check_row_keys(batches, "record_id")]
         [2, 1]
-        >>> list(keyed(iter([batch("1", "2"), batch("2")]), "record_id"))
+        >>> list(check_row_keys(iter([batch("1", "2"), batch("2")]), "record_id"))
         Traceback (most recent call last):
-        redcap_dagster.api.errors.MalformedAnswerError: record export: 0 rows have no record id, \
+        redcap_dagster.api.errors.MalformedResponseError: record export: 0 rows have no record id, \
 and 1 are of a record, event and instance that came before. Try again; if it lasts, have a look at \
 the export in REDCap, or tell the server's administrator.
     """
@@ -62,13 +65,15 @@ the export in REDCap, or tell the server's administrator.
         yield batch
 
 
-def identified(batches: Iterator[pa.RecordBatch], record_id_field: str) -> Iterator[pa.RecordBatch]:
+def check_record_ids(
+    batches: Iterator[pa.RecordBatch], record_id_field: str
+) -> Iterator[pa.RecordBatch]:
     """Pass on rows, each of which has a record id.
 
     That is all that can be asked of rows with labels: events or forms may share one.
 
     Raises:
-        MalformedAnswerError: A row has no record id; its batch was not passed on.
+        MalformedResponseError: A row has no record id; its batch was not passed on.
     """
     for batch in batches:
         if blank := batch[record_id_field].null_count:
@@ -107,8 +112,8 @@ def _are_in(ordered: _Digests, digests: _Digests) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _refused(blank: int, again: int) -> MalformedAnswerError:
-    return MalformedAnswerError(
+def _refused(blank: int, again: int) -> MalformedResponseError:
+    return MalformedResponseError(
         f"{REQUEST}: {blank} rows have no record id, and {again} are of a record, event and "
         "instance that came before. Try again; if it lasts, have a look at the export in "
         "REDCap, or tell the server's administrator.",
@@ -116,12 +121,12 @@ def _refused(blank: int, again: int) -> MalformedAnswerError:
     )
 
 
-def of_records(rows: pa.Table, records: Sequence[str], record_id_field: str) -> pa.Table:
+def select_records(rows: pa.Table, records: Sequence[str], record_id_field: str) -> pa.Table:
     """Give the rows of some records."""
     return rows.filter(pc.is_in(rows[record_id_field], pa.array(records, pa.string())))
 
 
-def without_records(rows: pa.Table, records: Iterable[str], record_id_field: str) -> pa.Table:
+def drop_records(rows: pa.Table, records: Iterable[str], record_id_field: str) -> pa.Table:
     """Leave out the rows of some records."""
     there = pc.is_in(rows[record_id_field], pa.array([*records], pa.string()))
     return rows.filter(pc.invert(there))

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, TypedDict, Unpack
 
-from redcap_dagster.api.calls.parameters import array, flag, one_of, server_time
+from redcap_dagster.api.calls.parameters import (
+    check_one_of,
+    write_flag,
+    write_list,
+    write_server_time,
+)
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     EVENT_NAME,
@@ -97,7 +102,7 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name in _LISTS:
         if name in given:
-            parameters |= array(name, given[name])
+            parameters |= write_list(name, given[name])
     added = ADDED.intersection(given.get("fields", ()))
     if added:
         raise ValueError(
@@ -110,28 +115,28 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
         parameters["filterLogic"] = given["filter_logic"]
     for name, key in _DATES.items():
         if name in given:
-            parameters[key] = server_time(name, given[name])
+            parameters[key] = write_server_time(name, given[name])
     for name, key in _FLAGS.items():
-        if on := flag(name, given.get(name, False)):
+        if on := write_flag(name, given.get(name, False)):
             parameters[key] = on
-    if one_of("raw_or_label", given.get("raw_or_label", "raw"), RAW_OR_LABEL) == "label":
+    if check_one_of("raw_or_label", given.get("raw_or_label", "raw"), RAW_OR_LABEL) == "label":
         parameters["rawOrLabel"] = "label"
     if "decimal_character" in given:
-        parameters["decimalCharacter"] = one_of(
+        parameters["decimalCharacter"] = check_one_of(
             "decimal_character", given["decimal_character"], DECIMAL_CHARACTERS
         )
     if "csv_delimiter" in given:
-        parameters["csvDelimiter"] = one_of(
+        parameters["csvDelimiter"] = check_one_of(
             "csv_delimiter", given["csv_delimiter"], tuple(DELIMITERS)
         )
     return parameters
 
 
-def with_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str, str]:
+def add_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str, str]:
     """Add the record id to what is asked for: without it, rows come without any key.
 
     Example:
-        >>> with_record_id({"forms[0]": "visit"}, "record_id")
+        >>> add_record_id({"forms[0]": "visit"}, "record_id")
         {'forms[0]': 'visit', 'fields[0]': 'record_id'}
     """
     fields = [value for key, value in parameters.items() if key.startswith("fields[")]
@@ -140,12 +145,12 @@ def with_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str
     return parameters | {f"fields[{len(fields)}]": record_id_field}
 
 
-def delimiter_of(parameters: dict[str, str]) -> str:
+def get_delimiter(parameters: dict[str, str]) -> str:
     """Give what stands between two cells of an export."""
     return DELIMITERS[parameters.get("csvDelimiter", ",")]
 
 
-def csv_export(parameters: dict[str, str]) -> dict[str, str]:
+def csv_parameters(parameters: dict[str, str]) -> dict[str, str]:
     """Write the parameters of an export as CSV."""
     return {
         "content": "record",

@@ -6,15 +6,15 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from redcap_dagster.api.errors import EmptyAnswerError, IncompleteExportError, RightsError
-from redcap_dagster.api.export.plan.adaptive_limits import as_a_whole
+from redcap_dagster.api.errors import EmptyResponseError, IncompleteExportError, RightsError
+from redcap_dagster.api.export.plan.adaptive_limits import should_retry_whole
 from redcap_dagster.api.export.plan.listing import Listing, distinct_places
 from redcap_dagster.api.export.reader.csv_reader import open_csv
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.row_keys import REQUEST
-from redcap_dagster.api.export.reader.selection import check_selection, csv_export
-from redcap_dagster.api.http.response import Answer
-from redcap_dagster.api.http.retries import MayPass
+from redcap_dagster.api.export.reader.selection import check_selection, csv_parameters
+from redcap_dagster.api.http.response import Response
+from redcap_dagster.api.http.retries import ShouldRetry
 from redcap_dagster.api.http.transport import Transport
 
 logger = logging.getLogger("redcap_dagster.api")
@@ -38,20 +38,22 @@ def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
         filter_logic=f"[{record_id_field}] = ''", export_survey_fields=True
     )
 
-    def receive(answer: Answer) -> tuple[str, ...]:
-        return open_csv(answer, record_id_field).columns
+    def receive(response: Response) -> tuple[str, ...]:
+        return open_csv(response, record_id_field).columns
 
     try:
         return _with_groups(
-            lambda wanted: transport.post(REQUEST, csv_export(wanted), receive), parameters
+            lambda wanted: transport.post(REQUEST, csv_parameters(wanted), receive), parameters
         )
-    except EmptyAnswerError:
+    except EmptyResponseError:
         pass
     listed = read_census(transport, record_id_field)[record_id_field]
     if not len(listed):
         return ()
     one = check_selection(records=[listed[0].as_py()], export_survey_fields=True)
-    return _with_groups(lambda wanted: transport.post(REQUEST, csv_export(wanted), receive), one)
+    return _with_groups(
+        lambda wanted: transport.post(REQUEST, csv_parameters(wanted), receive), one
+    )
 
 
 def read_census(transport: Transport, record_id_field: str) -> pa.Table:
@@ -69,7 +71,7 @@ def list_rows(
     selection: Mapping[str, str],
     *,
     groups: bool = True,
-    may_pass: MayPass = as_a_whole,
+    should_retry: ShouldRetry = should_retry_whole,
 ) -> pa.Table:
     """List rows by their keys: of each record and event, and of the events that repeat.
 
@@ -78,7 +80,7 @@ def list_rows(
         record_id_field: The record id field.
         selection: Parameters of the API that say which records and events.
         groups: Whether to ask for access groups, if the token's user may see them.
-        may_pass: Whether to ask again after an error.
+        should_retry: Whether to send the request again after an error.
 
     Raises:
         REDCapError: Of the type that says what is wrong.
@@ -86,7 +88,7 @@ def list_rows(
     parameters = {"fields[0]": record_id_field, "exportSurveyFields": "true", **selection}
 
     def ask(wanted: dict[str, str]) -> pa.Table:
-        return read_records(transport, wanted, record_id_field, may_pass)
+        return read_records(transport, wanted, record_id_field, should_retry)
 
     return _with_groups(ask, parameters) if groups else ask(parameters)
 
@@ -120,13 +122,13 @@ def check_complete(
         IncompleteExportError: Records are missing.
         REDCapError: Of the type that says what is wrong with the second census.
     """
-    if Listing(census, record_id_field).lacking(export, events).num_rows:
+    if Listing(census, record_id_field).find_missing(export, events).num_rows:
         again = Listing(read_census(transport, record_id_field), record_id_field)
-        if missing := again.lacking(export, events).num_rows:
-            raise incomplete(missing)
+        if missing := again.find_missing(export, events).num_rows:
+            raise incomplete_error(missing)
 
 
-def incomplete(missing: int, forms: Sequence[str] = ()) -> IncompleteExportError:
+def incomplete_error(missing: int, forms: Sequence[str] = ()) -> IncompleteExportError:
     """Say how many records are missing, of which forms, and what to do."""
     named = ", ".join(forms[:_SHOWN]) + f" and {len(forms) - _SHOWN} more" * (len(forms) > _SHOWN)
     of = f" (of {named})" if forms else ""

@@ -8,11 +8,11 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from redcap_dagster.api.calls.parameters import asking, server_time
+from redcap_dagster.api.calls.parameters import call_parameters, write_server_time
 from redcap_dagster.api.calls.rows import export_rows
 from redcap_dagster.api.errors import REDCapError
 from redcap_dagster.api.export.verification.census import list_rows
-from redcap_dagster.api.http.retries import never
+from redcap_dagster.api.http.retries import never_retry
 from redcap_dagster.api.http.transport import Transport
 
 logger = logging.getLogger("redcap_dagster.api")
@@ -87,7 +87,7 @@ def changed_records(
     Raises:
         REDCapError: Of the type that says what is wrong.
     """
-    dates = {"dateRangeBegin": server_time("since", clock.at_least(since))}
+    dates = {"dateRangeBegin": write_server_time("since", clock.at_least(since))}
     rows = list_rows(transport, record_id_field, {**selection, **dates}, groups=False)
     return [str(record) for record in rows[record_id_field].unique().to_pylist()]
 
@@ -102,10 +102,10 @@ def server_clock(transport: Transport) -> ServerClock:
     exported again, and that is all.
     """
     begin = datetime.now(UTC) - OVERLAP
-    wanted = asking("log", logtype="export", beginTime=f"{begin:%Y-%m-%d %H:%M}")
+    wanted = call_parameters("log", logtype="export", beginTime=f"{begin:%Y-%m-%d %H:%M}")
     ahead: timedelta | None = None
     try:
-        newest, *_ = export_rows(transport, "log export", wanted, "timestamp", never)
+        newest, *_ = export_rows(transport, "log export", wanted, "timestamp", never_retry)
         ahead = datetime.fromisoformat(newest["timestamp"]) - datetime.now(UTC).replace(tzinfo=None)
     except (REDCapError, ValueError, TypeError) as error:
         logger.info("the server's clock is not known (%s)", type(error).__name__)

@@ -7,18 +7,23 @@ from typing import Final
 
 import pyarrow as pa
 
-from redcap_dagster.api.export.download.fetcher import Fetched, Fetcher, columns_changed, is_blank
-from redcap_dagster.api.export.download.merge import put
+from redcap_dagster.api.export.download.fetcher import (
+    FetchedRecords,
+    Fetcher,
+    changed_columns_error,
+    is_blank,
+)
+from redcap_dagster.api.export.download.merge import replace_records
 from redcap_dagster.api.export.plan.listing import Listing
-from redcap_dagster.api.export.reader.row_keys import REQUEST, without_records
+from redcap_dagster.api.export.reader.row_keys import REQUEST, drop_records
 from redcap_dagster.api.export.verification.changed_records import (
     ServerClock,
     changed_records,
     server_clock,
 )
 from redcap_dagster.api.export.verification.completeness import (
-    check_whole,
-    list_wanted,
+    check_no_form_is_incomplete,
+    list_selected_rows,
     missing_records,
 )
 
@@ -27,7 +32,7 @@ logger = logging.getLogger("redcap_dagster.api")
 ROUNDS: Final = 3
 """How often records that were changed meanwhile are asked for again."""
 
-RESTLESS: Final = (
+RECORDS_KEPT_CHANGING: Final = (
     "Records were changed all the while the export ran, so that it holds some as they were a "
     "little earlier than others."
 )
@@ -50,7 +55,9 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime) -> Outcome:
+def make_consistent(
+    fetcher: Fetcher, fetched: FetchedRecords, listing: Listing, since: datetime
+) -> Outcome:
     """Ask again for what is missing or was changed meanwhile, until nothing is.
 
     Each round takes the census first and asks afterwards what was changed: where nothing was, the
@@ -61,37 +68,37 @@ def settle(fetcher: Fetcher, fetched: Fetched, listing: Listing, since: datetime
     Raises:
         IncompleteExportError: Records are missing after all rounds.
     """
-    question, transport = fetcher.question, fetcher.transport
-    id_field = question.project.record_id_field
+    query, transport = fetcher.query, fetcher.transport
+    id_field = query.project.record_id_field
     clock: ServerClock | None = None
     notes: tuple[str, ...] = ()
     for asked_again in range(ROUNDS + 1):
         at, before = datetime.now(UTC), listing
-        listing = list_wanted(transport, question, fetcher.settings)
+        listing = list_selected_rows(transport, query, fetcher.settings)
         _check_columns(before.rows, listing.rows)
-        missing = missing_records(fetched, listing, question)
-        gone = listing.unlisted(fetched.table)
-        if question.filters and (unmatched := gone.difference(before.records)):
-            fetched = replace(fetched, table=without_records(fetched.table, unmatched, id_field))
+        missing = missing_records(fetched, listing, query)
+        gone = listing.find_unlisted(fetched.table)
+        if query.filters and (unmatched := gone.difference(before.records)):
+            fetched = replace(fetched, table=drop_records(fetched.table, unmatched, id_field))
             gone -= unmatched
-        stale = {*missing, *before.differing(listing), *gone}
-        if stale or fetched.answers > 1:
+        stale = {*missing, *before.find_changed_records(listing), *gone}
+        if stale or fetched.responses > 1:
             clock = clock or server_clock(transport)
-            changed = changed_records(transport, id_field, question.listing, since, clock)
+            changed = changed_records(transport, id_field, query.listing, since, clock)
             stale |= {*listing.records}.intersection(changed)
         if not stale:
             break
         if asked_again == ROUNDS:
-            check_whole(missing, question)
-            notes = (RESTLESS,)
+            check_no_form_is_incomplete(missing, query)
+            notes = (RECORDS_KEPT_CHANGING,)
             break
         logger.info("%s: %d records are asked for again", REQUEST, len(stale))
-        some = listing.only(stale)
-        fresh = fetcher.again(some, smaller=bool(missing))
+        some = listing.select_records(stale)
+        fresh = fetcher.fetch_again(some, smaller=bool(missing))
         renewed = _renewed(fetched, fresh, some, listing)
         same, fetched = renewed.table.equals(fetched.table), renewed
-        lacks = any(missing_records(fetched, listing, question).values())
-        if same and not lacks and not (question.filters and gone):
+        lacks = any(missing_records(fetched, listing, query).values())
+        if same and not lacks and not (query.filters and gone):
             break
         since = at
     return Outcome(fetched.table, listing.census, listing.left_out, notes)
@@ -101,15 +108,17 @@ def _check_columns(before: pa.Table, after: pa.Table) -> None:
     """Make sure that the user sees access groups as before, by which columns and rows go.
 
     Raises:
-        MalformedAnswerError: It is not so.
+        MalformedResponseError: It is not so.
     """
     if is_blank(before) or is_blank(after):
         return
     if set(before.column_names) != set(after.column_names):
-        raise columns_changed()
+        raise changed_columns_error()
 
 
-def _renewed(fetched: Fetched, fresh: Fetched, some: Listing, listing: Listing) -> Fetched:
+def _renewed(
+    fetched: FetchedRecords, fresh: FetchedRecords, some: Listing, listing: Listing
+) -> FetchedRecords:
     """Replace some records by what they are now."""
     table, rows, id_field = fetched.table, fresh.table, listing.id_field
     if is_blank(rows):
@@ -117,11 +126,11 @@ def _renewed(fetched: Fetched, fresh: Fetched, some: Listing, listing: Listing) 
     elif is_blank(table):
         table = rows.slice(0, 0)
     _check_columns(table, rows)
-    order = pa.array([*listing.records, *sorted(listing.unlisted(rows))], pa.string())
+    order = pa.array([*listing.records, *sorted(listing.find_unlisted(rows))], pa.string())
     again = {*some.records}
     absent = {record: forms for record, forms in fetched.absent.items() if record not in again}
-    return Fetched(
-        put(table, rows, some.records, order, id_field),
+    return FetchedRecords(
+        replace_records(table, rows, some.records, order, id_field),
         {**absent, **fresh.absent},
-        fetched.answers + fresh.answers,
+        fetched.responses + fresh.responses,
     )
