@@ -34,9 +34,7 @@ def yaml_options() -> str:
         )
         if rows:
             head = f"## {name}\n\n{_text(option)}"
-            sections.append(
-                f"{head}\n\n{_table(_COLUMNS, rows)}"
-            )
+            sections.append(f"{head}\n\n{_table(_COLUMNS, rows)}")
     return "\n\n".join([_table(_COLUMNS, overview), *sections])
 
 

@@ -8,10 +8,8 @@ import dagster as dg
 
 from redcap_dagster.checks.rules import CHECKS, CheckSettings, Severity
 from redcap_dagster.project import Change
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.tables import Ranges
-
-_NAMED = 10
-"""How many fields a sentence names; the metadata have them all."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def nothing_hidden(hidden: Sequence[str], *, named: bool) -> Finding:
         return Finding("nothing_hidden", True, f"Not evaluated: {reason}.", metadata)
     text = "No column is hidden."
     if hidden:
-        text = f"The rights of the token's user hide columns: {_listed(hidden)}."
+        text = f"The rights of the token's user hide columns: {list_names(hidden)}."
     return Finding("nothing_hidden", not hidden, text, {"columns": list(hidden)})
 
 
@@ -131,7 +129,7 @@ def within_range(ranges: Ranges) -> Finding:
     )
     if not ranges.open:
         return found
-    named = _listed([f"{name} ({limits})" for name, limits in ranges.open.items()])
+    named = list_names([f"{name} ({limits})" for name, limits in ranges.open.items()])
     metadata = {**found.metadata, "not_evaluated": dict(ranges.open)}
     text = f"{found.text} Limits that were not evaluated: {named}."
     return Finding(found.check, found.passed, text, metadata)
@@ -149,7 +147,7 @@ def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding
     if not unknown:
         return found
     metadata = {**found.metadata, "not_evaluated": list(unknown)}
-    text = f"{found.text} Not evaluated, as export rights hide them: {_listed(unknown)}."
+    text = f"{found.text} Not evaluated, as export rights hide them: {list_names(unknown)}."
     return Finding(found.check, False, text, metadata)
 
 
@@ -170,7 +168,7 @@ def inferred_types_stable(
     }
     text = "Inferred types are those of last time."
     if changed:
-        named = _listed([f"{name} ({types})" for name, types in changed.items()])
+        named = list_names([f"{name} ({types})" for name, types in changed.items()])
         text = f"Inferred types changed: {named}. Give them in the rules' types to settle them."
     return Finding("inferred_types_stable", not changed, text, {"types": changed})
 
@@ -178,13 +176,8 @@ def inferred_types_stable(
 def _of_counts(check: str, counts: Mapping[str, int], what: str, all_well: str) -> Finding:
     text = all_well
     if counts:
-        text = f"{what}: {_listed([f'{name} ({count})' for name, count in counts.items()])}."
+        text = f"{what}: {list_names([f'{name} ({count})' for name, count in counts.items()])}."
     return Finding(check, not counts, text, {"counts": dict(counts)})
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f", and {more} more" if more > 0 else "")
 
 
 # -- metadata -------------------------------------------------------------------------------------
@@ -205,10 +198,10 @@ def dictionary_drift(found: Sequence[Change], in_use: Collection[str]) -> Findin
         if change.what in ("type", "choices") and change.form_name in in_use
     ]
     fields = list(dict.fromkeys(change.field_name for change in found))
-    text = f"Changed since definitions were loaded: {_listed(fields)}."
+    text = f"Changed since definitions were loaded: {list_names(fields)}."
     if serious:
         names = list(dict.fromkeys(change.field_name for change in serious))
-        text = f"{text} Types or choices of fields in use: {_listed(names)}."
+        text = f"{text} Types or choices of fields in use: {list_names(names)}."
     rows = ["| field | instrument | change | |", "|---|---|---|---|"]
     for change in found:
         detail = change.detail.replace("|", r"\|")

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Final
 
 from redcap_dagster.api.errors import ImportRefusedError, RefusedValue
+from redcap_dagster.project.name_lists import list_names
 
 _KINDS: Final = (
     ("invalid format", "could not be validated"),
@@ -18,7 +19,6 @@ _KINDS: Final = (
     ("invalid choice", "not a valid category"),  # guess
 )
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_SHOWN: Final = 10
 
 
 def read_refused_values(message: str) -> tuple[RefusedValue, ...]:
@@ -43,11 +43,10 @@ def import_refused_error(refused_values: tuple[RefusedValue, ...]) -> ImportRefu
     # What stands in the place of a field name and is none may be data, and is not shown.
     names = (refused.field_name for refused in refused_values)
     counts = Counter(name if _NAME.fullmatch(name) else "others" for name in names)
-    shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(_SHOWN))
-    more = f" and {len(counts) - _SHOWN} more fields" if len(counts) > _SHOWN else ""
+    shown = list_names([f"{name} ({count})" for name, count in counts.most_common()])
     error = ImportRefusedError(
         f"REDCap refused {len(refused_values)} values and imported nothing of this request: "
-        f"{shown}{more}. The error's attribute refused_values has each record, field and kind."
+        f"{shown}. The error's attribute refused_values has each record, field and kind."
     )
     kinds = {refused.kind for refused in refused_values}
     error.kind = kinds.pop() if len(kinds) == 1 else "several"

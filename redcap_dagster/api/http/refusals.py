@@ -22,9 +22,9 @@ from redcap_dagster.api.errors import (
     WrongURLError,
 )
 from redcap_dagster.api.http.import_refusals import import_refused_error, read_refused_values
+from redcap_dagster.project.name_lists import list_names
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SHOWN = 10
 
 _RIGHTS = (
     "API Export",
@@ -147,10 +147,9 @@ def _invalid_values(found: re.Match[str]) -> RefusedError:
         ids = values if parameter == "records" else ()
         return _refused(text, f"unknown {parameter}", records=ids)
     names = [value for value in values if _NAME.fullmatch(value)]
-    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
     return _refused(
         f"REDCap does not know these {parameter}, or does not let this user export them: "
-        f"{', '.join(names[:_SHOWN])}{more}. Leave them out, or ask for the export rights.",
+        f"{list_names(names, total=len(values))}. Leave them out, or ask for the export rights.",
         f"unknown {parameter}",
         names,
     )
@@ -158,9 +157,8 @@ def _invalid_values(found: re.Match[str]) -> RefusedError:
 
 def _unknown_columns(found: re.Match[str]) -> RefusedError:
     names = [name for name in re.split(r"[,\s]+", found.group(1)) if _NAME.fullmatch(name)]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return _refused(
-        f"These are no fields of the project: {', '.join(names[:_SHOWN])}{more}. Nothing of this "
+        f"These are no fields of the project: {list_names(names)}. Nothing of this "
         "request was imported. Leave them out, or correct their names.",
         "unknown fields",
         names,

@@ -21,6 +21,7 @@ from redcap_dagster.api.http.response import (
 )
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import parse_choices
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     EVENT_NAME,
@@ -33,7 +34,6 @@ Row = Mapping[str, str]
 Shape = Literal["flat", "eav"]
 
 _PLACE: Final = (EVENT_NAME, *REPEAT_COLUMNS)
-_SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class ImportTarget:
             _refuse("fields of the project", [name for name in asked if name not in known])
         wrong = sum(row.get(EVENT_NAME, "") not in self.events | {""} for row in rows)
         if wrong:
-            known_events = ", ".join(sorted(self.events)[:_SHOWN]) or "none, as it is classic"
+            known_events = list_names(sorted(self.events)) or "none, as it is classic"
             raise ValueError(
                 f"data: {wrong} rows have a redcap_event_name that the project has not; it has "
                 f"{known_events}."
@@ -201,7 +201,7 @@ class ImportTarget:
         ]
         if dates:
             raise ValueError(
-                f"data: {len(dates)} values of {', '.join(sorted(set(dates))[:_SHOWN])} are no "
+                f"data: {len(dates)} values of {list_names(sorted(set(dates)))} are no "
                 f"dates of the calendar, written year first or as date_format says: {date_format}."
             )
 
@@ -223,8 +223,7 @@ def _fields(metadata: Sequence[Mapping[str, Any]], field_type: str) -> frozenset
 
 def _refuse(what: str, names: Sequence[str]) -> None:
     if names:
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        raise ValueError(f"data: these are no {what}: {', '.join(names[:_SHOWN])}{more}.")
+        raise ValueError(f"data: these are no {what}: {list_names(names)}.")
 
 
 def batches(rows: Sequence[Row], id_column: str, size: int) -> Iterator[list[Row]]:

@@ -16,13 +16,11 @@ from redcap_dagster.api.export.reader.selection import check_selection, csv_para
 from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.retries import ShouldRetry
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.project.name_lists import list_names
 
 logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
-
-_SHOWN = 5
-"""Forms that an error names; it counts the others."""
 
 
 def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
@@ -130,8 +128,7 @@ def check_complete(
 
 def incomplete_error(missing: int, forms: Sequence[str] = ()) -> IncompleteExportError:
     """Say how many records are missing, of which forms, and what to do."""
-    named = ", ".join(forms[:_SHOWN]) + f" and {len(forms) - _SHOWN} more" * (len(forms) > _SHOWN)
-    of = f" (of {named})" if forms else ""
+    of = f" (of {list_names(forms, most=5)})" if forms else ""
     error = IncompleteExportError(
         f"{REQUEST}: {missing} records or events that REDCap lists are not in what it sent{of}. "
         "Large answers can lose records: ask for less at once (max_cells), and tell the server's "
