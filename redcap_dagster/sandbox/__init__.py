@@ -1,7 +1,7 @@
 """A REDCap on this machine, for testing pipelines: the API over HTTP, projects in SQLite.
 
-Needs the extra ``sandbox``. Unless told otherwise, it listens on the loopback address only, and
-what it holds is gone when it stops.
+Needs the extra ``sandbox``. By default it listens on the loopback address only, and its projects
+are deleted when it stops.
 
 Example:
     >>> import requests
@@ -11,15 +11,15 @@ Example:
     ...         exports={"metadata": [{"field_name": "record_id", "form_name": "visit"}]},
     ...         records=[{"record_id": "1", "visit_complete": "2"}],
     ...     )
-    ...     asked = {"token": token, "content": "record", "format": "csv"}
-    ...     print(requests.post(sandbox.url, asked, timeout=10).text)
+    ...     query = {"token": token, "content": "record", "format": "csv"}
+    ...     print(requests.post(sandbox.url, query, timeout=10).text)
     record_id,visit_complete
     1,2
     <BLANKLINE>
 """
 
 try:
-    from redcap_dagster.sandbox.http.app import Answered
+    from redcap_dagster.sandbox.http.app import HandledRequest
     from redcap_dagster.sandbox.server import Sandbox
 except ModuleNotFoundError as error:
     missing = (error.name or "").partition(".")[0]
@@ -31,4 +31,7 @@ except ModuleNotFoundError as error:
         name=missing,
     ) from None
 
-__all__ = ["Answered", "Sandbox"]
+# The name that this class had.
+Answered = HandledRequest
+
+__all__ = ["Answered", "HandledRequest", "Sandbox"]

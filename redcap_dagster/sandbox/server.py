@@ -1,9 +1,8 @@
-"""The sandbox as a whole: a server in a thread of this process, by default on loopback only."""
+"""The sandbox as a whole: its start and stop, and what a test sets up in it."""
 
 import logging
 import re
 import socket
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
@@ -12,19 +11,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
-
-from redcap_dagster.project.system_columns import ACCESS_GROUP
-from redcap_dagster.sandbox.calls.log import write_record_log
 from redcap_dagster.sandbox.documents.reports import add_report
-from redcap_dagster.sandbox.http.app import ANSWERS, Answered, create_app
-from redcap_dagster.sandbox.http.exchange import Fault
-from redcap_dagster.sandbox.http.wire import Wire, web_server
-from redcap_dagster.sandbox.records.files import keep_embedded
+from redcap_dagster.sandbox.http.app import HandledRequest, create_app
+from redcap_dagster.sandbox.http.fault import Fault
+from redcap_dagster.sandbox.http.handlers import CONTENTS
+from redcap_dagster.sandbox.http.web_server import WebServer
+from redcap_dagster.sandbox.http.wire import Wire
+from redcap_dagster.sandbox.records.editing import delete_record, edit_value
+from redcap_dagster.sandbox.records.files import save_embedded_files
 from redcap_dagster.sandbox.records.randomization import add_randomization
-from redcap_dagster.sandbox.store.loading import check_place, columns_of, load, stored
+from redcap_dagster.sandbox.store.loading import load_project
 from redcap_dagster.sandbox.store.rights import Rights
-from redcap_dagster.sandbox.store.store import Place, Store, StoredProject, forms_at
+from redcap_dagster.sandbox.store.row_keys import RowKey
+from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 logger = logging.getLogger("redcap_dagster.sandbox")
 
@@ -32,21 +31,38 @@ _TOKEN = re.compile(r"[0-9A-F]{32}")
 
 
 class Sandbox:
-    """A REDCap for tests, at ``url`` from `start` to `stop`; then its projects are gone, or kept.
+    """A REDCap for tests, reachable at ``url`` between `start` and `stop`.
+
+    As a context manager it starts on entry and stops on exit.
 
     Args:
-        version: The REDCap version that it says it is; some answers differ by it.
-        port: The port to listen on; by default any free one.
-        time_zone: The server's, in which REDCap tells and takes all times.
-        clock: What gives the time, for tests of what changed when; it has a time zone.
-        host: The address to listen on. Any but a loopback one opens it to others, without TLS.
-        keep: A file to keep the projects in, for the next sandbox that is given it; only the user
-            can read it. The super token is another one each time.
+        version: REDCap version that it reports; some responses depend on it. Defaults to 14.7.3.
+        port: Port to listen on. Defaults to 0, which takes any free port.
+        time_zone: Time zone of the server, in which REDCap sends and reads times. Defaults to
+            UTC.
+        clock: Function that returns the current time with a time zone, for tests of what changed
+            when. Defaults to the time of this machine.
+        host: Host name or IP address to listen on. Defaults to 127.0.0.1. Any that is not a
+            loopback address opens the sandbox to the network, without TLS.
+        keep: File to keep the projects in, for the next sandbox that is given this file; only the
+            user can read it. Defaults to None, which deletes the projects on `stop`. The super
+            token differs each time.
+
+    Raises:
+        ValueError: The version is not three numbers.
 
     Example:
+        >>> from redcap_dagster.sandbox.faults import Status
         >>> with Sandbox(version="14.7.3") as sandbox:
         ...     token = sandbox.add_project(
-        ...         exports={"metadata": [{"field_name": "id", "form_name": "visit"}]})
+        ...         exports={"metadata": [{"field_name": "id", "form_name": "visit"}]},
+        ...         records=[{"id": "1", "visit_complete": "2"}],
+        ...     )
+        ...     sandbox.edit(token, record="2", field="visit_complete", value="0")
+        ...     sandbox.delete_record(token, "1")
+        ...     reader_token = sandbox.add_user(token, "reader", {"api_import": 0})
+        ...     sandbox.set_rights(reader_token, {"logging": 0})
+        ...     sandbox.inject(Status(503), content="record", times=2)
         >>> len(token)
         32
     """
@@ -61,7 +77,7 @@ class Sandbox:
         keep: str | Path | None = None,
     ) -> None:
         if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-            raise ValueError(f"A REDCap version is three numbers, as 14.7.3; got {version!r}.")
+            raise ValueError(f"A REDCap version is three numbers, such as 14.7.3; got {version!r}.")
         self.version = version
         self._port = port
         self._zone = time_zone
@@ -70,19 +86,19 @@ class Sandbox:
         self._keep = None if keep is None else Path(keep)
         self._store: Store | None = None
         self._wire: Wire | None = None
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._requests: list[Answered] = []
+        self._server: WebServer | None = None
+        self._requests: list[HandledRequest] = []
         self._url = ""
 
-    # -- coming and going -------------------------------------------------------------------
+    # -- start and stop ---------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Begin to listen. It answers as soon as this returns.
+        """Return this sandbox, which responds to requests from then on.
 
         Raises:
-            OSError: The address cannot be had.
+            OSError: The host or port is not available.
             ValueError: The file to keep the projects in is not a sandbox's, or is in use.
+            RuntimeError: The sandbox is running already.
         """
         if self._store is not None:
             raise RuntimeError("The sandbox is running already.")
@@ -98,23 +114,18 @@ class Sandbox:
         self._url = f"http://{self._host}:{port}/api/"
         self._store = store
         self._requests = []
-        answered = self._requests.append
-        self._wire = Wire(create_app(self._store, answered), answered)
-        self._server = web_server(self._wire)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="redcap-sandbox", daemon=True
-        )
-        self._thread.start()
+        on_handled = self._requests.append
+        self._wire = Wire(create_app(store, on_handled), on_handled)
+        self._server = WebServer(self._wire, listener)
         return self
 
     def stop(self) -> None:
-        """Stop listening and let go of all projects; does nothing if it is not running."""
-        if self._store is None or self._server is None or self._thread is None:
+        """Stop listening and close all projects; do nothing if the sandbox is not running."""
+        if self._store is None or self._server is None:
             return
-        self._server.should_exit = True
-        self._thread.join()
+        self._server.stop()
         self._store.close()
-        self._store = self._wire = self._server = self._thread = None
+        self._store = self._wire = self._server = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -129,18 +140,26 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The address of the API."""
-        self._running()
+        """URL of the API.
+
+        Raises:
+            RuntimeError: The sandbox is not running.
+        """
+        self._get_store()
         return self._url
 
     @property
     def super_token(self) -> str:
-        """The token that creates projects."""
-        return self._running().super_token
+        """Token that creates projects.
+
+        Raises:
+            RuntimeError: The sandbox is not running.
+        """
+        return self._get_store().super_token
 
     @property
-    def requests(self) -> tuple[Answered, ...]:
-        """What was answered so far, in order."""
+    def requests(self) -> tuple[HandledRequest, ...]:
+        """Requests that the sandbox responded to since its start, in order."""
         return tuple(self._requests)
 
     # -- faults -----------------------------------------------------------------------------
@@ -148,28 +167,38 @@ class Sandbox:
     def inject(
         self, fault: Fault, *, content: str | None = None, after: int = 0, times: int | None = None
     ) -> None:
-        """Let something go wrong from now on; several faults act together, the last one first.
+        """Add a fault; with several of them, the last intercepts requests first.
 
         Args:
-            fault: What goes wrong; see `redcap_dagster.sandbox.faults`.
-            content: Only for requests of this content, such as ``record``.
-            after: How many of these requests pass by it first.
-            times: For how many requests it then stands there; by default until `clear_faults`.
+            fault: Fault to add; see `redcap_dagster.sandbox.faults`.
+            content: Content of the requests that it intercepts, such as ``record``. Defaults to
+                all.
+            after: How many of these requests pass before the first that it intercepts. Defaults
+                to 0.
+            times: How many requests it intercepts. Defaults to all until `clear_faults`.
 
         Raises:
-            ValueError: There is no such content, or a number that is too small.
+            ValueError: There is no such content, or a number is too small.
+            RuntimeError: The sandbox is not running.
         """
-        if content is not None and content not in {known for known, _ in ANSWERS}:
-            raise ValueError("content: not one that this sandbox answers, such as record.")
+        if content is not None and content not in CONTENTS:
+            raise ValueError(
+                f"content: {content!r} is not a content of REDCap's API that this sandbox has, "
+                "such as record."
+            )
         if after < 0 or (times is not None and times < 1):
             raise ValueError("after: give 0 or more; times: give 1 or more, or None for always.")
-        self._injectable().inject(fault, content, after, times)
+        self._get_wire().inject(fault, content, after, times)
 
     def clear_faults(self) -> None:
-        """Take all faults away, bans too."""
-        self._injectable().clear()
+        """Remove all faults, bans included.
 
-    # -- projects and records ---------------------------------------------------------------
+        Raises:
+            RuntimeError: The sandbox is not running.
+        """
+        self._get_wire().clear()
+
+    # -- projects and users -----------------------------------------------------------------
 
     def add_project(
         self,
@@ -180,67 +209,95 @@ class Sandbox:
         token: str | None = None,
         rights: Mapping[str, Any] | None = None,
     ) -> str:
-        """Add a project; give the token that opens it.
+        """Return the token of a new project, made of a project XML or of exports.
 
         Args:
-            xml: A project XML file, with or without records.
-            exports: Instead, what the API exports, by content name (``metadata``,
-                ``formEventMapping``, ...): lists of dicts, of which only ``metadata`` is required.
-            records: With exports, flat rows as a record export has them. Survey columns and the
-                access group make a project with surveys and groups. A form status of ``0`` says
-                that the form was saved; leave it blank where it was not.
-            token: A token of one's own: 32 digits and letters A to F.
-            rights: What the user of the token may do, by the names of a user export; what is left
-                out is allowed. See `redcap_dagster.sandbox.store.rights.Rights`.
+            xml: Project XML file, with or without records. Defaults to None.
+            exports: Exports of the API by content (``metadata``, ``formEventMapping``, ...), each
+                a list of dicts; ``metadata`` is required. Defaults to None, with ``xml``.
+            records: Flat rows as a record export has them, with ``exports``. Survey columns and
+                the access group column make a project with surveys and groups. A form status of
+                ``0`` means that the form was saved; leave it blank if it was not. Defaults to no
+                records.
+            token: Token of the project: 32 digits and letters A to F. Defaults to a random one.
+            rights: Rights of the token's user, by the names of a user export; see
+                `redcap_dagster.sandbox.store.rights.Rights`. Rights that are not named are
+                granted, as are all by default.
 
         Raises:
-            ValueError: What was given makes no project; the text has no value and no record id.
+            ValueError: The arguments do not make a project. The message has no value and no
+                record id.
+            RuntimeError: The sandbox is not running.
+
+        Example:
+            >>> with Sandbox() as sandbox:
+            ...     token = sandbox.add_project(
+            ...         exports={"metadata": [{"field_name": "id", "form_name": "visit"}]},
+            ...         records=[{"id": "1", "visit_complete": "2"}],
+            ...         rights={"record_delete": 0},
+            ...     )
         """
-        store = self._running()
+        store = self._get_store()
         if token is not None and not _TOKEN.fullmatch(token):
             raise ValueError("A token is 32 characters, each a digit or a letter from A to F.")
-        structure, cells, points = load(xml, exports, records)
-        given = Rights.of_row(rights or {})
-        token = store.add(replace(structure, version=self.version), token, given)
-        store.save(self._project(token), cells)
-        keep_embedded(store, self._project(token), points)
+        structure, cells, points = load_project(xml, exports, records)
+        first_rights = Rights.from_row(rights or {})
+        token = store.add_project(replace(structure, version=self.version), token, first_rights)
+        store.save_values(self._get_project(token), cells)
+        save_embedded_files(store, self._get_project(token), points)
         return token
 
     def add_user(self, token: str, username: str, rights: Mapping[str, Any] | None = None) -> str:
-        """Add a user to a project; give the token that opens it for this user.
+        """Return the token of a new user of a project.
 
         Args:
-            token: A token of the project.
-            username: The name, by which the log tells what the user did.
-            rights: As `add_project` takes them.
+            token: Token of the project.
+            username: Name of the user, which the project's log shows.
+            rights: Rights of the user, as in `add_project`. Defaults to all.
 
         Raises:
-            ValueError: The project has this user already, or a right is none.
+            ValueError: The project has this user already, or a right is invalid.
+            KeyError: No project has this token.
         """
-        store, project = self._running(), self._project(token)
-        given = Rights.of_row(rights or {})
+        store, project = self._get_store(), self._get_project(token)
+        user_rights = Rights.from_row(rights or {})
         with store.lock:
-            if username in store.users(project.id):
+            if username in store.list_users(project.id):
                 raise ValueError("The project has a user of this name already.")
-            store.save_user(project.id, username, given)
-            return store.token_of(project.id, username)
+            store.save_user(project.id, username, user_rights)
+            return store.get_token(project.id, username)
 
-    def token_of(self, token: str, username: str) -> str:
-        """Give the token of another user of a project, such as one that was imported.
+    def get_token(self, token: str, username: str) -> str:
+        """Return the token of another user of a project, such as one that was imported.
+
+        Args:
+            token: Token of the project.
+            username: Name of the user; the user whose token `add_project` returns is ``sandbox``.
 
         Raises:
-            KeyError: The project has no such user.
+            KeyError: The project does not have this user, or no project has this token.
         """
-        return self._running().token_of(self._project(token).id, username)
+        return self._get_store().get_token(self._get_project(token).id, username)
+
+    # The name that this method had.
+    token_of = get_token
 
     def set_rights(self, token: str, rights: Mapping[str, Any]) -> None:
-        """Change some rights of the user of a token, as an administrator would.
+        """Change some rights of the token's user, as an administrator would.
+
+        Args:
+            token: Token of the user.
+            rights: Rights to change, as in `add_project`; the others stay.
 
         Raises:
-            ValueError: A name that is no right, or a value that is no number.
+            ValueError: A name is not a right, or a value is invalid.
+            KeyError: No project has this token.
         """
-        project = self._project(token)
-        self._running().save_user(project.id, project.username, project.rights.changed(rights))
+        project = self._get_project(token)
+        changed = project.rights.with_changes(rights)
+        self._get_store().save_user(project.id, project.username, changed)
+
+    # -- records ----------------------------------------------------------------------------
 
     def edit(
         self,
@@ -253,43 +310,60 @@ class Sandbox:
         repeat_instrument: str = "",
         repeat_instance: int = 0,
     ) -> None:
-        """Change one stored value, or clear it with a blank one.
+        """Change one value, or clear it with a blank one, as on REDCap's pages.
 
         Args:
-            token: The project's token.
-            record: The record, which is made if it is not there; likewise the instance.
-            field: The export column: ``age``, ``race___1`` (0 or 1), ``visit_complete``.
-            value: What to store.
-            event: The unique event name, if longitudinal.
-            repeat_instrument: The repeating form, if the field's form repeats there.
-            repeat_instance: The instance of the form or the event.
+            token: Token of the project.
+            record: Record, which is created if it does not exist, as is the instance.
+            field: Export column, such as ``age``, ``race___1`` (0 or 1) or ``visit_complete``.
+            value: Value to store.
+            event: Unique event name, if the project is longitudinal. Defaults to a blank.
+            repeat_instrument: Repeating instrument, if the field's instrument repeats there.
+                Defaults to a blank.
+            repeat_instance: Instance of the instrument or the event. Defaults to 0, where nothing
+                repeats.
 
         Raises:
-            ValueError: The project has no such column, or not at this place.
+            ValueError: The project does not have this column, or not in this event and instance.
+            KeyError: No project has this token.
         """
-        project = self._project(token)
-        place = Place(record, event, repeat_instrument, repeat_instance)
-        check_place(project.structure, place)
-        column = columns_of(project.structure).get(field)
-        if column is not None:
-            if column.field.form_name not in forms_at(project.structure, event, repeat_instrument):
-                raise ValueError(f"The form of {field} is not at this event and repeating form.")
-            value = stored(column, value)
-        elif field != ACCESS_GROUP:
-            raise ValueError(f"The project has no export column {field!r} to edit.")
-        store = self._running()
-        with store.lock:
-            new = not store.has(project, record)
-            store.save(project, [(place, {field: value})])
-            write_record_log(store, project, "Create" if new else "Update", record, {field: value})
+        row_key = RowKey(record, event, repeat_instrument, repeat_instance)
+        edit_value(self._get_store(), self._get_project(token), row_key, field, value)
+
+    def delete_record(self, token: str, record: str) -> None:
+        """Delete a record in all arms, as on REDCap's pages.
+
+        Args:
+            token: Token of the project.
+            record: Record to delete.
+
+        Raises:
+            KeyError: There is no such record, or no project has this token.
+        """
+        delete_record(self._get_store(), self._get_project(token), record)
+
+    # -- reports and randomization ----------------------------------------------------------
 
     def add_report(self, token: str, fields: Sequence[str], filter_logic: str = "") -> int:
-        """Put a report of some fields together; give its ``report_id``.
+        """Return the ``report_id`` of a new report.
+
+        Args:
+            token: Token of the project.
+            fields: Fields of the report.
+            filter_logic: Logic of the rows to keep, such as ``[age] > 40``. Defaults to all rows.
 
         Raises:
-            ValueError: A field that the project does not have.
+            ValueError: The project does not have one of the fields.
+            KeyError: No project has this token.
+
+        Example:
+            >>> with Sandbox() as sandbox:
+            ...     token = sandbox.add_project(
+            ...         exports={"metadata": [{"field_name": "id", "form_name": "visit"}]})
+            ...     sandbox.add_report(token, ["visit_complete"])
+            1
         """
-        return add_report(self._running(), self._project(token), fields, filter_logic)
+        return add_report(self._get_store(), self._get_project(token), fields, filter_logic)
 
     def add_randomization(
         self,
@@ -298,44 +372,47 @@ class Sandbox:
         allocations: Sequence[Mapping[str, object]],
         event: str = "",
     ) -> int:
-        """Set a randomization up, as at REDCap's pages; give its ``randomization_id``.
+        """Return the ``randomization_id`` of a new randomization.
 
         Args:
-            token: A token of the project.
-            target_field: The field of choices that a randomized record gets a value of.
-            allocations: The allocation table in its order: rows of the target field and of the
-                fields that stratify, with ``redcap_randomization_number`` as the alternative.
-            event: Where these fields are, if longitudinal.
+            token: Token of the project.
+            target_field: Field of choices that takes the group of a randomized record.
+            allocations: Rows of the allocation table, in order: values of the target field, of
+                the fields that stratify, and of ``redcap_randomization_number``, if there is an
+                alternative to the target.
+            event: Unique name of the event of these fields, if the project is longitudinal.
+                Defaults to a blank.
 
         Raises:
-            ValueError: A field that does not fit, or a value that is none of its choices.
+            ValueError: A field cannot be used for it, or a value is not one of its choices.
+            KeyError: No project has this token.
+
+        Example:
+            >>> with Sandbox() as sandbox:
+            ...     token = sandbox.add_project(exports={"metadata": [
+            ...         {"field_name": "id", "form_name": "visit"},
+            ...         {"field_name": "drug", "form_name": "visit", "field_type": "radio",
+            ...          "select_choices_or_calculations": "1, A | 2, B"}]})
+            ...     sandbox.add_randomization(token, "drug", [{"drug": 2}, {"drug": 1}])
+            1
         """
-        project = self._project(token)
-        return add_randomization(self._running(), project, target_field, allocations, event)
+        project = self._get_project(token)
+        return add_randomization(self._get_store(), project, target_field, allocations, event)
 
-    def delete_record(self, token: str, record: str) -> None:
-        """Delete a record, in all arms.
-
-        Raises:
-            KeyError: There is no such record.
-        """
-        store, project = self._running(), self._project(token)
-        if not store.delete(project, record):
-            raise KeyError("The project has no such record.")
-        write_record_log(store, project, "Delete", record)
-
-    def _injectable(self) -> Wire:
-        self._running()
+    def _get_wire(self) -> Wire:
+        self._get_store()
         assert self._wire is not None  # noqa: S101
         return self._wire
 
-    def _running(self) -> Store:
+    def _get_store(self) -> Store:
         if self._store is None:
-            raise RuntimeError("The sandbox is not running: use it in a with statement, or start.")
+            raise RuntimeError(
+                "The sandbox is not running: use it in a with statement, or call start."
+            )
         return self._store
 
-    def _project(self, token: str) -> StoredProject:
-        project = self._running().find(token)
+    def _get_project(self, token: str) -> StoredProject:
+        project = self._get_store().find_project(token)
         if project is None:
             raise KeyError("No project of this sandbox has this token.")
         return project

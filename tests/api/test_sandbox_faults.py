@@ -51,7 +51,7 @@ from redcap_dagster.sandbox.faults import (
     SlowTrickle,
     Status,
 )
-from redcap_dagster.sandbox.http.exchange import Fault
+from redcap_dagster.sandbox.http.fault import Fault
 from tests.fake_server import CANARY, TOKEN
 
 PAGE = f"<html><body>{CANARY}</body></html>"

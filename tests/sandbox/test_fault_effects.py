@@ -1,27 +1,30 @@
-"""What faults make of a request and its answer, where no wire is needed to see it."""
+"""What faults make of a request and its respond, where no wire is needed to see it."""
 
 import asyncio
 import json
 import re
 
 from redcap_dagster.sandbox.faults import Ban, Cost, DroppedRecords
-from redcap_dagster.sandbox.http.exchange import Asked, Fault, Sent, rows
+from redcap_dagster.sandbox.http.fault import Fault, InterceptedRequest, OutgoingResponse
+from redcap_dagster.sandbox.http.response_rows import measure_rows
 from redcap_dagster.sandbox.protocol.parameters import Parameters
 
 
-def spoil(fault: Fault, sent: Sent, moments: tuple[float, ...] = (0,)) -> Sent:
-    async def redcap() -> Sent:
+def spoil(
+    fault: Fault, sent: OutgoingResponse, moments: tuple[float, ...] = (0,)
+) -> OutgoingResponse:
+    async def redcap() -> OutgoingResponse:
         return sent
 
-    async def answer() -> Sent:
-        return await fault.answer(Asked(Parameters.of([]), moments), redcap)
+    async def respond() -> OutgoingResponse:
+        return await fault.respond(InterceptedRequest(Parameters.from_pairs([]), moments), redcap)
 
-    return asyncio.run(answer())
+    return asyncio.run(respond())
 
 
 def test_a_ban_counts_within_a_minute() -> None:
     def status(*moments: float) -> int:
-        return spoil(Ban(2), Sent(200), moments).status
+        return spoil(Ban(2), OutgoingResponse(200), moments).status
 
     assert status(0, 59) == 200
     assert status(0, 59, 60) == 200
@@ -31,13 +34,15 @@ def test_a_ban_counts_within_a_minute() -> None:
 
 def test_cost_is_by_records_and_cells_and_bounded() -> None:
     content = [{"id": "1", "x": "2"}, {"id": "1", "x": "3"}, {"id": "2", "x": ""}]
-    sent = Sent(200, {"content-type": "application/json"}, json.dumps(content).encode(), wait=1)
+    sent = OutgoingResponse(
+        200, {"content-type": "application/json"}, json.dumps(content).encode(), wait=1
+    )
     assert spoil(Cost(per_record=0.5, per_cell=0.25), sent).wait == 1 + 2 * 0.5 + 6 * 0.25
     assert spoil(Cost(per_record=0.5, per_cell=0.25, at_most=2), sent).wait == 1 + 2
-    count = Sent(200, {"content-type": "application/json"}, b'{"count": 3}')
-    ids = Sent(200, {"content-type": "application/json"}, b'["1", "2"]')
-    refused = Sent(400, {"content-type": "application/json"}, b"[{}]")
-    page = Sent(200, {"content-type": "text/html"}, b"a,b\n1,2\n")
+    count = OutgoingResponse(200, {"content-type": "application/json"}, b'{"count": 3}')
+    ids = OutgoingResponse(200, {"content-type": "application/json"}, b'["1", "2"]')
+    refused = OutgoingResponse(400, {"content-type": "application/json"}, b"[{}]")
+    page = OutgoingResponse(200, {"content-type": "text/html"}, b"a,b\n1,2\n")
     for other in (count, ids, refused, page):
         assert spoil(Cost(1, 1), other).wait == 0
 
@@ -45,8 +50,8 @@ def test_cost_is_by_records_and_cells_and_bounded() -> None:
 def test_rows_of_csv_are_counted_by_their_quotes() -> None:
     csv = {"content-type": "text/csv; charset=utf-8"}
     many = "id,note\n" + "".join(f'{number},"{"x" * 50}""\n"\n' for number in range(2000))
-    kept = spoil(DroppedRecords(1999), Sent(200, csv, many.encode())).body.decode()
+    kept = spoil(DroppedRecords(1999), OutgoingResponse(200, csv, many.encode())).body.decode()
     assert re.fullmatch(r'id,note\n0,"x{50}""\n"\n', kept)
-    labels = Sent(200, csv, b'ID,"Name, given"\n1,2\n3,4')
-    assert rows(labels) == [(b"1", 2), (b"3", 2)]
+    labels = OutgoingResponse(200, csv, b'ID,"Name, given"\n1,2\n3,4')
+    assert measure_rows(labels) == [(b"1", 2), (b"3", 2)]
     assert spoil(DroppedRecords(), labels).body == b'ID,"Name, given"\n1,2\n'

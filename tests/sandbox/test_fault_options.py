@@ -9,7 +9,7 @@ import requests
 
 from redcap_dagster.sandbox import faults
 from redcap_dagster.sandbox.fault_options import KINDS, read_fault
-from redcap_dagster.sandbox.http.exchange import Fault
+from redcap_dagster.sandbox.http.fault import Fault
 from tests.sandbox.test_cli import PROJECT, SERVE
 
 
@@ -45,13 +45,13 @@ def test_each_kind_can_be_named(text: str, fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no such kind"),
-        ("elephant", "no such kind"),
-        ("empty status=1", "nothing else"),
+        ("", "no fault of this kind"),
+        ("elephant", "no fault of this kind"),
+        ("empty status=1", "empty takes no parameters but content, after, times"),
         ("status", "status: Field required"),
         ("status status=x", "status: "),
         ("cut end=never", "end: "),
-        ("cut place=1", "place: not said"),
+        ("cut place=1", "place: not a parameter of this fault, which takes share, end"),
         ("ban per_minute", "NAME=VALUE"),
         ("ban times=x", "times: "),
         ("rights elephant=1", "Not rights"),

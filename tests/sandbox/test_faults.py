@@ -32,7 +32,7 @@ from redcap_dagster.sandbox.faults import (
     Status,
 )
 from redcap_dagster.sandbox.http import wire as sandbox_wire
-from redcap_dagster.sandbox.http.exchange import Fault
+from redcap_dagster.sandbox.http.fault import Fault
 from tests.sandbox.conftest import CLASSIC_CSV, Ask
 
 HEADER, *ROWS = CLASSIC_CSV.splitlines(keepends=True)
@@ -308,7 +308,7 @@ def test_what_fails_meanwhile_is_told_without_its_text(
 def test_bodies_are_bounded_with_faults_too(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("redcap_dagster.sandbox.http.app.MAX_BODY", 1000)
+    monkeypatch.setattr("redcap_dagster.sandbox.http.form.MAX_BODY", 1000)
     monkeypatch.setattr(sandbox_wire, "MAX_BODY", 1000)
     sandbox.inject(SlowFirstByte(0))
     with posted(sandbox, "x" * 1001, 10**9) as connection:  # it does not wait for the rest

@@ -7,8 +7,9 @@ import pytest
 import requests
 
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sandbox.calls.call import Call, Reply, Upload, text_reply
-from redcap_dagster.sandbox.http import app as sandbox_app
+from redcap_dagster.sandbox.calls.call import Call, Response, Upload, respond_with_text
+from redcap_dagster.sandbox.http import form as sandbox_form
+from redcap_dagster.sandbox.http import handlers as sandbox_handlers
 from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, CLASSIC_RECORDS, Ask, asker
 
 NOT_VALID = 'The following values in the parameter "{}" are not valid: {}'
@@ -128,13 +129,13 @@ def test_multipart_forms_with_files_that_stay_in_memory(
 ) -> None:
     taken: list[Upload] = []
 
-    def take(call: Call) -> Reply:
+    def take(call: Call) -> Response:
         taken.extend(call.files.values())
-        return text_reply("", "csv")
+        return respond_with_text("", "csv")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", None)  # what a roll to the disk would call
-    answers = {**sandbox_app.ANSWERS, ("version", "export"): take}
-    monkeypatch.setattr(sandbox_app, "ANSWERS", answers)
+    answers = {**sandbox_handlers.HANDLERS, ("version", "export"): take}
+    monkeypatch.setattr(sandbox_handlers, "HANDLERS", answers)
     asked = {"token": classic, "content": "version", "format": "csv"}
     content = b"x" * 3_000_000
     sent = {"file": ("a.txt", content, "text/plain")}
@@ -143,7 +144,7 @@ def test_multipart_forms_with_files_that_stay_in_memory(
 
 
 def test_bodies_are_bounded(classic: str, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox_app, "MAX_BODY", 1000)
+    monkeypatch.setattr(sandbox_form, "MAX_BODY", 1000)
     assert ask(classic, content="version", records="9" * 500).status_code == 200
     assert ask(classic, content="version", records="9" * 1000).status_code == 413
 
@@ -174,8 +175,8 @@ def test_logs_and_defects_hold_no_value(
 
     caplog.set_level(logging.DEBUG)
     ask(classic, content="record", records="canary")
-    answers = {**sandbox_app.ANSWERS, ("record", "export"): fail}
-    monkeypatch.setattr(sandbox_app, "ANSWERS", answers)
+    answers = {**sandbox_handlers.HANDLERS, ("record", "export"): fail}
+    monkeypatch.setattr(sandbox_handlers, "HANDLERS", answers)
     answer = ask(classic, content="record", records="canary")
     assert answer.status_code == 500
     assert "LookupError at test_http.py" in answer.text

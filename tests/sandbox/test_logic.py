@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redcap_dagster.sandbox.logic import Facts, LogicError, parse_logic, truth
+from redcap_dagster.sandbox.logic import Facts, LogicError, evaluate_condition, parse_logic
 from tests.sandbox.conftest import Ask
 
 VALUES = {
@@ -116,23 +116,23 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
 def test_truth(logic: str, expected: Any) -> None:
     if expected == "error":
         with pytest.raises(LogicError):
-            truth(parse_logic(logic), FACTS)
+            evaluate_condition(parse_logic(logic), FACTS)
     else:
-        assert truth(parse_logic(logic), FACTS) is expected
+        assert evaluate_condition(parse_logic(logic), FACTS) is expected
 
 
 @pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize("logic", ["(" * 50_000, "1" + "+1" * 20_000])
 def test_logic_that_is_nested_too_deep(logic: str) -> None:
     with pytest.raises(LogicError, match="nested too deeply"):
-        truth(parse_logic(logic), FACTS)
+        evaluate_condition(parse_logic(logic), FACTS)
 
 
 @given(st.text(st.sampled_from(list("[]()'\"<>=!&|+-*/^%, 019.aA_and or not if sum")), max_size=60))
 def test_anything_is_logic_or_a_logic_error(text: str) -> None:
     facts = Facts(lambda _: "", frozenset(), NOW)
     with suppress(LogicError):
-        assert truth(parse_logic(text), facts) in (True, False, None)
+        assert evaluate_condition(parse_logic(text), facts) in (True, False, None)
 
 
 def test_many_conditions(ask: Ask, classic: str) -> None:

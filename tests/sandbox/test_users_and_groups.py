@@ -91,8 +91,8 @@ def test_an_imported_user_has_a_token_and_sees_the_own_group(
     ann = {"username": "ann", "api_export": 1, "data_access_group": "south"}
     ann["forms_export"] = {"visit": 1}
     importing(ask, longitudinal, "user", [ann])
-    token = sandbox.token_of(longitudinal, "ann")
-    assert sandbox.token_of(longitudinal, "ann") == token
+    token = sandbox.get_token(longitudinal, "ann")
+    assert sandbox.get_token(longitudinal, "ann") == token
     (row,) = ask(token, content="record", format="json").json()
     assert (row["redcap_event_name"], row["age"], "dose" in row) == ("first_arm_2", "3", False)
     data = '[{"id": "1", "redcap_event_name": "first_arm_2", "age": "4"}]'
@@ -100,8 +100,8 @@ def test_an_imported_user_has_a_token_and_sees_the_own_group(
     assert ask(longitudinal, content="user", action="delete", users="ann").text == "1"
     assert ask(token, content="record").status_code == 403
     with pytest.raises(KeyError, match="no user"):
-        sandbox.token_of(longitudinal, "ann")
-    assert sandbox.token_of(longitudinal, "sandbox") == longitudinal
+        sandbox.get_token(longitudinal, "ann")
+    assert sandbox.get_token(longitudinal, "sandbox") == longitudinal
 
 
 @pytest.mark.parametrize(

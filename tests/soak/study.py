@@ -13,9 +13,9 @@ from redcap_dagster.execution.record_source import as_seen
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.calls.call import Call
-from redcap_dagster.sandbox.http.app import answer
+from redcap_dagster.sandbox.http.handlers import handle_request
 from redcap_dagster.sandbox.protocol.parameters import Parameters
-from redcap_dagster.sandbox.records.export import flat_table
+from redcap_dagster.sandbox.records.export import build_flat_table
 from redcap_dagster.tables import split_by_instrument
 from tests.soak.clock import Clock
 
@@ -138,7 +138,7 @@ class Study:
 
     def _remember(self) -> None:
         """Note what an export would give now; the log knows nothing of it."""
-        store = self.sandbox._running()
+        store = self.sandbox._get_store()
         asked = {
             "content": "record",
             "format": "csv",
@@ -146,11 +146,11 @@ class Study:
             "exportDataAccessGroups": "true",
             "exportBlankForGrayFormStatus": "true",
         }
-        project = self.sandbox._project(self.token)
+        project = self.sandbox._get_project(self.token)
         if not project.rights.api_export:
             self.history.append(None)
             return
-        table = flat_table(Call(store, project, Parameters.of(asked.items())))
+        table = build_flat_table(Call(store, project, Parameters.from_pairs(asked.items())))
         columns = table.columns or ("record_id",)
         cells = zip(*table.rows, strict=True) if table.rows else ([] for _ in columns)
         texts = [[str(cell) or None for cell in column] for column in cells]
@@ -161,7 +161,7 @@ class Study:
 
     def change(self) -> None:
         """Let others change something; what is then true is noted before anyone can ask."""
-        with self.sandbox._running().lock:
+        with self.sandbox._get_store().lock:
             try:
                 self.chance.choice(
                     [self._add, self._edit, self._edit, self._group, self._delete, self._rename]
@@ -176,7 +176,7 @@ class Study:
         self._set_rights(rights)
 
     def _set_rights(self, rights: Mapping[str, Any]) -> None:
-        with self.sandbox._running().lock:
+        with self.sandbox._get_store().lock:
             self.sandbox.set_rights(self.token, rights)
             self._remember()
 
@@ -245,9 +245,9 @@ class Study:
     def _ask(self, **parameters: str) -> None:
         """Do something as another user, as if by the API: no fault stands in this way."""
         asked = {"token": self._others, "content": "record", "format": "json", **parameters}
-        answer(self.sandbox._running(), Parameters.of(asked.items()), {})
+        handle_request(self.sandbox._get_store(), Parameters.from_pairs(asked.items()), {})
 
     def records(self) -> list[str]:
         """The ids of the records that there are."""
-        store, project = self.sandbox._running(), self.sandbox._project(self.token)
-        return sorted({place.record for _, place in store.rows(project, (), ())})
+        store, project = self.sandbox._get_store(), self.sandbox._get_project(self.token)
+        return sorted({row_key.record for _, row_key in store.find_rows(project, (), ())})

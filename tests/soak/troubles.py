@@ -24,7 +24,7 @@ from redcap_dagster.sandbox.faults import (
     SlowTrickle,
     Status,
 )
-from redcap_dagster.sandbox.http.exchange import Fault
+from redcap_dagster.sandbox.http.fault import Fault
 from tests.soak.study import CANARY, Study
 
 PAGE = f"<html><body>{CANARY}</body></html>"

@@ -1,9 +1,9 @@
-"""A call of the API and the reply to it: what every room that answers one takes and gives."""
+"""A call of the API and the response to it, which every handler takes and returns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from redcap_dagster.sandbox.protocol.formats import CONTENT_TYPES, Table, write
+from redcap_dagster.sandbox.protocol.formats import CONTENT_TYPES, Table, write_table
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, Parameters
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 
@@ -19,11 +19,13 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request for a project, from a user of it. The store's lock is held until it is answered.
+    """A request of a user to a project; the store's lock is held until it is handled.
 
     Attributes:
-        project: The project as the user of the token has it: with the username and the rights.
-        files: The files of a multipart request by the name of their parameter.
+        store: Store that has the project.
+        project: Project with the name and the rights of the token's user.
+        parameters: Parameters of the request.
+        files: Files of a multipart request by the name of their parameter. Defaults to none.
     """
 
     store: Store = field(repr=False)
@@ -33,39 +35,54 @@ class Call:
 
     @property
     def format(self) -> str:
-        """The format asked for.
+        """Format of the response: ``csv``, ``json`` or ``xml``, which is the default.
 
         Raises:
-            RequestError: There is no such format.
+            RequestError: REDCap does not have the format that was requested.
         """
-        return self.parameters.choice("format", FORMATS, "xml")
+        return self.parameters.get_choice("format", FORMATS, "xml")
+
+    @property
+    def return_format(self) -> str:
+        """Format of counts and other short responses. Defaults to `format`.
+
+        Raises:
+            RequestError: REDCap does not have the format that was requested.
+        """
+        return self.parameters.get_choice("returnFormat", FORMATS, self.format)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer of a call that was done."""
+class Response:
+    """The response to a call that was handled."""
 
     body: bytes = field(repr=False)
     content_type: str
 
 
-Answerer = Callable[[Call], Reply]
-Creator = Callable[[Store, Parameters], Reply]
-"""What answers a super token, which opens no project."""
+Handler = Callable[[Call], Response]
+"""Handles one content and action of a project."""
+
+CreationHandler = Callable[[Store, Parameters], Response]
+"""Handles a request with the super token, which belongs to no project."""
 
 
-def text_reply(text: str, format_: str) -> Reply:
-    """Reply with a text, whose type is that of a format."""
+def respond_with_text(text: str, format_: str) -> Response:
+    """Return a response of a text, with the content type of a format."""
     # A lone surrogate can come in with JSON, and UTF-8 has none.
-    return Reply(text.encode(errors="replace"), CONTENT_TYPES[format_])
+    return Response(text.encode(errors="replace"), CONTENT_TYPES[format_])
 
 
-def table_reply(call: Call, table: Table) -> Reply:
-    """Reply with a table in the format that was asked for."""
-    return text_reply(write(table, call.format), call.format)
+def respond_with_table(call: Call, table: Table) -> Response:
+    """Return a response of a table, in the format that was requested."""
+    return respond_with_text(write_table(table, call.format), call.format)
 
 
-def count_reply(call: Call, count: int) -> Reply:
-    """Reply with how many were imported or deleted: the bare number, in every format."""
-    format_ = call.parameters.choice("returnFormat", FORMATS, call.format)
-    return text_reply(str(count), format_)
+def respond_with_count(call: Call, count: int) -> Response:
+    """Return how many rows were imported or deleted: the bare number, in every format."""
+    return respond_with_text(str(count), call.return_format)
+
+
+def respond_with_nothing(call: Call) -> Response:
+    """Return a response without a body, as REDCap responds to changes of files."""
+    return respond_with_text("", call.return_format)

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_table
 from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
-from redcap_dagster.sandbox.protocol.version import version_of
+from redcap_dagster.sandbox.protocol.version import parse_version
 from redcap_dagster.sandbox.store.rights import require
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 
@@ -63,7 +63,7 @@ def write_log(
         )
 
 
-def log_manage(call: Call, details: str) -> None:
+def log_management(call: Call, details: str) -> None:
     """Write that something of the project itself was looked at or changed."""
     # The blank at the end is as a server sends it.
     write_log(call.store, call.project, "manage", "Manage/Design ", details)
@@ -85,7 +85,7 @@ def write_record_log(
     }
     # Seen of created records; that the others changed with them is a guess.
     word = f"{done} record"
-    if version_of(project.structure.version) < _CREATE_SINCE:
+    if parse_version(project.structure.version) < _CREATE_SINCE:
         word = f"{done}d Record"
     action = " ".join(part for part in (word, how, record) if part)
     details = ", ".join(f"{name} = '{value}'" for name, value in (values or {}).items())
@@ -95,7 +95,7 @@ def write_record_log(
 # -- reading --------------------------------------------------------------------------------------
 
 
-def export_log(call: Call) -> Reply:
+def export_log(call: Call) -> Response:
     """Answer ``content=log``: the newest first. That the times named are within is a guess."""
     # Guess: a text like that for access groups, which is known.
     require(
@@ -105,32 +105,32 @@ def export_log(call: Call) -> Reply:
         "privileges in the project.",
     )
     asked = call.parameters
-    types = _TYPES[asked.choice("logtype", tuple(_TYPES), "")]
-    groups = call.store.access_groups(call.project)
-    seen = asked.text("dag") or call.project.rights.data_access_group
+    types = _TYPES[asked.get_choice("logtype", tuple(_TYPES), "")]
+    groups = call.store.list_access_groups(call.project)
+    seen = asked.get_text("dag") or call.project.rights.data_access_group
     members = {record for (record, _), group in groups.items() if group == seen}
     found = call.store.connection.execute(
         "select substr(time, 1, 16), username, action, details, record, type from log"
         " where project = ? and substr(time, 1, 16) between ? and ? order by id desc",
         (
             call.project.id,
-            _time(asked, "beginTime", _MINUTE)[:16],
-            _time(asked, "endTime", _MINUTE)[:16] or "9999",
+            _read_time(asked, "beginTime", _MINUTE)[:16],
+            _read_time(asked, "endTime", _MINUTE)[:16] or "9999",
         ),
     )
     rows = [
         entry
         for *entry, type_ in found
         if (not types or type_ in types)
-        and asked.text("user", entry[1]) == entry[1]
-        and asked.text("record", entry[4]) == entry[4]
+        and asked.get_text("user", entry[1]) == entry[1]
+        and asked.get_text("record", entry[4]) == entry[4]
         and (not seen or entry[4] in members)
     ]
-    log_manage(call, "Export Logging (API)")
-    return table_reply(call, Table(COLUMNS, rows))
+    log_management(call, "Export Logging (API)")
+    return respond_with_table(call, Table(COLUMNS, rows))
 
 
-def changed_records(
+def find_changed_records(
     store: Store, project: StoredProject, parameters: Parameters
 ) -> frozenset[str] | None:
     """The records created or modified in ``dateRangeBegin`` to ``dateRangeEnd``, by the log.
@@ -144,7 +144,9 @@ def changed_records(
     Raises:
         RequestError: One is no time (that it is refused is a guess).
     """
-    begin, end = (_time(parameters, name, _SECOND) for name in ("dateRangeBegin", "dateRangeEnd"))
+    begin, end = (
+        _read_time(parameters, name, _SECOND) for name in ("dateRangeBegin", "dateRangeEnd")
+    )
     if not (begin or end):
         return None
     found = store.connection.execute(
@@ -155,11 +157,11 @@ def changed_records(
     return frozenset(record for (record,) in found)
 
 
-def _time(parameters: Parameters, name: str, shape: re.Pattern[str]) -> str:
-    text = parameters.text(name)
+def _read_time(parameters: Parameters, name: str, shape: re.Pattern[str]) -> str:
+    text = parameters.get_text(name)
     if text and not shape.fullmatch(text):
         raise RequestError(400, f'The value of the parameter "{name}" is not valid')
     return text
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("log", "export"): export_log}
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("log", "export"): export_log}

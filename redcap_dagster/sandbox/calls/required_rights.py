@@ -14,7 +14,7 @@ _NAMES: Final = {
 }
 
 
-def require_to_export(call: Call, right: str) -> None:
+def require_export_right(call: Call, right: str) -> None:
     """Refuse an export for want of a right. The text is known for access groups.
 
     Raises:
@@ -23,7 +23,7 @@ def require_to_export(call: Call, right: str) -> None:
     _require(call, right, call.project.rights.api_export, "API Export")
 
 
-def require_to_change(call: Call, right: str) -> None:
+def require_import_right(call: Call, right: str) -> None:
     """Refuse an import or a deletion for want of a right, in the same words (guess).
 
     Raises:

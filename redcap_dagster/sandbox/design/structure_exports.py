@@ -6,11 +6,17 @@ from typing import Final
 
 from redcap_dagster.project import Event, ExportFieldName, Field, ProjectInfo, REDCapProject
 from redcap_dagster.project.system_columns import timestamp_column
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply, text_reply
-from redcap_dagster.sandbox.calls.log import log_manage
+from redcap_dagster.sandbox.calls.call import (
+    Call,
+    Handler,
+    Response,
+    respond_with_table,
+    respond_with_text,
+)
+from redcap_dagster.sandbox.calls.log import log_management
 from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
-from redcap_dagster.sandbox.protocol.version import version_of
+from redcap_dagster.sandbox.protocol.version import parse_version
 
 # Recorded: a server of 2017 lacked has_repeating..., missing_data_codes, external_modules and
 # bypass..., one of 9.1.3 the last three; project_pi_email came with 15.8.2. The others are guesses.
@@ -31,7 +37,7 @@ def export_project(project: REDCapProject, _: Parameters) -> Table:
         "has_repeating_instruments_or_events": int(project.has_repeating),
         "project_language": project.info.project_language or "English",
     }
-    version = version_of(project.version)
+    version = parse_version(project.version)
     row = {
         column.name: known[column.name]
         if known[column.name] is not None
@@ -44,8 +50,10 @@ def export_project(project: REDCapProject, _: Parameters) -> Table:
 
 def export_metadata(project: REDCapProject, parameters: Parameters) -> Table:
     """The data dictionary, of some fields and forms."""
-    named = parameters.known("fields", (field.field_name for field in project.fields))
-    forms = parameters.known("forms", (row.instrument_name for row in project.instruments))
+    named = parameters.get_known_names("fields", (field.field_name for field in project.fields))
+    forms = parameters.get_known_names(
+        "forms", (row.instrument_name for row in project.instruments)
+    )
     rows = [
         astuple(field)
         for field in project.fields
@@ -64,7 +72,7 @@ def export_arms(project: REDCapProject, parameters: Parameters) -> Table:
     """The arms that have events."""
     _refuse_classic(project, "arms")
     names = {arm.arm_num: arm.name for arm in project.arms}
-    numbers = sorted({event.arm_num for event in _events(project, parameters)})
+    numbers = sorted({event.arm_num for event in _select_events(project, parameters)})
     rows = [(number, names.get(number, f"Arm {number}")) for number in numbers]
     return Table(("arm_num", "name"), rows, quoted=("name",), newline=False)
 
@@ -77,7 +85,7 @@ def export_events(project: REDCapProject, parameters: Parameters) -> Table:
     columns += ("unique_event_name", "custom_event_label", "event_id")
     rows = [
         tuple("" if (value := getattr(event, column)) is None else value for column in columns)
-        for event in _events(project, parameters)
+        for event in _select_events(project, parameters)
     ]
     return Table(columns, rows, quoted=("event_name",))
 
@@ -88,7 +96,7 @@ def export_form_event_mapping(project: REDCapProject, parameters: Parameters) ->
     designated = {(row.unique_event_name, row.form) for row in project.form_events}
     rows = [
         (event.arm_num, event.unique_event_name, form.instrument_name)
-        for event in sorted(_events(project, parameters), key=lambda event: event.arm_num)
+        for event in sorted(_select_events(project, parameters), key=lambda event: event.arm_num)
         for form in project.instruments
         if (event.unique_event_name, form.instrument_name) in designated
     ]
@@ -121,42 +129,42 @@ def export_field_names(project: REDCapProject, parameters: Parameters) -> Table:
         if column.field.field_type != "file"
         and column.name != timestamp_column(form.instrument_name)
     )
-    if asked := parameters.text("field"):
-        parameters.choice("field", tuple(row.original_field_name for row in rows), asked)
+    if asked := parameters.get_text("field"):
+        parameters.get_choice("field", tuple(row.original_field_name for row in rows), asked)
         rows = [row for row in rows if row.original_field_name == asked]
     columns = tuple(column.name for column in fields(ExportFieldName))
     return Table(columns, [astuple(row) for row in rows])
 
 
-def export_version(call: Call) -> Reply:
+def export_version(call: Call) -> Response:
     """The REDCap version, as plain text in every format."""
-    log_manage(call, "Export REDCap version (API)")
-    return text_reply(call.project.structure.version, call.format)
+    log_management(call, "Export REDCap version (API)")
+    return respond_with_text(call.project.structure.version, call.format)
 
 
-def _answer(export: Callable[[REDCapProject, Parameters], Table], details: str) -> Answerer:
-    def answer(call: Call) -> Reply:
-        reply = table_reply(call, export(call.project.structure, call.parameters))
-        log_manage(call, details)
+def _make_handler(export: Callable[[REDCapProject, Parameters], Table], details: str) -> Handler:
+    def answer(call: Call) -> Response:
+        reply = respond_with_table(call, export(call.project.structure, call.parameters))
+        log_management(call, details)
         return reply
 
     return answer
 
 
 # What the log says of arms, events, mapping and repeating is a guess.
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
-    ("project", "export"): _answer(export_project, "Export project information (API)"),
-    ("metadata", "export"): _answer(export_metadata, "Download data dictionary (API)"),
-    ("instrument", "export"): _answer(export_instruments, "Export instruments (API)"),
-    ("arm", "export"): _answer(export_arms, "Export arms (API)"),
-    ("event", "export"): _answer(export_events, "Export events (API)"),
-    ("formEventMapping", "export"): _answer(
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
+    ("project", "export"): _make_handler(export_project, "Export project information (API)"),
+    ("metadata", "export"): _make_handler(export_metadata, "Download data dictionary (API)"),
+    ("instrument", "export"): _make_handler(export_instruments, "Export instruments (API)"),
+    ("arm", "export"): _make_handler(export_arms, "Export arms (API)"),
+    ("event", "export"): _make_handler(export_events, "Export events (API)"),
+    ("formEventMapping", "export"): _make_handler(
         export_form_event_mapping, "Export instrument-event mappings (API)"
     ),
-    ("repeatingFormsEvents", "export"): _answer(
+    ("repeatingFormsEvents", "export"): _make_handler(
         export_repeating, "Export repeating instruments and events (API)"
     ),
-    ("exportFieldNames", "export"): _answer(
+    ("exportFieldNames", "export"): _make_handler(
         export_field_names, "Download export field names (API)"
     ),
     ("version", "export"): export_version,
@@ -169,7 +177,7 @@ def _refuse_classic(project: REDCapProject, what: str) -> None:
         raise RequestError(400, f"You cannot export {what} for classic projects")
 
 
-def _events(project: REDCapProject, parameters: Parameters) -> Iterable[Event]:
+def _select_events(project: REDCapProject, parameters: Parameters) -> Iterable[Event]:
     """The events of the arms that are asked for, which have to exist (guess)."""
-    arms = parameters.known("arms", (str(event.arm_num) for event in project.events))
+    arms = parameters.get_known_names("arms", (str(event.arm_num) for event in project.events))
     return [event for event in project.events if not arms or str(event.arm_num) in arms]

@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from redcap_dagster.project.xml.reader import EmbeddedFile
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply, text_reply
-from redcap_dagster.sandbox.calls.log import log_manage
-from redcap_dagster.sandbox.calls.required_rights import require_to_change, require_to_export
-from redcap_dagster.sandbox.people.data_access_groups import groups_of
+from redcap_dagster.sandbox.calls.call import (
+    Call,
+    Handler,
+    Response,
+    respond_with_table,
+    respond_with_text,
+)
+from redcap_dagster.sandbox.calls.log import log_management
+from redcap_dagster.sandbox.calls.required_rights import require_export_right, require_import_right
+from redcap_dagster.sandbox.people.data_access_groups import load_groups
 from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
-from redcap_dagster.sandbox.protocol.version import version_of
-from redcap_dagster.sandbox.records.files import file_reply, uploaded
+from redcap_dagster.sandbox.protocol.version import parse_version
+from redcap_dagster.sandbox.records.files import read_upload, respond_with_file
 
 # One table, as a listing shows both and a document of one folder is none of another.
 _TABLE: Final = """
@@ -26,65 +32,65 @@ _LONGEST_NAME: Final = 150
 _RESTRICTIONS_SINCE: Final = (16, 0, 8)
 
 
-def create_folder(call: Call) -> Reply:
+def create_folder(call: Call) -> Response:
     """Answer ``action=createFolder``: its number. What is wrong with a name is told by guess."""
-    require_to_change(call, _RIGHT)
-    folder, name = _folder(call), call.parameters.text("name")
+    require_import_right(call, _RIGHT)
+    folder, name = _find_folder(call), call.parameters.get_text("name")
     if not 0 < len(name) <= _LONGEST_NAME:
         raise RequestError(400, f"A folder needs a name of at most {_LONGEST_NAME} characters")
-    dag = call.parameters.text("dag_id")
-    groups = groups_of(call.store, call.project).values()
-    call.parameters.known("dag_id", (str(group.id) for group in groups))
-    number = _insert(call, folder, name, dag=dag, role=call.parameters.text("role_id"))
-    log_manage(call, "Create folder in File Repository (API)")  # guess
-    return table_reply(call, Table(("folder_id",), [(number,)]))
+    dag = call.parameters.get_text("dag_id")
+    groups = load_groups(call.store, call.project).values()
+    call.parameters.get_known_names("dag_id", (str(group.id) for group in groups))
+    number = _insert(call, folder, name, dag=dag, role=call.parameters.get_text("role_id"))
+    log_management(call, "Create folder in File Repository (API)")  # guess
+    return respond_with_table(call, Table(("folder_id",), [(number,)]))
 
 
-def list_folder(call: Call) -> Reply:
+def list_folder(call: Call) -> Response:
     """Answer ``action=list``: folders first, then documents."""
-    require_to_export(call, _RIGHT)
+    require_export_right(call, _RIGHT)
     found = call.store.connection.execute(
         "select case when content is null then id else '' end,"
         " case when content is null then '' else id end, name, dag, role from repository"
         " where project = ? and folder is ? order by content is not null, id",
-        (call.project.id, _folder(call)),
+        (call.project.id, _find_folder(call)),
     )
     columns = ("folder_id", "doc_id", "name", "dag", "role")
-    shown = 5 if version_of(call.project.structure.version) >= _RESTRICTIONS_SINCE else 3
-    log_manage(call, "List files in File Repository (API)")  # guess
-    return table_reply(call, Table(columns[:shown], [row[:shown] for row in found]))
+    shown = 5 if parse_version(call.project.structure.version) >= _RESTRICTIONS_SINCE else 3
+    log_management(call, "List files in File Repository (API)")  # guess
+    return respond_with_table(call, Table(columns[:shown], [row[:shown] for row in found]))
 
 
-def export_document(call: Call) -> Reply:
+def export_document(call: Call) -> Response:
     """Answer ``action=export``: the bytes, with the name in the content type."""
-    require_to_export(call, _RIGHT)
-    number = _document(call)
+    require_export_right(call, _RIGHT)
+    number = _find_document(call)
     name, mime_type, content = call.store.connection.execute(
         "select name, mime_type, content from repository where id = ?", (number,)
     ).fetchone()
-    log_manage(call, "Download file from File Repository (API)")  # guess
-    return file_reply(EmbeddedFile(name, mime_type, content))
+    log_management(call, "Download file from File Repository (API)")  # guess
+    return respond_with_file(EmbeddedFile(name, mime_type, content))
 
 
-def import_document(call: Call) -> Reply:
+def import_document(call: Call) -> Response:
     """Answer ``action=import``: keep a document; the listing tells its number."""
-    require_to_change(call, _RIGHT)
-    _insert(call, _folder(call), (file := uploaded(call)).name, file)
-    log_manage(call, "Upload file to File Repository (API)")  # guess
-    return _empty(call)
+    require_import_right(call, _RIGHT)
+    _insert(call, _find_folder(call), (file := read_upload(call)).name, file)
+    log_management(call, "Upload file to File Repository (API)")  # guess
+    return _respond_empty(call)
 
 
-def delete_document(call: Call) -> Reply:
+def delete_document(call: Call) -> Response:
     """Answer ``action=delete``. There is no bin from which it could come back."""
-    require_to_change(call, _RIGHT)
-    number = _document(call)
+    require_import_right(call, _RIGHT)
+    number = _find_document(call)
     with call.store.connection as database:
         database.execute("delete from repository where id = ?", (number,))
-    log_manage(call, "Delete file from File Repository (API)")  # guess
-    return _empty(call)
+    log_management(call, "Delete file from File Repository (API)")  # guess
+    return _respond_empty(call)
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ("fileRepository", "createFolder"): create_folder,
     ("fileRepository", "list"): list_folder,
     ("fileRepository", "export"): export_document,
@@ -93,8 +99,8 @@ ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
 }
 
 
-def _empty(call: Call) -> Reply:
-    return text_reply("", call.parameters.choice("returnFormat", FORMATS, call.format))
+def _respond_empty(call: Call) -> Response:
+    return respond_with_text("", call.parameters.get_choice("returnFormat", FORMATS, call.format))
 
 
 def _insert(
@@ -123,14 +129,14 @@ def _insert(
     return made.lastrowid or 0
 
 
-def _folder(call: Call) -> int | None:
+def _find_folder(call: Call) -> int | None:
     """The folder that is named, which has to exist; without one the top.
 
     Raises:
         RequestError: It does not, or is of a data access group that the user is not in.
     """
     call.store.connection.execute(_TABLE)
-    asked = call.parameters.text("folder_id")
+    asked = call.parameters.get_text("folder_id")
     if not asked:
         return None
     found = call.store.connection.execute(
@@ -138,7 +144,7 @@ def _folder(call: Call) -> int | None:
         " and content is null",
         (call.project.id, asked),
     ).fetchone()
-    group = groups_of(call.store, call.project).get(call.project.rights.data_access_group)
+    group = load_groups(call.store, call.project).get(call.project.rights.data_access_group)
     if found is None or (group and found[1] not in ("", str(group.id))):
         raise RequestError(
             400,
@@ -148,9 +154,9 @@ def _folder(call: Call) -> int | None:
     return int(found[0])
 
 
-def _document(call: Call) -> int:
+def _find_document(call: Call) -> int:
     call.store.connection.execute(_TABLE)
-    asked = call.parameters.text("doc_id")
+    asked = call.parameters.get_text("doc_id")
     found = call.store.connection.execute(
         "select id from repository where project = ? and cast(id as text) = ?"
         " and content is not null",

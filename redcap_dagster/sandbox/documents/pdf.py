@@ -6,10 +6,10 @@ from textwrap import wrap
 from typing import Final
 
 from redcap_dagster.project.system_columns import REPEAT_INSTANCE
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response
 from redcap_dagster.sandbox.calls.log import write_log
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
-from redcap_dagster.sandbox.records.export import flat_table
+from redcap_dagster.sandbox.records.export import build_flat_table
 
 _CONTENT_TYPE: Final = "text/html; charset=UTF-8"
 """What a server was seen to call it."""
@@ -18,16 +18,16 @@ _LINES: Final = 55
 _WIDTH: Final = 90
 
 
-def export_pdf(call: Call) -> Reply:
+def export_pdf(call: Call) -> Response:
     """Answer ``content=pdf``: blank instruments, those of a record, or those of all records."""
-    body = write_pdf(list(_lines(call)))
+    body = write_pdf(list(_list_lines(call)))
     write_log(
         call.store, call.project, "export", "Data export (API) ", "export_format: PDF"
     )  # guess
-    return Reply(body, _CONTENT_TYPE)
+    return Response(body, _CONTENT_TYPE)
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("pdf", "export"): export_pdf}
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("pdf", "export"): export_pdf}
 
 
 def write_pdf(lines: Sequence[str]) -> bytes:
@@ -47,7 +47,7 @@ def write_pdf(lines: Sequence[str]) -> bytes:
         font.encode(),
     ]
     for number, page in zip(numbers, pages, strict=True):
-        text = b"".join(b"(" + _escaped(line) + b") Tj T*\n" for line in page)
+        text = b"".join(b"(" + _escape(line) + b") Tj T*\n" for line in page)
         stream = b"BT /F1 10 Tf 13 TL 40 780 Td\n" + text + b"ET"
         objects += [
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R"
@@ -60,39 +60,43 @@ def write_pdf(lines: Sequence[str]) -> bytes:
         body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
     start, count = len(body), len(objects) + 1
     body += b"xref\n0 %d\n0000000000 65535 f \n" % count
-    body += b"".join(b"%010d 00000 n \n" % place for place in places)
+    body += b"".join(b"%010d 00000 n \n" % row_key for row_key in places)
     body += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (count, start)
     return bytes(body)
 
 
-def _escaped(line: str) -> bytes:
+def _escape(line: str) -> bytes:
     for character in "\\()":
         line = line.replace(character, "\\" + character)
     return line.encode("cp1252", errors="replace")
 
 
-def _lines(call: Call) -> Iterator[str]:
+def _list_lines(call: Call) -> Iterator[str]:
     structure, asked = call.project.structure, call.parameters
     known = [form.instrument_name for form in structure.instruments]
-    forms = [asked.choice("instrument", tuple(known), "")] if asked.text("instrument") else known
+    forms = (
+        [asked.get_choice("instrument", tuple(known), "")]
+        if asked.get_text("instrument")
+        else known
+    )
     yield structure.info.project_title or "REDCap"
     # Any value of allRecords counts, also false.
-    record, everyone = asked.text("record"), "allRecords" in asked.names
+    record, everyone = asked.get_text("record"), "allRecords" in asked.names
     if not (record or everyone):
         for form in structure.instruments:
             if form.instrument_name in forms:
                 yield from ("", form.instrument_label)
                 fields = structure.columns(form.instrument_name)
-                yield from (line for column in fields for line in _wrapped(f"{column.label}:"))
+                yield from (line for column in fields for line in _wrap(f"{column.label}:"))
         return
     pairs = [("fields[]", structure.record_id_field), ("rawOrLabel", "label")]
-    pairs += [("forms[]", form) for form in forms] + [("events", asked.text("event"))]
+    pairs += [("forms[]", form) for form in forms] + [("events", asked.get_text("event"))]
     pairs += [("records[]", "" if everyone else record)]
-    table = flat_table(replace(call, parameters=Parameters.of(pairs)))
+    table = build_flat_table(replace(call, parameters=Parameters.from_pairs(pairs)))
     if not (table.rows or everyone):
         raise RequestError(400, f'The record "{record}" does not exist')
     labels = {column.name: column.label for form in forms for column in structure.columns(form)}
-    instance = asked.text("repeat_instance")
+    instance = asked.get_text("repeat_instance")
     for row in table.rows:
         cells = dict(zip(table.columns, row, strict=True))
         if instance and str(cells.get(REPEAT_INSTANCE, "") or 1) != instance:
@@ -100,9 +104,9 @@ def _lines(call: Call) -> Iterator[str]:
         yield ""
         for name, value in cells.items():
             if value != "":
-                yield from _wrapped(f"{labels.get(name, name)}: {value}")
+                yield from _wrap(f"{labels.get(name, name)}: {value}")
 
 
-def _wrapped(text: str) -> Iterator[str]:
+def _wrap(text: str) -> Iterator[str]:
     for line in text.splitlines():
         yield from wrap(line, _WIDTH)

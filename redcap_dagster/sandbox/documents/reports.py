@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from redcap_dagster.project.system_columns import status_column
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_table
 from redcap_dagster.sandbox.calls.log import write_log
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
-from redcap_dagster.sandbox.records.export import flat_table
+from redcap_dagster.sandbox.records.export import build_flat_table
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 _TABLE: Final = """
@@ -18,7 +18,7 @@ create table if not exists report (
     fields text not null, filter_logic text not null
 )
 """
-_PASSED_ON: Final = (
+_FORWARDED: Final = (
     "format",
     "rawOrLabel",
     "rawOrLabelHeaders",
@@ -49,9 +49,9 @@ def add_report(
     return made.lastrowid or 0
 
 
-def export_report(call: Call) -> Reply:
+def export_report(call: Call) -> Response:
     """Answer ``content=report``: flat rows, always with the record id (guess)."""
-    asked = call.parameters.text("report_id")
+    asked = call.parameters.get_text("report_id")
     call.store.connection.execute(_TABLE)
     found = call.store.connection.execute(
         "select fields, filter_logic from report where project = ? and cast(id as text) = ?",
@@ -64,12 +64,12 @@ def export_report(call: Call) -> Reply:
             "project.",
         )
     names = dict.fromkeys([call.project.structure.record_id_field, *json.loads(found[0])])
-    pairs = [(name, call.parameters.text(name)) for name in _PASSED_ON]
+    pairs = [(name, call.parameters.get_text(name)) for name in _FORWARDED]
     pairs += [("fields[]", name) for name in names] + [("filterLogic", found[1])]
-    table = flat_table(replace(call, parameters=Parameters.of(pairs)))
+    table = build_flat_table(replace(call, parameters=Parameters.from_pairs(pairs)))
     details = f"report_id: {asked}, export_format: {call.format.upper()}"  # guess
     write_log(call.store, call.project, "export", "Data export (API) ", details)
-    return table_reply(call, table)
+    return respond_with_table(call, table)
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("report", "export"): export_report}
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("report", "export"): export_report}

@@ -1,4 +1,4 @@
-"""The wire between a client and the sandbox, where faults strike: they stand before the app."""
+"""The connection between clients and the application, where faults intercept requests."""
 
 import asyncio
 import gzip
@@ -9,34 +9,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
 
-import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from redcap_dagster.sandbox.http.app import MAX_BODY, Answered, read_form
-from redcap_dagster.sandbox.http.exchange import Asked, Fault, REDCap, Sent
+from redcap_dagster.sandbox.http.app import HandledRequest
+from redcap_dagster.sandbox.http.fault import Fault, InterceptedRequest, OutgoingResponse, REDCap
+from redcap_dagster.sandbox.http.form import MAX_BODY, read_form
+from redcap_dagster.sandbox.http.web_server import TRANSPORT
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
 
 logger = logging.getLogger("redcap_dagster.sandbox")
-
-_TRANSPORT: Final = "redcap_dagster.transport"
-
-
-class OpenProtocol(H11Protocol):
-    """HTTP as uvicorn speaks it, with the connection within reach of the application."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection."""
-        super().connection_made(transport)
-        app: Any = self.app
-
-        async def with_transport(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, _TRANSPORT: transport}, receive, send)
-
-        self.app = with_transport
 
 
 @dataclass(slots=True)
@@ -45,94 +28,77 @@ class _Injection:
     content: str | None
     after: int
     times: int | None
-    moments: list[float] = field(default_factory=list)
+    intercepted: list[float] = field(default_factory=list)
 
-    def strikes(self, parameters: Parameters) -> bool:
-        """Count a request, and say whether the fault stands before it."""
-        if self.content not in (None, parameters.text("content")):
+    def intercepts(self, parameters: Parameters) -> bool:
+        """Count a request, and return whether the fault intercepts it."""
+        if self.content not in (None, parameters.get_text("content")):
             return False
-        self.moments.append(time.monotonic())
-        number = len(self.moments) - self.after
+        self.intercepted.append(time.monotonic())
+        number = len(self.intercepted) - self.after
         return number > 0 and (self.times is None or number <= self.times)
 
 
-def web_server(app: ASGIApp) -> uvicorn.Server:
-    """Make what serves an application, and says nothing of it."""
-    config = uvicorn.Config(
-        app,
-        http=OpenProtocol,
-        ws="none",
-        # Its own logs would hold paths and tracebacks; ours name contents and statuses.
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_graceful_shutdown=5,
-    )
-    return uvicorn.Server(config)
-
-
 class Wire:
-    """A web application with faults before it.
+    """An ASGI application that passes requests through faults to another application.
 
     Args:
-        app: The application.
-        answered: Called for each request that a fault kept from the application.
+        app: Application that faults pass requests on to.
+        on_handled: Called with each request that a fault kept from the application.
     """
 
-    def __init__(self, app: ASGIApp, answered: Callable[[Answered], None]) -> None:
+    def __init__(self, app: ASGIApp, on_handled: Callable[[HandledRequest], None]) -> None:
         self._app = app
-        self._answered = answered
-        # Never changed but replaced, as the server reads it in a thread of its own.
+        self._on_handled = on_handled
+        # Replaced and never changed, because the server reads it in another thread.
         self._injections: tuple[_Injection, ...] = ()
 
     def inject(self, fault: Fault, content: str | None, after: int, times: int | None) -> None:
-        """Put a fault before the application and before all faults that are there."""
+        """Add a fault, which intercepts requests before all earlier faults."""
         self._injections = (*self._injections, _Injection(fault, content, after, times))
 
     def clear(self) -> None:
-        """Take all faults away."""
+        """Remove all faults."""
         self._injections = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Respond to a request."""
         injections = self._injections
         if not injections or scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await _read(receive)
-        parameters = await _parameters(scope, body)
+        body = await _read_body(receive)
+        parameters = await _read_parameters(scope, body)
         reached = False
 
-        async def redcap() -> Sent:
+        async def redcap() -> OutgoingResponse:
             nonlocal reached
             reached = True
-            return await _answer(self._app, scope, body)
+            return await _call_app(self._app, scope, body)
 
-        answer: REDCap = redcap
+        respond: REDCap = redcap
         for injection in injections:
-            if injection.strikes(parameters):
-                asked = Asked(parameters, tuple(injection.moments))
-                answer = partial(injection.fault.answer, asked, answer)
+            if injection.intercepts(parameters):
+                request = InterceptedRequest(parameters, tuple(injection.intercepted))
+                respond = partial(injection.fault.respond, request, respond)
         try:
-            sent = await answer()
+            response = await respond()
         except Exception as error:
-            # Its text may hold a value. The client gets a bare 500.
+            # The text may hold a value. The client receives a bare 500.
             logger.error("a fault failed: %s", type(error).__name__)
             raise
         if not reached:
-            seen = Answered.of(parameters, sent.status)
-            self._answered(seen)
-            logger.info("content=%s status=%d by a fault", seen.content, seen.status)
-        await _send(sent, scope, receive, send)
+            handled = HandledRequest.from_parameters(parameters, response.status)
+            self._on_handled(handled)
+            logger.info("content=%s status=%d by a fault", handled.content, handled.status)
+        await _send_response(response, scope, receive, send)
 
 
 # -- the request ----------------------------------------------------------------------------------
 
 
-async def _read(receive: Receive) -> bytes:
-    """Read a body, but no more of it than is needed to see that it is too large."""
+async def _read_body(receive: Receive) -> bytes:
+    """Return the body, or as much of it as shows that it is too large."""
     body = bytearray()
     while len(body) <= MAX_BODY:
         message = await receive()
@@ -144,27 +110,29 @@ async def _read(receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _received(body: bytes) -> Receive:
+def _replay(body: bytes) -> Receive:
+    """Return an ASGI ``receive`` that gives a body that was read already."""
+
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
 
 
-async def _parameters(scope: Scope, body: bytes) -> Parameters:
+async def _read_parameters(scope: Scope, body: bytes) -> Parameters:
     try:
-        parameters, _ = await read_form(Request(scope, _received(body)))
+        parameters, _ = await read_form(Request(scope, _replay(body)))
     except RequestError:
-        return Parameters.of([])
+        return Parameters.from_pairs([])
     return parameters
 
 
-# -- the answer -----------------------------------------------------------------------------------
+# -- the response ---------------------------------------------------------------------------------
 
 
-async def _answer(app: ASGIApp, scope: Scope, body: bytes) -> Sent:
-    """Have the application answer, without compression."""
-    plain = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
+async def _call_app(app: ASGIApp, scope: Scope, body: bytes) -> OutgoingResponse:
+    """Return the application's response, without compression."""
+    uncompressed = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
     head: Message = {}
     content = bytearray()
 
@@ -174,62 +142,64 @@ async def _answer(app: ASGIApp, scope: Scope, body: bytes) -> Sent:
         else:
             content.extend(message.get("body", b""))
 
-    await app({**scope, "headers": plain}, _received(body), take)
+    await app({**scope, "headers": uncompressed}, _replay(body), take)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head["headers"]}
     headers.pop("content-length", None)
-    return Sent(head["status"], headers, bytes(content))
+    return OutgoingResponse(head["status"], headers, bytes(content))
 
 
-async def _send(sent: Sent, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer as it is to be sent; where the client hangs up, leave it."""
-    if await _gone(receive, sent.wait):
+async def _send_response(
+    response: OutgoingResponse, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Send a response at its speed and with its end; stop if the client disconnects."""
+    if await _wait_or_disconnect(receive, response.wait):
         return
-    headers, body = dict(sent.headers), sent.body
+    headers, body = dict(response.headers), response.body
     if body and b"gzip" in dict(scope["headers"]).get(b"accept-encoding", b""):
         headers |= {"content-encoding": "gzip", "vary": "Accept-Encoding"}
         body = gzip.compress(body, 1)
-    if sent.end in ("whole", "length"):
+    if response.end in ("whole", "length"):
         headers["content-length"] = str(len(body))
-    body = body[: int(len(body) * sent.share)]
-    transport: asyncio.Transport = scope[_TRANSPORT]
-    if sent.end == "reset":
-        linger = struct.pack("ii", 1, 0)  # closing then sends a reset
+    body = body[: int(len(body) * response.share)]
+    transport: asyncio.Transport = scope[TRANSPORT]
+    if response.end == "reset":
+        linger = struct.pack("ii", 1, 0)  # with it, closing the socket sends a reset
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         transport.abort()
-        await _hung_up(receive)
+        await _wait_for_disconnect(receive)
         return
-    if sent.end == "close":
-        # HTTP/1.1 by uvicorn always announces an end, so this is written past it.
-        lines = [f"HTTP/1.1 {sent.status} ", "connection: close"]
+    if response.end == "close":
+        # uvicorn announces the end of every HTTP/1.1 body, so this is written without uvicorn.
+        lines = [f"HTTP/1.1 {response.status} ", "connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         transport.close()
-        await _hung_up(receive)
+        await _wait_for_disconnect(receive)
         return
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": sent.status, "headers": pairs})
-    size = sent.piece or len(body) or 1
+    await send({"type": "http.response.start", "status": response.status, "headers": pairs})
+    size = response.piece or len(body) or 1
     for start in range(0, len(body), size):
         piece = body[start : start + size]
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if await _gone(receive, sent.pause):
+        if await _wait_or_disconnect(receive, response.pause):
             return
-    if sent.end == "whole":
+    if response.end == "whole":
         await send({"type": "http.response.body"})
-    # Otherwise uvicorn hangs up, as the answer has no end.
+    # Otherwise uvicorn closes the connection, because the body was not completed.
 
 
-async def _gone(receive: Receive, seconds: float) -> bool:
-    """Wait, and say whether the client hung up meanwhile."""
+async def _wait_or_disconnect(receive: Receive, seconds: float) -> bool:
+    """Wait, and return whether the client disconnected meanwhile."""
     if seconds <= 0:
         return False
     try:
-        await asyncio.wait_for(_hung_up(receive), seconds)
+        await asyncio.wait_for(_wait_for_disconnect(receive), seconds)
     except TimeoutError:
         return False
     return True
 
 
-async def _hung_up(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -9,9 +9,9 @@ from redcap_dagster.sandbox.logic.functions import (
     FUNCTIONS,
     Facts,
     Value,
-    number_of,
-    text_of,
-    truth_of,
+    to_number,
+    to_text,
+    to_truth,
 )
 from redcap_dagster.sandbox.logic.tokens import LogicError
 from redcap_dagster.sandbox.logic.tree import (
@@ -40,44 +40,44 @@ _ARITHMETIC: Final[Mapping[str, Callable[[Decimal, Decimal], Decimal]]] = {
 }
 
 
-def truth(node: Node, facts: Facts) -> bool | None:
+def evaluate_condition(node: Node, facts: Facts) -> bool | None:
     """Whether logic holds; None if that cannot be said.
 
     Raises:
         LogicError: It is nested too deeply.
     """
     try:
-        return truth_of(_value(node, facts))
+        return to_truth(_evaluate(node, facts))
     except RecursionError:
         raise LogicError("it is nested too deeply") from None
 
 
-def result(node: Node, facts: Facts) -> str:
+def evaluate_calculation(node: Node, facts: Facts) -> str:
     """What a calculation gives, as text; blank if it cannot be said.
 
     Raises:
         LogicError: It is nested too deeply.
     """
     try:
-        value = _value(node, facts)
+        value = _evaluate(node, facts)
     except RecursionError:
         raise LogicError("it is nested too deeply") from None
     # As many digits as PHP shows of a number (guess).
-    return text_of(_DIGITS.plus(value) if isinstance(value, Decimal) else value)
+    return to_text(_DIGITS.plus(value) if isinstance(value, Decimal) else value)
 
 
-def _value(node: Node, facts: Facts) -> Value:
+def _evaluate(node: Node, facts: Facts) -> Value:
     match node:
         case Literal(value):
             return value
         case Reference(parts):
             return facts.value(parts)
         case Junction(word, conditions):
-            return _joined(word, [truth_of(_value(each, facts)) for each in conditions])
+            return _join(word, [to_truth(_evaluate(each, facts)) for each in conditions])
         case Operation(sign, left, right):
-            return _operation(sign, _value(left, facts), _value(right, facts))
+            return _operate(sign, _evaluate(left, facts), _evaluate(right, facts))
         case Function(name, arguments):
-            values = tuple(_value(each, facts) for each in arguments)
+            values = tuple(_evaluate(each, facts) for each in arguments)
             try:
                 return FUNCTIONS[name].call(facts, values)
             except (ArithmeticError, ValueError):
@@ -86,7 +86,7 @@ def _value(node: Node, facts: Facts) -> Value:
             assert_never(node)
 
 
-def _joined(word: str, truths: list[bool | None]) -> bool | None:
+def _join(word: str, truths: list[bool | None]) -> bool | None:
     """Join with ``and`` or ``or``: what cannot be said matters only if the others do not decide."""
     deciding = word == "or"
     if deciding in truths:
@@ -94,25 +94,25 @@ def _joined(word: str, truths: list[bool | None]) -> bool | None:
     return None if None in truths else not deciding
 
 
-def _operation(sign: str, left: Value, right: Value) -> Value:
+def _operate(sign: str, left: Value, right: Value) -> Value:
     if left is None or right is None:
         return None
     if sign in _ARITHMETIC:
         if left == "" or right == "":
             return ""  # as documented: a sum with a blank in it is blank
-        numbers = number_of(left), number_of(right)
+        numbers = to_number(left), to_number(right)
         if numbers[0] is None or numbers[1] is None:
             return None
         try:
             return _ARITHMETIC[sign](numbers[0], numbers[1])
         except ArithmeticError:
             return None
-    return _compared(sign, left, right)
+    return _compare(sign, left, right)
 
 
-def _compared(sign: str, left: Value, right: Value) -> bool | None:
+def _compare(sign: str, left: Value, right: Value) -> bool | None:
     """Compare as numbers if both are; else as texts, of which no blank is before or after."""
-    first, second = number_of(left), number_of(right)
+    first, second = to_number(left), to_number(right)
     numeric = first is not None and second is not None
     if sign in ("=", "<>"):
         equal = first == second if numeric else left == right

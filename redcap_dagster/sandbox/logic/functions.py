@@ -46,14 +46,14 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LogicFunction:
     """A function: how many values it takes, at least and at most, and what it makes of them."""
 
     arity: tuple[int, int]
     call: Callable[[Facts, tuple[Value, ...]], Value]
 
 
-def number_of(value: Value) -> Decimal | None:
+def to_number(value: Value) -> Decimal | None:
     """A value as a number, or None if it is none."""
     match value:
         case bool():
@@ -65,7 +65,7 @@ def number_of(value: Value) -> Decimal | None:
     return None
 
 
-def text_of(value: Value) -> str:
+def to_text(value: Value) -> str:
     """A value as text; a number without needless zeros."""
     match value:
         case None:
@@ -81,100 +81,104 @@ def text_of(value: Value) -> str:
 # -- kinds of functions ---------------------------------------------------------------------------
 
 
-def _numeric(call: Callable[..., Decimal], least: int = 1, most: int | None = None) -> Known:
+def _make_numeric(
+    call: Callable[..., Decimal], least: int = 1, most: int | None = None
+) -> LogicFunction:
     """A function of numbers: blank if one is blank, and nothing to be said if one is a text."""
 
-    def of_numbers(_: Facts, values: tuple[Value, ...]) -> Value:
-        numbers = [number_of(value) for value in values]
+    def call_with_numbers(_: Facts, values: tuple[Value, ...]) -> Value:
+        numbers = [to_number(value) for value in values]
         if None not in numbers:
             return call(*numbers)
         return "" if any(value == "" for value in values) else None
 
-    return Known((least, most or least), of_numbers)
+    return LogicFunction((least, most or least), call_with_numbers)
 
 
-def _over(call: Callable[[list[Decimal]], Decimal]) -> Known:
+def _make_aggregate(call: Callable[[list[Decimal]], Decimal]) -> LogicFunction:
     """A function over several numbers, which passes over blanks."""
 
-    def over(_: Facts, values: tuple[Value, ...]) -> Value:
-        numbers = [number_of(value) for value in values if value != ""]
+    def call_with_known_numbers(_: Facts, values: tuple[Value, ...]) -> Value:
+        numbers = [to_number(value) for value in values if value != ""]
         known = [number for number in numbers if number is not None]
         if len(known) < len(numbers):
             return None
         return call(known) if known else ""
 
-    return Known((1, 1000), over)
+    return LogicFunction((1, 1000), call_with_known_numbers)
 
 
-def _textual(call: Callable[..., Value], least: int = 1, most: int | None = None) -> Known:
+def _make_textual(
+    call: Callable[..., Value], least: int = 1, most: int | None = None
+) -> LogicFunction:
     """A function of texts; a number is taken as it is written."""
 
-    def of_texts(_: Facts, values: tuple[Value, ...]) -> Value:
-        return None if None in values else call(*map(text_of, values))
+    def call_with_texts(_: Facts, values: tuple[Value, ...]) -> Value:
+        return None if None in values else call(*map(to_text, values))
 
-    return Known((least, most or least), of_texts)
+    return LogicFunction((least, most or least), call_with_texts)
 
 
 # -- functions ------------------------------------------------------------------------------------
 
 
-def _round(mode: str) -> Known:
-    def rounded(number: Decimal, places: Decimal = Decimal(0)) -> Decimal:
+def _make_rounding(mode: str) -> LogicFunction:
+    def round_number(number: Decimal, places: Decimal = Decimal(0)) -> Decimal:
         return number.quantize(Decimal(1).scaleb(-int(places)), rounding=mode)
 
-    return _numeric(rounded, 1, 2)
+    return _make_numeric(round_number, 1, 2)
 
 
 def _log(number: Decimal, base: Decimal | None = None) -> Decimal:
     return number.ln() if base is None else number.ln() / base.ln()
 
 
-def _count(text: str) -> int:
+def _read_count(text: str) -> int:
     """A number of characters, from the text of a number."""
-    number = number_of(text)
+    number = to_number(text)
     return max(int(number), 0) if number is not None else 0
 
 
-def _replaced(text: str, old: str, new: str) -> str:
+def _replace(text: str, old: str, new: str) -> str:
     if len(text) + text.count(old) * len(new) > _LONGEST_TEXT:
         raise ValueError("A text of this length is no value of a field.")
     return text.replace(old, new) if old else text
 
 
 def _mid(text: str, start: str, length: str) -> str:
-    begin = max(_count(start) - 1, 0)
-    return text[begin : begin + _count(length)]
+    begin = max(_read_count(start) - 1, 0)
+    return text[begin : begin + _read_count(length)]
 
 
-def _part(begin: int, end: int) -> Known:
+def _make_date_part(begin: int, end: int) -> LogicFunction:
     """A part of a date."""
-    return _textual(lambda text: Decimal(text[begin:end]) if _MOMENT.fullmatch(text) else "")
+    return _make_textual(lambda text: Decimal(text[begin:end]) if _MOMENT.fullmatch(text) else "")
 
 
-def _if(_: Facts, values: tuple[Value, ...]) -> Value:
-    condition = truth_of(values[0])
+def _choose(_: Facts, values: tuple[Value, ...]) -> Value:
+    condition = to_truth(values[0])
     return None if condition is None else values[1 if condition else 2]
 
 
-def truth_of(value: Value) -> bool | None:
+def to_truth(value: Value) -> bool | None:
     """Whether a value holds as a condition: not if it is blank or zero."""
     if value is None or isinstance(value, bool):
         return value
-    number = number_of(value)
+    number = to_number(value)
     return value != "" if number is None else number != 0
 
 
-def _missing(facts: Facts, value: Value) -> bool:
-    return text_of(value) in facts.missing_codes
+def _is_missing_code(facts: Facts, value: Value) -> bool:
+    return to_text(value) in facts.missing_codes
 
 
 def _has_missing_code(_: Facts, values: tuple[Value, ...]) -> Value:
-    codes = {code.strip() for code in ",".join(map(text_of, values[1:])).split(",")}
-    return text_of(values[0]) in codes
+    codes = {code.strip() for code in ",".join(map(to_text, values[1:])).split(",")}
+    return to_text(values[0]) in codes
 
 
-def _moment(facts: Facts, value: Value) -> datetime | None:
-    text = text_of(value)
+def _to_datetime(facts: Facts, value: Value) -> datetime | None:
+    text = to_text(value)
     if text in ("now", "today"):
         now = facts.now.replace(tzinfo=None, microsecond=0)
         return now if text == "now" else now.replace(hour=0, minute=0, second=0)
@@ -185,8 +189,8 @@ def _datediff(facts: Facts, values: tuple[Value, ...]) -> Value:
     """The time between two dates; older forms have the format of the dates before the sign."""
     if values[0] == "" or values[1] == "":
         return ""
-    unit, *more = (text_of(value) for value in values[2:])
-    first, second = _moment(facts, values[0]), _moment(facts, values[1])
+    unit, *more = (to_text(value) for value in values[2:])
+    first, second = _to_datetime(facts, values[0]), _to_datetime(facts, values[1])
     if first is None or second is None or unit not in _SECONDS:
         return None
     between = second - first
@@ -199,55 +203,59 @@ def _age_at_date(facts: Facts, values: tuple[Value, ...]) -> Value:
     """The age at a date in whole years; that it is whole, and none before birth, is a guess."""
     if values[0] == "" or values[1] == "":
         return ""
-    born, at = _moment(facts, values[0]), _moment(facts, values[1])
+    born, at = _to_datetime(facts, values[0]), _to_datetime(facts, values[1])
     if born is None or at is None or at < born:
         return None
     return Decimal(at.year - born.year - ((at.month, at.day) < (born.month, born.day)))
 
 
-FUNCTIONS: Final[Mapping[str, Known]] = {
-    "not": Known((1, 1), lambda _, v: None if truth_of(v[0]) is None else not truth_of(v[0])),
-    "minus": _numeric(lambda number: -number),
-    "if": Known((3, 3), _if),
-    "datediff": Known((3, 5), _datediff),
-    "age_at_date": Known((2, 2), _age_at_date),
-    "year": _part(0, 4),
-    "month": _part(5, 7),
-    "day": _part(8, 10),
-    "round": _round(ROUND_HALF_UP),
-    "roundup": _round(ROUND_CEILING),
-    "rounddown": _round(ROUND_FLOOR),
-    "sqrt": _numeric(lambda number: number.sqrt()),
-    "abs": _numeric(abs),
-    "exponential": _numeric(lambda number: number.exp()),
-    "log": _numeric(_log, 1, 2),
-    "mod": _numeric(lambda number, by: number % by, 2),
-    "sum": _over(lambda numbers: sum(numbers, Decimal(0))),
-    "mean": _over(statistics.mean),
-    "median": _over(statistics.median),
-    "stdev": _over(statistics.stdev),
-    "min": _over(min),
-    "max": _over(max),
-    "isnumber": _textual(lambda text: number_of(text) is not None),
-    "isinteger": _textual(lambda text: re.fullmatch(r"[-+]?[0-9]+", text) is not None),
-    "isblankormissingcode": Known((1, 1), lambda f, v: v[0] == "" or _missing(f, v[0])),
-    "isblanknotmissingcode": Known((1, 1), lambda _, v: v[0] == ""),
-    "ismissingcode": Known((1, 1), lambda f, v: _missing(f, v[0])),
-    "hasmissingcode": Known((2, 2), _has_missing_code),
-    "contains": _textual(lambda text, part: part.lower() in text.lower(), 2),
-    "not_contain": _textual(lambda text, part: part.lower() not in text.lower(), 2),
-    "starts_with": _textual(lambda text, part: text.lower().startswith(part.lower()), 2),
-    "ends_with": _textual(lambda text, part: text.lower().endswith(part.lower()), 2),
-    "find": _textual(lambda part, text: Decimal(text.lower().find(part.lower()) + 1), 2),
-    "left": _textual(lambda text, count: text[: _count(count)], 2),
-    "right": _textual(lambda text, count: text[max(len(text) - _count(count), 0) :], 2),
-    "mid": _textual(_mid, 3),
-    "length": _textual(lambda text: Decimal(len(text))),
-    "trim": _textual(lambda text: text.strip()),
-    "upper": _textual(lambda text: text.upper()),
-    "lower": _textual(lambda text: text.lower()),
-    "replace_text": _textual(_replaced, 3),
-    "concat": _textual(lambda *texts: "".join(texts), 1, 1000),
-    "concat_ws": _textual(lambda mark, *texts: mark.join(filter(None, texts)), 2, 1000),
+FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
+    "not": LogicFunction(
+        (1, 1), lambda _, v: None if to_truth(v[0]) is None else not to_truth(v[0])
+    ),
+    "minus": _make_numeric(lambda number: -number),
+    "if": LogicFunction((3, 3), _choose),
+    "datediff": LogicFunction((3, 5), _datediff),
+    "age_at_date": LogicFunction((2, 2), _age_at_date),
+    "year": _make_date_part(0, 4),
+    "month": _make_date_part(5, 7),
+    "day": _make_date_part(8, 10),
+    "round": _make_rounding(ROUND_HALF_UP),
+    "roundup": _make_rounding(ROUND_CEILING),
+    "rounddown": _make_rounding(ROUND_FLOOR),
+    "sqrt": _make_numeric(lambda number: number.sqrt()),
+    "abs": _make_numeric(abs),
+    "exponential": _make_numeric(lambda number: number.exp()),
+    "log": _make_numeric(_log, 1, 2),
+    "mod": _make_numeric(lambda number, by: number % by, 2),
+    "sum": _make_aggregate(lambda numbers: sum(numbers, Decimal(0))),
+    "mean": _make_aggregate(statistics.mean),
+    "median": _make_aggregate(statistics.median),
+    "stdev": _make_aggregate(statistics.stdev),
+    "min": _make_aggregate(min),
+    "max": _make_aggregate(max),
+    "isnumber": _make_textual(lambda text: to_number(text) is not None),
+    "isinteger": _make_textual(lambda text: re.fullmatch(r"[-+]?[0-9]+", text) is not None),
+    "isblankormissingcode": LogicFunction(
+        (1, 1), lambda f, v: v[0] == "" or _is_missing_code(f, v[0])
+    ),
+    "isblanknotmissingcode": LogicFunction((1, 1), lambda _, v: v[0] == ""),
+    "ismissingcode": LogicFunction((1, 1), lambda f, v: _is_missing_code(f, v[0])),
+    "hasmissingcode": LogicFunction((2, 2), _has_missing_code),
+    "contains": _make_textual(lambda text, part: part.lower() in text.lower(), 2),
+    "not_contain": _make_textual(lambda text, part: part.lower() not in text.lower(), 2),
+    "starts_with": _make_textual(lambda text, part: text.lower().startswith(part.lower()), 2),
+    "ends_with": _make_textual(lambda text, part: text.lower().endswith(part.lower()), 2),
+    "find": _make_textual(lambda part, text: Decimal(text.lower().find(part.lower()) + 1), 2),
+    "left": _make_textual(lambda text, count: text[: _read_count(count)], 2),
+    "right": _make_textual(lambda text, count: text[max(len(text) - _read_count(count), 0) :], 2),
+    "mid": _make_textual(_mid, 3),
+    "length": _make_textual(lambda text: Decimal(len(text))),
+    "trim": _make_textual(lambda text: text.strip()),
+    "upper": _make_textual(lambda text: text.upper()),
+    "lower": _make_textual(lambda text: text.lower()),
+    "replace_text": _make_textual(_replace, 3),
+    "concat": _make_textual(lambda *texts: "".join(texts), 1, 1000),
+    "concat_ws": _make_textual(lambda mark, *texts: mark.join(filter(None, texts)), 2, 1000),
 }
 """What is known, by name in lower case; ``not`` and ``minus`` are how the tree has these signs."""

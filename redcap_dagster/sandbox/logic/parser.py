@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from redcap_dagster.sandbox.logic.functions import FUNCTIONS
-from redcap_dagster.sandbox.logic.tokens import LogicError, Token, tokens_of
+from redcap_dagster.sandbox.logic.tokens import LogicError, Token, tokenize
 from redcap_dagster.sandbox.logic.tree import (
     Function,
     Junction,
@@ -32,7 +32,7 @@ def parse_logic(logic: str) -> Node:
 right=Literal()),))
     """
     try:
-        return _Parser(tokens_of(logic)).whole()
+        return _Parser(tokenize(logic)).whole()
     except RecursionError:
         raise LogicError("it is nested too deeply") from None
 

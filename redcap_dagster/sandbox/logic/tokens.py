@@ -33,14 +33,14 @@ class Token:
     at: int
 
 
-def tokens_of(logic: str) -> list[Token]:
+def tokenize(logic: str) -> list[Token]:
     """Cut logic into tokens, the last of which is its end.
 
     Raises:
         LogicError: Something in it is no token.
 
     Example:
-        >>> [token.text for token in tokens_of("[a][b(2)]<>'x y' and c(1)")]
+        >>> [token.text for token in tokenize("[a][b(2)]<>'x y' and c(1)")]
         ['[a][b(2)]', '<>', "'x y'", 'and', 'c', '(', '1', ')', '']
     """
     if len(logic) > LONGEST:

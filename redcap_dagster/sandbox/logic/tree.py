@@ -49,7 +49,7 @@ class Function:
 Node = Literal | Reference | Operation | Junction | Function
 
 
-def references_of(node: Node) -> Iterator[Parts]:
+def list_references(node: Node) -> Iterator[Parts]:
     """All references of a tree."""
     waiting = [node]
     while waiting:

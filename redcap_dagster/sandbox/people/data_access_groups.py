@@ -8,19 +8,19 @@ from typing import Final
 
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.sandbox.calls.call import (
-    Answerer,
     Call,
-    Reply,
-    count_reply,
-    table_reply,
-    text_reply,
+    Handler,
+    Response,
+    respond_with_count,
+    respond_with_table,
+    respond_with_text,
 )
-from redcap_dagster.sandbox.calls.log import log_manage
-from redcap_dagster.sandbox.calls.required_rights import require_to_change, require_to_export
+from redcap_dagster.sandbox.calls.log import log_management
+from redcap_dagster.sandbox.calls.required_rights import require_export_right, require_import_right
 from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.import_data import read_rows
 from redcap_dagster.sandbox.protocol.parameters import RequestError
-from redcap_dagster.sandbox.protocol.version import version_of
+from redcap_dagster.sandbox.protocol.version import parse_version
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 _TABLE: Final = """
@@ -30,7 +30,7 @@ create table if not exists data_access_group (
 )
 """
 # A project that came with its records has groups of which only the names are known.
-_SEEN: Final = """
+_INSERT_ASSIGNED_GROUPS: Final = """
 insert or ignore into data_access_group (project, name, label)
 select distinct project, name, name from access_group where project = ? order by name
 """
@@ -48,11 +48,11 @@ class Group:
     label: str
 
 
-def groups_of(store: Store, project: StoredProject) -> Mapping[str, Group]:
+def load_groups(store: Store, project: StoredProject) -> Mapping[str, Group]:
     """The groups of a project by unique name."""
     with store.lock, store.connection as database:
         database.execute(_TABLE)
-        database.execute(_SEEN, (project.id,))
+        database.execute(_INSERT_ASSIGNED_GROUPS, (project.id,))
         found = database.execute(
             "select id, name, label from data_access_group where project = ? order by id",
             (project.id,),
@@ -60,13 +60,13 @@ def groups_of(store: Store, project: StoredProject) -> Mapping[str, Group]:
         return {name: Group(number, name, label) for number, name, label in found}
 
 
-def known_group(call: Call, name: str) -> str:
+def check_group(call: Call, name: str) -> str:
     """A group that has to exist, or a blank for none.
 
     Raises:
         RequestError: There is no such group (the text is a guess).
     """
-    if name and name not in groups_of(call.store, call.project):
+    if name and name not in load_groups(call.store, call.project):
         raise RequestError(400, "The data access group does not exist in this project")
     return name
 
@@ -74,76 +74,76 @@ def known_group(call: Call, name: str) -> str:
 # -- groups ---------------------------------------------------------------------------------------
 
 
-def export_groups(call: Call) -> Reply:
+def export_groups(call: Call) -> Response:
     """Answer ``content=dag``."""
-    require_to_export(call, _RIGHT)
-    with_id = version_of(call.project.structure.version) >= _ID_SINCE
+    require_export_right(call, _RIGHT)
+    with_id = parse_version(call.project.structure.version) >= _ID_SINCE
     columns = ("data_access_group_name", "unique_group_name", "data_access_group_id")
-    groups = groups_of(call.store, call.project).values()
+    groups = load_groups(call.store, call.project).values()
     rows: list[tuple[str | int, ...]] = [(group.label, group.name, group.id) for group in groups]
-    log_manage(call, "Export DAGs (API)")
+    log_management(call, "Export DAGs (API)")
     if not with_id:
-        return table_reply(call, Table(columns[:2], [row[:2] for row in rows]))
-    return table_reply(call, Table(columns, rows))
+        return respond_with_table(call, Table(columns[:2], [row[:2] for row in rows]))
+    return respond_with_table(call, Table(columns, rows))
 
 
-def import_groups(call: Call) -> Reply:
+def import_groups(call: Call) -> Response:
     """Answer ``action=import``: a blank unique name makes a group, another renames that one."""
-    require_to_change(call, _RIGHT)
-    groups = dict(groups_of(call.store, call.project))
-    rows = read_rows(call.parameters.text("data"), call.format)
+    require_import_right(call, _RIGHT)
+    groups = dict(load_groups(call.store, call.project))
+    rows = read_rows(call.parameters.get_text("data"), call.format)
     labels: dict[str, str] = {}
     for row in rows:
         label, name = row.get("data_access_group_name", ""), row.get("unique_group_name", "")
         if not label or (name and name not in groups):
             # Guess.
             raise RequestError(400, "A group has no name, or a unique name that does not exist")
-        labels[name or _unique_name(label, {*groups, *labels})] = label
+        labels[name or _make_unique_name(label, {*groups, *labels})] = label
     with call.store.connection as database:
         database.executemany(
             "insert into data_access_group (project, name, label) values (?, ?, ?)"
             " on conflict (project, name) do update set label = excluded.label",
             [(call.project.id, name, label) for name, label in labels.items()],
         )
-    _save_whether_there_are_any(call)
-    log_manage(call, "Import DAGs (API)")  # guess
-    return count_reply(call, len(rows))
+    _update_access_group_flag(call)
+    log_management(call, "Import DAGs (API)")  # guess
+    return respond_with_count(call, len(rows))
 
 
-def delete_groups(call: Call) -> Reply:
+def delete_groups(call: Call) -> Response:
     """Answer ``action=delete``. That one with records is not deleted is a guess."""
-    require_to_change(call, _RIGHT)
-    names = call.parameters.known("dags", groups_of(call.store, call.project))
-    if names & set(call.store.access_groups(call.project).values()):
+    require_import_right(call, _RIGHT)
+    names = call.parameters.get_known_names("dags", load_groups(call.store, call.project))
+    if names & set(call.store.list_access_groups(call.project).values()):
         raise RequestError(400, "A data access group that has records cannot be deleted")
     with call.store.connection as database:
         database.executemany(
             "delete from data_access_group where project = ? and name = ?",
             [(call.project.id, name) for name in names],
         )
-    for username, rights in call.store.users(call.project.id).items():
+    for username, rights in call.store.list_users(call.project.id).items():
         if rights.data_access_group in names:
-            left = replace(rights, data_access_group="")
-            call.store.save_user(call.project.id, username, left)
-    _save_whether_there_are_any(call)
-    log_manage(call, "Delete DAGs (API)")  # guess
-    return count_reply(call, len(names))
+            remaining = replace(rights, data_access_group="")
+            call.store.save_user(call.project.id, username, remaining)
+    _update_access_group_flag(call)
+    log_management(call, "Delete DAGs (API)")  # guess
+    return respond_with_count(call, len(names))
 
 
-def switch_group(call: Call) -> Reply:
+def switch_group(call: Call) -> Response:
     """Answer ``action=switch``; a blank group leaves all. Any group can be switched to (guess)."""
-    group = known_group(call, call.parameters.text("dag"))
+    group = check_group(call, call.parameters.get_text("dag"))
     rights = replace(call.project.rights, data_access_group=group)
     call.store.save_user(call.project.id, call.project.username, rights)
-    log_manage(call, "Switch DAG (API)")  # guess
-    return text_reply("1", call.format)
+    log_management(call, "Switch DAG (API)")  # guess
+    return respond_with_text("1", call.format)
 
 
-def _unique_name(label: str, taken: set[str]) -> str:
+def _make_unique_name(label: str, taken: set[str]) -> str:
     """Name a group after its label, which is seen; the length and the numbers are guesses.
 
     Example:
-        >>> _unique_name("dag-a", set()), _unique_name("Site One", {"site_one"})
+        >>> _make_unique_name("dag-a", set()), _make_unique_name("Site One", {"site_one"})
         ('daga', 'site_oneb')
     """
     name: str = re.sub(r"[^a-z0-9_]", "", label.lower().replace(" ", "_"))[:_LONGEST_NAME] or "dag"
@@ -153,46 +153,46 @@ def _unique_name(label: str, taken: set[str]) -> str:
     raise RequestError(400, "Too many data access groups have the same name")
 
 
-def _save_whether_there_are_any(call: Call) -> None:
-    there = bool(groups_of(call.store, call.project))
+def _update_access_group_flag(call: Call) -> None:
+    there = bool(load_groups(call.store, call.project))
     structure = replace(call.project.structure, has_access_groups=there)
-    call.store.change(call.project.id, structure)
+    call.store.replace_structure(call.project.id, structure)
 
 
 # -- who is in which ------------------------------------------------------------------------------
 
 
-def export_mapping(call: Call) -> Reply:
+def export_group_mapping(call: Call) -> Response:
     """Answer ``content=userDagMapping``: every user, with a blank for no group."""
-    require_to_export(call, _RIGHT)
-    users = call.store.users(call.project.id)
+    require_export_right(call, _RIGHT)
+    users = call.store.list_users(call.project.id)
     rows = [(username, rights.data_access_group) for username, rights in users.items()]
-    log_manage(call, "Export User-DAG assignments (API)")
-    return table_reply(call, Table(("username", ACCESS_GROUP), rows))
+    log_management(call, "Export User-DAG assignments (API)")
+    return respond_with_table(call, Table(("username", ACCESS_GROUP), rows))
 
 
-def import_mapping(call: Call) -> Reply:
+def import_group_mapping(call: Call) -> Response:
     """Answer ``action=import``."""
-    require_to_change(call, _RIGHT)
-    users = call.store.users(call.project.id)
-    rows = read_rows(call.parameters.text("data"), call.format)
+    require_import_right(call, _RIGHT)
+    users = call.store.list_users(call.project.id)
+    rows = read_rows(call.parameters.get_text("data"), call.format)
     given = {}
     for row in rows:
         if (username := row.get("username", "")) not in users:
             raise RequestError(400, "A user is not in this project")  # guess
-        given[username] = known_group(call, row.get(ACCESS_GROUP, ""))
+        given[username] = check_group(call, row.get(ACCESS_GROUP, ""))
     for username, group in given.items():
         rights = replace(users[username], data_access_group=group)
         call.store.save_user(call.project.id, username, rights)
-    log_manage(call, "Import User-DAG assignments (API)")  # guess
-    return count_reply(call, len(rows))
+    log_management(call, "Import User-DAG assignments (API)")  # guess
+    return respond_with_count(call, len(rows))
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ("dag", "export"): export_groups,
     ("dag", "import"): import_groups,
     ("dag", "delete"): delete_groups,
     ("dag", "switch"): switch_group,
-    ("userDagMapping", "export"): export_mapping,
-    ("userDagMapping", "import"): import_mapping,
+    ("userDagMapping", "export"): export_group_mapping,
+    ("userDagMapping", "import"): import_group_mapping,
 }

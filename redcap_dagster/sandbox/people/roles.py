@@ -6,17 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, count_reply, table_reply
-from redcap_dagster.sandbox.calls.log import log_manage
-from redcap_dagster.sandbox.calls.required_rights import require_to_change, require_to_export
-from redcap_dagster.sandbox.people.data_access_groups import known_group
-from redcap_dagster.sandbox.people.users import (
+from redcap_dagster.sandbox.calls.call import (
+    Call,
+    Handler,
+    Response,
+    respond_with_count,
+    respond_with_table,
+)
+from redcap_dagster.sandbox.calls.log import log_management
+from redcap_dagster.sandbox.calls.required_rights import require_export_right, require_import_right
+from redcap_dagster.sandbox.people.data_access_groups import check_group
+from redcap_dagster.sandbox.people.rights_rows import (
     RightsRow,
-    changed_rights,
-    least_rights,
+    apply_rights_row,
+    build_minimal_rights,
     read_rights_rows,
-    refuse_unknown,
-    rights_reply,
+    refuse_unknown_columns,
+    respond_with_rights,
 )
 from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.import_data import read_rows
@@ -48,7 +54,7 @@ class Role:
     rights: Rights
 
 
-def _roles(call: Call) -> Mapping[str, Role]:
+def _load_roles(call: Call) -> Mapping[str, Role]:
     call.store.connection.execute(_ROLES)
     call.store.connection.execute(_MEMBERS)
     found = call.store.connection.execute(
@@ -57,7 +63,7 @@ def _roles(call: Call) -> Mapping[str, Role]:
     return {name: Role(label, Rights.from_json(rights)) for name, label, rights in found}
 
 
-def _members(call: Call) -> Mapping[str, str]:
+def _load_members(call: Call) -> Mapping[str, str]:
     """The role of each user who has one."""
     found = call.store.connection.execute(
         "select username, role from member where project = ?", (call.project.id,)
@@ -66,38 +72,38 @@ def _members(call: Call) -> Mapping[str, str]:
 
 
 def _refuse_unknown_roles(call: Call, names: set[str]) -> None:
-    if unknown := sorted(names - set(_roles(call))):
+    if unknown := sorted(names - set(_load_roles(call))):
         raise RequestError(400, f"Invalid Unique Role Names: {', '.join(unknown)}")
 
 
 # -- roles ----------------------------------------------------------------------------------------
 
 
-def export_roles(call: Call) -> Reply:
+def export_roles(call: Call) -> Response:
     """Answer ``content=userRole``."""
-    require_to_export(call, _RIGHT)
+    require_export_right(call, _RIGHT)
     rows = [
         RightsRow({"unique_role_name": name, "role_label": role.label}, role.rights)
-        for name, role in _roles(call).items()
+        for name, role in _load_roles(call).items()
     ]
-    log_manage(call, "Export user roles (API)")
-    return rights_reply(call, rows, as_text=True)
+    log_management(call, "Export user roles (API)")
+    return respond_with_rights(call, rows, as_text=True)
 
 
-def import_roles(call: Call) -> Reply:
+def import_roles(call: Call) -> Response:
     """Answer ``action=import``: a blank unique name makes a role; users follow their role."""
-    require_to_change(call, _RIGHT)
-    rows, known = read_rights_rows(call), _roles(call)
-    refuse_unknown(rows, ("unique_role_name", "role_label"))
+    require_import_right(call, _RIGHT)
+    rows, known = read_rights_rows(call), _load_roles(call)
+    refuse_unknown_columns(rows, ("unique_role_name", "role_label"))
     _refuse_unknown_roles(call, {row.get("unique_role_name", "") for row in rows} - {""})
     roles: dict[str, Role] = {}
     for row in rows:
-        name = row.get("unique_role_name", "") or _new_name()
-        before = roles.get(name) or known.get(name) or Role("", least_rights(call))
+        name = row.get("unique_role_name", "") or _make_role_name()
+        before = roles.get(name) or known.get(name) or Role("", build_minimal_rights(call))
         label = row.get("role_label", "") or before.label
         if not label:
             raise RequestError(400, "A row has no role_label")  # guess
-        roles[name] = Role(label, changed_rights(call, before.rights, row, f'user role "{name}"'))
+        roles[name] = Role(label, apply_rights_row(call, before.rights, row, f'user role "{name}"'))
     with call.store.connection as database:
         database.executemany(
             "insert into role values (?, ?, ?, ?) on conflict (project, name)"
@@ -107,36 +113,36 @@ def import_roles(call: Call) -> Reply:
                 for name, role in roles.items()
             ],
         )
-    for username, name in _members(call).items():
+    for username, name in _load_members(call).items():
         if name in roles:
-            _give_rights(call, username, roles[name])
-    log_manage(call, "Import user roles (API)")  # guess
-    return count_reply(call, len(rows))
+            _apply_role(call, username, roles[name])
+    log_management(call, "Import user roles (API)")  # guess
+    return respond_with_count(call, len(rows))
 
 
-def delete_roles(call: Call) -> Reply:
+def delete_roles(call: Call) -> Response:
     """Answer ``action=delete``. That its users keep what they may do is a guess."""
-    require_to_change(call, _RIGHT)
-    names = set(call.parameters.array("roles"))
+    require_import_right(call, _RIGHT)
+    names = set(call.parameters.get_list("roles"))
     _refuse_unknown_roles(call, names)
     with call.store.connection as database:
         database.executemany(
             "delete from role where project = ? and name = ?",
             [(call.project.id, name) for name in names],
         )
-    log_manage(call, "Delete user roles (API)")  # guess
-    return count_reply(call, len(names))
+    log_management(call, "Delete user roles (API)")  # guess
+    return respond_with_count(call, len(names))
 
 
-def _new_name() -> str:
+def _make_role_name() -> str:
     """A name as a server gives it: ``U-527D39JXAC``."""
     letters = string.ascii_uppercase + string.digits
     return "U-" + "".join(secrets.choice(letters) for _ in range(10))
 
 
-def _give_rights(call: Call, username: str, role: Role) -> None:
+def _apply_role(call: Call, username: str, role: Role) -> None:
     """Let a user do what a role may do; the access group is the user's own."""
-    own = call.store.users(call.project.id)[username].data_access_group
+    own = call.store.list_users(call.project.id)[username].data_access_group
     rights = replace(role.rights, data_access_group=own)
     call.store.save_user(call.project.id, username, rights)
 
@@ -144,29 +150,31 @@ def _give_rights(call: Call, username: str, role: Role) -> None:
 # -- who has which --------------------------------------------------------------------------------
 
 
-def export_mapping(call: Call) -> Reply:
+def export_role_mapping(call: Call) -> Response:
     """Answer ``content=userRoleMapping``: every user, with a blank for no role."""
-    require_to_export(call, _RIGHT)
-    _roles(call)
-    members = _members(call)
+    require_export_right(call, _RIGHT)
+    _load_roles(call)
+    members = _load_members(call)
     rows = [
         (username, members.get(username, ""), rights.data_access_group)
-        for username, rights in call.store.users(call.project.id).items()
+        for username, rights in call.store.list_users(call.project.id).items()
     ]
-    log_manage(call, "Export user role assignments (API)")
-    return table_reply(call, Table(("username", "unique_role_name", "data_access_group"), rows))
+    log_management(call, "Export user role assignments (API)")
+    return respond_with_table(
+        call, Table(("username", "unique_role_name", "data_access_group"), rows)
+    )
 
 
-def import_mapping(call: Call) -> Reply:
+def import_role_mapping(call: Call) -> Response:
     """Answer ``action=import``; a blank role takes the user out of one, who keeps the rights."""
-    require_to_change(call, _RIGHT)
-    users, roles = call.store.users(call.project.id), _roles(call)
-    rows = read_rows(call.parameters.text("data"), call.format)
+    require_import_right(call, _RIGHT)
+    users, roles = call.store.list_users(call.project.id), _load_roles(call)
+    rows = read_rows(call.parameters.get_text("data"), call.format)
     if any(row.get("username", "") not in users for row in rows):
         raise RequestError(400, "A user is not in this project")  # guess
     _refuse_unknown_roles(call, {row.get("unique_role_name", "") for row in rows} - {""})
     for row in rows:
-        known_group(call, row.get("data_access_group", ""))
+        check_group(call, row.get("data_access_group", ""))
     for row in rows:
         username, name = row["username"], row.get("unique_role_name", "")
         with call.store.connection as database:
@@ -175,19 +183,19 @@ def import_mapping(call: Call) -> Reply:
             if name:
                 database.execute("insert into member values (?, ?, ?)", (*where, name))
         if name:
-            _give_rights(call, username, roles[name])
+            _apply_role(call, username, roles[name])
         if "data_access_group" in row:
-            rights = call.store.users(call.project.id)[username]
+            rights = call.store.list_users(call.project.id)[username]
             rights = replace(rights, data_access_group=row["data_access_group"])
             call.store.save_user(call.project.id, username, rights)
-    log_manage(call, "Import user role assignments (API)")  # guess
-    return count_reply(call, len(rows))
+    log_management(call, "Import user role assignments (API)")  # guess
+    return respond_with_count(call, len(rows))
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ("userRole", "export"): export_roles,
     ("userRole", "import"): import_roles,
     ("userRole", "delete"): delete_roles,
-    ("userRoleMapping", "export"): export_mapping,
-    ("userRoleMapping", "import"): import_mapping,
+    ("userRoleMapping", "export"): export_role_mapping,
+    ("userRoleMapping", "import"): import_role_mapping,
 }

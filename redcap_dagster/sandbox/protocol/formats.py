@@ -18,7 +18,7 @@ _CARRIAGE_RETURN = {"\r": "&#13;"}
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """XML has no way to write these, not even as a reference."""
 
-XML = '<?xml version="1.0" encoding="UTF-8" ?>'
+XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8" ?>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class Table:
     delimiter: str = ","
 
 
-def write(table: Table, format_: str) -> str:
+def write_table(table: Table, format_: str) -> str:
     """Write a table in one of REDCap's formats."""
-    return {"csv": to_csv, "json": to_json, "xml": to_xml}[format_](table)
+    return {"csv": write_csv, "json": write_json, "xml": write_xml}[format_](table)
 
 
-def to_csv(table: Table) -> str:
+def write_csv(table: Table) -> str:
     r"""Write CSV: a cell in quotes where it holds something special or a space.
 
     Recorded for delimiter, quote, newline and space; that tab and carriage return count as well
     is how PHP's fputcsv does it.
 
     Example:
-        >>> to_csv(Table(("id", "note"), [("1", "two words"), ("2", "one")]))
+        >>> write_csv(Table(("id", "note"), [("1", "two words"), ("2", "one")]))
         'id,note\n1,"two words"\n2,one\n'
     """
     special = re.compile(f'[{re.escape(table.delimiter)}"\\n\\r\\t ]').search
@@ -72,39 +72,41 @@ def to_csv(table: Table) -> str:
     return "\n".join(lines) + ("\n" if table.newline else "")
 
 
-def to_json(table: Table) -> str:
+def write_json(table: Table) -> str:
     r"""Write JSON: objects on lines of their own, slashes escaped, other characters as they are.
 
     Recorded for the dictionary; taken to be so everywhere (guess).
 
     Example:
-        >>> print(to_json(Table(("id", "unit"), [("1", "mg/dl"), ("2", "")])))
+        >>> print(write_json(Table(("id", "unit"), [("1", "mg/dl"), ("2", "")])))
         [{"id":"1","unit":"mg\/dl"},
         {"id":"2","unit":""}]
     """
-    objects = [_json(dict(zip(table.columns, row, strict=True))) for row in table.rows]
+    objects = [dump_json(dict(zip(table.columns, row, strict=True))) for row in table.rows]
     return objects[0] if table.single else "[" + ",\n".join(objects) + "]"
 
 
-def to_xml(table: Table) -> str:
+def write_xml(table: Table) -> str:
     r"""Write XML. Names and order of the elements are documented, blanks between them a guess.
 
     A character that XML cannot hold stands as U+FFFD, as in a project XML; that PHP sends one as
     it is, which no reader takes, is a guess.
 
     Example:
-        >>> to_xml(Table(("id",), [("a<\x0b",)])).endswith(
+        >>> write_xml(Table(("id",), [("a<\x0b",)])).endswith(
         ...     "<records><item><id>a&lt;\ufffd</id></item></records>")
         True
     """
     items = (
         "".join(
-            f"<{column}>{_xml_text(str(value))}</{column}>"
+            f"<{column}>{_escape_xml(str(value))}</{column}>"
             for column, value in zip(table.columns, row, strict=True)
         )
         for row in table.rows
     )
-    return f"{XML}<records>{''.join(f'<item>{item}</item>' for item in items)}</records>"
+    return (
+        f"{XML_DECLARATION}<records>{''.join(f'<item>{item}</item>' for item in items)}</records>"
+    )
 
 
 def write_error(message: str, format_: str) -> str:
@@ -116,16 +118,17 @@ def write_error(message: str, format_: str) -> str:
     """
     match format_:
         case "json":
-            return _json({"error": message})
+            return dump_json({"error": message})
         case "csv":
             return f"ERROR: {message}"
         case _:
-            return f"{XML}<hash><error>{_xml_text(message)}</error></hash>"
+            return f"{XML_DECLARATION}<hash><error>{_escape_xml(message)}</error></hash>"
 
 
-def _xml_text(text: str) -> str:
+def _escape_xml(text: str) -> str:
     return _UNWRITABLE.sub("\ufffd", escape(text, _CARRIAGE_RETURN))
 
 
-def _json(value: object) -> str:
+def dump_json(value: object) -> str:
+    """Return JSON as PHP writes it: without spaces, slashes escaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")

@@ -15,7 +15,7 @@ from redcap_dagster.sandbox.protocol.parameters import RequestError
 Row = dict[str, str]
 
 # Seen when user roles were imported; that it is so everywhere, with this status, is a guess.
-_UNREADABLE: Final = "The data is not in the specified format."
+UNREADABLE: Final = "The data is not in the specified format."
 _LONGEST_CELL: Final = 2**31 - 1
 
 
@@ -36,19 +36,19 @@ def read_rows(data: str, format_: str, delimiter: str = ",") -> list[Row]:
     try:
         match format_:
             case "csv":
-                return list(_csv_rows(data, delimiter))
+                return list(_read_csv(data, delimiter))
             case "json":
-                return list(_json_rows(data))
+                return list(_read_json(data))
             case _:
                 return [
                     {cell.tag: cell.text or "" for cell in item}
                     for item in fromstring(data, forbid_dtd=True)
                 ]
     except (csv.Error, ValueError, RecursionError, ParseError, DefusedXmlException):
-        raise RequestError(400, _UNREADABLE) from None
+        raise RequestError(400, UNREADABLE) from None
 
 
-def _csv_rows(data: str, delimiter: str) -> Iterator[Row]:
+def _read_csv(data: str, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(_LONGEST_CELL)
     rows = csv.reader(StringIO(data.removeprefix("\ufeff"), newline=""), delimiter=delimiter)
     header = [name.strip() for name in next(rows, [])]
@@ -59,7 +59,7 @@ def _csv_rows(data: str, delimiter: str) -> Iterator[Row]:
             yield dict(zip(header, cells, strict=False))
 
 
-def _json_rows(data: str) -> Iterator[Row]:
+def _read_json(data: str) -> Iterator[Row]:
     """Read a list of objects. One object by itself is taken for no rows, as a server does."""
     rows = json.loads(data, parse_constant=_refuse_constant)
     if isinstance(rows, dict):
@@ -67,14 +67,14 @@ def _json_rows(data: str) -> Iterator[Row]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("No list of objects.")
     for row in rows:
-        yield {name: _json_text(value) for name, value in row.items()}
+        yield {name: _cast_to_text(value) for name, value in row.items()}
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is Python's, not of JSON.")
 
 
-def _json_text(value: object) -> str:
+def _cast_to_text(value: object) -> str:
     """A value of JSON as text, the way PHP casts it."""
     match value:
         case None | False:

@@ -24,16 +24,19 @@ class Parameters:
     """The parameters of one request; an empty one counts as absent.
 
     Example:
-        >>> asked = Parameters.of([("content", "record"), ("fields[0]", "age"), ("forms", "a,b")])
-        >>> asked.text("content"), asked.array("fields"), asked.array("forms"), asked.names
-        ('record', ('age',), ('a', 'b'), ('content', 'fields', 'forms'))
+        >>> pairs = [("content", "record"), ("fields[0]", "age"), ("forms", "a,b")]
+        >>> parameters = Parameters.from_pairs(pairs)
+        >>> parameters.get_text("content"), parameters.get_list("fields"), parameters.names
+        ('record', ('age',), ('content', 'fields', 'forms'))
+        >>> parameters.get_list("forms")
+        ('a', 'b')
     """
 
     _texts: Mapping[str, str] = field(repr=False)
     _arrays: Mapping[str, tuple[str, ...]] = field(repr=False)
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]]) -> Self:
+    def from_pairs(cls, pairs: Iterable[tuple[str, str]]) -> Self:
         """Read the pairs of a form; of a text that comes twice, the last stands."""
         texts: dict[str, str] = {}
         arrays: dict[str, list[str]] = {}
@@ -51,39 +54,39 @@ class Parameters:
         """The names of what was sent, without a value."""
         return tuple(sorted({*self._texts, *self._arrays}))
 
-    def text(self, name: str, default: str = "") -> str:
+    def get_text(self, name: str, default: str = "") -> str:
         """A parameter that is a text."""
         return self._texts.get(name, default)
 
-    def flag(self, name: str) -> bool:
+    def get_flag(self, name: str) -> bool:
         """A parameter that is ``true`` or ``false``, false by default."""
-        return self.text(name).lower() == "true"
+        return self.get_text(name).lower() == "true"
 
-    def array(self, name: str) -> tuple[str, ...]:
+    def get_list(self, name: str) -> tuple[str, ...]:
         """A parameter that is a list: ``x[0]=``, ``x[]=``, or a text with commas."""
         if name in self._arrays:
             return self._arrays[name]
-        return tuple(part for each in self.text(name).split(",") if (part := each.strip()))
+        return tuple(part for each in self.get_text(name).split(",") if (part := each.strip()))
 
-    def choice(self, name: str, values: tuple[str, ...], default: str) -> str:
+    def get_choice(self, name: str, values: tuple[str, ...], default: str) -> str:
         """A parameter that is one of a few words.
 
         Raises:
             RequestError: It is another one. That REDCap answers with this text is a guess.
         """
-        value = self.text(name, default)
+        value = self.get_text(name, default)
         if value not in values:
             raise RequestError(400, f'The value of the parameter "{name}" is not valid')
         return value
 
-    def known(self, name: str, values: Iterable[str]) -> frozenset[str]:
+    def get_known_names(self, name: str, values: Iterable[str]) -> frozenset[str]:
         """A parameter that is a list of names that have to exist.
 
         Raises:
             RequestError: One does not. Recorded for ``fields``; a guess for the others, and for how
                 several are listed.
         """
-        asked = self.array(name)
+        asked = self.get_list(name)
         wrong = sorted(set(asked) - set(values), key=asked.index)
         if wrong:
             listed = ", ".join(f"'{value}'" for value in wrong)

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Final
 
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, text_reply
-from redcap_dagster.sandbox.calls.log import log_manage, write_record_log
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_text
+from redcap_dagster.sandbox.calls.log import write_record_log
 from redcap_dagster.sandbox.protocol.parameters import RequestError
-from redcap_dagster.sandbox.records.selection import seen_rows, subject_of
+from redcap_dagster.sandbox.records.selection import select_arm_rows
 from redcap_dagster.sandbox.store.rights import require
-from redcap_dagster.sandbox.store.store import Place, forms_at
+from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
 
 
-def delete_records(call: Call) -> Reply:
+def delete_records(call: Call) -> Response:
     """Answer ``content=record``, ``action=delete``: the number of records, as plain text."""
     require(call.project.rights.record_delete, 403, "You do not have Delete Record privileges")
     parameters = call.parameters
-    records = tuple(dict.fromkeys(parameters.array("records")))
-    rows = _rows(call, records) if records else {}
-    there = {place.record for place in rows}
+    records = tuple(dict.fromkeys(parameters.get_list("records")))
+    rows = select_arm_rows(call, records) if records else {}
+    there = {row_key.record for row_key in rows}
     if unknown := [record for record in records if record not in there]:
         # How several are listed is a guess.
         raise RequestError(
@@ -27,97 +27,62 @@ def delete_records(call: Call) -> Reply:
         )
     if not records:
         raise RequestError(400, "The records to delete are not named.")  # guess
-    if parameters.text("instrument"):
+    if parameters.get_text("instrument"):
         _delete_form(call, rows)
     else:
         _delete_rows(call, rows)
-    left = {place.record for place in _rows(call, records)}
+    left = {row_key.record for row_key in select_arm_rows(call, records)}
     for record in records:
-        if parameters.text("instrument") or record in left:
+        if parameters.get_text("instrument") or record in left:
             write_record_log(call.store, call.project, "Update", record, how="(API)")  # guess
         else:
-            _forget(call, record)
-    return text_reply(str(len(records)), call.format)
+            _log_deletion(call, record)
+    return respond_with_text(str(len(records)), call.format)
 
 
-def rename_record(call: Call) -> Reply:
-    """Answer ``content=record``, ``action=rename``. All of its refusals are guesses."""
-    require(call.project.rights.record_rename, 403, "You do not have Rename Record privileges")
-    old, new = call.parameters.text("record"), call.parameters.text("new_record_name").strip()
-    rows = {place: number for place, number in _rows(call, (old,)).items() if old}
-    if not rows:
-        raise RequestError(400, f'The record "{old}" does not exist')
-    if not new or call.store.has(call.project, new):
-        raise RequestError(400, "The new record name is blank, or a record has it already.")
-    subject = subject_of(call.project.structure)
-    with call.store.connection as database:
-        database.executemany(
-            "update row set record = ? where id = ?", [(new, number) for number in rows.values()]
-        )
-        database.executemany(
-            "update access_group set record = ? where project = ? and record = ? and arm = ?",
-            [(new, call.project.id, *subject(place)) for place in rows],
-        )
-    # Known is that date ranges do not see it; how the log tells it is a guess.
-    log_manage(call, f"Rename record (API) from '{old}' to '{new}'")
-    return text_reply("1", call.format)
-
-
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ("record", "delete"): delete_records,
-    ("record", "rename"): rename_record,
 }
 
 
 # -- what goes ------------------------------------------------------------------------------------
 
 
-def _rows(call: Call, records: tuple[str, ...]) -> dict[Place, int]:
-    """The rows of some records, of the arm that is named and as far as the user sees them."""
-    structure, arm = call.project.structure, call.parameters.text("arm")
-    if arm:
-        call.parameters.known("arm", (str(event.arm_num) for event in structure.events))
-    subject = subject_of(structure)
-    return {
-        place: number
-        for number, place in seen_rows(call, call.store.rows(call.project, records, ()))
-        if not arm or str(subject(place)[1]) == arm
-    }
-
-
-def _here(call: Call, place: Place) -> bool:
+def _matches_event_and_instance(call: Call, row_key: RowKey) -> bool:
     """Whether a place is of the event and instance that are named."""
-    event, instance = call.parameters.text("event"), call.parameters.text("repeat_instance")
-    return place.event == (event or place.event) and str(place.instance) == (
-        instance or str(place.instance)
+    event, instance = call.parameters.get_text("event"), call.parameters.get_text("repeat_instance")
+    return row_key.event == (event or row_key.event) and str(row_key.instance) == (
+        instance or str(row_key.instance)
     )
 
 
-def _delete_rows(call: Call, rows: Mapping[Place, int]) -> None:
+def _delete_rows(call: Call, rows: Mapping[RowKey, int]) -> None:
     """Delete whole rows; with an event or an instance only those (guess)."""
-    _known_event(call)
-    gone = [number for place, number in rows.items() if _here(call, place)]
+    _check_event(call)
+    gone = [
+        number for row_key, number in rows.items() if _matches_event_and_instance(call, row_key)
+    ]
     with call.store.connection as database:
         database.executemany("delete from row where id = ?", [(number,) for number in gone])
 
 
-def _delete_form(call: Call, rows: Mapping[Place, int]) -> None:
+def _delete_form(call: Call, rows: Mapping[RowKey, int]) -> None:
     """Delete the values of one form; an instance of it goes as a whole, the first by default."""
     structure, parameters = call.project.structure, call.parameters
     names = [row.instrument_name for row in structure.instruments]
-    form = parameters.choice("instrument", tuple(names), "")
-    _known_event(call)
-    if structure.is_longitudinal and not parameters.text("event"):
+    form = parameters.get_choice("instrument", tuple(names), "")
+    _check_event(call)
+    if structure.is_longitudinal and not parameters.get_text("event"):
         raise RequestError(400, "The event of the instrument to delete is not named.")  # guess
     columns = [column.name for column in structure.columns(form)]
     with call.store.connection as database:
-        for place, number in rows.items():
-            if not _here(call, place) or form not in forms_at(
-                structure, place.event, place.instrument
+        for row_key, number in rows.items():
+            if not _matches_event_and_instance(call, row_key) or form not in list_row_forms(
+                structure, row_key.event, row_key.instrument
             ):
                 continue
-            if place.instrument:
-                if parameters.text("repeat_instance") or place.instance == 1:
+            if row_key.instrument:
+                if parameters.get_text("repeat_instance") or row_key.instance == 1:
                     database.execute("delete from row where id = ?", (number,))
                 continue
             database.executemany(
@@ -126,18 +91,18 @@ def _delete_form(call: Call, rows: Mapping[Place, int]) -> None:
             )
 
 
-def _known_event(call: Call) -> None:
+def _check_event(call: Call) -> None:
     events = call.project.structure.events
-    call.parameters.known("event", (event.unique_event_name for event in events))
+    call.parameters.get_known_names("event", (event.unique_event_name for event in events))
 
 
-def _forget(call: Call, record: str) -> None:
+def _log_deletion(call: Call, record: str) -> None:
     """Log that a record is gone; first, if asked, take out what the log has of it."""
     with call.store.connection as database:
         database.execute(
             "delete from access_group where project = ? and record = ?", (call.project.id, record)
         )
-        if call.parameters.text("delete_logging") == "1":
+        if call.parameters.get_text("delete_logging") == "1":
             database.execute(
                 "delete from log where project = ? and record = ?", (call.project.id, record)
             )

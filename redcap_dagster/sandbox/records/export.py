@@ -17,18 +17,29 @@ from redcap_dagster.project.system_columns import (
     REPEAT_INSTRUMENT,
 )
 from redcap_dagster.project.xml.writer import write_odm
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_table
 from redcap_dagster.sandbox.calls.log import write_log
-from redcap_dagster.sandbox.people.data_access_groups import groups_of
+from redcap_dagster.sandbox.people.data_access_groups import load_groups
 from redcap_dagster.sandbox.protocol.formats import CONTENT_TYPES, Table
 from redcap_dagster.sandbox.protocol.parameters import RequestError
-from redcap_dagster.sandbox.protocol.version import version_of
-from redcap_dagster.sandbox.records.labels import Labels, cell_labels, event_labels, header_labels
-from redcap_dagster.sandbox.records.layout import Layout, RowKind, hides_record_id, layout_of
-from redcap_dagster.sandbox.records.project_xml import record_points
-from redcap_dagster.sandbox.records.selection import Subject, row_order, selected_rows, subject_of
-from redcap_dagster.sandbox.store.loading import columns_of
-from redcap_dagster.sandbox.store.store import Place, StoredProject
+from redcap_dagster.sandbox.protocol.version import parse_version
+from redcap_dagster.sandbox.records.labels import (
+    Labels,
+    build_cell_labels,
+    build_column_labels,
+    build_event_labels,
+)
+from redcap_dagster.sandbox.records.layout import Layout, RowKind, build_layout, hides_record_id
+from redcap_dagster.sandbox.records.project_xml import build_data_points
+from redcap_dagster.sandbox.records.selection import (
+    RecordArm,
+    make_record_arm_reader,
+    make_row_sort_key,
+    select_rows,
+)
+from redcap_dagster.sandbox.store.columns import index_columns
+from redcap_dagster.sandbox.store.row_keys import RowKey
+from redcap_dagster.sandbox.store.store import StoredProject
 
 DELIMITERS: Final = {",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^": "^"}
 _NO_HEADER_SINCE: Final = (17, 4, 1)
@@ -40,109 +51,111 @@ _DECIMAL: Final = re.compile(r"-?[0-9]*[.,][0-9]+")
 Cell = str | int
 
 
-def export_records(call: Call) -> Reply:
+def export_records(call: Call) -> Response:
     """Answer ``content=record``, ``action=export``."""
-    if call.parameters.flag("combineCheckboxOptions"):
+    if call.parameters.get_flag("combineCheckboxOptions"):
         # What it does is told in two ways, and no answer with it is known.
         raise RequestError(
             400, "This sandbox does not know what combineCheckboxOptions does; leave it out."
         )
-    kind = call.parameters.choice("type", ("flat", "eav"), "flat")
-    format_ = call.parameters.text("format", "xml")
+    kind = call.parameters.get_choice("type", ("flat", "eav"), "flat")
+    format_ = call.parameters.get_text("format", "xml")
     if format_ == "odm":
         # That the structure comes with the records is a guess.
-        xml = write_odm(call.project.structure, record_points(call), with_files=False)
-        reply = Reply(xml, CONTENT_TYPES["xml"])
+        xml = write_odm(call.project.structure, build_data_points(call), with_files=False)
+        reply = Response(xml, CONTENT_TYPES["xml"])
     else:
-        reply = table_reply(call, {"flat": flat_table, "eav": eav_table}[kind](call))
-    coding = call.parameters.text("rawOrLabel", "raw")
+        reply = respond_with_table(
+            call, {"flat": build_flat_table, "eav": build_eav_table}[kind](call)
+        )
+    coding = call.parameters.get_text("rawOrLabel", "raw")
     details = f"export_format: {format_.upper()}, rawOrLabel: {coding}"
     # The blank at the end is as a server sends it.
     write_log(call.store, call.project, "export", "Data export (API) ", details)
     return reply
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("record", "export"): export_records}
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("record", "export"): export_records}
 
 
 # -- flat -----------------------------------------------------------------------------------------
 
 
-def flat_table(call: Call) -> Table:
+def build_flat_table(call: Call) -> Table:
     """One row for each record, event and instance, one column for each field.
 
     Raises:
         RequestError: A parameter has a value that it cannot have.
     """
     structure, parameters = call.project.structure, call.parameters
-    delimiter = DELIMITERS[parameters.choice("csvDelimiter", tuple(DELIMITERS), ",")]
-    headers = parameters.choice("rawOrLabelHeaders", ("raw", "label"), "raw")
-    layout = layout_of(call.project, parameters)
-    rows = _rows(call, layout)
-    if not rows and version_of(structure.version) >= _NO_HEADER_SINCE:
+    delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
+    headers = parameters.get_choice("rawOrLabelHeaders", ("raw", "label"), "raw")
+    layout = build_layout(call.project, parameters)
+    rows = _build_rows(call, layout)
+    if not rows and parse_version(structure.version) >= _NO_HEADER_SINCE:
         return Table((), ())
     header = layout.header
-    for slot, write in _writers(call).items():
+    for slot, write in _make_writers(call).items():
         if slot in header:
-            place = header.index(slot)
+            row_key = header.index(slot)
             for row in rows:
-                row[place] = write(str(row[place]))
+                row[row_key] = write(str(row[row_key]))
     if headers == "label" and call.format == "csv":
-        header = header_labels(structure, header)
+        header = build_column_labels(structure, header)
     return Table(header, rows, delimiter=delimiter)
 
 
-def _rows(call: Call, layout: Layout) -> list[list[Cell]]:
+def _build_rows(call: Call, layout: Layout) -> list[list[Cell]]:
     structure, store = call.project.structure, call.store
-    order, subject = row_order(structure), subject_of(structure)
+    order, record_arm_of = make_row_sort_key(structure), make_record_arm_reader(structure)
     kinds: dict[tuple[str, str], RowKind | None] = {}
     filled: dict[int, tuple[list[Cell], Mapping[str, int]]] = {}
-    placed: list[tuple[Place, list[Cell]]] = []
-    unseen: dict[Subject, Place] = {}
-    for number, place in selected_rows(call):
-        what = (place.event, place.instrument)
+    placed: list[tuple[RowKey, list[Cell]]] = []
+    unseen: dict[RecordArm, RowKey] = {}
+    for number, row_key in select_rows(call):
+        what = (row_key.event, row_key.instrument)
         if what not in kinds:
-            kinds[what] = layout.kind(*what)
+            kinds[what] = layout.get_row_kind(*what)
         kind = kinds[what]
         if kind is None:
-            first = unseen.get(subject(place), place)
-            unseen[subject(place)] = min(first, place, key=order)
+            first = unseen.get(record_arm_of(row_key), row_key)
+            unseen[record_arm_of(row_key)] = min(first, row_key, key=order)
         else:
             cells = list(kind.blank)
-            placed.append((place, cells))
+            placed.append((row_key, cells))
             filled[number] = (cells, kind.slots)
     if layout.keys:
         # A record of which only instances of other forms are kept is listed all the same (guess).
-        for missing in unseen.keys() - {subject(place) for place, _ in placed}:
-            place = replace(unseen[missing], instrument="", instance=0)
-            if kind := layout.kind(place.event, ""):
-                placed.append((place, list(kind.blank)))
-    for number, name, value in _values(call, layout):
+        for missing in unseen.keys() - {record_arm_of(row_key) for row_key, _ in placed}:
+            row_key = replace(unseen[missing], instrument="", instance=0)
+            if kind := layout.get_row_kind(row_key.event, ""):
+                placed.append((row_key, list(kind.blank)))
+    for number, name, value in _select_values(call, layout):
         if number in filled:
             cells, slots = filled[number]
             if name in slots:
                 cells[slots[name]] = value
     placed.sort(key=lambda each: order(each[0]))
     if layout.keys:
-        groups, id_of = store.access_groups(call.project), _shown_id(call.project)
-        for place, cells in placed:
+        groups, id_of = store.list_access_groups(call.project), _make_id_writer(call.project)
+        for row_key, cells in placed:
             known = {
-                structure.record_id_field: id_of(place.record),
-                EVENT_NAME: place.event,
-                REPEAT_INSTRUMENT: place.instrument,
-                REPEAT_INSTANCE: place.instance or "",
-                ACCESS_GROUP: groups.get(subject(place), ""),
+                structure.record_id_field: id_of(row_key.record),
+                EVENT_NAME: row_key.event,
+                REPEAT_INSTRUMENT: row_key.instrument,
+                REPEAT_INSTANCE: row_key.instance or "",
+                ACCESS_GROUP: groups.get(record_arm_of(row_key), ""),
             }
             cells[: len(layout.keys)] = [known[name] for name in layout.keys]
     return [cells for _, cells in placed]
 
 
-def _values(call: Call, layout: Layout) -> Iterator[tuple[int, str, str]]:
-    records = call.parameters.array("records")
-    return call.store.values(call.project, records, (), layout.header)
+def _select_values(call: Call, layout: Layout) -> Iterator[tuple[int, str, str]]:
+    records = call.parameters.get_list("records")
+    return call.store.find_values(call.project, records, (), layout.header)
 
 
-def _shown_id(project: StoredProject) -> Callable[[str], str]:
+def _make_id_writer(project: StoredProject) -> Callable[[str], str]:
     """What the user gets for a record id. That a hash is one of MD5 is a guess by its length."""
     if not hides_record_id(project):
         return lambda record: record
@@ -154,35 +167,35 @@ def _shown_id(project: StoredProject) -> Callable[[str], str]:
 # -- cells ----------------------------------------------------------------------------------------
 
 
-def _writers(call: Call) -> dict[str, Callable[[str], str]]:
+def _make_writers(call: Call) -> dict[str, Callable[[str], str]]:
     """By column, how its values are written where they are not as stored."""
     structure, parameters = call.project.structure, call.parameters
     writers: dict[str, Callable[[str], str]] = {}
-    if parameters.choice("rawOrLabel", ("raw", "label"), "raw") == "label":
-        labels = cell_labels(structure, parameters.flag("exportCheckboxLabel"))
-        groups = groups_of(call.store, call.project).values()
+    if parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label":
+        labels = build_cell_labels(structure, parameters.get_flag("exportCheckboxLabel"))
+        groups = load_groups(call.store, call.project).values()
         labels[ACCESS_GROUP] = {group.name: group.label for group in groups}
-        writers |= {name: _labeller(own) for name, own in labels.items() if own}
-    if version_of(structure.version) < _FILE_NAMES_SINCE:
+        writers |= {name: _make_label_writer(own) for name, own in labels.items() if own}
+    if parse_version(structure.version) < _FILE_NAMES_SINCE:
         files = (field.field_name for field in structure.fields if field.field_type == "file")
         writers |= {name: lambda value: value and _FILE for name in files}
-    if mark := parameters.text("decimalCharacter"):
-        parameters.choice("decimalCharacter", (".", ","), mark)
-        writers |= {name: _decimal_writer(mark) for name in _decimals(structure)}
+    if mark := parameters.get_text("decimalCharacter"):
+        parameters.get_choice("decimalCharacter", (".", ","), mark)
+        writers |= {name: _make_decimal_writer(mark) for name in _list_decimal_fields(structure)}
     return writers
 
 
-def _labeller(labels: Labels) -> Callable[[str], str]:
+def _make_label_writer(labels: Labels) -> Callable[[str], str]:
     return lambda value: labels.get(value, value)
 
 
-def _decimals(structure: REDCapProject) -> Iterator[str]:
+def _list_decimal_fields(structure: REDCapProject) -> Iterator[str]:
     for field in structure.fields:
         if field.field_type == "calc" or field.validation.startswith("number"):
             yield field.field_name
 
 
-def _decimal_writer(mark: str) -> Callable[[str], str]:
+def _make_decimal_writer(mark: str) -> Callable[[str], str]:
     def write(value: str) -> str:
         return re.sub("[.,]", mark, value) if _DECIMAL.fullmatch(value) else value
 
@@ -192,7 +205,7 @@ def _decimal_writer(mark: str) -> Callable[[str], str]:
 # -- single values --------------------------------------------------------------------------------
 
 
-def eav_table(call: Call) -> Table:
+def build_eav_table(call: Call) -> Table:
     """One row for each value that is not blank; a checkbox has one for each ticked box.
 
     The values of a row come in the order of the dictionary, where a server has that of its storage.
@@ -202,13 +215,13 @@ def eav_table(call: Call) -> Table:
         RequestError: A parameter has a value that it cannot have.
     """
     structure, parameters = call.project.structure, call.parameters
-    delimiter = DELIMITERS[parameters.choice("csvDelimiter", tuple(DELIMITERS), ",")]
-    layout, id_of = layout_of(call.project, parameters), _shown_id(call.project)
-    labelled = parameters.choice("rawOrLabel", ("raw", "label"), "raw") == "label"
-    columns, writers = columns_of(structure), _writers(call)
-    events = event_labels(structure) if labelled else {}
+    delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
+    layout, id_of = build_layout(call.project, parameters), _make_id_writer(call.project)
+    labelled = parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label"
+    columns, writers = index_columns(structure), _make_writers(call)
+    events = build_event_labels(structure) if labelled else {}
     values: dict[int, dict[str, str]] = {}
-    for number, name, value in _values(call, layout):
+    for number, name, value in _select_values(call, layout):
         values.setdefault(number, {})[name] = value
     header = (
         "record",
@@ -217,18 +230,18 @@ def eav_table(call: Call) -> Table:
         *("field_name", "value"),
     )
     rows: list[tuple[Cell, ...]] = []
-    order = row_order(structure)
-    for number, place in sorted(selected_rows(call), key=lambda row: order(row[1])):
-        kind = layout.kind(place.event, place.instrument)
+    order = make_row_sort_key(structure)
+    for number, row_key in sorted(select_rows(call), key=lambda row: order(row[1])):
+        kind = layout.get_row_kind(row_key.event, row_key.instrument)
         if kind is None:
             continue
         key: tuple[Cell, ...] = (
-            id_of(place.record),
-            *(events.get(place.event, place.event),) * structure.is_longitudinal,
-            *(place.instrument, place.instance or "") * structure.has_repeating,
+            id_of(row_key.record),
+            *(events.get(row_key.event, row_key.event),) * structure.is_longitudinal,
+            *(row_key.instrument, row_key.instance or "") * structure.has_repeating,
         )
-        if layout.keys and not place.instance:
-            rows.append((*key, structure.record_id_field, id_of(place.record)))
+        if layout.keys and not row_key.instance:
+            rows.append((*key, structure.record_id_field, id_of(row_key.record)))
         own = values.get(number, {})
         for name in kind.slots:
             if (value := own.get(name, "")) == "":

@@ -6,12 +6,13 @@ from typing import Final, Literal
 
 from redcap_dagster.project import Field
 from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, Upload, text_reply
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response, Upload, respond_with_text
 from redcap_dagster.sandbox.calls.log import write_record_log
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
-from redcap_dagster.sandbox.records.selection import subject_of
-from redcap_dagster.sandbox.store.rights import NO_ACCESS, require, require_to_edit
-from redcap_dagster.sandbox.store.store import Place, Store, StoredProject, forms_at
+from redcap_dagster.sandbox.records.selection import make_record_arm_reader
+from redcap_dagster.sandbox.store.rights import NO_ACCESS, require, require_edit_rights
+from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
+from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 _TABLE: Final = """
 create table if not exists file (
@@ -21,13 +22,13 @@ create table if not exists file (
 ) without rowid
 """
 _MIME_TYPE: Final = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+")
-_UNFIT: Final = re.compile(r'[\x00-\x1f\x7f"/\\]')
+_INVALID_CHARACTERS: Final = re.compile(r'[\x00-\x1f\x7f"/\\]')
 
 
 # -- keeping --------------------------------------------------------------------------------------
 
 
-def uploaded(call: Call) -> EmbeddedFile:
+def read_upload(call: Call) -> EmbeddedFile:
     """The file of a request, with a name that is no path and fits into a header.
 
     Raises:
@@ -36,28 +37,28 @@ def uploaded(call: Call) -> EmbeddedFile:
     upload = call.files.get("file")
     if upload is None or not upload.name:
         raise RequestError(400, "No valid file was uploaded")
-    return _tamed(upload)
+    return _sanitize(upload)
 
 
-def _tamed(upload: Upload) -> EmbeddedFile:
+def _sanitize(upload: Upload) -> EmbeddedFile:
     known = _MIME_TYPE.fullmatch(upload.mime_type)
     mime_type = upload.mime_type if known else "application/octet-stream"
-    return EmbeddedFile(_UNFIT.sub("_", upload.name), mime_type, upload.content)
+    return EmbeddedFile(_INVALID_CHARACTERS.sub("_", upload.name), mime_type, upload.content)
 
 
-def file_reply(file: EmbeddedFile) -> Reply:
+def respond_with_file(file: EmbeddedFile) -> Response:
     """Reply with a file. PHP sends a name as its bytes are, which no header officially holds."""
     name = file.name.encode(errors="replace").decode("latin-1")
-    return Reply(file.content, f'{file.mime_type}; name="{name}";charset=UTF-8')
+    return Response(file.content, f'{file.mime_type}; name="{name}";charset=UTF-8')
 
 
-def keep_file(
-    store: Store, project: StoredProject, place: Place, field: str, file: EmbeddedFile
+def save_file(
+    store: Store, project: StoredProject, row_key: RowKey, field: str, file: EmbeddedFile
 ) -> None:
     """Keep a file in a field; its row is made if it is not there."""
-    store.save(project, [(place, {field: file.name})])
-    rows = store.rows(project, (place.record,), ())
-    (row,) = (number for number, other in rows if other == place)
+    store.save_values(project, [(row_key, {field: file.name})])
+    rows = store.find_rows(project, (row_key.record,), ())
+    (row,) = (number for number, other in rows if other == row_key)
     with store.connection as database:
         database.execute(_TABLE)
         database.execute(
@@ -66,18 +67,18 @@ def keep_file(
         )
 
 
-def keep_embedded(store: Store, project: StoredProject, points: Iterable[DataPoint]) -> None:
+def save_embedded_files(store: Store, project: StoredProject, points: Iterable[DataPoint]) -> None:
     """Keep the files that a project XML has in it."""
     with store.lock:
         for point in points:
             if point.file is not None:
                 instance = (point.repeat_instrument, point.repeat_instance)
-                place = Place(point.record, point.event, *instance)
+                row_key = RowKey(point.record, point.event, *instance)
                 file = Upload(point.file.name, point.file.mime_type, point.file.content)
-                keep_file(store, project, place, point.field_name, _tamed(file))
+                save_file(store, project, row_key, point.field_name, _sanitize(file))
 
 
-def files_of(store: Store, project: StoredProject) -> Mapping[tuple[int, str], EmbeddedFile]:
+def load_files(store: Store, project: StoredProject) -> Mapping[tuple[int, str], EmbeddedFile]:
     """All files of a project by row and field."""
     store.connection.execute(_TABLE)
     found = store.connection.execute(
@@ -93,92 +94,98 @@ def files_of(store: Store, project: StoredProject) -> Mapping[tuple[int, str], E
 # -- answering ------------------------------------------------------------------------------------
 
 
-def export_file(call: Call) -> Reply:
+def export_file(call: Call) -> Response:
     """Answer ``content=file``: the bytes, with the name in the content type."""
-    field, place = _field(call), _place(call)
-    rows = {other: number for number, other in call.store.rows(call.project, (place.record,), ())}
-    file = files_of(call.store, call.project).get((rows.get(place, 0), field.field_name))
+    field, row_key = _find_field(call), _find_row_key(call)
+    rows = {
+        other: number for number, other in call.store.find_rows(call.project, (row_key.record,), ())
+    }
+    file = load_files(call.store, call.project).get((rows.get(row_key, 0), field.field_name))
     if file is None:
         raise RequestError(400, "There is no file to download for this record")  # guess: 400
-    return file_reply(file)
+    return respond_with_file(file)
 
 
-def import_file(call: Call) -> Reply:
+def import_file(call: Call) -> Response:
     """Answer ``action=import``: keep the file; a record that is not there is made."""
-    field, place = _field(call), _place(call)
-    require_to_edit(call.project.rights, [field.form_name])
+    field, row_key = _find_field(call), _find_row_key(call)
+    require_edit_rights(call.project.rights, [field.form_name])
     if field.validation == "signature":
         # Known is that it is refused; the text is a guess.
         raise RequestError(400, f"The field '{field.field_name}' is a signature field")
-    new = not call.store.has(call.project, place.record)
+    new = not call.store.has_record(call.project, row_key.record)
     if new:
         require(call.project.rights.record_create, 403, "You do not have Create Record privileges")
-    keep_file(call.store, call.project, place, field.field_name, file := uploaded(call))
+    save_file(call.store, call.project, row_key, field.field_name, file := read_upload(call))
     done: Literal["Create", "Update"] = "Create" if new else "Update"
-    return _done(call, done, place.record, {field.field_name: file.name})
+    return _log_and_respond(call, done, row_key.record, {field.field_name: file.name})
 
 
-def delete_file(call: Call) -> Reply:
+def delete_file(call: Call) -> Response:
     """Answer ``action=delete``: the field is blank afterwards."""
     require(call.project.rights.api_import, 403, "You do not have API Import/Update privileges")
-    field, place = _field(call), _place(call)
-    require_to_edit(call.project.rights, [field.form_name])
-    rows = {other: number for number, other in call.store.rows(call.project, (place.record,), ())}
-    key = (rows.get(place, 0), field.field_name)
-    if key not in files_of(call.store, call.project):
+    field, row_key = _find_field(call), _find_row_key(call)
+    require_edit_rights(call.project.rights, [field.form_name])
+    rows = {
+        other: number for number, other in call.store.find_rows(call.project, (row_key.record,), ())
+    }
+    key = (rows.get(row_key, 0), field.field_name)
+    if key not in load_files(call.store, call.project):
         raise RequestError(400, "There is no file to delete for this record")  # guess
     with call.store.connection as database:
         database.execute("delete from file where row = ? and field = ?", key)
-    call.store.save(call.project, [(place, {field.field_name: ""})])
-    return _done(call, "Update", place.record, {field.field_name: ""})
+    call.store.save_values(call.project, [(row_key, {field.field_name: ""})])
+    return _log_and_respond(call, "Update", row_key.record, {field.field_name: ""})
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ("file", "export"): export_file,
     ("file", "import"): import_file,
     ("file", "delete"): delete_file,
 }
 
 
-def _field(call: Call) -> Field:
-    asked = call.parameters.text("field")
+def _find_field(call: Call) -> Field:
+    asked = call.parameters.get_text("field")
     for field in call.project.structure.fields:
         if (field.field_name, field.field_type) == (asked, "file"):
-            hidden = call.project.rights.export_level(field.form_name) == NO_ACCESS
+            hidden = call.project.rights.get_export_level(field.form_name) == NO_ACCESS
             require(not hidden, 403, "You do not have access to this form")  # guess
             return field
     raise RequestError(400, f"The field '{asked}' does not exist or is not a 'file' field")
 
 
-def _place(call: Call) -> Place:
+def _find_row_key(call: Call) -> RowKey:
     """Where the file is; that a wrong event or instance is refused so is a guess."""
     structure, asked = call.project.structure, call.parameters
-    record, event = asked.text("record").strip(), asked.text("event")
-    asked.known("event", [row.unique_event_name for row in structure.events] or [event])
+    record, event = asked.get_text("record").strip(), asked.get_text("event")
+    asked.get_known_names("event", [row.unique_event_name for row in structure.events] or [event])
     if not record or (structure.is_longitudinal and not event):
         raise RequestError(400, "The record of the file is not named, or its event is not")
     event = event if structure.is_longitudinal else ""
-    number = asked.text("repeat_instance", "1")
+    number = asked.get_text("repeat_instance", "1")
     if not (number.isascii() and number.isdecimal() and 0 < int(number[:6]) < 32768):
         raise RequestError(400, 'The value of the parameter "repeat_instance" is not valid')
-    form = _field(call).form_name
-    place = Place(record, event)
-    if form in forms_at(structure, event, form):
-        place = Place(record, event, form, int(number))
+    form = _find_field(call).form_name
+    row_key = RowKey(record, event)
+    if form in list_row_forms(structure, event, form):
+        row_key = RowKey(record, event, form, int(number))
     elif event in structure.repeating_events:
-        place = Place(record, event, "", int(number))
-    if form not in forms_at(structure, event, place.instrument):
+        row_key = RowKey(record, event, "", int(number))
+    if form not in list_row_forms(structure, event, row_key.instrument):
         raise RequestError(400, f"The instrument '{form}' is not designated for this event")
     own = call.project.rights.data_access_group
-    group = call.store.access_groups(call.project).get(subject_of(structure)(place), "")
-    if own and (group != own or not call.store.has(call.project, record)):
+    group = call.store.list_access_groups(call.project).get(
+        make_record_arm_reader(structure)(row_key), ""
+    )
+    if own and (group != own or not call.store.has_record(call.project, record)):
         raise RequestError(400, f'The record "{record}" does not exist')
-    return place
+    return row_key
 
 
-def _done(
+def _log_and_respond(
     call: Call, done: Literal["Create", "Update"], record: str, values: Mapping[str, str]
-) -> Reply:
+) -> Response:
     """Log it, and reply with an empty body, as clients found it."""
     write_record_log(call.store, call.project, done, record, values, how="(API)")
-    return text_reply("", call.parameters.choice("returnFormat", FORMATS, call.format))
+    return respond_with_text("", call.parameters.get_choice("returnFormat", FORMATS, call.format))

@@ -14,7 +14,7 @@ from redcap_dagster.project.system_columns import (
 Labels = Mapping[str, str]
 
 
-def cell_labels(structure: REDCapProject, checkbox_labels: bool) -> dict[str, Labels]:
+def build_cell_labels(structure: REDCapProject, checkbox_labels: bool) -> dict[str, Labels]:
     """By column, what stands for each of its values; a value that is not there stays as it is.
 
     With ``checkbox_labels`` a ticked box shows its option, and others are blank.
@@ -24,12 +24,12 @@ def cell_labels(structure: REDCapProject, checkbox_labels: bool) -> dict[str, La
         ...     {"field_name": "id", "form_name": "visit"},
         ...     {"field_name": "sex", "form_name": "visit", "field_type": "radio",
         ...      "select_choices_or_calculations": "1, Female | 2, Male"}])
-        >>> cell_labels(project, False)["sex"]
+        >>> build_cell_labels(project, False)["sex"]
         {'1': 'Female', '2': 'Male'}
     """
     missing = {choice.code: choice.label for choice in structure.missing_data_codes}
     labels: dict[str, Labels] = {
-        EVENT_NAME: event_labels(structure),
+        EVENT_NAME: build_event_labels(structure),
         # Guess.
         REPEAT_INSTRUMENT: {
             form.instrument_name: form.instrument_label for form in structure.instruments
@@ -47,7 +47,7 @@ def cell_labels(structure: REDCapProject, checkbox_labels: bool) -> dict[str, La
     return labels
 
 
-def event_labels(structure: REDCapProject) -> Labels:
+def build_event_labels(structure: REDCapProject) -> Labels:
     """The names of the events; with their arm where there are several (guess)."""
     names = {arm.arm_num: arm.name for arm in structure.arms}
     several = len({event.arm_num for event in structure.events}) > 1
@@ -60,7 +60,7 @@ def event_labels(structure: REDCapProject) -> Labels:
     }
 
 
-def header_labels(structure: REDCapProject, header: tuple[str, ...]) -> tuple[str, ...]:
+def build_column_labels(structure: REDCapProject, header: tuple[str, ...]) -> tuple[str, ...]:
     """The header as labels, which can repeat: each form has its ``Complete?``."""
     # The labels of the columns that are in no dictionary are a guess.
     labels = {

@@ -18,7 +18,7 @@ from redcap_dagster.project.system_columns import (
     timestamp_column,
 )
 from redcap_dagster.sandbox.protocol.parameters import Parameters
-from redcap_dagster.sandbox.protocol.version import version_of
+from redcap_dagster.sandbox.protocol.version import parse_version
 from redcap_dagster.sandbox.store.rights import (
     DEIDENTIFIED,
     FULL,
@@ -26,7 +26,8 @@ from redcap_dagster.sandbox.store.rights import (
     REMOVE_IDENTIFIERS,
     Rights,
 )
-from redcap_dagster.sandbox.store.store import StoredProject, forms_at
+from redcap_dagster.sandbox.store.row_keys import list_row_forms
+from redcap_dagster.sandbox.store.store import StoredProject
 
 _PSEUDO_FIELDS: Final = (
     EVENT_NAME,
@@ -68,14 +69,14 @@ class Layout:
     header: tuple[str, ...]
     forms: Mapping[str, Mapping[str, str]]
 
-    def kind(self, event: str, instrument: str) -> RowKind | None:
+    def get_row_kind(self, event: str, instrument: str) -> RowKind | None:
         """The rows of an event and repeating form, or None if the export has none of them.
 
         Recorded: an instance comes only if its form is asked for. All other rows of a longitudinal
         project come in any case; of a classic one only with their keys or one of their forms.
         For repeating events this is a guess.
         """
-        forms = forms_at(self.structure, event, instrument)
+        forms = list_row_forms(self.structure, event, instrument)
         asked = {name: cell for form in forms for name, cell in self.forms.get(form, {}).items()}
         asked_form = any(form in self.forms for form in forms)
         always = not instrument and (self.structure.is_longitudinal or bool(self.keys))
@@ -87,7 +88,7 @@ class Layout:
         return RowKind(tuple(asked.get(name, "") for name in self.header), slots)
 
 
-def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
+def build_layout(project: StoredProject, parameters: Parameters) -> Layout:
     """Columns in REDCap's order, of the fields and the forms asked for together.
 
     What the user may not export is left out without a word, unless it is asked for by name.
@@ -96,19 +97,19 @@ def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
     names = [row.instrument_name for row in structure.instruments]
     statuses = {status_column(name) for name in names}
     timestamps = {timestamp_column(name) for name in structure.surveys}
-    version = version_of(structure.version)
-    columns = {name: _exportable(structure, rights, name) for name in names}
+    version = parse_version(structure.version)
+    columns = {name: _list_exportable_columns(structure, rights, name) for name in names}
     shown = {column.field.field_name for each in columns.values() for column in each}
     hidden = {f.field_name for name in names for f in structure.fields_of(name)} - shown
     known = ({field.field_name for field in structure.fields} | statuses) - hidden
     if version < _PSEUDO_FIELDS_REFUSED_SINCE:
         known |= {*_PSEUDO_FIELDS, *timestamps}
-    fields = parameters.known("fields", known)
-    forms = parameters.known("forms", names)
+    fields = parameters.get_known_names("fields", known)
+    forms = parameters.get_known_names("forms", names)
     everything = not fields and not forms
     id_field = structure.fields[0]
     with_keys = everything or id_field.field_name in fields or id_field.form_name in forms
-    blank_status = parameters.flag("exportBlankForGrayFormStatus")
+    blank_status = parameters.get_flag("exportBlankForGrayFormStatus")
     gray = "" if blank_status and version >= _BLANK_STATUS_SINCE else "0"
 
     asked: dict[str, dict[str, str]] = {}
@@ -120,7 +121,7 @@ def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
             and column.name not in timestamps
         }
         # That one field of a survey brings its timestamp is a guess.
-        if cells and name in structure.surveys and parameters.flag("exportSurveyFields"):
+        if cells and name in structure.surveys and parameters.get_flag("exportSurveyFields"):
             cells = {timestamp_column(name): ""} | cells
         if cells or (with_keys and name == id_field.form_name):
             asked[name] = cells
@@ -132,10 +133,10 @@ def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
         keys += (EVENT_NAME,) * structure.is_longitudinal
         if structure.has_repeating:
             keys += (REPEAT_INSTRUMENT, REPEAT_INSTANCE)
-        groups = structure.has_access_groups and parameters.flag("exportDataAccessGroups")
+        groups = structure.has_access_groups and parameters.get_flag("exportDataAccessGroups")
         if groups and not rights.data_access_group:
             keys += (ACCESS_GROUP,)
-        if structure.surveys and parameters.flag("exportSurveyFields"):
+        if structure.surveys and parameters.get_flag("exportSurveyFields"):
             identifier = (SURVEY_IDENTIFIER,)
     names_of_columns = tuple(column for cells in asked.values() for column in cells)
     return Layout(structure, keys, (*keys, *identifier, *names_of_columns), asked)
@@ -144,13 +145,15 @@ def layout_of(project: StoredProject, parameters: Parameters) -> Layout:
 def hides_record_id(project: StoredProject) -> bool:
     """Whether the user gets hashes for record ids: they are identifiers, and not to be exported."""
     field = project.structure.fields[0]
-    level = project.rights.export_level(field.form_name)
+    level = project.rights.get_export_level(field.form_name)
     return bool(field.identifier) and level in (DEIDENTIFIED, REMOVE_IDENTIFIERS)
 
 
-def _exportable(structure: REDCapProject, rights: Rights, form: str) -> tuple[Column, ...]:
+def _list_exportable_columns(
+    structure: REDCapProject, rights: Rights, form: str
+) -> tuple[Column, ...]:
     """The columns of a form that its export level lets through."""
-    level = rights.export_level(form)
+    level = rights.get_export_level(form)
     if level == NO_ACCESS:
         return ()
     columns = structure.columns(form)
@@ -159,10 +162,10 @@ def _exportable(structure: REDCapProject, rights: Rights, form: str) -> tuple[Co
     columns = tuple(column for column in columns if not column.field.identifier)
     if level == REMOVE_IDENTIFIERS:
         return columns
-    return tuple(column for column in columns if not _is_free(column))
+    return tuple(column for column in columns if not _may_identify(column))
 
 
-def _is_free(column: Column) -> bool:
+def _may_identify(column: Column) -> bool:
     """Whether a field could tell who someone is. Recorded of text; of notes and dates a guess."""
     field = column.field
     if column.name == timestamp_column(field.form_name):

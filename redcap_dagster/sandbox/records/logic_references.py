@@ -9,8 +9,9 @@ from redcap_dagster.project import Event, REDCapProject
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.logic import LogicError
 from redcap_dagster.sandbox.logic.tree import Parts
-from redcap_dagster.sandbox.store.loading import columns_of
-from redcap_dagster.sandbox.store.store import Place, Store, StoredProject, forms_at
+from redcap_dagster.sandbox.store.columns import index_columns
+from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
+from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 _FIELD: Final = re.compile(r"([a-z][a-z0-9_]*)(?:\((.+)\))?")
 _INSTANCE: Final = re.compile(r"[0-9]{1,5}|(first|last|current|previous|next)-instance")
@@ -18,7 +19,7 @@ _COMMA: Final = "_comma_decimal"
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ResolvedReference:
     """What a reference stands for.
 
     Attributes:
@@ -37,7 +38,7 @@ class _Row:
     """What smart variables tell of: a row, with its event and its access group if there is one."""
 
     project: StoredProject
-    place: Place
+    row_key: RowKey
     event: Event | None
     group: str
 
@@ -50,20 +51,20 @@ class _Row:
 
 # What they are where there is none is a guess: blank.
 _SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
-    "record-name": lambda row: row.place.record,
+    "record-name": lambda row: row.row_key.record,
     "record-dag-name": lambda row: row.group,
     "user-name": lambda row: row.project.username,
     "user-dag-name": lambda row: row.project.rights.data_access_group,
     "project-id": lambda row: str(row.project.structure.info.project_id),
-    "event-name": lambda row: row.place.event,
+    "event-name": lambda row: row.row_key.event,
     "event-label": lambda row: row.event.event_name if row.event else "",
     "arm-number": lambda row: str(row.event.arm_num) if row.event else "",
     "arm-label": lambda row: row.arm,
-    "current-instance": lambda row: str(row.place.instance or 1),
+    "current-instance": lambda row: str(row.row_key.instance or 1),
 }
 
 
-def meaning_of(structure: REDCapProject, parts: Parts) -> Meaning:
+def resolve_reference(structure: REDCapProject, parts: Parts) -> ResolvedReference:
     """Find out what the brackets of a reference name.
 
     Raises:
@@ -79,44 +80,48 @@ def meaning_of(structure: REDCapProject, parts: Parts) -> Meaning:
     elif rest == ["event-name"]:
         rest = []
     if not rest and last in _SMART:
-        return Meaning(last)
+        return ResolvedReference(last)
     found = _FIELD.fullmatch(last)
     if rest or found is None:
         raise LogicError("it has a reference that this sandbox does not know")
     field, code = found[1], found[2]
     column = field if code is None else structure.export_column(field, code.strip())
-    known = columns_of(structure).get(column)
+    known = index_columns(structure).get(column)
     is_id = field == structure.record_id_field and code is None
     if not is_id and (known is None or (known.choice is not None) != (code is not None)):
         raise LogicError(f"the project has no field {field!r} to be used so")
-    return Meaning(column, event, instance)
+    return ResolvedReference(column, event, instance)
 
 
-def reader(
-    store: Store, project: StoredProject, records: Sequence[str], meanings: Iterable[Meaning]
-) -> Callable[[Meaning, Place], str]:
+def make_value_reader(
+    store: Store,
+    project: StoredProject,
+    records: Sequence[str],
+    meanings: Iterable[ResolvedReference],
+) -> Callable[[ResolvedReference, RowKey], str]:
     """Make what reads the value of any of these meanings at a row of some records, or of all."""
-    structure, groups = project.structure, store.access_groups(project)
+    structure, groups = project.structure, store.list_access_groups(project)
     events = {event.unique_event_name: event for event in structure.events}
-    columns = columns_of(structure)
+    columns = index_columns(structure)
     names = tuple({meaning.column for meaning in meanings})
-    places = {place: number for number, place in store.rows(project, records, ())}
+    places = {row_key: number for number, row_key in store.find_rows(project, records, ())}
     values: dict[tuple[int, str], str] = {
-        (number, name): value for number, name, value in store.values(project, records, (), names)
+        (number, name): value
+        for number, name, value in store.find_values(project, records, (), names)
     }
     instances: dict[tuple[str, str, str], list[int]] = {}
-    for place in places:
-        instances.setdefault((place.record, place.event, place.instrument), []).append(
-            place.instance
+    for row_key in places:
+        instances.setdefault((row_key.record, row_key.event, row_key.instrument), []).append(
+            row_key.instance
         )
 
-    def instance_of(meaning: Meaning, place: Place, event: str, form: str) -> int:
-        here = place.instance if (place.event, place.instrument) == (event, form) else 0
+    def find_instance(meaning: ResolvedReference, row_key: RowKey, event: str, form: str) -> int:
+        here = row_key.instance if (row_key.event, row_key.instrument) == (event, form) else 0
         match meaning.instance:
             case "first-instance":
-                return min(instances.get((place.record, event, form), [0]))
+                return min(instances.get((row_key.record, event, form), [0]))
             case "last-instance":
-                return max(instances.get((place.record, event, form), [0]))
+                return max(instances.get((row_key.record, event, form), [0]))
             case "previous-instance":
                 return here - 1
             case "next-instance":
@@ -126,25 +131,25 @@ def reader(
             case number:
                 return int(number)
 
-    def value_at(meaning: Meaning, place: Place) -> str:
+    def read_value(meaning: ResolvedReference, row_key: RowKey) -> str:
         if meaning.column in _SMART:
-            at = events.get(place.event)
-            group = groups.get((place.record, at.arm_num if at else 0), "")
-            return _SMART[meaning.column](_Row(project, place, at, group))
+            at = events.get(row_key.event)
+            group = groups.get((row_key.record, at.arm_num if at else 0), "")
+            return _SMART[meaning.column](_Row(project, row_key, at, group))
         if meaning.column == structure.record_id_field:
-            return place.record
+            return row_key.record
         column = columns[meaning.column]
         form = column.field.form_name
-        where = place
+        where = row_key
         if meaning.event or meaning.instance:
-            event = meaning.event or place.event
+            event = meaning.event or row_key.event
             repeats = event in structure.events_where_repeating(form)
             instrument = form if repeats else ""
-            where = Place(place.record, event, instrument)
+            where = RowKey(row_key.record, event, instrument)
             if repeats or event in structure.repeating_events:
-                instance = instance_of(meaning, place, event, instrument)
-                where = Place(place.record, event, instrument, instance)
-        if form not in forms_at(structure, where.event, where.instrument):
+                instance = find_instance(meaning, row_key, event, instrument)
+                where = RowKey(row_key.record, event, instrument, instance)
+        if form not in list_row_forms(structure, where.event, where.instrument):
             return ""
         # What was never saved: as an export has it, a box unticked and a form incomplete.
         blank = "0" if column.choice or column.name == status_column(form) else ""
@@ -152,4 +157,4 @@ def reader(
         # A server calculated with these, so to logic they are numbers.
         return value.replace(",", ".") if column.field.validation.endswith(_COMMA) else value
 
-    return value_at
+    return read_value

@@ -6,30 +6,36 @@ from typing import Final
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.project.xml.reader import DataPoint
 from redcap_dagster.project.xml.writer import write_odm
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply
-from redcap_dagster.sandbox.calls.log import log_manage
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response
+from redcap_dagster.sandbox.calls.log import log_management
 from redcap_dagster.sandbox.protocol.formats import CONTENT_TYPES
 from redcap_dagster.sandbox.protocol.parameters import RequestError
-from redcap_dagster.sandbox.records.files import files_of
-from redcap_dagster.sandbox.records.layout import hides_record_id, layout_of
-from redcap_dagster.sandbox.records.selection import record_order, selected_rows, subject_of
-from redcap_dagster.sandbox.store.loading import columns_of
-from redcap_dagster.sandbox.store.store import Place
+from redcap_dagster.sandbox.records.files import load_files
+from redcap_dagster.sandbox.records.layout import build_layout, hides_record_id
+from redcap_dagster.sandbox.records.selection import (
+    make_record_arm_reader,
+    make_record_sort_key,
+    select_rows,
+)
+from redcap_dagster.sandbox.store.columns import index_columns
+from redcap_dagster.sandbox.store.row_keys import RowKey
 
 
-def export_project_xml(call: Call) -> Reply:
+def export_project_xml(call: Call) -> Response:
     """Answer ``content=project_xml``. That the log says this of it is a guess."""
-    points = () if call.parameters.flag("returnMetadataOnly") else tuple(record_points(call))
-    with_files = call.parameters.flag("exportFiles")
+    points = (
+        () if call.parameters.get_flag("returnMetadataOnly") else tuple(build_data_points(call))
+    )
+    with_files = call.parameters.get_flag("exportFiles")
     xml = write_odm(call.project.structure, points, with_files=with_files)
-    log_manage(call, "Export project XML (API)")
-    return Reply(xml, CONTENT_TYPES["xml"])
+    log_management(call, "Export project XML (API)")
+    return Response(xml, CONTENT_TYPES["xml"])
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("project_xml", "export"): export_project_xml}
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("project_xml", "export"): export_project_xml}
 
 
-def record_points(call: Call) -> Iterator[DataPoint]:
+def build_data_points(call: Call) -> Iterator[DataPoint]:
     """The values by record, event and instance.
 
     Each row begins with its record id, so that one in which nothing else is stored is not lost;
@@ -38,31 +44,34 @@ def record_points(call: Call) -> Iterator[DataPoint]:
     structure = call.project.structure
     if hides_record_id(call.project):
         raise RequestError(400, "This sandbox writes no project XML with hashed record ids.")
-    layout, columns = layout_of(call.project, call.parameters), columns_of(structure)
-    groups, subject = call.store.access_groups(call.project), subject_of(structure)
-    files = files_of(call.store, call.project)
+    layout, columns = build_layout(call.project, call.parameters), index_columns(structure)
+    groups, record_arm_of = (
+        call.store.list_access_groups(call.project),
+        make_record_arm_reader(structure),
+    )
+    files = load_files(call.store, call.project)
     events = {row.unique_event_name: number for number, row in enumerate(structure.events)}
     values: dict[int, dict[str, str]] = {}
-    records = call.parameters.array("records")
-    for row, name, value in call.store.values(call.project, records, (), layout.header):
+    records = call.parameters.get_list("records")
+    for row, name, value in call.store.find_values(call.project, records, (), layout.header):
         values.setdefault(row, {})[name] = value
 
-    def order(found: tuple[int, Place]) -> tuple[object, ...]:
-        place = found[1]
-        event = events.get(place.event, 0)
-        return record_order(place.record), event, place.instrument, place.instance
+    def order(found: tuple[int, RowKey]) -> tuple[object, ...]:
+        row_key = found[1]
+        event = events.get(row_key.event, 0)
+        return make_record_sort_key(row_key.record), event, row_key.instrument, row_key.instance
 
-    for row, place in sorted(selected_rows(call), key=order):
-        kind = layout.kind(place.event, place.instrument)
+    for row, row_key in sorted(select_rows(call), key=order):
+        kind = layout.get_row_kind(row_key.event, row_key.instrument)
         if kind is None:
             continue
-        at = (place.record, place.event, place.instrument, place.instance)
-        yield DataPoint(*at, structure.record_id_field, place.record)
-        if ACCESS_GROUP in layout.keys and (group := groups.get(subject(place))):
+        at = (row_key.record, row_key.event, row_key.instrument, row_key.instance)
+        yield DataPoint(*at, structure.record_id_field, row_key.record)
+        if ACCESS_GROUP in layout.keys and (group := groups.get(record_arm_of(row_key))):
             yield DataPoint(*at, ACCESS_GROUP, group)
-        stored = values.get(row, {})
+        to_stored_value = values.get(row, {})
         for name in kind.slots:
-            if (value := stored.get(name, "")) == "":
+            if (value := to_stored_value.get(name, "")) == "":
                 continue
             column = columns.get(name)
             if column is not None and column.choice is not None:

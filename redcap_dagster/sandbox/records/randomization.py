@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, table_reply
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_table
 from redcap_dagster.sandbox.calls.log import write_record_log
 from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.records.calculations import recalculate
-from redcap_dagster.sandbox.records.selection import seen_rows
-from redcap_dagster.sandbox.store.loading import check_place, columns_of
+from redcap_dagster.sandbox.records.selection import filter_visible_rows
+from redcap_dagster.sandbox.store.columns import index_columns
 from redcap_dagster.sandbox.store.rights import require
-from redcap_dagster.sandbox.store.store import Place, Store, StoredProject, forms_at
+from redcap_dagster.sandbox.store.row_keys import RowKey, check_row_key, list_row_forms
+from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 NUMBER: Final = "redcap_randomization_number"
 """The column of an allocation table whose value is the alternative to the target's."""
@@ -48,10 +49,10 @@ def add_randomization(
 ) -> int:
     """Set a randomization up; see `Sandbox.add_randomization`."""
     structure = project.structure
-    check_place(structure, Place("", event))
+    check_row_key(structure, RowKey("", event))
     names = {str(name) for row in allocations for name in row}
     strata = sorted(names - {target_field, NUMBER})
-    columns, here = columns_of(structure), forms_at(structure, event, "")
+    columns, here = index_columns(structure), list_row_forms(structure, event, "")
     for name in (target_field, *strata):
         column = columns.get(name)
         if column is None or not column.field.choices or column.choice is not None:
@@ -83,18 +84,18 @@ def add_randomization(
             ],
         )
         info = replace(structure.info, randomization_enabled=1)
-        store.change(project.id, replace(structure, info=info))
+        store.replace_structure(project.id, replace(structure, info=info))
     return int(number)
 
 
-def randomize_record(call: Call) -> Reply:
+def randomize_record(call: Call) -> Response:
     """Answer ``content=record``, ``action=randomize``: what the record was allocated to."""
     require(call.project.rights.random_perform, 403, "You do not have Randomize privileges")
     if not call.project.structure.info.randomization_enabled:
         raise RequestError(400, "Randomization is not enabled in this project.")
     database = call.store.connection
     database.executescript(_TABLES)
-    asked = call.parameters.text("randomization_id")
+    asked = call.parameters.get_text("randomization_id")
     found = database.execute(
         "select id, target, event, strata from randomization"
         " where project = ? and cast(id as text) = ?",
@@ -103,17 +104,17 @@ def randomize_record(call: Call) -> Reply:
     if found is None:
         raise RequestError(400, "The randomization_id is missing, or not one of this project.")
     number, target, event, strata = found
-    place = Place(call.parameters.text("record"), event)
-    rows = seen_rows(call, call.store.rows(call.project, (place.record,), ()))
-    row = {here: there for there, here in rows}.get(place)
-    if not place.record or row is None:
-        raise RequestError(400, f'The record "{place.record}" does not exist')
+    row_key = RowKey(call.parameters.get_text("record"), event)
+    rows = filter_visible_rows(call, call.store.find_rows(call.project, (row_key.record,), ()))
+    row = {here: there for there, here in rows}.get(row_key)
+    if not row_key.record or row is None:
+        raise RequestError(400, f'The record "{row_key.record}" does not exist')
     if database.execute(
         "select 1 from allocation where randomization = ? and row = ?", (number, row)
     ).fetchone():
-        raise RequestError(400, f'The record "{place.record}" is randomized already')
+        raise RequestError(400, f'The record "{row_key.record}" is randomized already')
     names = json.loads(strata)
-    known = call.store.values(call.project, (place.record,), (), (target, *names))
+    known = call.store.find_values(call.project, (row_key.record,), (), (target, *names))
     values = {name: value for there, name, value in known if there == row}
     if missing := [name for name in names if name not in values]:
         raise RequestError(400, f"The record has no value for: {', '.join(missing)}")
@@ -129,14 +130,16 @@ def randomize_record(call: Call) -> Reply:
     allocation, value, alternative = free
     with database:
         database.execute("update allocation set row = ? where id = ?", (row, allocation))
-    call.store.save(call.project, [(place, {target: value})])
-    recalculate(call.store, call.project, (place.record,))
+    call.store.save_values(call.project, [(row_key, {target: value})])
+    recalculate(call.store, call.project, (row_key.record,))
     # The log of a server tells it in words of its own.
-    write_record_log(call.store, call.project, "Update", place.record, {target: value}, how="(API)")
-    if not call.parameters.flag("returnAlt"):
+    write_record_log(
+        call.store, call.project, "Update", row_key.record, {target: value}, how="(API)"
+    )
+    if not call.parameters.get_flag("returnAlt"):
         alternative = ""
-    answer = (number, place.record, value, alternative)
-    return table_reply(call, Table(_COLUMNS, [answer], single=True))
+    answer = (number, row_key.record, value, alternative)
+    return respond_with_table(call, Table(_COLUMNS, [answer], single=True))
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("record", "randomize"): randomize_record}
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("record", "randomize"): randomize_record}

@@ -16,21 +16,22 @@ from redcap_dagster.project.system_columns import (
     SURVEY_IDENTIFIER,
     timestamp_column,
 )
-from redcap_dagster.sandbox.calls.call import Answerer, Call, Reply, text_reply
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_text
 from redcap_dagster.sandbox.calls.log import write_record_log
-from redcap_dagster.sandbox.people.data_access_groups import groups_of
-from redcap_dagster.sandbox.protocol.formats import XML
+from redcap_dagster.sandbox.people.data_access_groups import load_groups
+from redcap_dagster.sandbox.protocol.formats import XML_DECLARATION
 from redcap_dagster.sandbox.protocol.import_data import Row, read_rows
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
 from redcap_dagster.sandbox.records.calculations import recalculate
 from redcap_dagster.sandbox.records.export import DELIMITERS
-from redcap_dagster.sandbox.records.labels import event_labels
-from redcap_dagster.sandbox.records.numbering import next_record_name
-from redcap_dagster.sandbox.records.selection import subject_of
-from redcap_dagster.sandbox.records.validation import DATE_FORMATS, import_value
-from redcap_dagster.sandbox.store.loading import Cells, columns_of, stored
-from redcap_dagster.sandbox.store.rights import require, require_to_edit
-from redcap_dagster.sandbox.store.store import Place, forms_at
+from redcap_dagster.sandbox.records.labels import build_event_labels
+from redcap_dagster.sandbox.records.record_names import find_next_record_name
+from redcap_dagster.sandbox.records.selection import make_record_arm_reader
+from redcap_dagster.sandbox.records.validation import DATE_FORMATS, validate_import_value
+from redcap_dagster.sandbox.store.columns import index_columns, to_stored_value
+from redcap_dagster.sandbox.store.loading import Cells
+from redcap_dagster.sandbox.store.rights import require, require_edit_rights
+from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
 
 _EVENT, _FORM, _INSTANCE = EVENT_NAME, REPEAT_INSTRUMENT, REPEAT_INSTANCE
 
@@ -40,7 +41,7 @@ _NO_GROUP: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class InvalidValue:
     """What is wrong with one value, as REDCap tells it."""
 
     record: str = field(repr=False)
@@ -53,51 +54,53 @@ class Complaint:
         return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells)
 
 
-def import_records(call: Call) -> Reply:
+def import_records(call: Call) -> Response:
     """Answer ``content=record``, ``action=import``."""
     parameters, structure = call.parameters, call.project.structure
-    returned = parameters.choice("returnContent", ("count", "ids", "auto_ids", "nothing"), "count")
-    overwrite = parameters.choice("overwriteBehavior", ("normal", "overwrite"), "normal")
-    kind = parameters.choice("type", ("flat", "eav"), "flat")
-    delimiter = DELIMITERS[parameters.choice("csvDelimiter", tuple(DELIMITERS), ",")]
-    rows = read_rows(parameters.text("data"), call.format, delimiter)
+    returned = parameters.get_choice(
+        "returnContent", ("count", "ids", "auto_ids", "nothing"), "count"
+    )
+    overwrite = parameters.get_choice("overwriteBehavior", ("normal", "overwrite"), "normal")
+    kind = parameters.get_choice("type", ("flat", "eav"), "flat")
+    delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
+    rows = read_rows(parameters.get_text("data"), call.format, delimiter)
     if kind == "eav":
-        rows = [_flat(row, structure) for row in rows]
+        rows = [_flatten(row, structure) for row in rows]
     _refuse_unknown_columns(call, rows)
     given: dict[str, str] = {}
-    if parameters.flag("forceAutoNumber"):
-        rows, given = _numbered(call, rows)
-    cells = list(_cells(call, rows, overwrite == "overwrite"))
-    records = list(dict.fromkeys(place.record for place, _ in cells))
+    if parameters.get_flag("forceAutoNumber"):
+        rows, given = _number_records(call, rows)
+    cells = list(_read_cells(call, rows, overwrite == "overwrite"))
+    records = list(dict.fromkeys(row_key.record for row_key, _ in cells))
     _save(call, cells, records)
-    if parameters.flag("backgroundProcess"):
-        return _reply(call, {"success": True}, "true", "<success>true</success>")  # guess
+    if parameters.get_flag("backgroundProcess"):
+        return _respond(call, {"success": True}, "true", "<success>true</success>")  # guess
     match returned:
         case "count":
             number = str(len(records))
-            return _reply(call, {"count": len(records)}, number, f"<count>{number}</count>")
+            return _respond(call, {"count": len(records)}, number, f"<count>{number}</count>")
         case "nothing":
-            return _reply(call, {}, "", "")
+            return _respond(call, {}, "", "")
         case "auto_ids" if given:
             records = [f"{new},{old}" for old, new in given.items()]
     ids = "".join(f"<id>{escape(record)}</id>" for record in records)  # guess
     lines = [f'"{record}"' if "," in record else record for record in records]
-    return _reply(call, records, "\n".join(["id", *lines]), f"<ids>{ids}</ids>")
+    return _respond(call, records, "\n".join(["id", *lines]), f"<ids>{ids}</ids>")
 
 
-def _reply(call: Call, data: object, csv: str, xml: str) -> Reply:
-    format_ = call.parameters.choice("returnFormat", FORMATS, call.format)
+def _respond(call: Call, data: object, csv: str, xml: str) -> Response:
+    format_ = call.parameters.get_choice("returnFormat", FORMATS, call.format)
     text = {"json": json.dumps(data, ensure_ascii=False, separators=(",", ":")), "csv": csv}
-    return text_reply(text.get(format_, XML + xml), format_)
+    return respond_with_text(text.get(format_, XML_DECLARATION + xml), format_)
 
 
-ANSWERS: Final[Mapping[tuple[str, str], Answerer]] = {("record", "import"): import_records}
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("record", "import"): import_records}
 
 
 # -- rows -----------------------------------------------------------------------------------------
 
 
-def _flat(row: Row, structure: REDCapProject) -> Row:
+def _flatten(row: Row, structure: REDCapProject) -> Row:
     """A row of a single value as a flat row of that field alone."""
     if not {"record", "field_name", "value"} <= row.keys():
         raise RequestError(400, "The data is not in the specified format.")  # guess
@@ -109,7 +112,7 @@ def _flat(row: Row, structure: REDCapProject) -> Row:
 
 def _refuse_unknown_columns(call: Call, rows: Iterable[Row]) -> None:
     structure = call.project.structure
-    known = {structure.record_id_field, SURVEY_IDENTIFIER, *columns_of(structure)}
+    known = {structure.record_id_field, SURVEY_IDENTIFIER, *index_columns(structure)}
     known |= {_EVENT} if structure.is_longitudinal else set()
     known |= {_FORM, _INSTANCE} if structure.has_repeating else set()
     known |= {ACCESS_GROUP} if structure.has_access_groups else set()
@@ -123,20 +126,20 @@ def _refuse_unknown_columns(call: Call, rows: Iterable[Row]) -> None:
         )
 
 
-def _numbered(call: Call, rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
+def _number_records(call: Call, rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
     """The rows with records numbered by the server, and the new name of each."""
     name = call.project.structure.record_id_field
     given: dict[str, str] = {}
     for row in rows:
         if (old := row.get(name, "")) not in given:
-            given[old] = next_record_name(call, given.values())
+            given[old] = find_next_record_name(call, given.values())
     return [row | {name: given[row.get(name, "")]} for row in rows], given
 
 
 # -- places ---------------------------------------------------------------------------------------
 
 
-def _placer(call: Call, rows: Iterable[Row]) -> Callable[[Row], Place]:
+def _make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], RowKey]:
     """Make what says where a row belongs.
 
     REDCap's words for what it refuses here are not known: all of these are guesses.
@@ -144,12 +147,12 @@ def _placer(call: Call, rows: Iterable[Row]) -> Callable[[Row], Place]:
     structure = call.project.structure
     newest: dict[tuple[str, str, str], int] = {}
     records = {row.get(structure.record_id_field, "").strip() for row in rows}
-    for _, place in call.store.rows(call.project, tuple(records), ()):
-        what = (place.record, place.event, place.instrument)
-        newest[what] = max(place.instance, newest.get(what, 0))
+    for _, row_key in call.store.find_rows(call.project, tuple(records), ()):
+        what = (row_key.record, row_key.event, row_key.instrument)
+        newest[what] = max(row_key.instance, newest.get(what, 0))
     events = {event.unique_event_name for event in structure.events} or {""}
 
-    def place_of(row: Row) -> Place:
+    def read_row_key(row: Row) -> RowKey:
         record = row.get(structure.record_id_field, "").strip()
         if not record:
             raise RequestError(
@@ -158,14 +161,14 @@ def _placer(call: Call, rows: Iterable[Row]) -> Callable[[Row], Place]:
         event, form = row.get(_EVENT, ""), row.get(_FORM, "")
         if event not in events:
             raise RequestError(400, f"The following event names are not valid: {event or 'blank'}")
-        if form and not forms_at(structure, event, form):
+        if form and not list_row_forms(structure, event, form):
             raise RequestError(400, "A row names a repeating instrument that does not repeat there")
         asked = row.get(_INSTANCE, "")
         last = newest.get((record, event, form), 0)
         if not (form or event in structure.repeating_events):
             if asked not in ("", "1"):
                 raise RequestError(400, "A row has a repeat instance where nothing repeats")
-            return Place(record, event)
+            return RowKey(record, event)
         if asked == "new":
             instance = last + 1
         elif asked == "" and not form:
@@ -175,38 +178,38 @@ def _placer(call: Call, rows: Iterable[Row]) -> Callable[[Row], Place]:
         else:
             raise RequestError(400, "A row has no valid repeat instance")
         newest[record, event, form] = max(instance, last)
-        return Place(record, event, form, instance)
+        return RowKey(record, event, form, instance)
 
-    return place_of
+    return read_row_key
 
 
 # -- values ---------------------------------------------------------------------------------------
 
 
-def _cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Cells]:
+def _read_cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Cells]:
     """Each row's place and what is to be kept there; blanks only if they are to overwrite.
 
     Raises:
         RequestError: REDCap does not take one of them; nothing was kept.
     """
     structure = call.project.structure
-    date_format = call.parameters.choice("dateFormat", DATE_FORMATS, "YMD")
-    columns, place_of = columns_of(structure), _placer(call, rows)
+    date_format = call.parameters.get_choice("dateFormat", DATE_FORMATS, "YMD")
+    columns, read_row_key = index_columns(structure), _make_row_key_reader(call, rows)
     timestamps = {timestamp_column(form) for form in structure.surveys}
-    groups = {"", *groups_of(call.store, call.project)}
-    cells: dict[Place, dict[str, str]] = {}
-    complaints: list[Complaint] = []
+    groups = {"", *load_groups(call.store, call.project)}
+    cells: dict[RowKey, dict[str, str]] = {}
+    invalid: list[InvalidValue] = []
     for row in rows:
-        place = place_of(row)
-        own = cells.setdefault(place, {})
-        here = forms_at(structure, place.event, place.instrument)
+        row_key = read_row_key(row)
+        own = cells.setdefault(row_key, {})
+        here = list_row_forms(structure, row_key.event, row_key.instrument)
         for name, value in row.items():
             if value == "" and not overwrite:
                 continue
             if name == ACCESS_GROUP:
                 own[name] = value
                 if value not in groups:
-                    complaints.append(Complaint(place.record, name, value, _NO_GROUP))
+                    invalid.append(InvalidValue(row_key.record, name, value, _NO_GROUP))
             column = columns.get(name)
             # Calculations are the server's own, and so is what a survey tells of itself; a file is
             # neither brought nor taken away by data.
@@ -217,22 +220,24 @@ def _cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Cells]:
             try:
                 if column.field.form_name not in here:
                     if value != "":
-                        raise ValueError(_not_here(structure, column.field.form_name, place, name))
+                        raise ValueError(
+                            _explain_missing_form(structure, column.field.form_name, row_key, name)
+                        )
                     continue
                 if value != "":
-                    value = import_value(structure, column, value, date_format)
-                own[name] = stored(column, value)
+                    value = validate_import_value(structure, column, value, date_format)
+                own[name] = to_stored_value(column, value)
             except ValueError as error:
-                complaints.append(Complaint(place.record, name, value, str(error)))
-    if complaints:
-        raise RequestError(400, "\n".join(map(str, complaints)))
+                invalid.append(InvalidValue(row_key.record, name, value, str(error)))
+    if invalid:
+        raise RequestError(400, "\n".join(map(str, invalid)))
     return cells.items()
 
 
-def _not_here(structure: REDCapProject, form: str, place: Place, name: str) -> str:
-    event = event_labels(structure).get(place.event, place.event)
+def _explain_missing_form(structure: REDCapProject, form: str, row_key: RowKey, name: str) -> str:
+    event = build_event_labels(structure).get(row_key.event, row_key.event)
     if structure.is_longitudinal and form not in {
-        row.form for row in structure.form_events if row.unique_event_name == place.event
+        row.form for row in structure.form_events if row.unique_event_name == row_key.event
     }:
         return (
             f"This field ('{name}') exists on an instrument that is not designated for the event "
@@ -248,38 +253,45 @@ def _not_here(structure: REDCapProject, form: str, place: Place, name: str) -> s
 def _save(call: Call, cells: Sequence[Cells], records: Sequence[str]) -> None:
     """Keep it and log it, if the user may: all that is refused here is refused before."""
     structure, rights = call.project.structure, call.project.rights
-    columns = columns_of(structure)
+    columns = index_columns(structure)
     changed_columns = {name for _, values in cells for name in values} & columns.keys()
-    require_to_edit(rights, (columns[name].field.form_name for name in changed_columns))
-    subject, groups = subject_of(structure), call.store.access_groups(call.project)
-    found = {place: number for number, place in call.store.rows(call.project, records, ())}
-    there = {place.record for place in found}
+    require_edit_rights(rights, (columns[name].field.form_name for name in changed_columns))
+    record_arm_of, groups = (
+        make_record_arm_reader(structure),
+        call.store.list_access_groups(call.project),
+    )
+    found = {row_key: number for number, row_key in call.store.find_rows(call.project, records, ())}
+    there = {row_key.record for row_key in found}
     if set(records) - there:
         # Guess, by the text for the deletion of records.
         require(rights.record_create, 403, "You do not have Create Record privileges")
     if own := rights.data_access_group:
-        others = [p for p in found if groups.get(subject(p)) != own]
+        others = [p for p in found if groups.get(record_arm_of(p)) != own]
         if others or any(ACCESS_GROUP in values for _, values in cells):
             raise RequestError(
                 400, "Records of other Data Access Groups cannot be changed, nor can groups be set."
             )  # guess
-        cells = [(place, {**values, ACCESS_GROUP: own}) for place, values in cells]
+        cells = [(row_key, {**values, ACCESS_GROUP: own}) for row_key, values in cells]
     before: dict[int, dict[str, str]] = {}
     names = tuple({name for _, values in cells for name in values})
-    for number, name, value in call.store.values(call.project, records, (), names):
+    for number, name, value in call.store.find_values(call.project, records, (), names):
         before.setdefault(number, {})[name] = value
-    call.store.save(call.project, cells)
+    call.store.save_values(call.project, cells)
     recalculate(call.store, call.project, records)
-    for place, values in cells:
-        known = before.get(found.get(place, 0), {})
-        if group := groups.get(subject(place)):
+    for row_key, values in cells:
+        known = before.get(found.get(row_key, 0), {})
+        if group := groups.get(record_arm_of(row_key)):
             known = known | {ACCESS_GROUP: group}
         changed = {name: value for name, value in values.items() if value != known.get(name, "")}
-        if place.record not in there:
-            there.add(place.record)
-            id_field = {structure.record_id_field: place.record}
+        if row_key.record not in there:
+            there.add(row_key.record)
+            id_field = {structure.record_id_field: row_key.record}
             changed = id_field | changed
-            write_record_log(call.store, call.project, "Create", place.record, changed, how="(API)")
-        elif changed or place not in found:
+            write_record_log(
+                call.store, call.project, "Create", row_key.record, changed, how="(API)"
+            )
+        elif changed or row_key not in found:
             # Guess, by the text for created ones.
-            write_record_log(call.store, call.project, "Update", place.record, changed, how="(API)")
+            write_record_log(
+                call.store, call.project, "Update", row_key.record, changed, how="(API)"
+            )

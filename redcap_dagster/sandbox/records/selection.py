@@ -6,21 +6,21 @@ from itertools import zip_longest
 
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox.calls.call import Call
-from redcap_dagster.sandbox.calls.log import changed_records
-from redcap_dagster.sandbox.records.filtering import matching_rows
-from redcap_dagster.sandbox.store.store import Place
+from redcap_dagster.sandbox.calls.log import find_changed_records
+from redcap_dagster.sandbox.records.filtering import filter_rows
+from redcap_dagster.sandbox.store.row_keys import RowKey
 
-Subject = tuple[str, int]
+RecordArm = tuple[str, int]
 """A record in an arm: one id in two arms is two subjects."""
 
 
-def subject_of(structure: REDCapProject) -> Callable[[Place], Subject]:
+def make_record_arm_reader(structure: REDCapProject) -> Callable[[RowKey], RecordArm]:
     """Make what tells whose a row is; the arm is 0 in a classic project."""
     arms = {event.unique_event_name: event.arm_num for event in structure.events}
-    return lambda place: (place.record, arms.get(place.event, 0))
+    return lambda row_key: (row_key.record, arms.get(row_key.event, 0))
 
 
-def selected_rows(call: Call) -> list[tuple[int, Place]]:
+def select_rows(call: Call) -> list[tuple[int, RowKey]]:
     """The rows of the records, events, dates and logic asked for, as far as the user sees them.
 
     Ids that are not there bring no rows, and a classic project passes over events (guesses).
@@ -30,47 +30,66 @@ def selected_rows(call: Call) -> list[tuple[int, Place]]:
     """
     structure, parameters = call.project.structure, call.parameters
     names = (row.unique_event_name for row in structure.events)
-    events = tuple(parameters.known("events", names)) if structure.is_longitudinal else ()
-    rows: Iterable[tuple[int, Place]]
-    rows = call.store.rows(call.project, parameters.array("records"), events)
-    changed = changed_records(call.store, call.project, parameters)
+    events = tuple(parameters.get_known_names("events", names)) if structure.is_longitudinal else ()
+    rows: Iterable[tuple[int, RowKey]]
+    rows = call.store.find_rows(call.project, parameters.get_list("records"), events)
+    changed = find_changed_records(call.store, call.project, parameters)
     if changed is not None:
-        rows = ((number, place) for number, place in rows if place.record in changed)
-    return matching_rows(call, seen_rows(call, rows))
+        rows = ((number, row_key) for number, row_key in rows if row_key.record in changed)
+    return filter_rows(call, filter_visible_rows(call, rows))
 
 
-def seen_rows(call: Call, rows: Iterable[tuple[int, Place]]) -> Iterable[tuple[int, Place]]:
+def filter_visible_rows(
+    call: Call, rows: Iterable[tuple[int, RowKey]]
+) -> Iterable[tuple[int, RowKey]]:
     """The rows that the user sees: those of the own access group, or all without one."""
     group = call.project.rights.data_access_group
     if not group:
         return rows
-    subject = subject_of(call.project.structure)
-    groups = call.store.access_groups(call.project)
-    return [(number, place) for number, place in rows if groups.get(subject(place)) == group]
+    record_arm_of = make_record_arm_reader(call.project.structure)
+    groups = call.store.list_access_groups(call.project)
+    return [
+        (number, row_key) for number, row_key in rows if groups.get(record_arm_of(row_key)) == group
+    ]
 
 
-def row_order(structure: REDCapProject) -> Callable[[Place], tuple[object, ...]]:
+def select_arm_rows(call: Call, records: tuple[str, ...]) -> dict[RowKey, int]:
+    """The rows of some records, of the arm that is named and as far as the user sees them."""
+    structure, arm = call.project.structure, call.parameters.get_text("arm")
+    if arm:
+        call.parameters.get_known_names("arm", (str(event.arm_num) for event in structure.events))
+    record_arm_of = make_record_arm_reader(structure)
+    return {
+        row_key: number
+        for number, row_key in filter_visible_rows(
+            call, call.store.find_rows(call.project, records, ())
+        )
+        if not arm or str(record_arm_of(row_key)[1]) == arm
+    }
+
+
+def make_row_sort_key(structure: REDCapProject) -> Callable[[RowKey], tuple[object, ...]]:
     """REDCap's order of rows: by record, then what does not repeat by event, then what does."""
     events = {row.unique_event_name: number for number, row in enumerate(structure.events)}
     forms = {row.instrument_name: number for number, row in enumerate(structure.instruments)}
 
-    def key(place: Place) -> tuple[object, ...]:
+    def key(row_key: RowKey) -> tuple[object, ...]:
         return (
-            record_order(place.record),
-            place.instance > 0,
-            events.get(place.event, 0),
-            forms.get(place.instrument, -1),
-            place.instance,
+            make_record_sort_key(row_key.record),
+            row_key.instance > 0,
+            events.get(row_key.event, 0),
+            forms.get(row_key.instrument, -1),
+            row_key.instance,
         )
 
     return key
 
 
-def record_order(record: str) -> tuple[tuple[object, ...], str]:
+def make_record_sort_key(record: str) -> tuple[tuple[object, ...], str]:
     """Order ids by their numbers: seen for plain ones, a guess for ids like ``331-2``.
 
     Example:
-        >>> sorted(["10", "9", "331-10", "331-2", "a"], key=record_order)
+        >>> sorted(["10", "9", "331-10", "331-2", "a"], key=make_record_sort_key)
         ['9', '10', '331-2', '331-10', 'a']
     """
     parts = re.split(r"([0-9]+)", record.lower())

@@ -45,7 +45,9 @@ _ORDERS: Final = {
 DATE_FORMATS: Final = tuple(_ORDERS)
 
 
-def import_value(structure: REDCapProject, column: Column, value: str, date_format: str) -> str:
+def validate_import_value(
+    structure: REDCapProject, column: Column, value: str, date_format: str
+) -> str:
     """What is kept of a value that is not blank: dates are Y-M-D, whatever they came as.
 
     Args:
@@ -73,20 +75,20 @@ def import_value(structure: REDCapProject, column: Column, value: str, date_form
         raise ValueError("The value of a file field cannot be imported as data.")  # guess
     if field.field_type != "text":
         return value
-    return _text_value(field, value, date_format)
+    return _validate_text(field, value, date_format)
 
 
-def _text_value(field: Field, value: str, date_format: str) -> str:
+def _validate_text(field: Field, value: str, date_format: str) -> str:
     kind = re.sub("_[ymd]{3}$", "", field.validation)
     if kind in _CLOCKS:
-        return _date_value(kind, value, date_format)
+        return _convert_date(kind, value, date_format)
     pattern = _PATTERNS.get(field.validation)
     if pattern and not re.fullmatch(pattern, value, re.ASCII):
         raise ValueError(NOT_THE_FORMAT)
     return value
 
 
-def _date_value(kind: str, value: str, date_format: str) -> str:
+def _convert_date(kind: str, value: str, date_format: str) -> str:
     pattern = f"{_ORDERS[date_format]}(?P<clock>{_CLOCKS[kind]})"
     found = re.fullmatch(pattern, value, re.ASCII)
     if found is None:

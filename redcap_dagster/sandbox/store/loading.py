@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from redcap_dagster.project import Column, REDCapProject
+from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     EVENT_NAME,
@@ -14,7 +14,8 @@ from redcap_dagster.project.system_columns import (
     SURVEY_IDENTIFIER,
 )
 from redcap_dagster.project.xml.reader import DataPoint, read_odm
-from redcap_dagster.sandbox.store.store import Place, forms_at
+from redcap_dagster.sandbox.store.columns import index_columns, to_stored_value
+from redcap_dagster.sandbox.store.row_keys import RowKey, check_row_key
 
 _EXPORTS = {
     "metadata": "metadata",
@@ -29,10 +30,10 @@ _EXPORTS = {
 
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)")
 
-Cells = tuple[Place, Mapping[str, str]]
+Cells = tuple[RowKey, Mapping[str, str]]
 
 
-def structure_of_exports(
+def read_exports(
     exports: Mapping[str, Any], records: Sequence[Mapping[str, object]]
 ) -> REDCapProject:
     """Read a project from what the API exports.
@@ -54,16 +55,7 @@ def structure_of_exports(
     return REDCapProject.from_exports(**given, header={name for row in records for name in row})
 
 
-def columns_of(structure: REDCapProject) -> dict[str, Column]:
-    """All export columns of a project's forms by name."""
-    return {
-        column.name: column
-        for instrument in structure.instruments
-        for column in structure.columns(instrument.instrument_name)
-    }
-
-
-def load(
+def load_project(
     xml: str | Path | None,
     exports: Mapping[str, Any] | None,
     records: Sequence[Mapping[str, object]],
@@ -77,55 +69,18 @@ def load(
     if xml is not None and exports is None and not records:
         odm = read_odm(xml)
         structure, points = odm.project, odm.points
-        cells = list(cells_of_points(structure, points))
+        cells = list(read_data_points(structure, points))
     elif xml is None and exports is not None:
-        structure = structure_of_exports(exports, records)
-        cells = list(cells_of_rows(structure, records))
+        structure = read_exports(exports, records)
+        cells = list(read_flat_rows(structure, records))
     else:
         raise ValueError("A project is made of a project XML, or else of exports and records.")
-    for place, _ in cells:
-        check_place(structure, place)
+    for row_key, _ in cells:
+        check_row_key(structure, row_key)
     return structure, cells, points
 
 
-def check_place(structure: REDCapProject, place: Place) -> None:
-    """Refuse a place that the project cannot have, which no export would show.
-
-    Raises:
-        ValueError: The column that is wrong.
-    """
-    events = {row.unique_event_name for row in structure.events} or {""}
-    if place.event not in events:
-        raise ValueError("redcap_event_name: missing, or not an event of the project.")
-    if place.instrument and not forms_at(structure, place.event, place.instrument):
-        raise ValueError("redcap_repeat_instrument: not a form that repeats in this event.")
-    repeats = bool(place.instrument) or place.event in structure.repeating_events
-    if repeats != (place.instance > 0):
-        raise ValueError("redcap_repeat_instance: given where nothing repeats, or missing.")
-
-
-def stored(column: Column, value: str) -> str:
-    """What the store keeps of a cell: nothing of an unticked checkbox option.
-
-    Raises:
-        ValueError: A checkbox that is neither ticked nor unticked.
-
-    Example:
-        >>> project = structure_of_exports({"metadata": [
-        ...     {"field_name": "id", "form_name": "visit"},
-        ...     {"field_name": "race", "form_name": "visit", "field_type": "checkbox",
-        ...      "select_choices_or_calculations": "1, A | 2, B"}]}, [])
-        >>> stored(columns_of(project)["race___2"], "0")
-        ''
-    """
-    if column.choice is None:
-        return value
-    if value not in ("", "0", "1"):
-        raise ValueError(f"{column.name} is an option of a checkbox: it takes 0 or 1.")
-    return "" if value == "0" else value
-
-
-def cells_of_rows(
+def read_flat_rows(
     structure: REDCapProject, records: Iterable[Mapping[str, object]]
 ) -> Iterator[Cells]:
     """Read flat rows as an export has them; the form status is kept as given, a ``0`` included.
@@ -133,7 +88,7 @@ def cells_of_rows(
     Raises:
         ValueError: A column that the project does not have, or a row without its record id.
     """
-    columns = columns_of(structure)
+    columns = index_columns(structure)
     for number, row in enumerate(records, 1):
         values = {name: "" if value is None else str(value) for name, value in row.items()}
         record = values.pop(structure.record_id_field, "")
@@ -143,7 +98,7 @@ def cells_of_rows(
                 f"Row {number} of records lacks {structure.record_id_field}, or its "
                 "redcap_repeat_instance is no number."
             )
-        place = Place(
+        row_key = RowKey(
             record,
             values.pop(EVENT_NAME, ""),
             values.pop(REPEAT_INSTRUMENT, ""),
@@ -156,13 +111,17 @@ def cells_of_rows(
         }
         if unknown := sorted(set(values) - set(columns)):
             raise ValueError(f"The project has no columns {', '.join(unknown)}.")
-        own = {name: stored(columns[name], value) for name, value in values.items() if value != ""}
-        yield place, context | own
+        own = {
+            name: to_stored_value(columns[name], value)
+            for name, value in values.items()
+            if value != ""
+        }
+        yield row_key, context | own
 
 
-def cells_of_points(structure: REDCapProject, points: Iterable[DataPoint]) -> Iterator[Cells]:
+def read_data_points(structure: REDCapProject, points: Iterable[DataPoint]) -> Iterator[Cells]:
     """Read the points of a project XML. Options that a checkbox no longer has are passed over."""
-    columns = columns_of(structure)
+    columns = index_columns(structure)
     ticks = {
         (column.field.field_name, column.choice.code): name
         for name, column in columns.items()
@@ -170,10 +129,10 @@ def cells_of_points(structure: REDCapProject, points: Iterable[DataPoint]) -> It
     }
     checkboxes = {field for field, _ in ticks}
     times = {name for name, column in columns.items() if "datetime" in column.field.validation}
-    rows: dict[Place, dict[str, str]] = {}
+    rows: dict[RowKey, dict[str, str]] = {}
     for point in points:
-        place = Place(point.record, point.event, point.repeat_instrument, point.repeat_instance)
-        values = rows.setdefault(place, {})
+        row_key = RowKey(point.record, point.event, point.repeat_instrument, point.repeat_instance)
+        values = rows.setdefault(row_key, {})
         if point.field_name in times:
             # XML of 8.1 has 2016-01-22T10:43 where its server exported 2016-01-22 10:43.
             values[point.field_name] = _TIME.sub(r"\1 \2", point.value)

@@ -28,8 +28,8 @@ class Rights:
             3 remove identifiers; one that is not named is exported in full.
 
     Example:
-        >>> rights = Rights.of_row({"forms_export": {"visit": 3}, "api_import": 0})
-        >>> rights.export_level("visit"), rights.export_level("lab"), rights.api_import
+        >>> rights = Rights.from_row({"forms_export": {"visit": 3}, "api_import": 0})
+        >>> rights.get_export_level("visit"), rights.get_export_level("lab"), rights.api_import
         (3, 1, 0)
     """
 
@@ -66,23 +66,23 @@ class Rights:
     forms: Mapping[str, int] = field(default_factory=dict)
     forms_export: Mapping[str, int] = field(default_factory=dict)
 
-    def export_level(self, form: str) -> int:
+    def get_export_level(self, form: str) -> int:
         """How much of a form may be exported."""
         return self.forms_export.get(form, FULL)
 
-    def edits(self, form: str) -> bool:
+    def may_edit(self, form: str) -> bool:
         """Whether the values of a form may be changed, by the codes of either age.
 
         Example:
-            >>> [Rights(forms={"a": right}).edits("a") for right in (0, 2, 128, 129)]
+            >>> [Rights(forms={"a": right}).may_edit("a") for right in (0, 2, 128, 129)]
             [False, False, False, False]
-            >>> [Rights(forms={"a": right}).edits("a") for right in (1, 3, 130, 138)]
+            >>> [Rights(forms={"a": right}).may_edit("a") for right in (1, 3, 130, 138)]
             [True, True, True, True]
         """
         right = self.forms.get(form, 1)
         return bool(right & (2 if right >= 128 else 1))
 
-    def changed(self, row: Mapping[str, Any]) -> Self:
+    def with_changes(self, row: Mapping[str, Any]) -> Self:
         """These rights with those that a row names; its numbers may be texts.
 
         Raises:
@@ -104,9 +104,9 @@ class Rights:
         return replace(self, **given)
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Self:
-        """All rights but those that a row names; see `changed`."""
-        return cls().changed(row)
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """All rights but those that a row names; see `with_changes`."""
+        return cls().with_changes(row)
 
     def to_json(self) -> str:
         """Write the rights, for `from_json`."""
@@ -118,13 +118,13 @@ class Rights:
         return cls(**json.loads(text))
 
 
-def require_to_edit(rights: Rights, forms: Iterable[str]) -> None:
+def require_edit_rights(rights: Rights, forms: Iterable[str]) -> None:
     """Refuse to change forms that the user may not edit: that it is done, and how, is a guess.
 
     Raises:
         RequestError: The right to one is not there.
     """
-    refused = sorted({form for form in forms if not rights.edits(form)})
+    refused = sorted({form for form in forms if not rights.may_edit(form)})
     require(
         not refused,
         403,

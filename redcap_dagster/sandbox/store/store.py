@@ -18,6 +18,7 @@ from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.sandbox.store.database import open_database
 from redcap_dagster.sandbox.store.rights import Rights
+from redcap_dagster.sandbox.store.row_keys import RowKey
 
 FIRST_USER = "sandbox"
 """The user whose token a new project comes with."""
@@ -38,16 +39,6 @@ where project = :project
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where values stand: blank event if classic, instance 0 where nothing repeats."""
-
-    record: str = field(repr=False)
-    event: str = ""
-    instrument: str = ""
-    instance: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class StoredProject:
     """A project of the store, as one of its users has it."""
 
@@ -55,28 +46,6 @@ class StoredProject:
     structure: REDCapProject = field(repr=False)
     username: str = field(repr=False)
     rights: Rights = field(repr=False)
-
-
-def forms_at(structure: REDCapProject, event: str, instrument: str) -> tuple[str, ...]:
-    """The forms whose fields a row can hold: its own if it repeats, else what the event has.
-
-    Example:
-        >>> project = REDCapProject.from_exports(
-        ...     metadata=[{"field_name": "id", "form_name": "a"},
-        ...               {"field_name": "x", "form_name": "b"}],
-        ...     repeating=[{"form_name": "b"}])
-        >>> forms_at(project, "", ""), forms_at(project, "", "b"), forms_at(project, "", "a")
-        (('a',), ('b',), ())
-    """
-    repeating = {row.form_name for row in structure.repeating if row.event_name == event}
-    if structure.is_longitudinal:
-        designated = {row.form for row in structure.form_events if row.unique_event_name == event}
-    else:
-        designated = {row.instrument_name for row in structure.instruments}
-    here = designated & repeating & {instrument} if instrument else designated - repeating
-    return tuple(
-        row.instrument_name for row in structure.instruments if row.instrument_name in here
-    )
 
 
 class Store:
@@ -108,7 +77,7 @@ class Store:
 
     # -- projects and users -----------------------------------------------------------------
 
-    def add(
+    def add_project(
         self, structure: REDCapProject, token: str | None = None, rights: Rights | None = None
     ) -> str:
         """Keep a project without records; give the token of its first user.
@@ -134,7 +103,7 @@ class Store:
             self.save_user(number, FIRST_USER, rights or Rights(), token)
         return token
 
-    def find(self, token: str) -> StoredProject | None:
+    def find_project(self, token: str) -> StoredProject | None:
         """The project of a token, if there is one."""
         with self.lock:
             found = self._database.execute(
@@ -145,21 +114,21 @@ class Store:
         if found is None:
             return None
         number, structure, username, rights = found
-        return StoredProject(number, _structure(structure), username, _rights(rights))
+        return StoredProject(number, _parse_structure(structure), username, _parse_rights(rights))
 
-    def change(self, project: int, structure: REDCapProject) -> None:
+    def replace_structure(self, project: int, structure: REDCapProject) -> None:
         """Replace the structure of a project. Values stay, also those that no longer show."""
         with self.lock, self._database:
             self._database.execute(
                 "update project set structure = ? where id = ?", (structure.to_json(), project)
             )
 
-    def users(self, project: int) -> dict[str, Rights]:
+    def list_users(self, project: int) -> dict[str, Rights]:
         """The users of a project, by name."""
         found = self._database.execute(
             "select username, rights from user where project = ? order by username", (project,)
         )
-        return {username: _rights(rights) for username, rights in found}
+        return {username: _parse_rights(rights) for username, rights in found}
 
     def save_user(
         self, project: int, username: str, rights: Rights, token: str | None = None
@@ -180,7 +149,7 @@ class Store:
         except sqlite3.IntegrityError:
             raise ValueError("Another project of this sandbox has this token.") from None
 
-    def token_of(self, project: int, username: str) -> str:
+    def get_token(self, project: int, username: str) -> str:
         """The token of a user, who gets one if there is none yet.
 
         Raises:
@@ -207,8 +176,8 @@ class Store:
 
     # -- records ----------------------------------------------------------------------------
 
-    def save(
-        self, project: StoredProject, cells: Iterable[tuple[Place, Mapping[str, str]]]
+    def save_values(
+        self, project: StoredProject, cells: Iterable[tuple[RowKey, Mapping[str, str]]]
     ) -> None:
         """Save values by export column; a blank one clears.
 
@@ -217,12 +186,14 @@ class Store:
         """
         arms = {event.unique_event_name: event.arm_num for event in project.structure.events}
         with self.lock, self._database:
-            for place, values in cells:
-                row = self._row(project.id, place)
+            for row_key, values in cells:
+                row = self._get_or_add_row(project.id, row_key)
                 own = dict(values)
                 group = own.pop(ACCESS_GROUP, None)
                 if group is not None:
-                    self._assign(project.id, place.record, arms.get(place.event, 0), group)
+                    self._assign_access_group(
+                        project.id, row_key.record, arms.get(row_key.event, 0), group
+                    )
                 self._database.executemany(
                     "insert or replace into value values (?, ?, ?)",
                     [(row, name, value) for name, value in own.items() if value != ""],
@@ -232,9 +203,9 @@ class Store:
                     [(row, name) for name, value in own.items() if value == ""],
                 )
 
-    def _row(self, project: int, place: Place) -> int:
+    def _get_or_add_row(self, project: int, row_key: RowKey) -> int:
         """The number of the row of a place, which is made if it is not there."""
-        where = (project, place.record, place.event, place.instrument, place.instance)
+        where = (project, row_key.record, row_key.event, row_key.instrument, row_key.instance)
         self._database.execute(
             "insert or ignore into row (project, record, event, instrument, instance)"
             " values (?, ?, ?, ?, ?)",
@@ -247,7 +218,7 @@ class Store:
         )
         return int(found.fetchone()[0])
 
-    def _assign(self, project: int, record: str, arm: int, group: str) -> None:
+    def _assign_access_group(self, project: int, record: str, arm: int, group: str) -> None:
         if group == "":
             self._database.execute(
                 "delete from access_group where project = ? and record = ? and arm = ?",
@@ -259,7 +230,7 @@ class Store:
                 (project, record, arm, group),
             )
 
-    def delete(self, project: StoredProject, record: str) -> bool:
+    def delete_record(self, project: StoredProject, record: str) -> bool:
         """Delete a record with all that belongs to it; say whether it was there."""
         with self.lock, self._database:
             self._database.execute(
@@ -270,28 +241,28 @@ class Store:
             )
         return gone.rowcount > 0
 
-    def has(self, project: StoredProject, record: str) -> bool:
+    def has_record(self, project: StoredProject, record: str) -> bool:
         """Whether there is a record of this name, in any arm."""
         found = self._database.execute(
             "select 1 from row where project = ? and record = ?", (project.id, record)
         )
         return found.fetchone() is not None
 
-    def access_groups(self, project: StoredProject) -> dict[tuple[str, int], str]:
+    def list_access_groups(self, project: StoredProject) -> dict[tuple[str, int], str]:
         """The access group by record and arm."""
         found = self._database.execute(
             "select record, arm, name from access_group where project = ?", (project.id,)
         )
         return {(record, arm): name for record, arm, name in found}
 
-    def rows(
+    def find_rows(
         self, project: StoredProject, records: Sequence[str], events: Sequence[str]
-    ) -> Iterator[tuple[int, Place]]:
+    ) -> Iterator[tuple[int, RowKey]]:
         """The rows of some records and events, or of all where none is named."""
-        found = self._database.execute(_ROWS, _asked(project, records, events))
-        return ((number, Place(*place)) for number, *place in found)
+        found = self._database.execute(_ROWS, _bind_selection(project, records, events))
+        return ((number, RowKey(*row_key)) for number, *row_key in found)
 
-    def values(
+    def find_values(
         self,
         project: StoredProject,
         records: Sequence[str],
@@ -300,11 +271,11 @@ class Store:
     ) -> Iterator[tuple[int, str, str]]:
         """The values of some columns of those rows: row, column and value."""
         return self._database.execute(
-            _VALUES, _asked(project, records, events) | {"names": json.dumps(names)}
+            _VALUES, _bind_selection(project, records, events) | {"names": json.dumps(names)}
         )
 
 
-def _asked(
+def _bind_selection(
     project: StoredProject, records: Sequence[str], events: Sequence[str]
 ) -> dict[str, int | str | None]:
     return {
@@ -314,5 +285,5 @@ def _asked(
     }
 
 
-_structure = lru_cache(maxsize=32)(REDCapProject.from_json)
-_rights = lru_cache(maxsize=32)(Rights.from_json)
+_parse_structure = lru_cache(maxsize=32)(REDCapProject.from_json)
+_parse_rights = lru_cache(maxsize=32)(Rights.from_json)

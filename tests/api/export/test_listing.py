@@ -12,7 +12,8 @@ from redcap_dagster.api.export.download import fetcher as fetching
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import DroppedRecords, Meanwhile, MemoryLimit
-from redcap_dagster.sandbox.http.exchange import Asked, REDCap, Sent, lines
+from redcap_dagster.sandbox.http.fault import InterceptedRequest, OutgoingResponse, REDCap
+from redcap_dagster.sandbox.http.response_rows import split_csv
 from tests.api.export.test_snapshot import METADATA, RECORDS, even
 
 EACH_REPEATS = [{"form_name": "visit"}, {"form_name": "drug"}]
@@ -152,10 +153,10 @@ class LastRows:
 
     count: int
 
-    async def answer(self, asked: Asked, redcap: REDCap) -> Sent:  # noqa: ARG002
-        sent = await redcap()
-        header, *rows = lines(sent.body)
-        return replace(sent, body=header + b"".join(rows[: -self.count]))
+    async def respond(self, request: InterceptedRequest, redcap: REDCap) -> OutgoingResponse:  # noqa: ARG002
+        response = await redcap()
+        header, *rows = split_csv(response.body)
+        return replace(response, body=header + b"".join(rows[: -self.count]))
 
 
 @pytest.mark.parametrize("lost", [1, 3, 11])

@@ -1,0 +1,55 @@
+"""Creation of a project by the super token, empty or from a project XML."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from redcap_dagster.project import Field, Instrument, REDCapProject
+from redcap_dagster.project.xml.reader import OdmFile, parse_odm
+from redcap_dagster.sandbox.calls.call import CreationHandler, Response, respond_with_text
+from redcap_dagster.sandbox.design.project_settings import apply_settings, read_settings
+from redcap_dagster.sandbox.protocol.parameters import FORMATS, Parameters, RequestError
+from redcap_dagster.sandbox.records.files import save_embedded_files
+from redcap_dagster.sandbox.store.loading import read_data_points
+from redcap_dagster.sandbox.store.store import Store
+
+# A project as REDCap creates it; the label of its instrument is a guess.
+_NEW: Final = REDCapProject(
+    fields=(Field("record_id", "my_first_instrument", field_label="Record ID"),),
+    instruments=(Instrument("my_first_instrument", "My First Instrument"),),
+)
+
+
+def create_project(store: Store, parameters: Parameters) -> Response:
+    """Handle ``content=project``, ``action=import``: respond with the project's token as text."""
+    format_ = parameters.get_choice("format", FORMATS, "xml")
+    row = read_settings(parameters.get_text("data"), format_)
+    title, purpose = row.get("project_title", ""), row.get("purpose", "")
+    if not title or not purpose:
+        # Known is that both are required; the text is a guess.
+        raise RequestError(400, "You must provide values for 'project_title' and 'purpose'.")
+    if purpose == "1" and not row.get("purpose_other"):
+        raise RequestError(
+            400,
+            "You must provide some text for 'purpose_other' since you specified 'purpose' as '1' "
+            "(Other).",
+        )
+    odm = OdmFile(_NEW, ())
+    if xml := parameters.get_text("odm"):
+        try:
+            odm = parse_odm(xml.encode(errors="replace"))
+        except ValueError as error:
+            # The text holds no value of the XML.
+            raise RequestError(400, f"The ODM file: {error}") from None
+    structure, _ = apply_settings(replace(odm.project, version=store.version), row)
+    cells = list(read_data_points(structure, odm.points))
+    token = store.add_project(structure)
+    if (project := store.find_project(token)) is not None:
+        store.save_values(project, cells)
+        save_embedded_files(store, project, odm.points)
+    return respond_with_text(token, parameters.get_choice("returnFormat", FORMATS, format_))
+
+
+CREATION_HANDLERS: Final[Mapping[tuple[str, str], CreationHandler]] = {
+    ("project", "import"): create_project
+}

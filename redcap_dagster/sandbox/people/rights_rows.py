@@ -1,0 +1,157 @@
+"""The rights of users and roles as rows of an export or an import."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from redcap_dagster.sandbox.calls.call import (
+    Call,
+    Response,
+    respond_with_table,
+    respond_with_text,
+)
+from redcap_dagster.sandbox.protocol.formats import Table
+from redcap_dagster.sandbox.protocol.import_data import Row, read_rows
+from redcap_dagster.sandbox.protocol.parameters import RequestError
+from redcap_dagster.sandbox.protocol.version import parse_version
+from redcap_dagster.sandbox.store.rights import FULL, Rights
+
+_BY_FORM: Final = ("forms", "forms_export")
+_RANDOMIZATION: Final = ("random_setup", "random_dashboard", "random_perform")
+_SINCE: Final = {"api_modules": (14, 0, 3), "email_logging": (14, 4, 0)}
+_BIT_RIGHTS_SINCE: Final = (15, 6, 0)
+"""Since this version the right to a form is 128 for none, 129 to read, 130 to edit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RightsRow:
+    """A user or a role as an export has it: names and texts, then the rights."""
+
+    named: Mapping[str, str | int]
+    rights: Rights
+
+
+def respond_with_rights(call: Call, rows: Sequence[RightsRow], *, as_text: bool) -> Response:
+    """Reply with rights: those to forms are an object in JSON, and ``form:1,other:0`` elsewhere.
+
+    Args:
+        call: The call.
+        rows: What to tell; there is one at least.
+        as_text: Whether JSON has texts for numbers, as seen of roles.
+    """
+    structure = call.project.structure
+    version = parse_version(structure.version)
+    names = [
+        column.name
+        for column in fields(Rights)
+        if column.name != "data_access_group"
+        and column.name not in _BY_FORM
+        and version >= _SINCE.get(column.name, ())
+        and (structure.info.randomization_enabled or column.name not in _RANDOMIZATION)
+    ]
+    edit = 130 if version >= _BIT_RIGHTS_SINCE else 1
+    written: list[dict[str, Any]] = []
+    for row in rows:
+        flags = {name: getattr(row.rights, name) for name in names}
+        forms = [form.instrument_name for form in structure.instruments]
+        levels = {
+            "forms": {form: row.rights.forms.get(form, edit) for form in forms},
+            "forms_export": {form: row.rights.forms_export.get(form, FULL) for form in forms},
+        }
+        written.append({**row.named, **flags, **levels})
+    if call.format == "json":
+        text = json.dumps(
+            [_convert_to_text(row) for row in written] if as_text else written,
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        return respond_with_text(text.replace("/", "\\/"), "json")
+    columns = tuple(written[0]) if written else ()
+    # In XML these may be elements of their own; no answer is known.
+    cells = [
+        tuple(
+            ",".join(f"{form}:{level}" for form, level in value.items())
+            if isinstance(value, dict)
+            else value
+            for value in row.values()
+        )
+        for row in written
+    ]
+    return respond_with_table(call, Table(columns, cells))
+
+
+def _convert_to_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _convert_to_text(one) for name, one in value.items()}
+    return str(value)
+
+
+def read_rights_rows(call: Call) -> list[Row]:
+    """Read imported users or roles, with the rights to forms as ``form:1,other:0``."""
+    data = call.parameters.get_text("data")
+    if call.format == "json":
+        try:
+            rows = json.loads(data)
+            for row in rows:
+                for name in _BY_FORM:
+                    if isinstance(row.get(name), dict):
+                        row[name] = ",".join(f"{form}:{it}" for form, it in row[name].items())
+            data = json.dumps(rows)
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            raise RequestError(400, "The data is not in the specified format.") from None
+    return read_rows(data, call.format)
+
+
+def apply_rights_row(call: Call, rights: Rights, row: Row, of_whom: str) -> Rights:
+    """Rights with those of a row; blank ones stay. Other columns are not for this to read.
+
+    Raises:
+        RequestError: A form that does not exist (known of roles), or what is no number (guess).
+    """
+    known = {form.instrument_name for form in call.project.structure.instruments}
+    given: dict[str, Any] = {}
+    for column in fields(Rights):
+        text = row.get(column.name, "")
+        if text == "" or column.name == "data_access_group":
+            continue
+        if column.name not in _BY_FORM:
+            given[column.name] = text
+            continue
+        pairs = dict(pair.strip().split(":", 1) for pair in text.split(",") if ":" in pair)
+        for form in pairs:
+            if form not in known:
+                raise RequestError(
+                    400,
+                    f'The form named "{form}" is incorrect for the {of_whom} The form does not '
+                    "exist in this project.",
+                )
+        given[column.name] = {**getattr(rights, column.name), **pairs}
+    try:
+        return rights.with_changes(given)
+    except ValueError as error:
+        raise RequestError(400, str(error)) from None
+
+
+def build_minimal_rights(call: Call) -> Rights:
+    """What a new user or role may do of what is not named: nothing, as the API help has it."""
+    forms = dict.fromkeys((form.instrument_name for form in call.project.structure.instruments), 0)
+    none = 128 if parse_version(call.project.structure.version) >= _BIT_RIGHTS_SINCE else 0
+    flags = {
+        column.name: 0
+        for column in fields(Rights)
+        if column.name not in (*_BY_FORM, "data_access_group")
+    }
+    by_form = {"forms": dict.fromkeys(forms, none), "forms_export": forms}
+    return Rights.from_row({**flags, **by_form})
+
+
+def refuse_unknown_columns(rows: Iterable[Row], columns: Iterable[str]) -> None:
+    """Refuse columns that are neither rights nor of those named.
+
+    Raises:
+        RequestError: There are such (guess).
+    """
+    known = {*columns, *(column.name for column in fields(Rights))}
+    if unknown := sorted({name for row in rows for name in row} - known):
+        raise RequestError(400, f"These columns are not known: {', '.join(unknown)}")
