@@ -30,7 +30,7 @@ class Finding:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     severity: Severity | None = None
 
-    def result(self, key: dg.AssetKey, asked: CheckSettings) -> dg.AssetCheckResult:
+    def to_result(self, key: dg.AssetKey, asked: CheckSettings) -> dg.AssetCheckResult:
         """Give it as Dagster wants it; a severity that was asked for stands whatever was found."""
         severity = asked.severity or self.severity or CHECKS[self.check].severity
         return dg.AssetCheckResult(

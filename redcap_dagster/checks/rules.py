@@ -115,7 +115,7 @@ class CheckRules:
         >>> rules = CheckRules(
         ...     settings={"nothing_hidden": CheckSettings(enabled=False)},
         ...     by_instrument={"visit": {"choices_known": CheckSettings(severity="error")}})
-        >>> rules.asked("choices_known", "visit")
+        >>> rules.settings_for("choices_known", "visit")
         CheckSettings(enabled=None, severity='error', blocking=None)
     """
 
@@ -133,7 +133,7 @@ class CheckRules:
         if not 0 <= self.max_drop <= 1:
             raise ValueError("max_drop is a part of the rows, from 0 to 1.")
 
-    def asked(self, name: str, instrument: str | None = None) -> CheckSettings:
+    def settings_for(self, name: str, instrument: str | None = None) -> CheckSettings:
         """Say what is asked for a check; None stands for what is as it is by default.
 
         Args:
@@ -198,6 +198,6 @@ def with_rules(
                 f"which nothing evaluates; define it with dagster.asset_check. The checks that a "
                 f"table can have are {sorted(CHECKS)}."
             )
-        asked = rules.asked(spec.name, instrument)
+        asked = rules.settings_for(spec.name, instrument)
         if asked.enabled is not False:
             yield spec if asked.blocking is None else spec._replace(blocking=asked.blocking)

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 
 from redcap_dagster.checks.findings import is_evaluated
-from redcap_dagster.execution.instrument import Result
 from redcap_dagster.execution.recipe import Recipe, Selection
+from redcap_dagster.execution.run import Result
 from redcap_dagster.partitions import BUCKET, bucket_keys, bucket_of
 
 _FAILED = "redcap/failed_checks"
@@ -27,7 +27,7 @@ _MOST_LOOKED_AT = 1000
 """Observations of a bucket among which the last of ours is looked for."""
 
 
-def over_buckets(
+def merge_bucket_checks(
     context: dg.AssetExecutionContext,
     recipe: Recipe,
     selection: Selection,
@@ -45,9 +45,9 @@ def over_buckets(
     try:
         for result in results:
             if isinstance(result, dg.AssetCheckResult):
-                yield from verdicts.of([result])
+                yield from verdicts.add([result])
                 continue
-            checks = verdicts.of(result.check_results or [])
+            checks = verdicts.add(result.check_results or [])
             if len(selection.buckets) > 1:
                 result = _with_buckets(context, recipe, selection, result)
             yield result._replace(check_results=list(checks))
@@ -103,7 +103,7 @@ class _Verdicts:
     before: dict[dg.AssetKey, Mapping[str, _Failed]] = field(default_factory=dict)
     known: dict[dg.AssetKey, Mapping[str, int]] = field(default_factory=dict)
 
-    def of(self, results: Sequence[dg.AssetCheckResult]) -> Sequence[dg.AssetCheckResult]:
+    def add(self, results: Sequence[dg.AssetCheckResult]) -> Sequence[dg.AssetCheckResult]:
         """Note what was found in the buckets at hand, and judge all buckets together."""
         if not results:
             return []

@@ -16,8 +16,11 @@ from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.failures import reason
 from redcap_dagster.tables import DisagreementError
 
+CheckId = tuple[dg.AssetKey | None, str | None]
+"""The asset key and the name of a check, as its result has them."""
+
 # What may be over when an op is tried again. A token, a right or a ban will be the same.
-_PASSING = (
+_RETRYABLE = (
     NetworkError,
     ServerError,
     EmptyResponseError,
@@ -27,25 +30,25 @@ _PASSING = (
 )
 
 
-def failure(error: Exception) -> dg.Failure:
+def op_failure(error: Exception) -> dg.Failure:
     """Fail an op as a whole, so that its retry policy acts where trying again may help."""
-    return dg.Failure(reason(error), allow_retries=isinstance(error, _PASSING))
+    return dg.Failure(reason(error), allow_retries=isinstance(error, _RETRYABLE))
 
 
-def is_tried_again(
+def will_be_retried(
     context: dg.AssetExecutionContext, policy: dg.RetryPolicy | None, error: Exception
 ) -> bool:
     """Whether the op that fails by an error will be run again."""
     tries = 0 if policy is None else policy.max_retries
-    return isinstance(error, _PASSING) and context.retry_number < tries
+    return isinstance(error, _RETRYABLE) and context.retry_number < tries
 
 
-def unanswered(
+def unevaluated_checks(
     recipe: Recipe,
     selection: Selection,
     specs: Iterable[dg.AssetSpec],
     error: Exception,
-    answered: Collection[tuple[dg.AssetKey | None, str | None]] = (),
+    evaluated: Collection[CheckId] = (),
 ) -> Iterator[dg.AssetCheckResult]:
     """Give a failing result for each check that is left open because something failed.
 
@@ -54,13 +57,13 @@ def unanswered(
         selection: What was asked for.
         specs: The assets that failed.
         error: Why.
-        answered: The checks that have their result already.
+        evaluated: The checks that have their result already.
     """
     for spec in specs:
         for name in sorted(selection.checks_of(spec)):
-            if (spec.key, name) in answered:
+            if (spec.key, name) in evaluated:
                 continue
             if name == "export_complete" and isinstance(error, IncompleteExportError):
-                yield recipe.judged(spec, export_complete(error.missing))
+                yield recipe.check_result(spec, export_complete(error.missing))
             else:
-                yield recipe.judged(spec, not_evaluated(name, reason(error)))
+                yield recipe.check_result(spec, not_evaluated(name, reason(error)))

@@ -1,33 +1,28 @@
 """The two ops of a project: one exports its structure, the other its records, and cleans them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.catalog.column_schema import plain_schema
 from redcap_dagster.catalog.metadata import asset_result, exported_at, origin
 from redcap_dagster.checks.findings import dictionary_drift
-from redcap_dagster.execution.bucket_checks import over_buckets
-from redcap_dagster.execution.instrument import (
-    Result,
-    Run,
-    checks_in,
-    instrument_results,
-    is_asked_of_redcap,
+from redcap_dagster.execution.bucket_checks import merge_bucket_checks
+from redcap_dagster.execution.instrument import instrument_results
+from redcap_dagster.execution.op_failures import (
+    CheckId,
+    op_failure,
+    unevaluated_checks,
+    will_be_retried,
 )
-from redcap_dagster.execution.op_failures import failure, is_tried_again, unanswered
 from redcap_dagster.execution.recipe import Recipe, Selection
-from redcap_dagster.execution.record_source import (
-    as_seen,
-    export_forms,
-    left_over,
-    of_buckets,
-    still_there,
-)
+from redcap_dagster.execution.record_source import with_observed_columns
+from redcap_dagster.execution.run import Result, Run, start_run
 from redcap_dagster.execution.shrink_guard import refuse_to_shrink
 from redcap_dagster.failures import reason
 from redcap_dagster.partitions import buckets
@@ -78,14 +73,14 @@ def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
     )
     def metadata(context: dg.AssetExecutionContext) -> Iterator[Result]:
         client: REDCapClient = getattr(context.resources, resource).get_client()
-        selection = Selection.of(context)
+        selection = Selection.from_context(context)
         began = datetime.now(UTC)
         try:
             structure = client.export_structure()
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            if not is_tried_again(context, settings.retry_policy, error):
-                yield from unanswered(recipe, selection, tables.metadata.values(), error)
-            raise failure(error) from None
+            if not will_be_retried(context, settings.retry_policy, error):
+                yield from unevaluated_checks(recipe, selection, tables.metadata.values(), error)
+            raise op_failure(error) from None
         project = structure.project()
         told = {**origin(client.url, project), **exported_at(began)}
         exported = {
@@ -102,7 +97,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
             if selection.checks_of(spec):
                 found = changes(recipe.known, project)
                 drift = dictionary_drift(found, in_use=tables.records)
-                results = [recipe.judged(spec, drift)]
+                results = [recipe.check_result(spec, drift)]
             if selection.has(spec):
                 table = exported[table_name]
                 yield asset_result(
@@ -154,92 +149,71 @@ def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
     )
     def records_and_clean(context: dg.AssetExecutionContext) -> Iterator[Result]:
         client: REDCapClient = getattr(context.resources, resource).get_client()
-        selection = Selection.of(context, tables.buckets)
-        results = made(context, client, selection)
+        selection = Selection.from_context(context, tables.buckets)
+        results = make_tables(context, client, selection)
         if tables.buckets:
-            results = over_buckets(context, recipe, selection, results)
+            results = merge_bucket_checks(context, recipe, selection, results)
         yield from results
 
-    def made(
+    def make_tables(
         context: dg.AssetExecutionContext, client: REDCapClient, selection: Selection
     ) -> Iterator[Result]:
         try:
-            run = _taken_in(context, recipe, selection, client)
+            run = start_run(context, recipe, selection, client)
+            refuse_to_shrink(run)
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            if not is_tried_again(context, settings.retry_policy, error):
-                yield from unanswered(recipe, selection, specs, error)
-            raise failure(error) from None
+            if not will_be_retried(context, settings.retry_policy, error):
+                yield from unevaluated_checks(recipe, selection, specs, error)
+            raise op_failure(error) from None
         if selection.has(tables.census) and run.census is not None:
-            table = census_table(run.census, as_seen(run.project, run.census, recipe.known))
-            yield asset_result(
-                tables.census,
-                table,
-                plain_schema(table),
-                client.digest_key,
-                metadata={**run.origin, "redcap/belongs_nowhere": run.lost},
-            )
-        yield from _each_instrument(run)
+            yield _census_result(run, run.census)
+        yield from _make_instruments(run)
 
     return records_and_clean
 
 
-def _taken_in(
-    context: dg.AssetExecutionContext, recipe: Recipe, selection: Selection, client: REDCapClient
-) -> Run:
-    """Ask REDCap for what is needed: the structure always, census and records if asked for."""
-    began = datetime.now(UTC)
-    structure = client.export_structure()
-    run = Run(context, recipe, selection, client, structure.project(), began)
-    tables = recipe.tables
-    forms = [form for form in tables.records if is_asked_of_redcap(recipe, selection, form)]
-    present = still_there(run.project, forms)
-    if not (present or selection.has(tables.census)):
-        return run
-    among = of_buckets(structure.record_id_field, tables.buckets, selection.buckets)
-    if not present:
-        whole = client.export_census()
-        run = replace(run, census=among(whole) if among else whole, listed=whole.num_rows)
-    else:
-        export = export_forms(client, structure, run.project, present, context.log, among)
-        project = as_seen(run.project, export.table, recipe.known)
-        lost = left_over(context, export.table, project, recipe.rules)
-        run = replace(
-            run,
-            project=project,
-            census=export.census,
-            listed=export.listed,
-            forms=present,
-            export=export,
-            lost=lost,
-        )
-    refuse_to_shrink(run)
-    return run
+def _census_result(run: Run, census: pa.Table) -> Result:
+    """Return the census to be stored."""
+    project = with_observed_columns(run.project, census, run.recipe.known)
+    table = census_table(census, project)
+    return asset_result(
+        run.recipe.tables.census,
+        table,
+        plain_schema(table),
+        run.client.digest_key,
+        metadata={**run.metadata, "redcap/belongs_nowhere": run.leftovers},
+    )
 
 
-def _each_instrument(run: Run) -> Iterator[Result]:
-    """Give what is asked for of every instrument, whether or not others fail.
+def _make_instruments(run: Run) -> Iterator[Result]:
+    """Yield what a run selects of every instrument; one that fails does not stop the others.
 
     Raises:
-        Failure: Some failed; it names them.
+        Failure: Instruments failed; it names them and the reasons.
     """
     tables, selection = run.recipe.tables, run.selection
     failed: dict[str, str] = {}
-    for form, *specs in zip(
-        tables.records, tables.records.values(), tables.clean.values(), strict=True
-    ):
+    for instrument in tables.records:
+        specs = (tables.records[instrument], tables.clean[instrument])
         if not any(selection.has(spec) or selection.checks_of(spec) for spec in specs):
             continue
-        answered: set[tuple[dg.AssetKey | None, str | None]] = set()
+        evaluated: set[CheckId] = set()
         try:
-            for result in instrument_results(run, form):
-                answered |= checks_in(result)
+            for result in instrument_results(run, instrument):
+                evaluated |= _evaluated_checks(result)
                 yield result
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            failed[form] = reason(error)
-            yield from unanswered(run.recipe, selection, specs, error, answered)
+            failed[instrument] = reason(error)
+            yield from unevaluated_checks(run.recipe, selection, specs, error, evaluated)
     if failed:
-        reasons = "; ".join(f"{form}: {reason}" for form, reason in failed.items())
+        reasons = "; ".join(f"{instrument}: {reason}" for instrument, reason in failed.items())
         raise dg.Failure(
             f"Instruments that failed, while all others asked for are stored: {reasons}",
             allow_retries=False,
         )
+
+
+def _evaluated_checks(result: Result) -> set[CheckId]:
+    """Return the checks that a result of an op is about."""
+    results = [result] if isinstance(result, dg.AssetCheckResult) else result.check_results or []
+    return {(one.asset_key, one.check_name) for one in results}

@@ -36,10 +36,15 @@ class Recipe:
     preview_rows: int
     allow_shrink: bool = False
 
-    def judged(self, spec: dg.AssetSpec, finding: Finding) -> dg.AssetCheckResult:
-        """Make a result of what a check of an asset found, as severe as asked for."""
+    def check_result(self, spec: dg.AssetSpec, finding: Finding) -> dg.AssetCheckResult:
+        """Return the result of a check of an asset, with the severity that the settings give."""
         instrument = self.tables.instruments.get(spec.key)
-        return finding.result(spec.key, self.checks.asked(finding.check, instrument))
+        return finding.to_result(spec.key, self.checks.settings_for(finding.check, instrument))
+
+    def blocks(self, result: dg.AssetCheckResult) -> bool:
+        """Whether a result is the failure of a blocking check; a warning blocks nothing."""
+        failed = not result.passed and result.severity is dg.AssetCheckSeverity.ERROR
+        return failed and (result.asset_key, result.check_name) in self.tables.blocking
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Selection:
     buckets: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, context: dg.AssetExecutionContext, buckets: int = 0) -> Self:
+    def from_context(cls, context: dg.AssetExecutionContext, buckets: int = 0) -> Self:
         """Read it off the run.
 
         Of assets without buckets, a partition of the run is no matter. Checks have no partitions in
@@ -69,7 +74,7 @@ class Selection:
         return cls(
             frozenset(context.selected_asset_keys),
             {key: frozenset(names) for key, names in checks.items()},
-            _buckets_of(context, buckets),
+            _selected_buckets(context, buckets),
         )
 
     def has(self, spec: dg.AssetSpec) -> bool:
@@ -81,7 +86,7 @@ class Selection:
         return self.checks.get(spec.key, frozenset())
 
 
-def _buckets_of(context: dg.AssetExecutionContext, count: int) -> tuple[str, ...]:
+def _selected_buckets(context: dg.AssetExecutionContext, count: int) -> tuple[str, ...]:
     if not count:
         return ()
     if context.selected_asset_keys:

@@ -21,7 +21,7 @@ SECONDS_BETWEEN_LINES = 10.0
 """How often the log of a run tells how far an export is."""
 
 
-def of_buckets(record_id_field: str, count: int, wanted: Sequence[str]) -> Among | None:
+def filter_by_bucket(record_id_field: str, count: int, wanted: Sequence[str]) -> Among | None:
     """Make what gives the rows of records of some buckets; nothing where all records are wanted."""
     if len(wanted) == count:
         return None
@@ -49,7 +49,7 @@ def export_forms(
         project: The same as a model.
         forms: The forms.
         log: Is told how far it is.
-        among: What `of_buckets` made.
+        among: What `filter_by_bucket` made.
     """
     export = client.export_snapshot(
         structure,
@@ -91,7 +91,7 @@ def progress_log(
     return tell
 
 
-def left_over(
+def check_export(
     context: dg.AssetExecutionContext,
     export: pa.Table,
     project: REDCapProject,
@@ -118,7 +118,7 @@ def left_over(
     return lost
 
 
-def stored_records(
+def load_records(
     context: dg.AssetExecutionContext, key: dg.AssetKey, buckets: Sequence[str]
 ) -> pa.Table:
     """Load the records of a form from storage, whatever IO manager keeps them.
@@ -172,7 +172,9 @@ def _is_text(column: pa.ChunkedArray) -> bool:
     return kind in (pa.string(), pa.large_string()) or bool(column.null_count == len(column))
 
 
-def as_seen(project: REDCapProject, rows: pa.Table, known: REDCapProject) -> REDCapProject:
+def with_observed_columns(
+    project: REDCapProject, rows: pa.Table, known: REDCapProject
+) -> REDCapProject:
     """Give the project of this run; the header of its rows tells of access groups and surveys.
 
     A server that sends no header for no rows leaves both as they were when definitions loaded.
@@ -192,7 +194,7 @@ def has_header(rows: pa.Table) -> bool:
     return bool(rows.num_rows > 0 or rows.num_columns > 1)
 
 
-def still_there(project: REDCapProject, forms: Sequence[str]) -> list[str]:
+def existing_instruments(project: REDCapProject, forms: Sequence[str]) -> list[str]:
     """Leave out the forms that REDCap no longer has."""
     present = {form.instrument_name for form in project.instruments}
     return [form for form in forms if form in present]

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dagster as dg
 
 from redcap_dagster.catalog.event_log import Told, last_told
-from redcap_dagster.execution.instrument import Run
 from redcap_dagster.execution.record_source import has_header
+from redcap_dagster.execution.run import Run
 from redcap_dagster.project import StructureError
 from redcap_dagster.tables import hidden_columns
 
@@ -28,7 +28,7 @@ def refuse_to_shrink(run: Run) -> None:
         return
     tables = run.recipe.tables
     census = _stored(run, tables.census)
-    records = {form: _stored(run, tables.records[form]) for form in run.forms}
+    records = {form: _stored(run, tables.records[form]) for form in run.exported}
     everything = (told for stored in (census, *records.values()) for told in stored)
     lost = [*_lost_records(run, everything), *_lost_columns(run, records)]
     if lost:

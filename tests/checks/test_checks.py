@@ -20,7 +20,7 @@ from redcap_dagster import (
 from redcap_dagster.api import RecordExport, REDCapClient
 from redcap_dagster.api.export.verification.census import incomplete_error
 from redcap_dagster.checks import CHECKS
-from redcap_dagster.execution.instrument import OF_THE_EXPORT
+from redcap_dagster.execution.run import EXPORT_CHECKS
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox.faults import DroppedRecords, Status
 from tests.dagster_runs import (
@@ -40,9 +40,9 @@ def test_rules_for_one_instrument_come_on_top() -> None:
         settings={"keys_unique": CheckSettings(severity="warn", blocking=False)},
         by_instrument={"base": {"keys_unique": CheckSettings(enabled=False, blocking=True)}},
     )
-    assert rules.asked("keys_unique") == CheckSettings(None, "warn", False)
-    assert rules.asked("keys_unique", "base") == CheckSettings(False, "warn", True)
-    assert rules.asked("nothing_hidden", "base") == CheckSettings()
+    assert rules.settings_for("keys_unique") == CheckSettings(None, "warn", False)
+    assert rules.settings_for("keys_unique", "base") == CheckSettings(False, "warn", True)
+    assert rules.settings_for("nothing_hidden", "base") == CheckSettings()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_checks_of_what_is_not_stored_do_not_pass(study: Study) -> None:
     assert check_results(result).keys() == ALL
     of_redcap = {
         ("study/metadata/fields", "dictionary_drift"),
-        *((f"study/records/{form}", name) for form in ("base", "visit") for name in OF_THE_EXPORT),
+        *((f"study/records/{form}", name) for form in ("base", "visit") for name in EXPORT_CHECKS),
     }
     assert failures(result).keys() == ALL - of_redcap
     assert all(text.startswith("Not evaluated: ") for text in failures(result).values())
@@ -303,7 +303,7 @@ def test_a_blocking_check_stops_the_clean_table_of_its_form_alone(study: Study) 
     without(study, "1", "2", "3")
     result = study.run(definitions)
     assert not result.success
-    assert "visit: it went no further, as rows_not_dropping failed" in reasons(result)
+    assert "visit: stopped because the blocking check rows_not_dropping failed" in reasons(result)
     assert "base:" not in reasons(result)
     made = materializations(result)
     assert {"study/records/base", "study/clean/base", "study/records/visit"} <= made.keys()

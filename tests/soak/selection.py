@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api import Among
-from redcap_dagster.execution.record_source import of_buckets
+from redcap_dagster.execution.record_source import filter_by_bucket
 from redcap_dagster.partitions import bucket_keys
 from tests.soak.study import Study
 
@@ -39,7 +39,7 @@ def draw_asked(study: Study, forms: list[str]) -> Asked:
     chance = study.chance
     kind = chance.choices(["all", "bucket", "records", "filter"], [5, 2, 2, 2])[0]
     if kind == "bucket":
-        among = of_buckets("record_id", BUCKETS, [chance.choice(bucket_keys(BUCKETS))])
+        among = filter_by_bucket("record_id", BUCKETS, [chance.choice(bucket_keys(BUCKETS))])
         assert among
         return Asked(forms, kind, among, among)
     if kind == "records":

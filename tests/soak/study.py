@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.execution.record_source import as_seen
+from redcap_dagster.execution.record_source import with_observed_columns
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.calls.call import Call
@@ -134,7 +134,7 @@ class Study:
         return split_by_instrument(rows, project, blank_status=project.honours_blank_status)
 
     def seen(self, rows: pa.Table) -> REDCapProject:
-        return as_seen(self.project, rows, self.project)
+        return with_observed_columns(self.project, rows, self.project)
 
     def _remember(self) -> None:
         """Note what an export would give now; the log knows nothing of it."""

@@ -1,0 +1,87 @@
+"""What the checks of one instrument find: in its export, its stored records, its clean table."""
+
+from redcap_dagster.catalog.column_schema import type_name
+from redcap_dagster.catalog.event_log import last_told, row_count_before
+from redcap_dagster.checks import findings
+from redcap_dagster.checks.findings import Finding
+from redcap_dagster.execution.record_source import has_header
+from redcap_dagster.execution.run import Records, Run
+from redcap_dagster.project.system_columns import status_column
+from redcap_dagster.tables import (
+    CleanTable,
+    choice_columns,
+    duplicate_keys,
+    in_ranges,
+    is_required,
+    unfilled,
+)
+
+
+def judge_export(run: Run, records: Records) -> list[Finding]:
+    """Return what the checks of an export find; an incomplete one has raised an error before."""
+    has_names = run.export is not None and has_header(run.export.table)
+    return [findings.export_complete(0), findings.nothing_hidden(records.hidden, named=has_names)]
+
+
+def judge_keys(records: Records) -> Finding:
+    """Return what `keys_unique` finds in records."""
+    duplicates = duplicate_keys(records.table, records.project, records.instrument)
+    return findings.keys_unique(duplicates)
+
+
+def judge_row_count(run: Run, records: Records, *, replacing: bool) -> Finding:
+    """Return what `rows_not_dropping` finds in records.
+
+    Args:
+        run: The run.
+        records: The records.
+        replacing: Whether they are to replace the stored ones. Otherwise they are the stored ones,
+            and are compared with those before.
+    """
+    key = run.recipe.tables.records[records.instrument].key
+    before = row_count_before(run.context, key, run.selection.buckets, replacing=replacing)
+    max_drop = run.recipe.checks.max_drop
+    return findings.rows_not_dropping(before, records.table.num_rows, max_drop)
+
+
+def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding]:
+    """Return what the checks of a clean table find.
+
+    Args:
+        run: The run.
+        records: The records that the table was made of.
+        cleaned: The clean table.
+    """
+    instrument, project = records.instrument, records.project
+    with_choices = choice_columns(instrument, project, run.recipe.rules)
+    unknown = {name: count for name, count in cleaned.unfit.items() if name in with_choices}
+    invalid = {name: count for name, count in cleaned.unfit.items() if name not in with_choices}
+    return [
+        findings.values_fit_types(invalid),
+        findings.choices_known(unknown),
+        findings.within_range(in_ranges(cleaned.table, instrument, project)),
+        _judge_required(records),
+        _judge_inferred_types(run, instrument, cleaned),
+    ]
+
+
+def _judge_required(records: Records) -> Finding:
+    columns = records.project.columns(records.instrument)
+    required = [column.name for column in columns if is_required(column.field)]
+    if status_column(records.instrument) in records.hidden:
+        return findings.required_filled({}, required)
+    blank = unfilled(records.table, records.instrument, records.project, records.hidden)
+    return findings.required_filled(blank, [name for name in required if name in records.hidden])
+
+
+def _judge_inferred_types(run: Run, instrument: str, cleaned: CleanTable) -> Finding:
+    key = run.recipe.tables.clean[instrument].key
+    stored = last_told(run.context, key, "redcap/inferred_types", run.selection.buckets)
+    if not stored:
+        return findings.nothing_to_compare("inferred_types_stable")
+    before = stored[0]["dagster/column_schema"].value
+    return findings.inferred_types_stable(
+        {column.name: column.type for column in before.columns},
+        {column.name: type_name(column.type) for column in cleaned.table.schema},
+        {*cleaned.inferred, *stored[0]["redcap/inferred_types"].value},
+    )

@@ -1,0 +1,189 @@
+"""One run of the op of records and clean tables: what it selects, exports and loads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from redcap_dagster.api import RecordExport, REDCapClient
+from redcap_dagster.catalog.event_log import last_told
+from redcap_dagster.catalog.metadata import (
+    export_told,
+    export_told_before,
+    exported_at,
+    origin,
+)
+from redcap_dagster.execution.recipe import Recipe, Selection
+from redcap_dagster.execution.record_source import (
+    check_export,
+    existing_instruments,
+    export_forms,
+    filter_by_bucket,
+    has_header,
+    load_records,
+    with_observed_columns,
+)
+from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.tables import check_keys, hidden_columns, instrument_table
+
+EXPORT_CHECKS = frozenset({"export_complete", "nothing_hidden"})
+"""Checks that judge an export, so that records are exported for them even if none are stored."""
+
+
+Result = dg.MaterializeResult[Any] | dg.AssetCheckResult
+"""What an op yields: a table that is stored, or the result of a check alone."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: the structure as of one moment and, if selected, the census and the records.
+
+    Attributes:
+        context: Dagster's context of the op.
+        recipe: How tables are made.
+        selection: The assets, checks and buckets that are selected.
+        client: The client of the project.
+        project: The structure, with the columns that the export's header shows.
+        began: When the first request was sent, in UTC.
+        census: The records and events that REDCap lists in the selected buckets, if exported.
+        listed: How many records and events REDCap lists in all buckets, if exported.
+        exported: The instruments whose records were exported.
+        export: Their records, if there are such instruments.
+        leftovers: Counts of exported cells that belong to no table, by column.
+    """
+
+    context: dg.AssetExecutionContext = field(repr=False)
+    recipe: Recipe
+    selection: Selection
+    client: REDCapClient
+    project: REDCapProject = field(repr=False)
+    began: datetime
+    census: pa.Table | None = field(default=None, repr=False)
+    listed: int | None = None
+    exported: Sequence[str] = ()
+    export: RecordExport | None = field(default=None, repr=False)
+    leftovers: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of all tables that this run exports: the project, when, and how."""
+        project = origin(self.client.url, self.project)
+        if self.export is not None:
+            return {**project, **export_told(self.export)}
+        return {**project, **exported_at(self.began), "redcap/listed": self.listed}
+
+    def needs_export(self, instrument: str) -> bool:
+        """Whether the records must be exported: for their asset, or for checks of an export."""
+        spec = self.recipe.tables.records[instrument]
+        selected = self.selection.checks_of(spec)
+        return self.selection.has(spec) or not selected.isdisjoint(EXPORT_CHECKS)
+
+    def needs_stored_records(self, instrument: str) -> bool:
+        """Whether the records must be loaded: for their other checks, or for the clean table."""
+        spec = self.recipe.tables.records[instrument]
+        if self.selection.has(spec):
+            return False
+        return self.needs_clean(instrument) or bool(self.selection.checks_of(spec) - EXPORT_CHECKS)
+
+    def needs_clean(self, instrument: str) -> bool:
+        """Whether the clean table must be made: for its asset, or for its checks."""
+        spec = self.recipe.tables.clean[instrument]
+        return self.selection.has(spec) or bool(self.selection.checks_of(spec))
+
+
+def start_run(
+    context: dg.AssetExecutionContext, recipe: Recipe, selection: Selection, client: REDCapClient
+) -> Run:
+    """Export what a run needs: always the structure; the census and records if selected.
+
+    Raises:
+        REDCapError: A request failed, or the export is not complete.
+        DisagreementError: The export does not fit the structure.
+    """
+    began = datetime.now(UTC)
+    structure = client.export_structure()
+    run = Run(context, recipe, selection, client, structure.project(), began)
+    tables = recipe.tables
+    needed = [instrument for instrument in tables.records if run.needs_export(instrument)]
+    exported = existing_instruments(run.project, needed)
+    if not (exported or selection.has(tables.census)):
+        return run
+    among = filter_by_bucket(structure.record_id_field, tables.buckets, selection.buckets)
+    if not exported:
+        census = client.export_census()
+        return replace(run, census=among(census) if among else census, listed=census.num_rows)
+    export = export_forms(client, structure, run.project, exported, context.log, among)
+    project = with_observed_columns(run.project, export.table, recipe.known)
+    return replace(
+        run,
+        project=project,
+        census=export.census,
+        listed=export.listed,
+        exported=exported,
+        export=export,
+        leftovers=check_export(context, export.table, project, recipe.rules),
+    )
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of one instrument as text, and the structure that they belong to.
+
+    Attributes:
+        instrument: The instrument.
+        table: Its rows.
+        project: The structure.
+        hidden: The columns that export rights hide.
+        metadata: The metadata of all tables that are made of these records.
+    """
+
+    instrument: str
+    table: pa.Table = field(repr=False)
+    project: REDCapProject = field(repr=False)
+    hidden: Sequence[str]
+    metadata: Mapping[str, Any]
+
+
+def exported_records(run: Run, instrument: str) -> Records:
+    """Return the records of an instrument from the run's export.
+
+    Raises:
+        StructureError: The run did not export them.
+    """
+    if run.export is None:
+        raise StructureError("its records were not exported.")
+    export, project = run.export.table, run.project
+    table = instrument_table(
+        export,
+        project,
+        instrument,
+        blank_status=project.honours_blank_status,
+        keep_unsaved=run.recipe.rules.keep_unsaved,
+    )
+    hidden = hidden_columns(export.column_names, project, instrument) if has_header(export) else []
+    return Records(instrument, table, project, hidden, run.metadata)
+
+
+def stored_records(run: Run, instrument: str) -> Records:
+    """Return the records of an instrument from storage.
+
+    Raises:
+        StructureError: They are not stored, not stored as text, or not of the run's structure.
+    """
+    key = run.recipe.tables.records[instrument].key
+    buckets = run.selection.buckets
+    table = load_records(run.context, key, buckets)
+    stored = last_told(run.context, key, "redcap/hidden_columns", buckets)
+    for metadata in stored:
+        # A table of several buckets has every column that one of them has.
+        own = {column.name for column in metadata["dagster/column_schema"].value.columns}
+        table = table.select([name for name in table.column_names if name in own])
+    project = with_observed_columns(run.project, table, run.recipe.known)
+    check_keys(table, project, instrument)
+    hidden = {name for metadata in stored for name in metadata["redcap/hidden_columns"].value}
+    metadata = {**origin(run.client.url, run.project), **export_told_before(stored)}
+    return Records(instrument, table, project, sorted(hidden), metadata)
