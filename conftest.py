@@ -79,6 +79,27 @@ def names_in_examples(request: pytest.FixtureRequest, doctest_namespace: dict[st
     }
 
 
+SHARED = Path(__file__).parents[1] / "shared"
+LEFT_OUT = not (SHARED / "fixtures").is_dir()
+collect_ignore = ["tests/fixture_projects"] * LEFT_OUT
+
+
+def pytest_configure() -> None:
+    """Refuse to leave tests out where what they need should be."""
+    if LEFT_OUT and SHARED.is_dir():
+        message = "tests/fixture_projects cannot run: ../shared is here, ../shared/fixtures is not"
+        raise pytest.UsageError(message)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what is left out of a clone that stands alone."""
+    if LEFT_OUT:
+        terminalreporter.write_line(
+            "Left out: tests/fixture_projects, which need responses of real servers "
+            "in ../shared/fixtures."
+        )
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let ``make pictures`` say where the pictures of the UI go."""
     parser.addoption("--pictures", type=Path, help="folder for the pictures of the UI")

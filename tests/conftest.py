@@ -3,7 +3,6 @@
 import gc
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,16 +13,6 @@ from tests.fake_server import Server
 # How long an example takes says nothing: machines are busy, and the first one loads libraries.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
-
-SHARED = Path(__file__).parents[2] / "shared" / "fixtures"
-
-
-@pytest.fixture(scope="session")
-def fixtures() -> Path:
-    """Answers of real servers, kept beside a checkout; absent in a newcomer's clone."""
-    if not SHARED.is_dir():
-        pytest.skip("needs ../shared/fixtures (answers of real servers), which is not here")
-    return SHARED
 
 
 @pytest.fixture(scope="session")

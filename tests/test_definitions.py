@@ -69,13 +69,6 @@ def test_two_projects_never_collide() -> None:
     }
 
 
-def test_a_project_xml_is_a_structure(fixtures: Path) -> None:
-    definitions = _build(project=fixtures / "projects/simple/project.xml")
-    assert dg.AssetKey(["study", "clean", "race_and_ethnicity"]) in (
-        definitions.resolve_all_asset_keys()
-    )
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -10,7 +10,7 @@ import pytest
 
 from redcap_dagster import ParquetTableIOManager
 from redcap_dagster.partitions import bucket_keys
-from tests.checks.test_checks import reasons
+from tests.checks.conftest import reasons
 from tests.dagster_runs import (
     TOKEN_VARIABLE,
     Study,

@@ -12,7 +12,7 @@ from redcap_dagster.api import REDCapClient
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.tables import CleaningRules, clean, leftovers, split_by_instrument
-from tests.conftest import SHARED
+from tests.fixture_projects.conftest import SHARED
 
 PROJECTS = sorted(str(path.parent.name) for path in SHARED.glob("projects/*/project.xml"))
 # Columns in which a data.csv is of another time or another program than its XML.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
-from tests.conftest import SHARED
+from tests.fixture_projects.conftest import SHARED
 from tests.sandbox.conftest import Ask, asker, rows_of
 
 Rows = list[dict[str, str]]

@@ -1,6 +1,5 @@
 """Record imports: what is taken and kept, what is complained of, and what is worked out."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -248,17 +247,6 @@ def test_single_values(classic: str, ask: Ask) -> None:
         "20,,,race,-99",
         "20,drug,1,dose,3",
     ]
-
-
-def test_calculations_are_worked_out_anew(fixtures: Path, sandbox: Sandbox, ask: Ask) -> None:
-    """They give what the server had calculated of the same weights and heights."""
-    token = sandbox.add_project(fixtures / "projects/simple/project.xml")
-    before = stored(ask, token)
-    rows = [{name: row[name] for name in ("record_id", "weight", "height")} for row in before]
-    for row in before:
-        sandbox.edit(token, record=row["record_id"], field="bmi", value="0")
-    assert imported(ask, token, rows).ok
-    assert stored(ask, token) == before
 
 
 def test_calculations_of_instances_and_of_functions_that_are_not_known(

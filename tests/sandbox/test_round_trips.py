@@ -3,7 +3,6 @@
 import csv
 import json
 from io import StringIO
-from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -108,29 +107,3 @@ def test_what_was_exported_can_be_imported(classic: str, sandbox: Sandbox, ask: 
     copy = sandbox.add_project(exports=CLASSIC)
     assert imported(ask, copy, body, format="csv").text == "2"
     assert ask(copy, **asked, fields=names).content.decode() == body
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "checkboxes-1",
-        "decimal-comma",
-        "repeating-events",
-        "repeating-instruments",
-        "survey",
-        "validation-types-1",
-    ],
-)
-def test_records_of_real_projects_can_be_imported(
-    name: str, fixtures: Path, tmp_path: Path, sandbox: Sandbox, ask: Ask
-) -> None:
-    """Values of every type that a server kept are taken, and calculations come out the same."""
-    token = sandbox.add_project(fixtures / "projects" / name / "project.xml")
-    bare = tmp_path / "bare.xml"
-    bare.write_bytes(ask(token, content="project_xml", returnMetadataOnly="true").content)
-    copy = sandbox.add_project(bare)
-    asked = {"content": "record", "exportBlankForGrayFormStatus": "true"}
-    body = ask(token, **asked).content.decode()
-    assert ask(copy, content="record").text.count("\n") == 1
-    assert imported(ask, copy, body, format="csv").ok
-    assert ask(copy, **asked).content.decode() == body

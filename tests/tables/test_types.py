@@ -4,7 +4,6 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redcap_dagster.project import Field, from_xml
+from redcap_dagster.project import Field
 from redcap_dagster.tables.types import (
     DATE,
     DATETIME,
@@ -25,7 +24,6 @@ from redcap_dagster.tables.types import (
     infer_type,
     type_of,
 )
-from tests.fixture_projects.recorded import rows_of
 
 
 def _cast(values: list[str | None], kind: Any) -> list[Any]:
@@ -133,57 +131,6 @@ def test_inferred_integers_are_exact(values: list[str]) -> None:
     kind = infer_type(column)
     assert kind is INTEGER
     assert cast_text(column, kind).to_pylist() == [int(value) for value in values]
-
-
-# Of the types that REDCapR gives, ours differ on purpose.
-KEY = "a key stays text, so that no zero or group prefix is lost"
-CALC = "a calc is a number; what is none is counted as unfit"
-STATUS = "a status is one of three choices, looked up rather than cast"
-COMMA = "the comma is read as what the validation says it is"
-DELIBERATE = {
-    "simple": {
-        "record_id": KEY,
-        "bmi": CALC,
-        "demographics_complete": STATUS,
-        "health_complete": STATUS,
-        "race_and_ethnicity_complete": STATUS,
-    },
-    "validation-types": {
-        "record_id": KEY,
-        "f_calculated": CALC,
-        "form_1_complete": STATUS,
-        "v_number_comma_decimal": COMMA,
-        **{f"v_number_{places}dp_comma_decimal": COMMA for places in (1, 2, 3, 4)},
-    },
-}
-OURS = {
-    "integer": "integer",
-    "double": "double",
-    "boolean": "logical",
-    "date": "date",
-    "datetime": "datetime",
-    "time": "time",
-    "text": "character",
-}
-
-
-@pytest.mark.parametrize(
-    ("project", "expected"),
-    [("simple", "simple"), ("validation-types-1", "validation-types")],
-)
-def test_types_are_those_of_redcapr(project: str, expected: str, fixtures: Path) -> None:
-    model = from_xml(fixtures / "projects" / project / "project.xml")
-    kinds = {model.record_id_field: "character"}
-    for form in model.instruments:
-        for column in model.columns(form.instrument_name):
-            kinds[column.name] = OURS[type_of(column.field).name]
-    theirs = {
-        row["column"]: row["collector"]
-        for row in rows_of(fixtures / f"expected/metadata-coltypes__{expected}.csv")
-    }
-    assert kinds.keys() == theirs.keys()
-    different = {name for name in kinds if kinds[name] != theirs[name]}
-    assert different == DELIBERATE[expected].keys()
 
 
 def test_unknown_validations_are_text() -> None:

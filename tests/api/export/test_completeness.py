@@ -1,107 +1,14 @@
-"""Exports are whole, each row has a key of its own, and the header tells what it can."""
+"""Records and events that an export lacks are noticed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import IncompleteExportError, MalformedResponseError, REDCapClient
-from redcap_dagster.api.export.reader import csv_blocks as blocks
-from redcap_dagster.api.export.reader import csv_reader as api_rows
-from redcap_dagster.api.http import body
-from redcap_dagster.sandbox import Sandbox
-from tests.fake_server import CANARY, Reply, Server
+from redcap_dagster.api import IncompleteExportError, REDCapClient
+from tests.fake_server import Reply, Server
 
 Silent = Callable[[BaseException], None]
-
-# -- keys -----------------------------------------------------------------------------------------
-
-PLACES = "record_id,redcap_event_name,redcap_repeat_instrument,redcap_repeat_instance,name"
-
-
-@pytest.mark.parametrize(
-    ("header", "rows", "says"),
-    [
-        ("record_id,name", [f",{CANARY}", "2,b"], "1 rows have no record id, and 0 "),
-        ("record_id,name", [f"{CANARY},a", f"{CANARY},b", f"{CANARY},c"], "and 2 are of a record"),
-        (PLACES, [f"{CANARY},e,,,a", f"{CANARY},e,,,b"], "0 rows have no record id, and 1 "),
-        (PLACES, [f"{CANARY},e,f,2,a", f"{CANARY},e,f,1,a", f"{CANARY},e,f,2,a"], "and 1 are"),
-    ],
-)
-def test_rows_without_a_key_of_their_own_are_refused(
-    header: str,
-    rows: list[str],
-    says: str,
-    server: Server,
-    client: REDCapClient,
-    assert_silent: Silent,
-) -> None:
-    server.say("record", Reply("".join(f"{line}\n" for line in (header, *rows)).encode()))
-
-    for export in (
-        client.export_records,
-        client.export_census,
-        lambda: list(client.stream_records()),
-    ):
-        with pytest.raises(MalformedResponseError, match=says) as caught:
-            export()
-        assert_silent(caught.value)
-
-
-def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapClient) -> None:
-    rows = ["1,e,,,a", "1,d,,,a", "1,e,,1,a", "1,e,f,1,a", "1,e,f,2,a", "1,e,g,1,a", "2,e,,,a"]
-    server.say("record", Reply("".join(f"{line}\n" for line in (PLACES, *rows)).encode()))
-
-    assert len(client.export_records()) == len(rows)
-    assert sum(batch.num_rows for batch in client.stream_records()) == len(rows)
-
-
-@pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "_CHUNK", 100)
-    monkeypatch.setattr(blocks, "_BLOCK", 100)
-    monkeypatch.setattr(api_rows, "_BLOCKS_OF_A_BATCH", 1)
-
-
-@pytest.mark.usefixtures("small_batches")
-@pytest.mark.parametrize("wrong", [",b", f"{CANARY},b", "700,b"], ids=["blank", "first", "middle"])
-def test_a_stream_breaks_off_before_a_row_without_a_key_of_its_own(
-    wrong: str, server: Server, client: REDCapClient, assert_silent: Silent
-) -> None:
-    ids = [CANARY, *map(str, range(1000))]
-    lines = ["record_id,name", *(f"{record},a" for record in ids), wrong, "last,a"]
-    server.say("record", Reply("".join(f"{line}\n" for line in lines).encode()))
-    batches = client.stream_records()
-    got: list[str] = []
-
-    with pytest.raises(MalformedResponseError, match="have no record id, and") as caught:
-        got.extend(row["record_id"] for batch in batches for row in batch.to_pylist())
-
-    assert_silent(caught.value)
-    assert 900 < len(got) <= len(ids)  # all but those of its own batch
-    assert got == ids[: len(got)]
-
-
-@pytest.mark.usefixtures("small_batches")
-def test_a_stream_hands_out_the_batches_of_many_keys(server: Server, client: REDCapClient) -> None:
-    lines = [PLACES, *(f"{record},e,f,{n},a" for record in range(200) for n in range(5))]
-    server.say("record", Reply("".join(f"{line}\n" for line in lines).encode()))
-
-    batches = list(client.stream_records())
-
-    assert len(batches) > 50
-    assert sum(batch.num_rows for batch in batches) == 1000
-
-
-def test_labels_do_not_tell_forms_apart(server: Server, client: REDCapClient) -> None:
-    server.say("record", Reply(f"{PLACES}\n1,e,Visit,1,a\n1,e,Visit,1,b\n".encode()))
-
-    assert len(client.export_records(raw_or_label="label")) == 2
-    assert [batch.num_rows for batch in client.stream_records(raw_or_label="label")] == [2]
-
-    server.say("record", Reply(f"{PLACES}\n1,e,Visit,1,a\n,e,Visit,1,b\n".encode()))
-    with pytest.raises(MalformedResponseError, match="1 rows have no record id"):
-        client.export_records(raw_or_label="label")
 
 
 # -- completeness ---------------------------------------------------------------------------------
@@ -141,37 +48,3 @@ def test_events_of_other_forms_are_not_demanded(server: Server, client: REDCapCl
     client.check_complete(rows_of(("7", "late_arm_2")), census, ["late_arm_2"])
     with pytest.raises(IncompleteExportError):
         client.check_complete(rows_of(("8", "visit_arm_1")), census, ["visit_arm_1"])
-
-
-# -- servers that send no header without rows -----------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def newer() -> Iterator[Sandbox]:
-    with Sandbox(version="17.4.1") as sandbox:
-        yield sandbox
-
-
-FIELDS = [
-    {"field_name": "record_id", "form_name": "visit"},
-    {"field_name": "dose", "form_name": "drug"},
-]
-
-
-def test_surveys_are_read_off_one_record(newer: Sandbox) -> None:
-    row = {"record_id": "1", "drug_timestamp": "2024-01-02 03:04:05", "drug_complete": "2"}
-    token = newer.add_project(exports={"metadata": FIELDS}, records=[row])
-
-    project = REDCapClient(newer.url, token).export_project()
-
-    assert project.surveys == ("drug",)
-    assert not project.has_access_groups
-
-
-def test_nothing_is_read_off_no_record(newer: Sandbox) -> None:
-    token = newer.add_project(exports={"metadata": FIELDS})
-
-    project = REDCapClient(newer.url, token).export_project()
-
-    assert project.surveys == ()
-    assert not project.has_access_groups

@@ -1,5 +1,9 @@
 """The first record of a project may come while it is exported."""
 
+from collections.abc import Callable, Iterator
+
+import pytest
+
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import Meanwhile
@@ -25,3 +29,40 @@ def test_a_project_without_a_header_is_looked_at_again_once_it_has_a_record() ->
 
     assert export.table["record_id"].to_pylist() == ["2"]
     assert "redcap_data_access_group" in export.table.column_names
+
+
+Silent = Callable[[BaseException], None]
+
+
+# -- servers that send no header without rows -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def newer() -> Iterator[Sandbox]:
+    with Sandbox(version="17.4.1") as sandbox:
+        yield sandbox
+
+
+FIELDS = [
+    {"field_name": "record_id", "form_name": "visit"},
+    {"field_name": "dose", "form_name": "drug"},
+]
+
+
+def test_surveys_are_read_off_one_record(newer: Sandbox) -> None:
+    row = {"record_id": "1", "drug_timestamp": "2024-01-02 03:04:05", "drug_complete": "2"}
+    token = newer.add_project(exports={"metadata": FIELDS}, records=[row])
+
+    project = REDCapClient(newer.url, token).export_project()
+
+    assert project.surveys == ("drug",)
+    assert not project.has_access_groups
+
+
+def test_nothing_is_read_off_no_record(newer: Sandbox) -> None:
+    token = newer.add_project(exports={"metadata": FIELDS})
+
+    project = REDCapClient(newer.url, token).export_project()
+
+    assert project.surveys == ()
+    assert not project.has_access_groups

@@ -1,7 +1,6 @@
 """An export in many requests is the export in one, whatever the shape of the project."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,10 +11,8 @@ from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.snapshot import HIDDEN_IDS
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, Meanwhile, MemoryLimit
-from tests.conftest import SHARED
 from tests.fake_server import CANARY
 
-PROJECTS = sorted(SHARED.glob("projects/*/project*.xml"))
 METADATA = [
     {"field_name": "record_id", "form_name": "visit"},
     {"field_name": "age", "form_name": "visit"},
@@ -63,34 +60,6 @@ def sandbox() -> Iterator[Sandbox]:
 def token(sandbox: Sandbox) -> Iterator[str]:
     yield sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
     sandbox.clear_faults()
-
-
-@pytest.mark.parametrize(("max_cells", "concurrency"), [(1, 1), (60, 4), (700, 2)])
-@pytest.mark.parametrize("path", PROJECTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-@pytest.mark.usefixtures("fixtures")
-def test_pieces_make_the_whole(
-    sandbox: Sandbox, path: Path, max_cells: int, concurrency: int
-) -> None:
-    token = sandbox.add_project(path)
-    asked = {
-        "export_survey_fields": True,
-        "export_data_access_groups": True,
-        "export_blank_for_gray_form_status": True,
-    }
-    whole = REDCapClient(sandbox.url, token, max_cells=None).export_records_table(**asked)  # type: ignore[arg-type]
-    client = REDCapClient(sandbox.url, token, max_cells=max_cells, concurrency=concurrency)
-
-    export = client.export_snapshot(**asked)  # type: ignore[arg-type]
-
-    assert export.table.column_names == whole.column_names
-    assert export.table.equals(whole)
-    assert export.consistent
-    assert not export.notes
-    if max_cells == 1 and whole.num_rows > 1:
-        assert export.requests > whole.num_rows
-    (form,) = {client.export_instruments()[-1]["instrument_name"]}
-    some = REDCapClient(sandbox.url, token, max_cells=None).export_records_table(forms=[form])
-    assert client.export_records_table(forms=[form]).equals(some)
 
 
 def test_as_many_ids_as_asked_for_go_into_a_request(sandbox: Sandbox, token: str) -> None:

@@ -1,10 +1,9 @@
-"""Project XML that is written: what was read from a server's file is read from ours again."""
+"""Project XML that is written is read again."""
 
 import re
-from pathlib import Path
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile, parse_odm, read_odm
+from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile, parse_odm
 from redcap_dagster.project.xml.writer import write_odm
 
 PROJECT = REDCapProject.from_exports(
@@ -29,16 +28,6 @@ PROJECT = REDCapProject.from_exports(
     info={"missing_data_codes": "NI, No information"},
     repeating=[{"form_name": "b", "custom_form_label": "[scan]"}],
 )
-
-
-def test_every_xml_comes_back(fixtures: Path) -> None:
-    paths = sorted(fixtures.glob("projects/*/project*.xml"))
-    assert len(paths) == 17
-    for path in paths:
-        odm = read_odm(path)
-        again = parse_odm(write_odm(odm.project, odm.points, with_files=True))
-        assert again.project == odm.project, path.parent.name
-        assert again.points == odm.points, path.parent.name
 
 
 def test_text_codes_and_files_come_back() -> None:

@@ -1,6 +1,4 @@
-"""Files of fields, and the project XML that carries them."""
-
-from pathlib import Path
+"""Files of file fields."""
 
 import pytest
 import requests
@@ -14,11 +12,6 @@ SIGNED = FILE | {
     "text_validation_type_or_show_slider_number": "signature",
 }
 WITH_FILE = LONGITUDINAL | {"metadata": [*LONGITUDINAL["metadata"], FILE, SIGNED]}
-WHOLE = {
-    "exportFiles": "true",
-    "exportSurveyFields": "true",
-    "exportDataAccessGroups": "true",
-}
 
 
 def sent(sandbox: Sandbox, token: str, name: str, content: bytes, **more: str) -> requests.Response:
@@ -73,37 +66,3 @@ def test_a_file_goes_with_its_record_and_group(sandbox: Sandbox, ask: Ask) -> No
     sandbox.set_rights(token, {"data_access_group": ""})
     sandbox.delete_record(token, "7")
     assert ask(token, content="file", **place).status_code == 400
-
-
-def test_every_project_comes_back(
-    fixtures: Path, sandbox: Sandbox, ask: Ask, tmp_path: Path
-) -> None:
-    paths = sorted(fixtures.glob("projects/*/project*.xml"))
-    assert len(paths) == 17
-    for path in paths:
-        first = sandbox.add_project(path)
-        (again := tmp_path / "again.xml").write_bytes(
-            ask(first, content="project_xml", **WHOLE).content
-        )
-        second = sandbox.add_project(again)
-        for content in ("metadata", "instrument", "formEventMapping", "repeatingFormsEvents"):
-            assert ask(first, content=content).text == ask(second, content=content).text
-        asked = {"content": "record", **WHOLE, "exportBlankForGrayFormStatus": "true"}
-        assert ask(first, **asked).content == ask(second, **asked).content, path.parent.name
-        if path.parent.name == "simple":
-            mugshot = {"content": "file", "record": "1", "field": "mugshot"}
-            assert ask(first, **mugshot).content.startswith(b"\xff\xd8")
-            assert ask(first, **mugshot).content == ask(second, **mugshot).content
-
-
-def test_xml_of_what_is_asked_for(longitudinal: str, ask: Ask) -> None:
-    whole = ask(longitudinal, content="project_xml")
-    assert whole.headers["content-type"] == "text/xml; charset=utf-8"
-    assert "ItemData " in whole.text
-    assert 'Value="north"' not in whole.text
-    assert 'Value="99"' not in whole.text  # of a form that its event does not have
-    structure = ask(longitudinal, content="project_xml", returnMetadataOnly="true")
-    assert "ItemData " not in structure.text
-    some = ask(longitudinal, content="project_xml", fields="id,age", events="first_arm_2")
-    assert 'ItemOID="age" Value="3"' in some.text
-    assert 'ItemOID="age" Value="2"' not in some.text

@@ -1,8 +1,6 @@
-"""Structure and records of whole projects, and arguments that are refused unsent."""
+"""Records: how a selection is sent, and what comes back."""
 
-import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,17 +8,10 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.api import (
-    EmptyResponseError,
-    MalformedResponseError,
     RecordSelection,
     REDCapClient,
 )
-from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.xml.reader import read_odm
-from tests.conftest import SHARED
 from tests.fake_server import RECORDS, TOKEN, Reply, Server, json_reply
-
-PROJECTS = sorted((SHARED / "projects").glob("*/*.xml"))
 
 CLASSIC = {"is_longitudinal": 0, "has_repeating_instruments_or_events": 0}
 
@@ -149,83 +140,6 @@ def test_a_selection_is_sent_in_the_terms_of_the_api(server: Server, client: RED
     ]
 
 
-# -- structure ------------------------------------------------------------------------------------
-
-
-def structure(server: Server, info: dict[str, Any]) -> None:
-    server.say("project", json_reply(info))
-    server.say("instrument", json_reply([{"instrument_name": "visit", "instrument_label": "V"}]))
-    server.say("exportFieldNames", json_reply([]))
-    server.say("version", Reply(b"14.7.3"))
-
-
-def test_what_a_project_cannot_have_is_not_asked_for(server: Server, client: REDCapClient) -> None:
-    structure(server, CLASSIC)
-    server.say("record", Reply(b"record_id,redcap_data_access_group,visit_timestamp,name\n"))
-
-    project = client.export_project()
-
-    contents = [request["content"] for request in server.requests]
-    assert sorted(contents) == sorted(
-        ["project", "metadata", "instrument", "exportFieldNames", "version", "record"]
-    )
-    assert server.asked("record")[0]["filterLogic"] == "[record_id] = ''"
-    assert project.has_access_groups
-    assert project.surveys == ("visit",)
-    assert project.version == "14.7.3"
-
-
-def test_an_old_server_is_asked_whether_anything_repeats(
-    server: Server, client: REDCapClient
-) -> None:
-    structure(server, {"is_longitudinal": 0})
-    message = "You cannot export repeating instruments and events because the project does not"
-    server.say("repeatingFormsEvents", json_reply({"error": message}, 400))
-
-    assert client.export_structure().repeating == []
-    assert len(server.asked("repeatingFormsEvents")) == 1
-
-
-def test_a_server_without_a_header_for_no_rows_leaves_the_rest_unknown(
-    server: Server, client: REDCapClient
-) -> None:
-    structure(server, CLASSIC)
-    server.say("record", Reply(b"\n"), Reply(b"\n"), json_reply([]))
-
-    project = client.export_project()
-
-    assert not project.has_access_groups
-    assert project.surveys == ()
-
-
-def test_the_record_id_field_is_asked_for_once(server: Server, client: REDCapClient) -> None:
-    structure(server, CLASSIC)
-    server.say("record", Reply(RECORDS))
-
-    client.export_structure()
-    client.export_census()
-    client.export_records(forms=["visit"])
-    assert len(server.asked("metadata")) == 1
-
-    REDCapClient(server.url, TOKEN).export_census()
-    assert len(server.asked("metadata")) == 2
-
-
-def test_structure_that_is_none_is_an_error(server: Server, client: REDCapClient) -> None:
-    server.say("metadata", json_reply([]))
-    with pytest.raises(EmptyResponseError, match="data dictionary is empty"):
-        client.export_metadata()
-    server.say("metadata", json_reply([{"name": "x"}]))
-    with pytest.raises(MalformedResponseError, match="rows without field_name"):
-        client.export_metadata()
-    server.say("metadata", json_reply({"field_name": "x"}))
-    with pytest.raises(MalformedResponseError, match="no JSON list"):
-        client.export_metadata()
-    server.say("version", Reply(b"welcome"))
-    with pytest.raises(MalformedResponseError, match="no version number"):
-        client.export_version()
-
-
 # -- records --------------------------------------------------------------------------------------
 
 
@@ -257,52 +171,3 @@ def test_a_census_has_one_row_per_record_and_event(server: Server, client: REDCa
     asked = server.asked("record")[0]
     assert asked["fields[0]"] == "record_id"
     assert asked["exportSurveyFields"] == asked["exportDataAccessGroups"] == "true"
-
-
-# -- whole projects -------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Any:
-    from redcap_dagster.sandbox import Sandbox
-
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.mark.skipif(not PROJECTS, reason="needs ../shared/fixtures (answers of real servers)")
-@pytest.mark.parametrize("path", PROJECTS, ids=lambda path: path.parent.name)
-def test_a_project_comes_out_as_it_is_in_its_xml(path: Path, sandbox: Any) -> None:
-    client = REDCapClient(sandbox.url, sandbox.add_project(str(path)))
-    wanted = read_odm(path)
-
-    project = client.export_project()
-    frame = client.export_records(export_survey_fields=True, export_data_access_groups=True)
-    streamed = pa.Table.from_batches(client.stream_records())
-    census = client.export_census()
-
-    assert project.fields == wanted.project.fields
-    assert project.form_events == wanted.project.form_events
-    assert project.record_id_field == wanted.project.record_id_field
-    assert set(project.repeating) == set(wanted.project.repeating)
-    assert project.surveys == wanted.project.surveys
-    assert project.has_access_groups == wanted.project.has_access_groups
-    assert REDCapProject.from_json(project.to_json()) == project
-    assert set(streamed.column_names) <= set(frame.columns)
-    assert streamed.num_rows == len(frame)
-    ids = {point.record for point in wanted.points}
-    assert set(frame[project.record_id_field]) == ids
-    assert set(census[project.record_id_field].to_pylist()) == ids
-    # An XML of an old server has times as XML writes them.
-    stored = {
-        (point.record, point.field_name, re.sub(r"^(\d{4}-\d\d-\d\d)T", r"\1 ", point.value))
-        for point in wanted.points
-        if point.field_name in frame.columns
-    }
-    assert bool(stored) == bool(wanted.points)
-    got = {
-        (record, field_name, value)
-        for field_name in {name for _, name, _ in stored}
-        for record, value in zip(frame[project.record_id_field], frame[field_name], strict=True)
-    }
-    assert stored <= got

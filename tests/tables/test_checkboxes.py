@@ -1,11 +1,11 @@
-"""Blanks, markers and missing data codes; boxes as columns and as lists."""
+"""Checkboxes as columns and as lists."""
 
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import CleaningRules, CleanTable, clean, split_by_instrument
 
 PROJECT = REDCapProject.from_exports(
@@ -37,34 +37,6 @@ def _clean(*rows: dict[str, str], **rules: Any) -> CleanTable:
     export = pa.concat_tables([export.slice(0, 1), export.slice(1)])
     records = split_by_instrument(export, PROJECT)["f"]
     return clean(records, "f", PROJECT, CleaningRules(**rules))
-
-
-def test_reasons_tell_blank_marker_code_and_unfit_apart() -> None:
-    ages = ["7", "", "?", "UNK", "-7", "old"]
-    cleaned = _clean(*({"age": age} for age in ages), missing_reasons=True)
-    assert cleaned.table["age"].to_pylist() == [7, None, None, None, None, None]
-    reasons = cleaned.table["age_missing"].to_pylist()
-    assert reasons == [None, "blank", "?", "Unknown", "Refused", "unfit"]
-    assert (cleaned.replaced["age"], cleaned.unfit["age"]) == (3, 1)
-    codes = _clean(*({"age": age} for age in ages), missing_reasons=True, labels="codes")
-    assert codes.table["age_missing"].to_pylist()[3:5] == ["UNK", "-7"]
-
-
-def test_reasons_stand_beside_their_fields() -> None:
-    names = _clean({}, missing_reasons=True).table.column_names
-    assert names[:5] == ["id", "f_timestamp", "f_timestamp_missing", "age", "age_missing"]
-    assert names[-2:] == ["race_missing", "f_complete"]
-    assert not [name for name in _clean({}).table.column_names if name.endswith("_missing")]
-
-
-def test_an_unfinished_survey_is_a_reason() -> None:
-    cleaned = _clean({"f_timestamp": "[not completed]"}, missing_reasons=True)
-    assert cleaned.table["f_timestamp_missing"].to_pylist() == ["[not completed]"]
-
-
-def test_a_field_that_may_not_be_missing_has_no_codes() -> None:
-    cleaned = _clean({"sure": "UNK"}, {"sure": "?"})
-    assert cleaned.table["sure"].to_pylist() == ["UNK", None]
 
 
 def test_unticked_boxes_say_nothing_where_a_missing_code_is_ticked() -> None:
@@ -103,30 +75,3 @@ def test_a_box_that_is_neither_is_counted_also_in_a_list() -> None:
     cleaned = _clean({"race___1": "2", "race___2": "1"}, checkboxes="lists")
     assert cleaned.table["race"].to_pylist() == [["B, or C"]]
     assert cleaned.unfit == {"race___1": 1}
-
-
-def test_a_reason_must_not_hide_a_field() -> None:
-    metadata = [{"field_name": name, "form_name": "f"} for name in ("id", "a", "a_missing")]
-    project = REDCapProject.from_exports(metadata=metadata)
-    records = split_by_instrument(pa.table({"id": ["1"], "a": ["1"]}), project)["f"]
-    with pytest.raises(StructureError, match="a_missing"):
-        clean(records, "f", project, CleaningRules(missing_reasons=True))
-
-
-def test_labels_and_notes_keep_their_text() -> None:
-    label = "<b>x < y</b>, <5 years and >2"
-    metadata = [
-        {"field_name": "id", "form_name": "f"},
-        {"field_name": "note", "form_name": "f", "field_type": "notes"},
-        {
-            "field_name": "age",
-            "form_name": "f",
-            "field_type": "radio",
-            "select_choices_or_calculations": f"1, {label}",
-        },
-    ]
-    project = REDCapProject.from_exports(metadata=metadata)
-    export = pa.table({"id": ["1"], "note": [label], "age": ["1"]})
-    records = split_by_instrument(export, project)["f"]
-    row = clean(records, "f", project, CleaningRules()).table.to_pylist()[0]
-    assert (row["note"], row["age"]) == (label, label)

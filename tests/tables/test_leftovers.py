@@ -1,19 +1,17 @@
-"""What is in no table is counted, what does not fit is listed, and codes find their labels."""
+"""Values that are in no table, and rows that came twice, are counted."""
 
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import (
     CleaningRules,
     clean,
     duplicate_keys,
     has_hashed_ids,
     leftovers,
-    pair_labels,
-    rejected,
     split_by_instrument,
 )
 
@@ -107,48 +105,3 @@ def test_hashed_record_ids_are_recognized() -> None:
     first, *others = PROJECT.fields
     untagged = replace(PROJECT, fields=(replace(first, identifier=""), *others))
     assert not has_hashed_ids(_export(*((name, *row) for name in hashes)), untagged)
-
-
-def test_rejected_values_say_where_and_why() -> None:
-    export = _export(
-        ("1 &é", "a_arm_1", "drug", "2", "", "", "", "much", "", "0"),
-        ("1 &é", "a_arm_1", "drug", "3", "", "", "", "5", "", "7"),
-        ("2", "b_arm_1", "", "", "", "", "", "little", "", "0"),
-    )
-    records = split_by_instrument(export, PROJECT)["drug"]
-    cleaned = clean(records, "drug", PROJECT, CleaningRules())
-    table = rejected(cleaned, records, "drug", PROJECT, "https://redcap.example.org/rc/api/")
-    page = "https://redcap.example.org/rc/redcap_v14.5.1/DataEntry/index.php?pid=12&page=drug"
-    link = f"{page}&id=1%20%26é&event_id=7&instance="
-    assert [tuple(row.values())[1:] for row in table.to_pylist()] == [
-        ("a_arm_1", 1, "drug", 2, "dose", "much", "not a number", f"{link}2"),
-        ("b_arm_1", 1, None, None, "dose", "little", "not a number", None),
-        ("a_arm_1", 1, "drug", 3, "drug_complete", "7", "not one of the choices", f"{link}3"),
-    ]
-    assert rejected(cleaned, records, "drug", PROJECT)["link"].null_count == 3
-
-
-def test_nothing_rejected_is_a_table_too() -> None:
-    records = split_by_instrument(_export(), PROJECT)["drug"]
-    cleaned = clean(records, "drug", PROJECT, CleaningRules())
-    names = rejected(cleaned, records, "drug", PROJECT).column_names
-    assert names[-4:] == ["field_name", "value", "reason", "link"]
-
-
-def test_labels_come_from_pairing_two_exports() -> None:
-    events = [("1", "a_arm_1", "drug", str(n), "", "", "", "", code, "2") for n, code in
-              enumerate(["C5:1", "", "C5:2", "C5:1"], start=1)]  # fmt: skip
-    shown = {"C5:1": "Nausea, mild", "C5:2": "Fever", "": ""}
-    labelled = [(*row[:1], "Event A", "Drug", *row[3:8], shown[row[8]], "Done") for row in events]
-    paired = pair_labels(_export(*events), _export(*labelled), PROJECT)
-    records = split_by_instrument(_export(*events), PROJECT)["drug"]
-    cleaned = clean(records, "drug", PROJECT, CleaningRules(labels="both"), paired=paired)
-    assert cleaned.table["term"].to_pylist() == ["Nausea, mild", None, "Fever", "Nausea, mild"]
-    assert cleaned.table["term_code"].to_pylist() == ["C5:1", None, "C5:2", "C5:1"]
-    assert not cleaned.unfit
-
-
-def test_exports_of_different_rows_are_not_paired() -> None:
-    rows = [(name, "a_arm_1", "", "", "", "1", "0", "", "", "") for name in "12"]
-    with pytest.raises(StructureError, match="export both again"):
-        pair_labels(_export(*rows), _export(*reversed(rows)), PROJECT)

@@ -1,0 +1,102 @@
+"""Labels over the columns instead of names."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from redcap_dagster.api import (
+    MalformedResponseError,
+    REDCapClient,
+)
+from redcap_dagster.api.export.reader.header_labels import make_labels_unique
+from redcap_dagster.sandbox import Sandbox
+from tests.fake_server import CANARY, RECORDS, Reply, Server
+
+
+def field(name: str, form: str = "visit", **more: str) -> dict[str, str]:
+    return {"field_name": name, "form_name": form, "field_type": "text"} | more
+
+
+METADATA = [
+    field("record_id", field_label="Study ID"),
+    field("note", field_label="Note,\n \"as said\""),
+    field("race", field_type="checkbox", field_label="Race",
+          select_choices_or_calculations="1, A | 2, B"),
+    field("dose", "drug", field_label="Dose"),
+]  # fmt: skip
+TEXTS = [",", ";", "|", "^", "\t", 'a"b', "a\nb", "", "plain"]
+ROWS: list[dict[str, object]] = [
+    {"record_id": str(number), "note": text, "race___1": "1", "dose": str(number)}
+    for number, text in enumerate(TEXTS, 1)
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(sandbox: Sandbox) -> str:
+    return sandbox.add_project(exports={"metadata": METADATA}, records=ROWS)
+
+
+@pytest.fixture
+def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
+    return REDCapClient(sandbox.url, token, retries=0)
+
+
+# -- raw_or_label_headers -------------------------------------------------------------------------
+
+
+def test_labels_stand_over_the_same_columns(redcap: REDCapClient) -> None:
+    raw = redcap.export_records()
+
+    labelled = redcap.export_records(raw_or_label_headers="label")
+
+    assert list(labelled) == [
+        "Study ID",
+        'Note,\n "as said"',
+        "Race (choice=A)",
+        "Race (choice=B)",
+        "Complete? (visit_complete)",
+        "Dose",
+        "Complete? (drug_complete)",
+    ]
+    assert labelled.set_axis(list(raw), axis=1).equals(raw)
+    part = redcap.export_records(records=["2"], fields=["dose"], raw_or_label_headers="label")
+    assert part.to_dict("records") == [{"Study ID": "2", "Dose": "2"}]
+
+
+def test_names_stay_where_there_is_no_row(redcap: REDCapClient) -> None:
+    nothing = redcap.export_records(filter_logic="[dose] > 99", raw_or_label_headers="label")
+
+    assert next(iter(nothing)) == "record_id"
+
+
+def test_labels_of_other_columns_are_refused(server: Server, client: REDCapClient) -> None:
+    server.say("record", Reply(RECORDS), Reply(b"Study ID,Name,Another\n1,a,b\n"))
+
+    with pytest.raises(MalformedResponseError, match="labels of 3 columns, and names of 2"):
+        client.export_records(raw_or_label_headers="label")
+
+    first, second = server.asked("record")
+    assert "rawOrLabelHeaders" not in first
+    assert second == first | {"rawOrLabelHeaders": "label", "records[0]": CANARY}
+
+
+def test_rows_with_labels_are_held_to_their_keys(server: Server, client: REDCapClient) -> None:
+    server.say("record", Reply(b"record_id,name\n1,a\n1,b\n"))
+
+    with pytest.raises(MalformedResponseError, match="1 are of a record"):
+        client.export_records(raw_or_label_headers="label")
+
+
+def test_labels_are_told_apart_whatever_they_are() -> None:
+    labels = ["A (b)", "A", "A", "A (b)", "A (b) (b)"]
+
+    told = make_labels_unique(labels, ["a", "b", "c", "d", "e"])
+
+    assert len(set(told)) == len(labels)
+    assert make_labels_unique(["A", "B"], ["a", "b"]) == ["A", "B"]

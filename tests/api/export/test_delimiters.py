@@ -1,0 +1,100 @@
+"""Delimiters of CSV: the rows are the same, whichever REDCap writes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from redcap_dagster.api import (
+    MalformedResponseError,
+    REDCapClient,
+)
+from redcap_dagster.api.export.reader.selection import DELIMITERS
+from redcap_dagster.sandbox import Sandbox
+from tests.fake_server import RECORDS, Reply, Server
+
+
+def field(name: str, form: str = "visit", **more: str) -> dict[str, str]:
+    return {"field_name": name, "form_name": form, "field_type": "text"} | more
+
+
+METADATA = [
+    field("record_id", field_label="Study ID"),
+    field("note", field_label="Note,\n \"as said\""),
+    field("race", field_type="checkbox", field_label="Race",
+          select_choices_or_calculations="1, A | 2, B"),
+    field("dose", "drug", field_label="Dose"),
+]  # fmt: skip
+TEXTS = [",", ";", "|", "^", "\t", 'a"b', "a\nb", "", "plain"]
+ROWS: list[dict[str, object]] = [
+    {"record_id": str(number), "note": text, "race___1": "1", "dose": str(number)}
+    for number, text in enumerate(TEXTS, 1)
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(sandbox: Sandbox) -> str:
+    return sandbox.add_project(exports={"metadata": METADATA}, records=ROWS)
+
+
+@pytest.fixture
+def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
+    return REDCapClient(sandbox.url, token, retries=0)
+
+
+# -- csv_delimiter --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+def test_a_delimiter_changes_nothing_of_the_rows(
+    delimiter: str, sandbox: Sandbox, token: str, redcap: REDCapClient
+) -> None:
+    report = sandbox.add_report(token, ["record_id", "note"])
+    usual = redcap.export_records()
+    assert usual["note"].fillna("").tolist() == TEXTS
+
+    assert redcap.export_records(csv_delimiter=delimiter).equals(usual)
+    assert next(redcap.stream_records(csv_delimiter=delimiter)).num_rows == len(TEXTS)
+    assert redcap.records.export_eav(csv_delimiter=delimiter).equals(redcap.records.export_eav())
+    assert redcap.reports.export(report, csv_delimiter=delimiter).equals(
+        redcap.reports.export(report)
+    )
+
+
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+def test_a_csv_is_imported_by_its_delimiter(delimiter: str, redcap: REDCapClient) -> None:
+    mark = DELIMITERS[delimiter]
+    text = f'record_id{mark}note\nnew{mark}"a{mark}b"\n'
+
+    redcap.records.import_(text, csv_delimiter=delimiter)
+
+    assert redcap.export_records(records=["new"])["note"].tolist() == [f"a{mark}b"]
+
+
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+def test_a_delimiter_is_asked_for_in_redcaps_words(
+    delimiter: str, server: Server, client: REDCapClient
+) -> None:
+    body = RECORDS.replace(b",", DELIMITERS[delimiter].encode())
+    server.say("record", Reply(body))
+    server.say("report", Reply(body))
+
+    assert list(client.export_records(csv_delimiter=delimiter)) == ["record_id", "name"]
+    report = client.reports.export(1, csv_delimiter=delimiter, type="eav")
+    assert list(report) == ["record_id", "name"]
+
+    assert server.asked("record")[0]["csvDelimiter"] == delimiter
+    assert server.asked("report")[0]["csvDelimiter"] == delimiter
+    assert server.asked("report")[0]["type"] == "eav"
+
+
+def test_an_answer_with_another_delimiter_is_refused(server: Server, client: REDCapClient) -> None:
+    server.say("record", Reply(RECORDS))
+
+    with pytest.raises(MalformedResponseError, match="separated by ','"):
+        client.export_records(csv_delimiter=";")

@@ -1,0 +1,86 @@
+"""A request has an end, though its response has none."""
+
+import socket
+import threading
+from collections.abc import Callable
+from itertools import cycle
+
+import pytest
+
+from redcap_dagster.api import (
+    MalformedResponseError,
+    NetworkError,
+    REDCapClient,
+)
+from redcap_dagster.api.export.reader.csv_reader import open_csv
+from redcap_dagster.api.http.response import Response, read_body
+from tests.fake_server import TOKEN, Server, json_reply
+
+Silent = Callable[[BaseException], None]
+
+
+# -- answers without an end ------------------------------------------------------------------------
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "head": (b"", b"H"),
+    "head, later": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "chunks": (CHUNKED, b"1\r\n \r\n"),
+    "length": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b" "),
+    "until it hangs up": (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n[]", b" "),
+}
+
+
+def drip(listener: socket.socket, first: bytes, then: bytes, asked: list[bytes]) -> None:
+    """Send a few bytes now and then, until the other one hangs up."""
+    connection, _ = listener.accept()
+    asked.append(connection.recv(1 << 16))
+    hung_up = threading.Event()
+    with connection:
+        connection.sendall(first)
+        try:
+            while not hung_up.wait(0.02):
+                connection.sendall(then)
+        except OSError:
+            pass
+
+
+@pytest.mark.parametrize("kind", DRIPS)
+def test_a_request_has_an_end_though_bytes_keep_coming(kind: str, assert_silent: Silent) -> None:
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener, *DRIPS[kind], asked))
+        thread.start()
+        client = REDCapClient(
+            f"http://127.0.0.1:{listener.getsockname()[1]}/api/",
+            TOKEN,
+            read_timeout=10,
+            total_timeout=0.3,
+        )
+        with pytest.raises(NetworkError, match="raise total_timeout") as caught:
+            client.export_metadata()
+        thread.join()
+
+    assert caught.value.overdue
+    assert len(asked) == 1  # it is not sent again
+    assert_silent(caught.value)
+
+
+def test_what_came_in_time_is_not_cut_off_later(server: Server, waits: list[float]) -> None:
+    client = REDCapClient(server.url, TOKEN, total_timeout=0.2)
+    client.export_metadata()
+    server.say("project", json_reply({"project_id": 1}))
+
+    assert not threading.Event().wait(0.3)
+    assert client.export_project_info()["project_id"] == 1
+    assert waits == []
+
+
+def test_a_text_without_an_end_is_given_up() -> None:
+    endless = cycle([b" " * (1 << 16)])
+    answer = Response("metadata export", "https://a/", 200, {}, endless, print)
+
+    with pytest.raises(MalformedResponseError, match="longer than 1 MiB"):
+        read_body(answer, 1 << 20)
+    with pytest.raises(MalformedResponseError, match="header is longer than 16 MiB"):
+        open_csv(answer, "id")

@@ -1,0 +1,125 @@
+"""Names of events, instruments and fields are checked before a request is sent."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redcap_dagster.api import (
+    RecordSelection,
+    REDCapClient,
+    REDCapFile,
+)
+from redcap_dagster.sandbox import Sandbox
+from tests.fake_server import RECORDS, Reply, Server, json_reply
+
+
+def field(name: str, form: str = "visit", **more: str) -> dict[str, str]:
+    return {"field_name": name, "form_name": form, "field_type": "text"} | more
+
+
+METADATA = [
+    field("record_id", field_label="Study ID"),
+    field("note", field_label="Note,\n \"as said\""),
+    field("race", field_type="checkbox", field_label="Race",
+          select_choices_or_calculations="1, A | 2, B"),
+    field("dose", "drug", field_label="Dose"),
+]  # fmt: skip
+TEXTS = [",", ";", "|", "^", "\t", 'a"b', "a\nb", "", "plain"]
+ROWS: list[dict[str, object]] = [
+    {"record_id": str(number), "note": text, "race___1": "1", "dose": str(number)}
+    for number, text in enumerate(TEXTS, 1)
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(sandbox: Sandbox) -> str:
+    return sandbox.add_project(exports={"metadata": METADATA}, records=ROWS)
+
+
+@pytest.fixture
+def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
+    return REDCapClient(sandbox.url, token, retries=0)
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+SCAN = REDCapFile("a.txt", "text/plain", b"x")
+CALLS: list[tuple[str, Any, str]] = [
+    ("record", lambda c: c.export_records(fields=["no"]), "no field 'no'"),
+    ("record", lambda c: c.export_records_table(forms=["no"]), "no form 'no'"),
+    ("record", lambda c: c.stream_records(events=["no"]), "no event 'no'"),
+    ("record", lambda c: c.records.export_eav(fields=["no"]), "no field 'no'"),
+    ("record", lambda c: c.records.export_eav(forms=["no"]), "no form 'no'"),
+    ("record", lambda c: c.records.export_eav(events=["no"]), "no event 'no'"),
+    ("record", lambda c: c.records.delete(["1"], instrument="no"), "no form 'no'"),
+    ("record", lambda c: c.records.delete(["1"], event="no"), "no event 'no'"),
+    ("file", lambda c: c.files.export("1", "no"), "no field 'no'"),
+    ("file", lambda c: c.files.export("1", "scan", event="no"), "no event 'no'"),
+    ("file", lambda c: c.files.save(Path(), "1", "no"), "no field 'no'"),
+    ("file", lambda c: c.files.import_(SCAN, "1", "no"), "no field 'no'"),
+    ("file", lambda c: c.files.delete("1", "no"), "no field 'no'"),
+    ("surveyLink", lambda c: c.surveys.export_link("1", "no"), "no form 'no'"),
+    ("surveyReturnCode", lambda c: c.surveys.export_return_code("1", "no"), "no form 'no'"),
+    ("surveyAccessCode", lambda c: c.surveys.export_access_code("1", "no"), "no form 'no'"),
+    ("participantList", lambda c: c.surveys.export_participants("no"), "no form 'no'"),
+    ("participantList", lambda c: c.surveys.export_participants("visit", "no"), "no event 'no'"),
+    ("pdf", lambda c: c.pdfs.export(instrument="no"), "no form 'no'"),
+    ("pdf", lambda c: c.pdfs.save(Path(), event="no"), "no event 'no'"),
+]
+
+
+@pytest.mark.parametrize(("content", "call", "says"), CALLS)
+@pytest.mark.parametrize("longitudinal", [0, 1])
+def test_what_the_project_does_not_have_is_not_asked_about(
+    longitudinal: int, content: str, call: Any, says: str, server: Server, client: REDCapClient
+) -> None:
+    server.say("project", json_reply({"is_longitudinal": longitudinal}))
+
+    with pytest.raises(ValueError, match=says):
+        call(client)
+
+    assert not server.asked(content)
+    assert {asked["content"] for asked in server.requests} <= {"metadata", "project", "event"}
+
+
+def test_a_snapshot_asks_for_no_record_by_a_wrong_name(
+    sandbox: Sandbox, redcap: REDCapClient
+) -> None:
+    structure = redcap.export_structure()
+    before = len(sandbox.requests)
+
+    wrong: list[RecordSelection] = [{"fields": ["no"]}, {"forms": ["no"]}, {"events": ["no"]}]
+    for names in wrong:
+        with pytest.raises(ValueError, match="'no'"):
+            redcap.export_snapshot(structure, **names)
+
+    assert {asked.content for asked in sandbox.requests[before:]} <= {"metadata", "project"}
+
+
+def test_names_are_asked_for_once(server: Server, client: REDCapClient) -> None:
+    server.say("surveyLink", Reply(b"https://redcap.example/s/?s=a"))
+
+    for record in range(3):
+        client.surveys.export_link(record, "visit", "e_arm_1")
+
+    assert len(server.asked("metadata")) == len(server.asked("event")) == 1
+
+
+def test_an_event_that_was_added_meanwhile_is_asked_for(
+    server: Server, client: REDCapClient
+) -> None:
+    server.say("record", Reply(RECORDS))
+    client.export_records(events=["e_arm_1"])
+    server.say("event", json_reply([{"unique_event_name": name} for name in ("e_arm_1", "new")]))
+
+    client.export_records(events=["new"])
+
+    assert len(server.asked("record")) == 2

@@ -1,0 +1,39 @@
+"""An export of a real project in many requests is the export in one."""
+
+from pathlib import Path
+
+import pytest
+
+from redcap_dagster.api import REDCapClient
+from redcap_dagster.sandbox import Sandbox
+from tests.fixture_projects.conftest import SHARED
+
+PROJECTS = sorted(SHARED.glob("projects/*/project*.xml"))
+
+
+@pytest.mark.parametrize(("max_cells", "concurrency"), [(1, 1), (60, 4), (700, 2)])
+@pytest.mark.parametrize("path", PROJECTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.usefixtures("fixtures")
+def test_pieces_make_the_whole(
+    sandbox: Sandbox, path: Path, max_cells: int, concurrency: int
+) -> None:
+    token = sandbox.add_project(path)
+    asked = {
+        "export_survey_fields": True,
+        "export_data_access_groups": True,
+        "export_blank_for_gray_form_status": True,
+    }
+    whole = REDCapClient(sandbox.url, token, max_cells=None).export_records_table(**asked)  # type: ignore[arg-type]
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells, concurrency=concurrency)
+
+    export = client.export_snapshot(**asked)  # type: ignore[arg-type]
+
+    assert export.table.column_names == whole.column_names
+    assert export.table.equals(whole)
+    assert export.consistent
+    assert not export.notes
+    if max_cells == 1 and whole.num_rows > 1:
+        assert export.requests > whole.num_rows
+    (form,) = {client.export_instruments()[-1]["instrument_name"]}
+    some = REDCapClient(sandbox.url, token, max_cells=None).export_records_table(forms=[form])
+    assert client.export_records_table(forms=[form]).equals(some)

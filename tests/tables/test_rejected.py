@@ -1,0 +1,83 @@
+"""Values that clean tables leave out are listed, with where and why."""
+
+import pyarrow as pa
+
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.tables import (
+    CleaningRules,
+    clean,
+    rejected,
+    split_by_instrument,
+)
+
+PROJECT = REDCapProject.from_exports(
+    metadata=[
+        {"field_name": "id", "form_name": "base", "identifier": "y"},
+        {"field_name": "sum", "form_name": "base", "field_type": "calc"},
+        {
+            "field_name": "box",
+            "form_name": "base",
+            "field_type": "checkbox",
+            "select_choices_or_calculations": "1, A",
+        },
+        {
+            "field_name": "dose",
+            "form_name": "drug",
+            "text_validation_type_or_show_slider_number": "number",
+        },
+        {
+            "field_name": "term",
+            "form_name": "drug",
+            "select_choices_or_calculations": "BIOPORTAL:CTCAE",
+        },
+    ],
+    info={"project_id": 12},
+    events=[
+        {"event_name": "A", "arm_num": 1, "unique_event_name": "a_arm_1", "event_id": 7},
+        {"event_name": "B", "arm_num": 1, "unique_event_name": "b_arm_1"},
+    ],
+    form_event_mapping=[
+        {"arm_num": 1, "unique_event_name": "a_arm_1", "form": "base"},
+        {"arm_num": 1, "unique_event_name": "b_arm_1", "form": "drug"},
+        {"arm_num": 1, "unique_event_name": "a_arm_1", "form": "drug"},
+    ],
+    repeating=[{"event_name": "a_arm_1", "form_name": "drug"}],
+    version="14.5.1",
+)
+NAMES = (
+    "id",
+    "redcap_event_name",
+    "redcap_repeat_instrument",
+    "redcap_repeat_instance",
+    *("sum", "box___1", "base_complete", "dose", "term", "drug_complete"),
+)
+
+
+def _export(*rows: tuple[str, ...]) -> pa.Table:
+    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(NAMES)})
+
+
+def test_rejected_values_say_where_and_why() -> None:
+    export = _export(
+        ("1 &é", "a_arm_1", "drug", "2", "", "", "", "much", "", "0"),
+        ("1 &é", "a_arm_1", "drug", "3", "", "", "", "5", "", "7"),
+        ("2", "b_arm_1", "", "", "", "", "", "little", "", "0"),
+    )
+    records = split_by_instrument(export, PROJECT)["drug"]
+    cleaned = clean(records, "drug", PROJECT, CleaningRules())
+    table = rejected(cleaned, records, "drug", PROJECT, "https://redcap.example.org/rc/api/")
+    page = "https://redcap.example.org/rc/redcap_v14.5.1/DataEntry/index.php?pid=12&page=drug"
+    link = f"{page}&id=1%20%26é&event_id=7&instance="
+    assert [tuple(row.values())[1:] for row in table.to_pylist()] == [
+        ("a_arm_1", 1, "drug", 2, "dose", "much", "not a number", f"{link}2"),
+        ("b_arm_1", 1, None, None, "dose", "little", "not a number", None),
+        ("a_arm_1", 1, "drug", 3, "drug_complete", "7", "not one of the choices", f"{link}3"),
+    ]
+    assert rejected(cleaned, records, "drug", PROJECT)["link"].null_count == 3
+
+
+def test_nothing_rejected_is_a_table_too() -> None:
+    records = split_by_instrument(_export(), PROJECT)["drug"]
+    cleaned = clean(records, "drug", PROJECT, CleaningRules())
+    names = rejected(cleaned, records, "drug", PROJECT).column_names
+    assert names[-4:] == ["field_name", "value", "reason", "link"]
