@@ -1,7 +1,7 @@
-"""The error types: what happened, in which request, and what to do.
+"""The error types of a request to REDCap.
 
-No text of an error holds a token, a cell or a record id. What the server said may hold them, so
-it is an attribute, which neither ``str``, ``repr`` nor a pickle shows.
+No message holds a token, a cell or a record id. What the server said may hold them, so it is an
+attribute, which ``str``, ``repr`` and pickles leave out.
 """
 
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from typing import Any
 
 
 class REDCapError(Exception):
-    """A request to REDCap that did not give what was asked for.
+    """A request to REDCap failed. All other error types are of this one.
 
     Attributes:
         request: The kind of request, such as ``record export``.
-        server_message: What the server said; it may hold record ids and values, so keep it to
-            yourself. It is lost when the error is pickled.
+        server_message: The message that the server sent. It may hold record ids and values, so do
+            not log it. A pickled error does not keep it.
     """
 
     request: str = ""
@@ -33,11 +33,11 @@ class REDCapError(Exception):
 
 
 class TokenError(REDCapError):
-    """REDCap does not know the token, or its user has no API rights."""
+    """REDCap does not know the token, or the token's user has no API rights."""
 
 
 class RightsError(REDCapError):
-    """The token is good, but its user lacks the right to this.
+    """REDCap accepts the token, but its user lacks a right that the request needs.
 
     Attributes:
         rights: The rights that REDCap names, such as ``Data Access Groups``.
@@ -47,30 +47,32 @@ class RightsError(REDCapError):
 
 
 class WrongURLError(REDCapError):
-    """There is no REDCap API at this address.
+    """The URL is not that of a REDCap API.
 
     Attributes:
-        url: The address that the server pointed to, without query and user info, if it did.
+        url: The URL to which the server redirects, without query, user name and password. None
+            where it does not redirect.
     """
 
     url: str | None = None
 
 
 class BlockedError(REDCapError):
-    """Something in front of REDCap refused: a firewall, a sign-on, or a ban of this machine."""
+    """A firewall, a sign-on page or a ban of this machine refused the request before REDCap."""
 
 
 class WebPageError(REDCapError):
-    """A web page came, with status 200, where data are due."""
+    """The server sent a web page with status 200 instead of data."""
 
 
 class RefusedError(REDCapError):
     """REDCap understood the request and refused it.
 
     Attributes:
-        kind: The known form of its message, such as ``unknown fields``; ``unknown`` for others.
-        names: Field, form or event names that the message names.
-        records: Record ids that the message names; in no text and no pickle.
+        kind: The kind of refusal, such as ``unknown fields``. ``unknown`` where this package does
+            not know the server's message.
+        names: The fields, instruments or events that the message names.
+        records: The record ids that the message names. In no message and no pickle.
     """
 
     kind: str = "unknown"
@@ -79,19 +81,19 @@ class RefusedError(REDCapError):
 
 
 class NotApplicableError(RefusedError):
-    """The project has no such thing, such as arms in a classic project."""
+    """The project does not have what was requested, such as arms in a classic project."""
 
 
 @dataclass(frozen=True)
 class RefusedValue:
-    """What REDCap has against one value of an import.
+    """One value of an import that REDCap refused.
 
     Attributes:
         record: The record id.
         field_name: The export column.
-        value: What was sent.
-        kind: The known form of the message: ``invalid format``, ``not designated``, or ``unknown``.
-        message: What the server said; it may hold the value.
+        value: The value that was sent.
+        kind: ``invalid format``, ``not designated``, ``invalid choice`` or ``unknown``.
+        message: The message that the server sent. It may hold the value.
     """
 
     record: str = field(repr=False)
@@ -102,47 +104,47 @@ class RefusedValue:
 
 
 class ImportRefusedError(RefusedError):
-    """REDCap refused values of an import, and imported nothing of that request.
+    """REDCap refused values of an import and imported nothing of that request.
 
     Attributes:
-        refused_values: What is wrong, value by value; in no text and no pickle.
+        refused_values: The import errors, one per value. In no message and no pickle.
     """
 
     refused_values: tuple[RefusedValue, ...] = ()
 
 
 class ErrorBodyError(RefusedError):
-    """An error came, with status 200, where data are due."""
+    """REDCap sent an error with status 200 instead of data."""
 
 
 class ServerMemoryError(REDCapError):
-    """The server ran out of memory: ask for less at once."""
+    """The server ran out of memory. Request less at once."""
 
 
 class EmptyResponseError(REDCapError):
-    """Nothing came, with status 200, where data are due."""
+    """The server sent an empty response with status 200 instead of data."""
 
 
 class NotUTF8Error(REDCapError):
-    """The answer holds bytes that are no UTF-8."""
+    """The response holds bytes that are not UTF-8."""
 
 
 class MalformedResponseError(REDCapError):
-    """The answer is not the CSV or JSON that REDCap writes.
+    """The response is not CSV or JSON as REDCap writes it.
 
     Attributes:
-        broke_off: Whether it is the beginning of what REDCap writes.
+        broke_off: Whether the response ends too early and is well-formed up to there.
     """
 
     broke_off: bool = False
 
 
 class IncompleteExportError(REDCapError):
-    """Records that REDCap lists are not in what it exported.
+    """REDCap lists records, events or instances that its export lacks.
 
     Attributes:
-        missing: How many.
-        forms: The forms that lack something, as far as that is known.
+        missing: The number of records that lack rows.
+        forms: The instruments that lack rows, as far as that is known.
     """
 
     missing: int = 0
@@ -150,11 +152,11 @@ class IncompleteExportError(REDCapError):
 
 
 class NetworkError(REDCapError):
-    """No whole answer came: no connection, a time limit, or an answer that broke off.
+    """No complete response arrived: no connection, a time limit, or a lost connection.
 
     Attributes:
         sent: Whether the request may have reached the server.
-        overdue: Whether it took too long altogether; then it is not sent again.
+        overdue: Whether the request took longer than ``total_timeout``. It is then not retried.
     """
 
     sent: bool = True
@@ -162,7 +164,7 @@ class NetworkError(REDCapError):
 
 
 class OutcomeUnknownError(REDCapError):
-    """A change was sent, its answer was lost, and whether it was done is unknown."""
+    """A change was sent and its response was lost. REDCap may have made the change."""
 
 
 class CertificateError(REDCapError):
@@ -170,11 +172,11 @@ class CertificateError(REDCapError):
 
 
 class ServerError(REDCapError):
-    """The server failed or was too busy; asking again later may help.
+    """The server failed or was too busy. A later retry may succeed.
 
     Attributes:
         status: The HTTP status.
-        retry_after: Seconds that the server wants to be left alone, if it says so.
+        retry_after: Seconds that the server asks clients to wait. None where it does not say.
     """
 
     status: int = 0

@@ -111,15 +111,15 @@ EVERYWHERE = [
     Case("status as text", Status(503, CANARY, "text/plain"), ServerError, "Try again later"),
     Case("status 403", Status(403, PAGE), BlockedError, "Ask the server's administrator"),
     Case("status 404", Status(404, PAGE), WrongURLError, "it ends in /api/"),
-    Case("web page", WEB_PAGE, WebPageError, "open the address in a browser"),
-    Case("PHP without memory", OUT_OF_MEMORY, ServerMemoryError, "Ask for fewer records"),
+    Case("web page", WEB_PAGE, WebPageError, "Open the URL in a browser"),
+    Case("PHP without memory", OUT_OF_MEMORY, ServerMemoryError, "Request fewer records"),
     Case("no database", NO_DATABASE, ServerError, "could not reach its database"),
     Case("redirect", Redirect(f"https://elsewhere.example/?{CANARY}"), WrongURLError,
          "never sent after a redirect"),
     Case("cut, by its length", Cut(0.5, "length"), NetworkError, "broke off"),
     Case("cut, by its chunks", Cut(0.5, "chunks"), NetworkError, "broke off"),
     Case("cut, unannounced", Cut(0.5, "close"), NetworkError, "broke off"),
-    Case("cut, by PHP", Cut(0.51, "whole"), MalformedResponseError, "not what REDCap writes"),
+    Case("cut, by PHP", Cut(0.51, "whole"), MalformedResponseError, "not as REDCap writes it"),
     Case("nothing of it", Cut(0, "length"), NetworkError, "broke off"),
     Case("reset", Reset(), NetworkError, "no connection, or it was lost"),
     Case("slow first byte", SlowFirstByte(3600), NetworkError, "raise read_timeout",
@@ -127,11 +127,11 @@ EVERYWHERE = [
     Case("slow trickle", SlowTrickle(3600), NetworkError, "raise read_timeout",
          read_timeout=0.4),
     Case("Latin-1", Latin1(), NotUTF8Error, "is not UTF-8"),
-    Case("ban", Ban(0), BlockedError, "run nothing until you know"),
+    Case("ban", Ban(0), BlockedError, "send no request until you know"),
 ]  # fmt: skip
 
 IN_RECORDS = [
-    Case("empty", EMPTY, EmptyResponseError, "try again"),
+    Case("empty", EMPTY, EmptyResponseError, "Try again"),
     Case("semicolons", Delimiter(";"), MalformedResponseError, "separated by ';'"),
     Case("firewall", Firewall(2), BlockedError, "Ask the server's administrator",
          {"records": IDS[:3]}),
@@ -139,7 +139,7 @@ IN_RECORDS = [
          read_timeout=0.4),
 ]  # fmt: skip
 
-IN_STRUCTURE = [Case("empty", EMPTY, EmptyResponseError, "try again")]
+IN_STRUCTURE = [Case("empty", EMPTY, EmptyResponseError, "Try again")]
 
 PASSING_IN_RECORDS = ("web page", "PHP without memory", "cut, by PHP")
 """Servers were seen to answer so in large exports, and not when asked again."""

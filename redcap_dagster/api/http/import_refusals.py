@@ -1,7 +1,7 @@
-"""What REDCap has against the values of an import -> typed errors.
+"""The import errors that REDCap sends, one per value, as a typed error.
 
-It sends a line of CSV per value: record, field, value, message. A line holds people's data, so the
-text of the error has names of fields and counts only.
+REDCap sends a CSV row per value: record, field, value, message. The rows hold people's data, so the
+message of the error has only field names and counts.
 """
 
 import csv
@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def read_refused_values(message: str) -> tuple[RefusedValue, ...]:
-    """Read the values that a message says were refused; none if it is any other message.
+    """Return the import errors of a message; none if it is any other message.
 
     Example:
         >>> [found] = read_refused_values('"1","weight","22","... could not be validated."')
@@ -39,8 +39,8 @@ def read_refused_values(message: str) -> tuple[RefusedValue, ...]:
 
 
 def import_refused_error(refused_values: tuple[RefusedValue, ...]) -> ImportRefusedError:
-    """Make the error for what REDCap complains of."""
-    # What stands in the place of a field name and is none may be data, and is not shown.
+    """Return the error for some import errors."""
+    # Text in the place of a field name may be data, and is only counted.
     names = (refused.field_name for refused in refused_values)
     counts = Counter(name if _NAME.fullmatch(name) else "others" for name in names)
     shown = list_names([f"{name} ({count})" for name, count in counts.most_common()])

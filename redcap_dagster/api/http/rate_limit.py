@@ -1,7 +1,6 @@
-"""The limit of requests to a host, shared by all processes of this user on this machine.
+"""The rate limit of requests to a host, shared by all processes of this user on this machine.
 
-REDCap bans an address that goes over its limit, until an administrator lifts the ban; so this is
-kept before each request, not found out after.
+REDCap bans an IP address that sends too many requests until an administrator lifts the ban.
 """
 
 import os
@@ -15,10 +14,14 @@ from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket
 
 @cache
 def shared_limiter(host: str, per_minute: int) -> Limiter:
-    """Give the limiter of a host. What it counts is a file that each process adds to.
+    """Return the limiter of a host. It counts in a file that all processes share.
+
+    Args:
+        host: The host name.
+        per_minute: The most requests in a minute.
 
     Raises:
-        PermissionError: Somebody else holds the folder of that file.
+        PermissionError: The folder of that file belongs to another user or is open to others.
     """
     name = re.sub(r"[^a-z0-9.-]", "_", host.lower())
     path = _private_folder() / f"{name}.sqlite"
@@ -30,7 +33,7 @@ def shared_limiter(host: str, per_minute: int) -> Limiter:
 
 
 def _private_folder() -> Path:
-    """Make sure of a folder of this user on this machine; a home folder may span machines."""
+    """Return a folder of this user on this machine; a home folder may span machines."""
     if not hasattr(os, "getuid"):  # Windows has a folder of each user's own
         folder = Path(tempfile.gettempdir()) / "redcap-dagster"
         folder.mkdir(exist_ok=True)
@@ -40,7 +43,8 @@ def _private_folder() -> Path:
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise PermissionError(
-            f"{folder} belongs to somebody else or is open to others. Remove it, or set TMPDIR to "
-            "a folder of your own; rate_limit=None does without."
+            f"{folder} belongs to another user or is open to others, so the rate limit cannot be "
+            "kept there. Remove it, set TMPDIR to a folder of your own, or switch the limit off "
+            "with rate_limit=None."
         )
     return folder

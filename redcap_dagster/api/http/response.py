@@ -1,6 +1,6 @@
-"""The bytes of an answer -> JSON, text, or a typed error; `rows` reads CSV.
+"""A response as JSON, text or a typed error; `api.export.reader` reads CSV.
 
-Nothing is taken for data that is not: a web page, an error, an empty body.
+A web page, an error or an empty body is never taken for data.
 """
 
 import json
@@ -27,27 +27,26 @@ from redcap_dagster.api.errors import (
 )
 from redcap_dagster.api.http.refusals import extract_message, known_refusal, unknown_refusal
 
-_LOOK = 1 << 16
-"""How much of an answer is looked at to see what it is."""
+_START = 1 << 16
+"""Bytes of a response that are read to see what it is."""
 
-_MOST = 1 << 30
-"""Bytes of a text that is read as a whole. REDCap builds it in PHP's memory, which rarely is as
-much; what is longer has no end."""
+_LONGEST = 1 << 30
+"""Bytes of the longest body. REDCap builds it in PHP's memory, which is rarely as large."""
 
 _MAYBE_TOKEN = re.compile(r"[0-9A-Za-z]{32,}")
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer whose head has come and whose body is on its way.
+    """A response whose headers were received, and whose body is read from the connection.
 
     Attributes:
-        request: The kind of request, for errors: ``record export``.
-        url: The address that was asked.
+        request: The kind of request, for messages: ``record export``.
+        url: The URL of the request.
         status: The HTTP status.
-        headers: By name, in whatever case.
+        headers: The headers by name, in any case.
         chunks: The body, decompressed.
-        close: Lets go of the connection; by then the body may be read or not.
+        close: Releases the connection, whether or not the body was read.
     """
 
     request: str
@@ -73,10 +72,10 @@ class Response:
 
 
 def check_status(response: Response) -> None:
-    """Raise the error that the status and the body of an answer mean; 200 means none.
+    """Raise the error for a status other than 200.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: The status is not 200. The type says why.
     """
     if response.status == 200:
         return
@@ -92,12 +91,12 @@ def check_status(response: Response) -> None:
 
 
 def _status_error(response: Response, message: str | None) -> REDCapError:
-    """Judge an answer by its status, where its message is of no known form or none at all."""
+    """Return the error for a status, where the message is not known or missing."""
     request, status = response.request, response.status
     if status in (408, 429) or (status >= 500 and status != 501):
         error = ServerError(
             f"{request}: the server failed or is too busy (status {status}). Try again later; if "
-            "it lasts, ask for less at once, or tell the server's administrator.",
+            "it lasts, request less at once, or tell the server's administrator.",
             request=request,
             server_message=message,
         )
@@ -105,9 +104,9 @@ def _status_error(response: Response, message: str | None) -> REDCapError:
         return error
     if message is not None and status in (401, 403):
         return RightsError(
-            f"{request}: REDCap says that the token's user may not do this (status {status}). "
-            "Check the user's rights in the project; the error's attribute server_message says "
-            "more.",
+            f"{request}: the token's user does not have the right to do this (status {status}). "
+            "Check the user's rights in the project; the error's attribute server_message has "
+            "the server's message.",
             request=request,
             server_message=message,
         )
@@ -115,9 +114,9 @@ def _status_error(response: Response, message: str | None) -> REDCapError:
         return unknown_refusal(message, request, status)
     if status in (401, 403, 407):
         return BlockedError(
-            f"{request}: not REDCap but something in front of it refused (status {status}): a "
-            "firewall, a sign-on page, or a ban of this machine's address for too many requests. "
-            "Ask the server's administrator which, and run nothing until you know.",
+            f"{request}: the request was refused before REDCap (status {status}): by a firewall, a "
+            "sign-on page, or a ban of this machine's IP address for too many requests. Ask the "
+            "server's administrator which, and send no request until you know.",
             request=request,
         )
     if status in (404, 405, 410, 501):
@@ -128,13 +127,13 @@ def _status_error(response: Response, message: str | None) -> REDCapError:
         )
     return RefusedError(
         f"{request}: the web server refused the request (status {status}). Status 413 and 414 "
-        "mean that it was too large: ask for less at once. Otherwise check the URL.",
+        "mean that it was too large: request less at once. Otherwise check the URL.",
         request=request,
     )
 
 
 def _redirect_error(response: Response) -> WrongURLError:
-    """Name the address that a redirect points to, without what may be secret in it."""
+    """Return the error for a redirect. It names the target without what may be secret in it."""
     try:
         parts = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
         host = parts.netloc.rpartition("@")[2]
@@ -143,9 +142,9 @@ def _redirect_error(response: Response) -> WrongURLError:
     except ValueError:
         target = None
     error = WrongURLError(
-        f"{response.request}: {response.url} redirects to {target or 'what is no address'} "
+        f"{response.request}: {response.url} redirects to {target or 'an invalid URL'} "
         f"(status {response.status}), and the token is never sent after a redirect. If that is "
-        "your REDCap, give that address, ending in /api/; if it is a sign-on page, the API is not "
+        "your REDCap, give that URL, ending in /api/; if it is a sign-on page, the API is not "
         "reachable from here.",
         request=response.request,
     )
@@ -154,7 +153,7 @@ def _redirect_error(response: Response) -> WrongURLError:
 
 
 def _retry_after(response: Response) -> float | None:
-    """Seconds that the server wants to be left alone: it gives them, or a date."""
+    """Return the seconds of a ``Retry-After``, which has seconds or a date."""
     text = response.headers.get("Retry-After", "")
     if text.isascii() and text.isdigit():
         return float(text)
@@ -168,10 +167,10 @@ def _retry_after(response: Response) -> float | None:
 
 
 def read_json(response: Response) -> Any:
-    """Read a whole answer as JSON.
+    """Return the body as JSON.
 
     Raises:
-        REDCapError: It is something else; the type says what.
+        REDCapError: The body is not JSON. The type says what it is.
     """
     text = read_text(response)
     problem = ""
@@ -181,15 +180,15 @@ def read_json(response: Response) -> Any:
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         problem = f"not well-formed JSON{where}"
     except RecursionError:
-        problem = "its JSON is nested too deep"
+        problem = "its JSON is nested too deeply"
     raise malformed_error(response, problem)
 
 
 def read_text(response: Response) -> str:
-    """Read a whole answer as text that is no error, no web page and not blank.
+    """Return the body as text.
 
     Raises:
-        REDCapError: It is something else; the type says what.
+        REDCapError: The body is an error, a web page, blank, or not UTF-8. The type says which.
     """
     body = read_body(response)
     check_data(response, body)
@@ -198,14 +197,18 @@ def read_text(response: Response) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         position = error.start
-    raise not_utf8_error(response, f"byte {position} of the answer")
+    raise not_utf8_error(response, f"byte {position} of the response")
 
 
-def read_body(response: Response, most: int = _MOST) -> bytes:
-    """Read a whole answer, whatever it is.
+def read_body(response: Response, most: int = _LONGEST) -> bytes:
+    """Return the body, whatever it is.
+
+    Args:
+        response: The response.
+        most: The most bytes. Defaults to 1 GiB.
 
     Raises:
-        MalformedResponseError: It is longer than any that REDCap writes.
+        MalformedResponseError: The body is longer.
     """
     chunks, size = [], 0
     for chunk in response.chunks:
@@ -216,30 +219,30 @@ def read_body(response: Response, most: int = _MOST) -> bytes:
     return b"".join(chunks)
 
 
-# -- what is no data ------------------------------------------------------------------------------
+# -- errors in place of data ----------------------------------------------------------------------
 
 
 def read_start(chunks: Iterator[bytes]) -> bytes:
-    """Read as much of a body as is needed to see what it is."""
+    """Return the first bytes of a body, enough to see what it is."""
     seen = b""
     for chunk in chunks:
         seen += chunk
-        if len(seen) >= _LOOK:
+        if len(seen) >= _START:
             break
-    return seen[:_LOOK]
+    return seen[:_START]
 
 
 def check_data(response: Response, body: bytes) -> None:
-    """Raise if the start of an answer with status 200 shows that it holds no data.
+    """Raise the error for a body with status 200 that does not hold data.
 
     Raises:
-        REDCapError: Of the type that says what it is.
+        REDCapError: The body is empty, an error or a web page. The type says which.
     """
-    head = body[:_LOOK].decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
+    head = body[:_START].decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
     if not head:
         raise EmptyResponseError(
-            f"{response.request}: the server sent an empty answer. That happens under load: try "
-            "again; if it lasts, ask for less at once, or tell the server's administrator.",
+            f"{response.request}: the server sent an empty response, as it may under load. Try "
+            "again; if it lasts, request less at once, or tell the server's administrator.",
             request=response.request,
         )
     message = extract_message(head)
@@ -253,11 +256,11 @@ def check_data(response: Response, body: bytes) -> None:
 
 
 def page_error(response: Response, page: str) -> REDCapError:
-    """Say what a page means that came instead of data: a failure that is known, or any page."""
+    """Return the error for a web page instead of data: a known failure, or any page."""
     return known_refusal(page, response.request, response.status) or WebPageError(
-        f"{response.request}: {response.url} sent a web page instead of data. It is a sign-on or "
-        "maintenance page, a failure of PHP, or no REDCap API at all: open the address in a "
-        "browser, and check that it ends in /api/.",
+        f"{response.request}: {response.url} sent a web page instead of data: a sign-on or "
+        "maintenance page, a failure of PHP, or a page of something other than REDCap. Open the "
+        "URL in a browser, and check that it ends in /api/.",
         request=response.request,
     )
 
@@ -265,10 +268,10 @@ def page_error(response: Response, page: str) -> REDCapError:
 def malformed_error(
     response: Response, problem: str, *, broke_off: bool = False
 ) -> MalformedResponseError:
-    """Make the error for data that are not as REDCap writes them."""
+    """Return the error for a body that REDCap would not write."""
     error = MalformedResponseError(
-        f"{response.request}: the answer is not what REDCap writes: {problem}. Try again; if it "
-        "lasts, have a look at the export in REDCap, or tell the server's administrator.",
+        f"{response.request}: the response is not as REDCap writes it: {problem}. Try again; if "
+        "it lasts, make the export in REDCap itself, or tell the server's administrator.",
         request=response.request,
     )
     error.broke_off = broke_off
@@ -276,9 +279,9 @@ def malformed_error(
 
 
 def not_utf8_error(response: Response, where: str) -> NotUTF8Error:
-    """Make the error for bytes that are no text; only their place is told."""
+    """Return the error for bytes that are not UTF-8. Its message has only their place."""
     return NotUTF8Error(
         f"{response.request}: {where}, is not UTF-8. A text was probably pasted or loaded into "
-        "REDCap in another encoding: find it there and type it anew.",
+        "REDCap in another encoding. Find it there and type it again.",
         request=response.request,
     )

@@ -1,4 +1,4 @@
-"""When a request that failed is sent again, and how long to wait before."""
+"""Retries: which failures are retried, how often, and how long to wait before each."""
 
 import logging
 from collections.abc import Callable
@@ -15,20 +15,20 @@ logger = logging.getLogger("redcap_dagster.api")
 T = TypeVar("T")
 
 ShouldRetry = Callable[[BaseException, int], bool]
-"""Says of an error, and of how often it was tried so far, whether to try again."""
+"""Returns whether to retry, given the error and the number of attempts so far."""
 
 LONGEST_WAIT: Final = 120.0
-"""Seconds. A server that wants to be left alone for longer is not asked again."""
+"""Seconds. If the server asks clients to wait longer than that, the request is not retried."""
 
 
 @dataclass(frozen=True)
 class RetrySettings:
-    """How often and how long to try.
+    """How often a failed request is retried, and after which wait.
 
     Attributes:
-        retries: How often a request is sent again.
-        backoff: Seconds that the first wait before that may last; each next one may last twice as
-            long, up to a minute.
+        retries: The number of retries.
+        backoff: Longest first wait, in seconds. Each next one may last twice as long, up to a
+            minute.
     """
 
     retries: int
@@ -42,14 +42,14 @@ def retry(
     stopped: Event,
     should_retry: ShouldRetry,
 ) -> T:
-    """Do something up to so many times more, with a while in between, as long as it may help.
+    """Return the result of a request, retried while its errors allow that.
 
     Args:
-        request: What it is, for the log.
-        once: Does it.
-        retry_settings: How often it is done again, and after which while.
-        stopped: Set when nobody wants it any more.
-        should_retry: Judges its errors.
+        request: The kind of request, for the log.
+        once: Sends the request once.
+        retry_settings: How often to retry, and after which wait.
+        stopped: Is set when the result is no longer needed.
+        should_retry: Decides for each error whether to retry.
     """
 
     def may_help(state: RetryCallState) -> bool:
@@ -61,10 +61,10 @@ def retry(
     backoff = wait_random_exponential(multiplier=retry_settings.backoff, max=60)
 
     def wait(state: RetryCallState) -> float:
-        """Full jitter, but never less than the server asks for."""
+        """Return a random wait up to the backoff, but never less than the server asks for."""
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, ServerError) else None
-        return max(backoff(state), asked or 0.0)
+        retry_after = error.retry_after if isinstance(error, ServerError) else None
+        return max(backoff(state), retry_after or 0.0)
 
     def log(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -90,17 +90,17 @@ def retry(
 
 
 def is_temporary(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
-    """Say whether an error may pass by itself, so that to ask again is of use."""
+    """Return whether an error may pass by itself, so that a retry may succeed."""
     if isinstance(error, ServerError):
         return (error.retry_after or 0) <= LONGEST_WAIT
     return isinstance(error, NetworkError) and not error.overdue
 
 
 def never_retry(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
-    """Say of any error not to ask again: what is asked for can be done without."""
+    """Never retry; the result is optional."""
     return False
 
 
 def sleep(seconds: float, stopped: Event) -> None:
-    """Wait, but not once nobody wants to go on."""
+    """Wait for some seconds, or until the request is no longer needed."""
     stopped.wait(seconds)

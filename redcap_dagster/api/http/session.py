@@ -1,4 +1,4 @@
-"""An HTTP session with a host: no cookies, no redirects, and it can be ended while it waits."""
+"""An HTTP session without cookies and redirects, which another thread can abort."""
 
 import socket
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class Session(requests.Session):
-    """A session that leaves redirects alone; another one reads them even if it follows none.
+    """A session that never reads a redirect; the one of requests does even if it follows none.
 
     Args:
         loopback: Whether the host is this machine.
@@ -26,7 +26,7 @@ class Session(requests.Session):
         super().__init__()
         self.headers["Accept-Encoding"] = "gzip"
         self.headers["User-Agent"] = f"redcap-dagster/{version('redcap-dagster')}"
-        # An http:// request to this machine must not go by a proxy of the environment.
+        # A request to this machine must not use a proxy that the environment names.
         self.trust_env = not loopback
         # Without an auth of its own, requests would send a password that it finds in ~/.netrc.
         self.auth = _no_auth
@@ -37,10 +37,10 @@ class Session(requests.Session):
         self.mount("http://", self._adapter)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Give none."""
+        """Return None, as redirects are not followed."""
 
-    def cut(self) -> None:
-        """End what is under way: whoever waits for an answer in another thread gets an error."""
+    def abort(self) -> None:
+        """Abort the requests in progress: the threads that wait for them get an error."""
         opening = [connection.sock for connection in list(self._adapter.connections)]
         for one in [*opening, *self._adapter.sockets]:
             with suppress(OSError, AttributeError):  # it may be closed, or not yet open
@@ -48,30 +48,30 @@ class Session(requests.Session):
 
 
 class Deadline:
-    """Ends a request that takes too long altogether, however often a few bytes come.
+    """A total time limit for one request, however often a few bytes arrive.
 
     Args:
-        seconds: After how many.
-        end: Ends it.
+        seconds: The time limit.
+        abort: Is called when the limit has passed, to abort the request.
 
     Attributes:
-        passed: Whether it came to that.
+        passed: Whether the limit has passed.
     """
 
-    def __init__(self, seconds: float, end: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, abort: Callable[[], None]) -> None:
         self.passed = False
-        self._end = end
+        self._abort = abort
         self._timer = Timer(seconds, self._pass)
         self._timer.daemon = True
         self._timer.start()
 
     def cancel(self) -> None:
-        """Let the request be: it is done."""
+        """Stop the clock, as the request is done."""
         self._timer.cancel()
 
     def _pass(self) -> None:
         self.passed = True
-        self._end()
+        self._abort()
 
 
 def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -79,10 +79,10 @@ def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 class _Adapter(HTTPAdapter):
-    """Keeps track of its connections, as those that are in use are nowhere else.
+    """Keeps the connections in use and their sockets, so that the session can abort them.
 
-    And of their sockets: a connection that closes after an answer has let go of its own while the
-    answer is still on its way.
+    The sockets are kept apart: a connection that closes after a response releases its socket while
+    the body is still being received.
     """
 
     def __init__(self) -> None:
@@ -91,12 +91,12 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools of connections to hosts."""
+        """Create the connection pools for hosts."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools()
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Make the pools of connections by a proxy."""
+        """Create the connection pools for a proxy."""
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools()
         return manager

@@ -1,12 +1,11 @@
-"""One POST to REDCap, done safely: TLS, time limits, retries, rate limit, and a token kept secret.
+"""POST requests to REDCap with TLS, time limits, retries and a rate limit.
 
-The exceptions of requests hold the request with its token, so none of them leaves this room, not
-even as the context of another.
+The exceptions of requests hold the request with its token, so none leaves this module, not even as
+the context of another exception.
 """
 
 import hmac
 import logging
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,7 @@ from redcap_dagster.api.errors import (
 )
 from redcap_dagster.api.http.body import encode_form, read_chunks
 from redcap_dagster.api.http.network_errors import (
-    TOO_LONG,
+    TOTAL_TIMED_OUT,
     describe_failure,
     network_error,
     never_connected,
@@ -42,22 +41,23 @@ from redcap_dagster.api.http.rate_limit import shared_limiter
 from redcap_dagster.api.http.response import Response, check_status
 from redcap_dagster.api.http.retries import RetrySettings, ShouldRetry, is_temporary, retry
 from redcap_dagster.api.http.session import Deadline, Session
+from redcap_dagster.api.http.token import check_token
 from redcap_dagster.api.http.url import is_loopback, normalize_url
 
 logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
 
-_GLANCE = 0.5
-"""Seconds after which whoever waits looks whether that is still wanted."""
+_POLL_INTERVAL = 0.5
+"""Seconds between two checks, during a wait, whether the request was stopped."""
 
 
 class Transport:
-    """A connection to the API of one project. It holds the token, and cannot be pickled.
+    """A connection to the API of one project. It holds the token and cannot be pickled.
 
     Attributes:
-        url: The address of the API, ending in a slash.
-        sent: How many requests were sent so far, retries among them.
+        url: The URL of the API, ending in a slash.
+        sent: The number of requests sent so far, including retries.
     """
 
     def __init__(
@@ -77,27 +77,30 @@ class Transport:
         self.url = normalize_url(url)
         self._token = check_token(token)
         if ca_bundle is not None and not Path(ca_bundle).exists():
-            raise ValueError("ca_bundle: there is no such file; give the path of a PEM file.")
+            raise ValueError("ca_bundle: the file does not exist. Give the path of a PEM file.")
         if retries < 0:
-            raise ValueError("retries: give 0 for none, or a number of retries.")
+            raise ValueError("retries: must be 0 or more.")
         if backoff < 0:
-            raise ValueError("backoff: give seconds, from 0 on.")
+            raise ValueError("backoff: must be 0 seconds or more.")
         if rate_limit is not None and rate_limit < 1:
-            raise ValueError("rate_limit: give requests per minute, or None for no limit.")
+            raise ValueError(
+                "rate_limit: must be 1 request per minute or more, or None for no limit."
+            )
         if not verify_tls:
             logger.warning(
-                "TLS certificates are not verified (verify_tls=False): whoever sits between here "
-                "and REDCap can read the token and the data. Give ca_bundle instead."
+                "TLS certificates are not verified (verify_tls=False): anyone on the network "
+                "between this machine and REDCap can read the token and the data. Give ca_bundle "
+                "instead."
             )
         self._verify: bool | str = str(ca_bundle) if verify_tls and ca_bundle else verify_tls
         self._timeout = (connect_timeout, read_timeout)
-        self._longest = total_timeout
-        self._patience = RetrySettings(retries, backoff)
-        address = urlsplit(self.url)
-        host = address.hostname or ""
+        self._total_timeout = total_timeout
+        self._retry_settings = RetrySettings(retries, backoff)
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
         self._rate = None if is_loopback(host) else rate_limit
         self._host = host
-        self._server = f"{host}:{address.port}" if address.port else host
+        self._server = f"{host}:{parts.port}" if parts.port else host
         self._session = Session(loopback=is_loopback(host))
         self._stopped = Event()
         self.sent = 0
@@ -107,34 +110,34 @@ class Transport:
 
     @property
     def digest_key(self) -> bytes:
-        """A key for hashes: the same for the same token, which it does not tell."""
+        """A key for hashes: the same for the same token, which cannot be computed from it."""
         return hmac.digest(self._token.encode(), b"redcap_dagster digest key", "sha256")
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError(
-            "A REDCap client cannot be pickled, as it holds a token and a connection. Make a new "
+            "A REDCap client cannot be pickled, as it holds a token and a connection. Create a new "
             "one where it is needed, from its URL and a token that is read there."
         )
 
     def fork(self) -> Self:
-        """Give another connection to the same project, for another thread.
+        """Return another connection to the same project, for another thread.
 
-        Its requests are not among those counted here.
+        It counts its own requests.
         """
-        twin = object.__new__(type(self))
-        vars(twin).update(vars(self))
-        twin._session = Session(loopback=is_loopback(self._host))
-        twin._stopped = Event()
-        twin.sent = 0
-        return twin
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other._session = Session(loopback=is_loopback(self._host))
+        other._stopped = Event()
+        other.sent = 0
+        return other
 
     def stop(self) -> None:
-        """End for good, from another thread, what is under way and waits: it raises at once."""
+        """Stop for good, from another thread: requests in progress and waiting ones raise."""
         self._stopped.set()
-        self._session.cut()
+        self._session.abort()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._session.close()
 
     def post(
@@ -144,26 +147,26 @@ class Transport:
         receive: Callable[[Response], T],
         should_retry: ShouldRetry = is_temporary,
     ) -> T:
-        """Ask for what may be done twice, and give what `receive` makes of the answer.
+        """Return what `receive` makes of the response to a request that may be sent twice.
 
-        Where the network or the server fails, the whole is done again, after a while.
+        Where the network or the server fails, the request is retried after a wait.
 
         Args:
-            request: What it is, for errors and the log: ``record export``.
-            parameters: Those of the API, without the token.
-            receive: Reads the answer; it is closed afterwards.
+            request: The kind of request, for errors and the log: ``record export``.
+            parameters: The API parameters, without the token.
+            receive: Reads the response, which is closed afterwards.
             should_retry: Whether to send the request again, given the error and the number of
-                attempts so far. Defaults to every error that may pass by itself.
+                attempts so far. Defaults to retries of every error that may pass by itself.
 
         Raises:
-            REDCapError: Of the type that says what is wrong.
+            REDCapError: The request failed. The type says why.
         """
 
         def once() -> T:
             with self._send(request, parameters) as response:
                 return receive(response)
 
-        return retry(request, once, self._patience, self._stopped, should_retry)
+        return retry(request, once, self._retry_settings, self._stopped, should_retry)
 
     def post_once(
         self,
@@ -172,42 +175,42 @@ class Transport:
         receive: Callable[[Response], T],
         file: tuple[str, bytes, str] | None = None,
     ) -> T:
-        """Ask for a change like `post`, but never twice.
+        """Return what `receive` makes of the response to a change, which is never sent twice.
 
         Args:
-            request: As for `post`.
-            parameters: As for `post`.
-            receive: As for `post`.
-            file: Name, content and MIME type of what goes along as ``file``.
+            request: The kind of request, for errors and the log: ``user import``.
+            parameters: The API parameters, without the token.
+            receive: Reads the response, which is closed afterwards.
+            file: Name, content and MIME type of a file to send. Defaults to no file.
 
         Raises:
-            OutcomeUnknownError: It may have been done, and the answer was lost.
-            REDCapError: It was not done; the type says why.
+            OutcomeUnknownError: The response was lost. REDCap may have made the change.
+            REDCapError: REDCap did not make the change. The type says why.
         """
         lost: REDCapError
         try:
             with self._send(request, parameters, file) as response:
                 return receive(response)
-        except _AFTER_WHICH_DONE_IS_UNKNOWN as error:
-            if not _may_be_done(error):
+        except _LOST_RESPONSES as error:
+            if not _may_have_been_made(error):
                 raise
             lost = error
         raise OutcomeUnknownError(
-            f"{request}: the answer was lost ({type(lost).__name__}), so whether REDCap did it is "
-            "unknown. Look in the project before you do it again.",
+            f"{request}: the response was lost ({type(lost).__name__}), so REDCap may have made "
+            "the change. Check the project before you repeat the request.",
             request=request,
             server_message=lost.server_message,
         )
 
     def open(self, request: str, parameters: Mapping[str, str]) -> Response:
-        """Ask like `post`, but leave the body to the caller, who closes the answer.
+        """Return the response to a request like `post`. The caller reads its body and closes it.
 
         Raises:
-            REDCapError: Of the type that says what is wrong. What breaks in the body is not
-                asked for again.
+            REDCapError: The request failed. The type says why. Failures while the body is read
+                are not retried.
         """
         once = partial(self._send, request, parameters)
-        return retry(request, once, self._patience, self._stopped, is_temporary)
+        return retry(request, once, self._retry_settings, self._stopped, is_temporary)
 
     def _send(
         self,
@@ -218,7 +221,7 @@ class Transport:
         self._take_turn(request)
         self.sent += 1
         failure: CertificateError | NetworkError | WrongURLError
-        deadline = Deadline(self._longest, self._session.cut)
+        deadline = Deadline(self._total_timeout, self._session.abort)
         sent = {"token": self._token, **parameters}
         try:
             received = self._session.post(
@@ -234,7 +237,7 @@ class Transport:
         except requests.exceptions.SSLError as error:
             failure = tls_error(request, self._server, error)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            what = TOO_LONG if deadline.passed else describe_failure(error)
+            what = TOTAL_TIMED_OUT if deadline.passed else describe_failure(error)
             failure = network_error(request, self._server, what)
             failure.sent = not never_connected(error)
         else:
@@ -256,29 +259,16 @@ class Transport:
         raise failure
 
     def _take_turn(self, request: str) -> None:
-        """Wait until the limit of requests lets one more through."""
+        """Wait until the rate limit allows one more request."""
         if self._rate is not None:
             limiter = shared_limiter(self._host, self._rate)
-            while not limiter.try_acquire("request", timeout=_GLANCE):
+            while not limiter.try_acquire("request", timeout=_POLL_INTERVAL):
                 if self._stopped.is_set():
                     break
         if self._stopped.is_set():
-            raise network_error(request, self._server, "the export was stopped, and this not sent")
-
-
-def check_token(token: str) -> str:
-    """Strip what surrounds a token, and check its form.
-
-    Raises:
-        ValueError: It is no token; the text does not show it.
-    """
-    stripped = token.strip()
-    if not re.fullmatch(r"[0-9A-Za-z]{32}|[0-9A-Za-z]{64}", stripped):
-        raise ValueError(
-            f"token: has {len(stripped)} characters or others than letters and digits; REDCap's "
-            "have 32 letters and digits. Copy it anew from the project's API page."
-        )
-    return stripped
+            raise network_error(
+                request, self._server, "the client was stopped before the request was sent"
+            )
 
 
 def _close(received: requests.Response, deadline: Deadline) -> None:
@@ -288,7 +278,7 @@ def _close(received: requests.Response, deadline: Deadline) -> None:
 
 # -- changes --------------------------------------------------------------------------------------
 
-_AFTER_WHICH_DONE_IS_UNKNOWN = (
+_LOST_RESPONSES = (
     NetworkError,
     ServerError,
     ServerMemoryError,
@@ -297,10 +287,10 @@ _AFTER_WHICH_DONE_IS_UNKNOWN = (
     MalformedResponseError,
     NotUTF8Error,
 )
-"""Errors after which a change may have been done."""
+"""Errors after which REDCap may have made a change."""
 
 
-def _may_be_done(error: REDCapError) -> bool:
+def _may_have_been_made(error: REDCapError) -> bool:
     if isinstance(error, NetworkError):
         return error.sent
     return not (isinstance(error, ServerError) and error.status == 429)

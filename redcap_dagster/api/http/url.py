@@ -1,14 +1,14 @@
-"""Addresses to which a token may be sent."""
+"""The URL of an API: checked, as the token is sent to it."""
 
 import ipaddress
 from urllib.parse import urlsplit
 
 
 def normalize_url(url: str) -> str:
-    """Check the address of an API, and let it end in a slash, without which REDCap redirects.
+    """Return the URL of an API with a slash at its end, without which REDCap redirects.
 
     Raises:
-        ValueError: It is none to which a token may be sent.
+        ValueError: It is not a URL, or the token must not be sent to it.
 
     Example:
         >>> normalize_url(" https://redcap.example.edu/api")
@@ -21,21 +21,23 @@ def normalize_url(url: str) -> str:
     except ValueError:
         host = None
     if not host:
-        raise ValueError("url: not an address; give one like https://redcap.example.edu/api/.")
+        raise ValueError("url: not a URL. Give one like https://redcap.example.edu/api/.")
     if "@" in parts.netloc:
-        raise ValueError("url: leave out user name and password; REDCap takes a token only.")
+        raise ValueError(
+            "url: has a user name or password, which REDCap's API does not take. Leave them out."
+        )
     if parts.query or parts.fragment:
-        raise ValueError("url: leave out everything from the ? or # on.")
+        raise ValueError("url: has a query or a fragment. Leave out everything from the ? or # on.")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ValueError(
-            "url: must begin with https://, so that nobody reads the token on its way; http:// is "
-            "for this machine only."
+            "url: does not begin with https://, so that others could read the token on the "
+            "network. Give an https:// URL; http:// is for this machine only."
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or number alone.
+    """Return whether a host is this machine, by its name or IP address alone.
 
     Example:
         >>> is_loopback("localhost"), is_loopback("127.0.0.2"), is_loopback("10.0.0.1")

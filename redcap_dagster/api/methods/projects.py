@@ -15,7 +15,8 @@ from redcap_dagster.api.http.response import (
     not_utf8_error,
     read_body,
 )
-from redcap_dagster.api.http.transport import Transport, check_token
+from redcap_dagster.api.http.token import check_token
+from redcap_dagster.api.http.transport import Transport
 
 _XML_TAKES = frozenset(
     {

@@ -67,9 +67,9 @@ class Fault:
 
 
 ALWAYS = [
-    Fault("token", refused(NO_API, 403), TokenError, "Check that the token is whole"),
-    Fault("token in a 200", refused(NO_API, 200), TokenError, "Check that the token is whole"),
-    Fault("rights", refused(NO_RIGHT, 403), RightsError, "Data Access Groups. Have it given", 1,
+    Fault("token", refused(NO_API, 403), TokenError, "Check that it is complete and from"),
+    Fault("token in a 200", refused(NO_API, 200), TokenError, "Check that it is complete and from"),
+    Fault("rights", refused(NO_RIGHT, 403), RightsError, "Data Access Groups. Ask for it", 1,
           {"rights": ("API Export", "Data Access Groups")}),
     Fault("unknown 403", refused(UNKNOWN, 403), RightsError, "Check the user's rights"),
     Fault("firewall", Reply(PAGE, 403), BlockedError, "Ask the server's administrator"),
@@ -77,16 +77,16 @@ ALWAYS = [
     Fault("not a POST", Reply(HASH.replace(UNKNOWN, "The requested method is not implemented.")
           .encode(), 501), WrongURLError, "it ends in /api/"),
     Fault("501", Reply(b"", 501), WrongURLError, "it ends in /api/"),
-    Fault("too large", Reply(PAGE, 413), RefusedError, "ask for less"),
-    Fault("page", Reply(PAGE), WebPageError, "open the address in a browser"),
-    Fault("PHP died", Reply(PHP), ServerMemoryError, "Ask for fewer records"),
-    Fault("memory", refused(MEMORY, 200), ServerMemoryError, "Ask for fewer records"),
-    Fault("memory in a 500", refused(MEMORY, 500), ServerMemoryError, "Ask for fewer records"),
+    Fault("too large", Reply(PAGE, 413), RefusedError, "request less"),
+    Fault("page", Reply(PAGE), WebPageError, "Open the URL in a browser"),
+    Fault("PHP died", Reply(PHP), ServerMemoryError, "Request fewer records"),
+    Fault("memory", refused(MEMORY, 200), ServerMemoryError, "Request fewer records"),
+    Fault("memory in a 500", refused(MEMORY, 500), ServerMemoryError, "Request fewer records"),
     Fault("database", Reply(DATABASE.encode()), ServerError, "Try again later", 3),
     Fault("tabs", Reply(PAGE.replace(b"</body>", b"multiple browser tabs of the same REDCap page")),
-          ServerError, "run fewer at once", 3),
+          ServerError, "lower concurrency", 3),
     Fault("deleted", refused("The REDCap project no longer exists because it was deleted."),
-          RefusedError, "Take it out", 1, {"kind": "project deleted"}),
+          RefusedError, "Remove it", 1, {"kind": "project deleted"}),
     Fault("unknown fields", refused(FIELDS), RefusedError, "agee", 1,
           {"kind": "unknown fields", "names": ("agee",)}),
     Fault("unknown record", refused(RECORD), RefusedError, "may have been deleted", 1,
@@ -134,12 +134,12 @@ IN_RECORDS = [
           MalformedResponseError, "carriage return"),
     Fault("PHP died within", Reply(b"record_id\n1\n" + PHP + b"\n"), ServerMemoryError, "fewer"),
     Fault("PHP died within, unknown", Reply(b"record_id\n1\n<br />\n<b>Fatal error</b>:  "
-          + CANARY.encode() + b"\n"), WebPageError, "open the address"),
+          + CANARY.encode() + b"\n"), WebPageError, "Open the URL"),
 ]  # fmt: skip
 
 IN_STRUCTURE = [
-    Fault("empty", Reply(b""), EmptyResponseError, "ask for less"),
-    Fault("blank", Reply(b" \n"), EmptyResponseError, "ask for less"),
+    Fault("empty", Reply(b""), EmptyResponseError, "request less"),
+    Fault("blank", Reply(b" \n"), EmptyResponseError, "request less"),
     Fault("Latin-1", Reply(b'{"project_title": "\xe9"}'), NotUTF8Error, "byte 19"),
     Fault("half of it", Reply(f'{{"project_title": "{CANARY}'.encode()), MalformedResponseError,
           "not well-formed JSON at character 18"),

@@ -15,6 +15,79 @@ INFO = json_reply({"project_id": 1, "is_longitudinal": 0})
 FAR = "https://redcap.example.edu/api/"
 
 
+<<<<<<< HEAD
+=======
+# -- addresses and tokens -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        (" https://redcap.example.edu/api", FAR),
+        ("https://redcap.example.edu/api//", FAR),
+        ("https://redcap.example.edu:8443/r/api/", "https://redcap.example.edu:8443/r/api/"),
+        ("http://localhost:80/api/", "http://localhost:80/api/"),
+        ("http://127.8.9.1/api", "http://127.8.9.1/api/"),
+        ("http://[::1]:1/api", "http://[::1]:1/api/"),
+    ],
+)
+def test_addresses_are_normalized(url: str, normal: str) -> None:
+    assert REDCapClient(url, TOKEN).url == normal
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://redcap.example.edu/api/", "https://"),
+        ("http://127.0.0.1.example.edu/api/", "https://"),
+        ("http://localhost@example.edu/api/", "user name"),
+        ("https://me:CANARY@redcap.example.edu/api/", "user name"),
+        ("https://redcap.example.edu/api/?token=CANARY", "from the"),
+        ("https://redcap.example.edu/api/#CANARY", "from the"),
+        ("ftp://redcap.example.edu/api/", "https://"),
+        ("redcap.example.edu/api/", "not a URL"),
+        ("https://[CANARY/api/", "not a URL"),
+        ("https://redcap.example.edu:CANARY/api/", "not a URL"),
+        ("", "not a URL"),
+    ],
+)
+def test_an_address_that_a_token_must_not_go_to_is_refused(url: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        REDCapClient(url, TOKEN)
+
+    assert "CANARY" not in str(caught.value)
+    assert "CANARY" not in repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + "0", TOKEN[:-1] + "-", TOKEN * 3])
+def test_what_is_no_token_is_refused_unseen(token: str) -> None:
+    with pytest.raises(ValueError, match="Copy it again") as caught:
+        REDCapClient(FAR, token)
+
+    assert TOKEN[:8] not in str(caught.value)
+
+
+def test_what_surrounds_a_token_is_stripped(server: Server) -> None:
+    server.say("project", INFO)
+
+    REDCapClient(server.url, f" {TOKEN}\n").export_project_info()
+
+    assert server.requests[0]["token"] == TOKEN
+
+
+def test_a_client_shows_no_token_and_is_not_pickled() -> None:
+    client = REDCapClient(FAR, TOKEN)
+
+    for shown in (repr(client), str(vars(client)), str(client), f"{client}"):
+        assert TOKEN not in shown
+    for attempt in (dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            attempt(client)
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            attempt(client._transport)
+
+
+>>>>>>> 9ac5b62 (The words of api/http and of the errors: what happened, why, what to do)
 @pytest.mark.parametrize(
     "limits",
     [{"retries": -1}, {"backoff": -1}, {"rate_limit": 0}, {"ca_bundle": "/nowhere/ca.pem"}],

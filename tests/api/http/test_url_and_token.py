@@ -43,10 +43,10 @@ def test_addresses_are_normalized(url: str, normal: str) -> None:
         ("https://redcap.example.edu/api/?token=CANARY", "from the"),
         ("https://redcap.example.edu/api/#CANARY", "from the"),
         ("ftp://redcap.example.edu/api/", "https://"),
-        ("redcap.example.edu/api/", "not an address"),
-        ("https://[CANARY/api/", "not an address"),
-        ("https://redcap.example.edu:CANARY/api/", "not an address"),
-        ("", "not an address"),
+        ("redcap.example.edu/api/", "not a URL"),
+        ("https://[CANARY/api/", "not a URL"),
+        ("https://redcap.example.edu:CANARY/api/", "not a URL"),
+        ("", "not a URL"),
     ],
 )
 def test_an_address_that_a_token_must_not_go_to_is_refused(url: str, says: str) -> None:
@@ -59,7 +59,7 @@ def test_an_address_that_a_token_must_not_go_to_is_refused(url: str, says: str) 
 
 @pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + "0", TOKEN[:-1] + "-", TOKEN * 3])
 def test_what_is_no_token_is_refused_unseen(token: str) -> None:
-    with pytest.raises(ValueError, match="Copy it anew") as caught:
+    with pytest.raises(ValueError, match="Copy it again") as caught:
         REDCapClient(FAR, token)
 
     assert TOKEN[:8] not in str(caught.value)
@@ -90,7 +90,7 @@ Silent = Callable[[BaseException], None]
 
 @pytest.mark.parametrize("host", ["a..b", ".example.edu", f"{'a' * 64}.example.edu"])
 def test_a_host_that_cannot_be_is_refused_at_once(host: str) -> None:
-    with pytest.raises(ValueError, match="not an address") as caught:
+    with pytest.raises(ValueError, match="not a URL") as caught:
         REDCapClient(f"https://{host}/api/", TOKEN)
 
     assert type(caught.value) is ValueError

@@ -83,7 +83,7 @@ def test_a_change_whose_answer_is_lost_is_not_sent_again(
     content, call = CHANGES[change]
     server.say(content, LOST[lost])
 
-    with pytest.raises(OutcomeUnknownError, match="Look in the project") as caught:
+    with pytest.raises(OutcomeUnknownError, match="Check the project") as caught:
         call(client)
 
     assert len(server.asked(content)) == 1

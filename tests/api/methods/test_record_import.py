@@ -385,7 +385,7 @@ def test_a_file_goes_in_and_comes_out(redcap: REDCapClient) -> None:
     assert back.name.startswith("Größe ")
 
     redcap.files.delete("1", "scan")
-    with pytest.raises(RefusedError, match="Nothing is stored there"):
+    with pytest.raises(RefusedError, match="No file is stored"):
         redcap.files.export("1", "scan")
     with pytest.raises(RefusedError) as caught:
         redcap.files.export("1", "age")
