@@ -9,19 +9,21 @@ TESTS = -m pytest -n 2 --dist loadscope $(if $(CI),,-m 'not slow')
 DEV = $(EXAMPLE) --group dev --group docs
 export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: help demo ui test test-pandas2 lint docs bench soak pictures
+.PHONY: help demo ui test test-quick test-pandas2 lint docs package bench soak pictures
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo          run the example: two studies in REDCap become tables in DuckDB'
 	@echo 'make ui            open the example in the Dagster UI'
 	@echo 'make test          run the tests'
+	@echo 'make test-quick    run those of the client, the tables and where they are stored'
 	@echo 'make test-pandas2  run the tests on pandas 2'
 	@echo 'make bench         measure speed and memory, side by side, for half an hour'
 	@echo 'make soak          export while everything goes wrong, for five minutes'
 	@echo 'make pictures      take those of the README anew, with Chromium'
-	@echo 'make lint          check style, types, imports, spelling, dependencies and docs'
-	@echo 'make docs          build the documentation site into build/docs'
+	@echo 'make lint          check style, types, imports, spelling, dependencies, package and docs'
+	@echo 'make docs          build the documentation into build/docs'
+	@echo 'make package       build wheel and sdist into build/dist, and check them'
 	@echo
 	@echo 'With REDCAP_API_URL and REDCAP_API_TOKEN set, demo and ui use that project.'
 	@echo 'Another Python: make demo PYTHON=python3.12'
@@ -34,6 +36,9 @@ ui: .venv/demo
 
 test: .venv/dev
 	.venv/bin/python $(TESTS)
+
+test-quick: .venv/dev
+	.venv/bin/python $(TESTS) tests/api tests/tables tests/io_managers
 
 test-pandas2: .venv-pandas2/dev
 	.venv-pandas2/bin/python $(TESTS)
@@ -60,11 +65,16 @@ lint: .venv/dev
 	.venv/bin/codespell
 	.venv/bin/deptry redcap_dagster
 	.venv/bin/deptry example_project/src --config example_project/pyproject.toml
-	.venv/bin/mkdocs build --strict
+	@$(MAKE) --no-print-directory package docs
 
 # Never with --quiet: then a broken link passes.
 docs: .venv/dev
 	.venv/bin/mkdocs build --strict
+
+package: .venv/dev
+	rm -rf build/dist
+	.venv/bin/python -m build --no-isolation --outdir build/dist
+	.venv/bin/twine check --strict build/dist/*
 
 # -- what the above need ---------------------------------------------------------------------
 
@@ -73,6 +83,7 @@ docs: .venv/dev
 	  { echo 'Python 3.11 or newer is needed. Name one: make PYTHON=python3.12 ...' >&2; exit 1; }
 	@echo 'Making $(@D) ...'
 	@$(PYTHON) -m venv --clear $(@D)
+	@[ -d $(@D)/bin ] || cp -r $(@D)/Scripts $(@D)/bin  # Windows
 	@$(@D)/$(PIP) install -c constraints.txt pip  # one that knows --group
 	@touch $@
 
