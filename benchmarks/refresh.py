@@ -18,7 +18,7 @@ import requests
 from benchmarks import pipeline
 from benchmarks.measure import print_count, print_head, print_sizes
 from benchmarks.server import serving
-from redcap_dagster.partitions import bucket_keys, bucket_of
+from redcap_dagster.partitions import assign_buckets, bucket_keys
 
 _GOAL_BYTES = 0.05
 _GOAL_REQUESTS = 15
@@ -88,7 +88,7 @@ def _ticks(
 
 def _change(url: str, records: int, buckets: int, minutes: int) -> None:
     ids = pa.chunked_array([[str(number) for number in range(1, records + 1)]])
-    own = ids.filter(pc.equal(bucket_of(ids, buckets), bucket_keys(buckets)[0]))
+    own = ids.filter(pc.equal(assign_buckets(ids, buckets), bucket_keys(buckets)[0]))
     changed = own.slice(0, records // 100).to_pylist()
     told = url.replace("/api/", f"/changed/{minutes}")
     requests.post(told, data="\n".join(changed), timeout=60).raise_for_status()

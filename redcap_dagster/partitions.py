@@ -74,7 +74,7 @@ def bucket_count(count: int | None, partitions_def: dg.PartitionsDefinition[str]
     return len(keys)
 
 
-def bucket_of(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
+def assign_buckets(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
     """Say which bucket each record is in: by the CRC-32 of its id in UTF-8, and nothing else.
 
     Args:
@@ -82,7 +82,7 @@ def bucket_of(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
         count: The number of buckets.
 
     Example:
-        >>> bucket_of(pa.chunked_array([["1", "2", "1"]]), 16).to_pylist()
+        >>> assign_buckets(pa.chunked_array([["1", "2", "1"]]), 16).to_pylist()
         ['08-of-16', '14-of-16', '08-of-16']
     """
     keys = pa.array(bucket_keys(count), pa.string())
@@ -98,11 +98,15 @@ def bucket_of(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
     return pa.chunked_array(map(of_some, some), pa.string())
 
 
-def partitioning_of(partition_key: str) -> str:
+bucket_of = assign_buckets
+"""Earlier name of `assign_buckets`."""
+
+
+def get_partitioning(partition_key: str) -> str:
     """Name the family of a partition: the number of buckets, or blank for partitions of others.
 
     Example:
-        >>> partitioning_of("03-of-16"), partitioning_of("2024-01-31")
+        >>> get_partitioning("03-of-16"), get_partitioning("2024-01-31")
         ('16', '')
     """
     match = _KEY.fullmatch(partition_key)

@@ -11,7 +11,7 @@ from redcap_dagster.api import RecordExport
 from redcap_dagster.catalog.event_log import Told
 from redcap_dagster.catalog.versions import data_version
 from redcap_dagster.io_managers import to_frame
-from redcap_dagster.project import REDCapProject, page
+from redcap_dagster.project import REDCapProject, build_page_url
 from redcap_dagster.tables import profile
 
 _OF_AN_EXPORT = ("exported_at", "listed", "request", "consistent", "notes")
@@ -56,7 +56,7 @@ def origin(url: str, project: REDCapProject) -> dict[str, Any]:
         url: The address of the API.
         project: The structure.
     """
-    home = page(url, project)
+    home = build_page_url(url, project)
     return {
         "redcap/version": project.version,
         **({"redcap/project_id": project.info.project_id} if project.info.project_id else {}),

@@ -47,18 +47,18 @@ def code_version(
 
 def _structure(project: REDCapProject, form: str) -> Iterable[object]:
     names = (*project.key_columns(form), *project.context_columns)
-    rows = [_dictionary_row(field) for field in project.fields_of(form)]
+    rows = [_dictionary_row(field) for field in project.form_fields(form)]
     return names, [column.name for column in project.columns(form)], rows
 
 
 def _places(project: REDCapProject, form: str) -> Iterable[object]:
-    events = set(project.events_of(form))
+    events = set(project.designated_events(form))
     arms = [(event.unique_event_name, event.arm_num) for event in project.events]
     repeats = {*project.events_where_repeating(form), *(events & project.repeating_events)}
     return (
         sorted(arm for arm in arms if arm[0] in events),
         sorted(repeats),
-        project.honours_blank_status,
+        project.honors_blank_status,
     )
 
 

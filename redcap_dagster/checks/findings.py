@@ -127,10 +127,10 @@ def within_range(ranges: Ranges) -> Finding:
     found = _of_counts(
         "within_range", ranges.outside, "Values out of range", "All values are in range."
     )
-    if not ranges.open:
+    if not ranges.unevaluated:
         return found
-    named = list_names([f"{name} ({limits})" for name, limits in ranges.open.items()])
-    metadata = {**found.metadata, "not_evaluated": dict(ranges.open)}
+    named = list_names([f"{name} ({limits})" for name, limits in ranges.unevaluated.items()])
+    metadata = {**found.metadata, "not_evaluated": dict(ranges.unevaluated)}
     text = f"{found.text} Limits that were not evaluated: {named}."
     return Finding(found.check, found.passed, text, metadata)
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from redcap_dagster.checks.findings import is_evaluated
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.run import Result
-from redcap_dagster.partitions import BUCKET, bucket_keys, bucket_of
+from redcap_dagster.partitions import BUCKET, assign_buckets, bucket_keys
 
 _FAILED = "redcap/failed_checks"
 """The entry of an observation that says which checks failed."""
@@ -68,7 +68,9 @@ def _with_buckets(
     """
     frame: pd.DataFrame = result.value
     records = pa.chunked_array([pa.array(frame[recipe.known.record_id_field], pa.string())])
-    buckets = pd.Series(bucket_of(records, recipe.tables.buckets).to_pandas(), index=frame.index)
+    buckets = pd.Series(
+        assign_buckets(records, recipe.tables.buckets).to_pandas(), index=frame.index
+    )
     counts = buckets.value_counts()
     for bucket in selection.buckets:
         context.add_asset_metadata(

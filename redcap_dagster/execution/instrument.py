@@ -114,7 +114,7 @@ def _judge_cleaned(run: Run, records: Records) -> JudgedTable:
         {
             "dagster/column_lineage": lineage,
             "redcap/replaced": cleaned.replaced,
-            "redcap/unfit": cleaned.unfit,
+            "redcap/unfit": cleaned.invalid,
             "redcap/inferred_types": cleaned.inferred,
         },
     )

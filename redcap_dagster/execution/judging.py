@@ -9,11 +9,11 @@ from redcap_dagster.execution.run import Records, Run
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables import (
     CleanTable,
+    check_ranges,
     choice_columns,
-    duplicate_keys,
-    in_ranges,
+    count_blank_required,
+    count_duplicate_rows,
     is_required,
-    unfilled,
 )
 
 
@@ -25,7 +25,7 @@ def judge_export(run: Run, records: Records) -> list[Finding]:
 
 def judge_keys(records: Records) -> Finding:
     """Return what `keys_unique` finds in records."""
-    duplicates = duplicate_keys(records.table, records.project, records.instrument)
+    duplicates = count_duplicate_rows(records.table, records.project, records.instrument)
     return findings.keys_unique(duplicates)
 
 
@@ -54,12 +54,12 @@ def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding
     """
     instrument, project = records.instrument, records.project
     with_choices = choice_columns(instrument, project, run.recipe.rules)
-    unknown = {name: count for name, count in cleaned.unfit.items() if name in with_choices}
-    invalid = {name: count for name, count in cleaned.unfit.items() if name not in with_choices}
+    unknown = {name: count for name, count in cleaned.invalid.items() if name in with_choices}
+    invalid = {name: count for name, count in cleaned.invalid.items() if name not in with_choices}
     return [
         findings.values_fit_types(invalid),
         findings.choices_known(unknown),
-        findings.within_range(in_ranges(cleaned.table, instrument, project)),
+        findings.within_range(check_ranges(cleaned.table, instrument, project)),
         _judge_required(records),
         _judge_inferred_types(run, instrument, cleaned),
     ]
@@ -70,7 +70,7 @@ def _judge_required(records: Records) -> Finding:
     required = [column.name for column in columns if is_required(column.field)]
     if status_column(records.instrument) in records.hidden:
         return findings.required_filled({}, required)
-    blank = unfilled(records.table, records.instrument, records.project, records.hidden)
+    blank = count_blank_required(records.table, records.instrument, records.project, records.hidden)
     return findings.required_filled(blank, [name for name in required if name in records.hidden])
 
 

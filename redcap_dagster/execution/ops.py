@@ -33,7 +33,7 @@ from redcap_dagster.project import (
     Instrument,
     ProjectInfo,
     Repeating,
-    changes,
+    compare_projects,
 )
 from redcap_dagster.tables import census_table, choices_table, structure_table
 
@@ -95,7 +95,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
         for table_name, spec in tables.metadata.items():
             results = []
             if selection.checks_of(spec):
-                found = changes(recipe.known, project)
+                found = compare_projects(recipe.known, project)
                 drift = dictionary_drift(found, in_use=tables.records)
                 results = [recipe.check_result(spec, drift)]
             if selection.has(spec):
@@ -181,7 +181,7 @@ def _census_result(run: Run, census: pa.Table) -> Result:
         table,
         plain_schema(table),
         run.client.digest_key,
-        metadata={**run.metadata, "redcap/belongs_nowhere": run.leftovers},
+        metadata={**run.metadata, "redcap/belongs_nowhere": run.count_unplaced_cells},
     )
 
 

@@ -12,10 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api import Among, Progress, ProjectStructure, RecordExport, REDCapClient
-from redcap_dagster.partitions import bucket_of
+from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.project.system_columns import ARM, EVENT_NAME
-from redcap_dagster.tables import CleaningRules, check_agreement, has_hashed_ids, leftovers
+from redcap_dagster.tables import (
+    CleaningRules,
+    check_agreement,
+    count_unplaced_cells,
+    has_hashed_ids,
+)
 
 SECONDS_BETWEEN_LINES = 10.0
 """How often the log of a run tells how far an export is."""
@@ -27,7 +32,7 @@ def filter_by_bucket(record_id_field: str, count: int, wanted: Sequence[str]) ->
         return None
 
     def among(rows: pa.Table) -> pa.Table:
-        in_bucket = bucket_of(rows[record_id_field], count)
+        in_bucket = assign_buckets(rows[record_id_field], count)
         return rows.filter(pc.is_in(in_bucket, pa.array(wanted, pa.string())))
 
     return among
@@ -58,7 +63,7 @@ def export_forms(
         forms=None if len(forms) == len(project.instruments) else forms,
         export_survey_fields=True,
         export_data_access_groups=True,
-        export_blank_for_gray_form_status=project.honours_blank_status,
+        export_blank_for_gray_form_status=project.honors_blank_status,
     )
     for note in export.notes:
         log.warning(note)
@@ -104,10 +109,10 @@ def check_export(
             "REDCap sent hashes in place of the record ids, as the token's user has de-identified "
             "rights: these tables cannot be joined with what others export."
         )
-    lost = leftovers(
+    lost = count_unplaced_cells(
         export,
         project,
-        blank_status=project.honours_blank_status,
+        blank_status=project.honors_blank_status,
         keep_unsaved=rules.keep_unsaved,
     )
     if lost:
@@ -180,7 +185,7 @@ def with_observed_columns(
     A server that sends no header for no rows leaves both as they were when definitions loaded.
     """
     if has_header(rows):
-        return project.seen_in(rows.column_names)
+        return project.with_observed_columns(rows.column_names)
     return replace(
         project,
         has_access_groups=known.has_access_groups,

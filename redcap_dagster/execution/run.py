@@ -53,7 +53,7 @@ class Run:
         listed: How many records and events REDCap lists in all buckets, if exported.
         exported: The instruments whose records were exported.
         export: Their records, if there are such instruments.
-        leftovers: Counts of exported cells that belong to no table, by column.
+        count_unplaced_cells: Counts of exported cells that belong to no table, by column.
     """
 
     context: dg.AssetExecutionContext = field(repr=False)
@@ -66,7 +66,7 @@ class Run:
     listed: int | None = None
     exported: Sequence[str] = ()
     export: RecordExport | None = field(default=None, repr=False)
-    leftovers: Mapping[str, int] = field(default_factory=dict)
+    count_unplaced_cells: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def metadata(self) -> Mapping[str, Any]:
@@ -125,7 +125,7 @@ def start_run(
         listed=export.listed,
         exported=exported,
         export=export,
-        leftovers=check_export(context, export.table, project, recipe.rules),
+        count_unplaced_cells=check_export(context, export.table, project, recipe.rules),
     )
 
 
@@ -161,7 +161,7 @@ def exported_records(run: Run, instrument: str) -> Records:
         export,
         project,
         instrument,
-        blank_status=project.honours_blank_status,
+        blank_status=project.honors_blank_status,
         keep_unsaved=run.recipe.rules.keep_unsaved,
     )
     hidden = hidden_columns(export.column_names, project, instrument) if has_header(export) else []

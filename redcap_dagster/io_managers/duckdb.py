@@ -16,7 +16,7 @@ from redcap_dagster.io_managers.duckdb_connection import connect
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.schema_evolution import concatenate, conform, widen_schema
 from redcap_dagster.io_managers.table import DESCRIPTION, TableIOManager, with_key
-from redcap_dagster.partitions import BUCKET, partitioning_of
+from redcap_dagster.partitions import BUCKET, get_partitioning
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -167,8 +167,8 @@ class _Table:
     def replace_partitions(self, parts: Mapping[str, pa.Table]) -> None:
         """Replace the rows of partitions in a table whose columns grow as needed."""
         table = concatenate(with_key(part, key) for key, part in parts.items())
-        present = {partitioning_of(key) for key in parts}
-        kept = {key for key in self.partitions() if partitioning_of(key) in present} - parts.keys()
+        present = {get_partitioning(key) for key in parts}
+        kept = {key for key in self.partitions() if get_partitioning(key) in present} - parts.keys()
         if kept:
             self._exchange(table, kept)
         else:

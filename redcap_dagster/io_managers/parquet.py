@@ -21,7 +21,7 @@ from upath import UPath
 from redcap_dagster.io_managers.location import TablePlace, make_private_folder
 from redcap_dagster.io_managers.schema_evolution import concatenate
 from redcap_dagster.io_managers.table import TableIOManager, with_key
-from redcap_dagster.partitions import BUCKET, partitioning_of
+from redcap_dagster.partitions import BUCKET, get_partitioning
 
 logger = logging.getLogger("redcap_dagster")
 
@@ -103,7 +103,7 @@ class ParquetTableIOManager(TableIOManager):
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
         """Write a file for each partition, let them count, then take away what they replace."""
         folder = self._folder(place)
-        (partitioning,) = {partitioning_of(key) for key in parts}
+        (partitioning,) = {get_partitioning(key) for key in parts}
         self._check_owner(place)
         with _named(place):
             for key, part in parts.items():
@@ -112,7 +112,7 @@ class ParquetTableIOManager(TableIOManager):
             _put(folder / PARTITIONING, lambda file: file.write(partitioning.encode()))
         self._file(place).unlink(missing_ok=True)
         for path in _partition_files(folder):
-            if partitioning_of(_partition_key(path)) != partitioning:
+            if get_partitioning(_partition_key(path)) != partitioning:
                 path.unlink(missing_ok=True)
 
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
@@ -132,7 +132,7 @@ class ParquetTableIOManager(TableIOManager):
             if keys is None and present is not None
             else [folder / _partition_file(key) for key in keys or ()]
         )
-        counting = [path for path in files if partitioning_of(_partition_key(path)) == present]
+        counting = [path for path in files if get_partitioning(_partition_key(path)) == present]
         if not counting or len(counting) < len(keys or ()):
             raise place.never_written()
         return concatenate(_read(path, place).drop_columns(BUCKET) for path in counting)

@@ -35,7 +35,7 @@ class TableIOManager(dg.ConfigurableIOManager):
         """Replace partitions of a table, by their keys; each stays until the new one is whole.
 
         What is stored of another partitioning goes: the table that had no partitions, and buckets
-        of another number (see `redcap_dagster.partitions.partitioning_of`).
+        of another number (see `redcap_dagster.partitions.get_partitioning`).
         """
 
     @abstractmethod

@@ -8,8 +8,8 @@ Example:
 """
 
 from redcap_dagster.project.choices import Choice, parse_choices
-from redcap_dagster.project.drift import Change, changes
-from redcap_dagster.project.links import page
+from redcap_dagster.project.drift import Change, compare_projects
+from redcap_dagster.project.links import build_page_url
 from redcap_dagster.project.model import NOT_COMPLETED, Column, REDCapProject
 from redcap_dagster.project.rows import (
     Arm,
@@ -23,6 +23,10 @@ from redcap_dagster.project.rows import (
     StructureError,
 )
 from redcap_dagster.project.xml.reader import from_xml
+
+# Earlier names.
+changes = compare_projects
+page = build_page_url
 
 __all__ = [
     "NOT_COMPLETED",
@@ -39,7 +43,9 @@ __all__ = [
     "REDCapProject",
     "Repeating",
     "StructureError",
+    "build_page_url",
     "changes",
+    "compare_projects",
     "from_xml",
     "page",
     "parse_choices",

@@ -37,7 +37,7 @@ class Change:
     detail: str = ""
 
 
-def changes(before: REDCapProject, now: REDCapProject) -> tuple[Change, ...]:
+def compare_projects(before: REDCapProject, now: REDCapProject) -> tuple[Change, ...]:
     """Compare two structures of a project, field by field.
 
     Returns:
@@ -49,7 +49,7 @@ def changes(before: REDCapProject, now: REDCapProject) -> tuple[Change, ...]:
         ...     {"field_name": "sex", "form_name": "a", "field_type": "radio",
         ...      "select_choices_or_calculations": choices}])
         ...     for choices in ("1, F | 2, M", "1, Female | 3, Other")]
-        >>> [change.detail for change in changes(before, now)]
+        >>> [change.detail for change in compare_projects(before, now)]
         ['added 3; removed 2; relabelled 1']
     """
     old = {field.field_name: field for field in before.fields}

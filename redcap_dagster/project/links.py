@@ -3,7 +3,7 @@
 from redcap_dagster.project.model import REDCapProject
 
 
-def page(url: str, project: REDCapProject, path: str = "index.php") -> str | None:
+def build_page_url(url: str, project: REDCapProject, path: str = "index.php") -> str | None:
     """Give the address of a page of a project; its home by default.
 
     The form of these links is a guess from those that other clients make.
@@ -20,7 +20,7 @@ def page(url: str, project: REDCapProject, path: str = "index.php") -> str | Non
         >>> project = REDCapProject.from_exports(
         ...     metadata=[{"field_name": "id", "form_name": "a"}],
         ...     info={"project_id": 12}, version="14.7.3")
-        >>> page("https://redcap.example.edu/api/", project)
+        >>> build_page_url("https://redcap.example.edu/api/", project)
         'https://redcap.example.edu/redcap_v14.7.3/index.php?pid=12'
     """
     if not (url and project.version and project.info.project_id):

@@ -17,7 +17,7 @@ from redcap_dagster.project.rows import (
     ProjectInfo,
     Repeating,
     StructureError,
-    row_value,
+    parse_row,
 )
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
@@ -121,12 +121,12 @@ class REDCapProject:
         return bool(self.repeating)
 
     @property
-    def honours_blank_status(self) -> bool:
+    def honors_blank_status(self) -> bool:
         """Whether the server answers ``exportBlankForGrayFormStatus``, by its version."""
         numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
         return numbers >= BLANK_STATUS_SINCE
 
-    def events_of(self, form: str) -> tuple[str, ...]:
+    def designated_events(self, form: str) -> tuple[str, ...]:
         """The unique names of the events in which a form is designated; none if classic."""
         return tuple(row.unique_event_name for row in self.form_events if row.form == form)
 
@@ -142,7 +142,7 @@ class REDCapProject:
     def can_repeat(self, form: str) -> bool:
         """Whether rows of a form can have an instance: it repeats, or an event of it does."""
         return bool(self.events_where_repeating(form)) or not self.repeating_events.isdisjoint(
-            self.events_of(form)
+            self.designated_events(form)
         )
 
     # -- columns ----------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class REDCapProject:
             SURVEY_IDENTIFIER,
         ) * self.has_survey_identifier
 
-    def fields_of(self, form: str) -> tuple[Field, ...]:
+    def form_fields(self, form: str) -> tuple[Field, ...]:
         """What a form's table holds, in REDCap's order.
 
         The survey timestamp (of a survey), the dictionary's fields without the record id and
@@ -197,7 +197,7 @@ class REDCapProject:
             StructureError: Two options of a checkbox fall onto one column.
         """
         columns: list[Column] = []
-        for form_field in self.fields_of(form):
+        for form_field in self.form_fields(form):
             if form_field.field_type != "checkbox":
                 columns.append(Column(form_field.field_name, form_field))
             else:
@@ -286,25 +286,25 @@ class REDCapProject:
         Raises:
             StructureError: No field, or a longitudinal project without its events.
         """
-        rows = tuple(row_value(Field, row) for row in metadata)
+        rows = tuple(parse_row(Field, row) for row in metadata)
         if instruments is None:
             forms = list(dict.fromkeys(row.form_name for row in rows))
             named = tuple(Instrument(form, form.replace("_", " ").capitalize()) for form in forms)
         else:
-            named = tuple(row_value(Instrument, row) for row in instruments)
+            named = tuple(parse_row(Instrument, row) for row in instruments)
         return cls(
             fields=rows,
             instruments=named,
-            info=row_value(ProjectInfo, info or {}),
-            arms=tuple(row_value(Arm, row) for row in arms),
-            events=tuple(row_value(Event, row) for row in events),
-            form_events=tuple(row_value(FormEvent, row) for row in form_event_mapping),
-            repeating=tuple(row_value(Repeating, row) for row in repeating),
-            field_names=tuple(row_value(ExportFieldName, row) for row in field_names),
+            info=parse_row(ProjectInfo, info or {}),
+            arms=tuple(parse_row(Arm, row) for row in arms),
+            events=tuple(parse_row(Event, row) for row in events),
+            form_events=tuple(parse_row(FormEvent, row) for row in form_event_mapping),
+            repeating=tuple(parse_row(Repeating, row) for row in repeating),
+            field_names=tuple(parse_row(ExportFieldName, row) for row in field_names),
             version=version,
-        ).seen_in(header)
+        ).with_observed_columns(header)
 
-    def seen_in(self, header: Iterable[str]) -> Self:
+    def with_observed_columns(self, header: Iterable[str]) -> Self:
         """Give the project as the columns of a record export tell of groups and surveys."""
         # A field of the dictionary may be called FORM_timestamp without FORM being a survey.
         columns = set(header) - {row.field_name for row in self.fields}
@@ -330,15 +330,15 @@ class REDCapProject:
                 "fetch the structure anew."
             )
         return cls(
-            fields=tuple(row_value(Field, row) for row in data["fields"]),
-            instruments=tuple(row_value(Instrument, row) for row in data["instruments"]),
-            info=row_value(ProjectInfo, data.get("info", {})),
-            arms=tuple(row_value(Arm, row) for row in data.get("arms", ())),
-            events=tuple(row_value(Event, row) for row in data.get("events", ())),
-            form_events=tuple(row_value(FormEvent, row) for row in data.get("form_events", ())),
-            repeating=tuple(row_value(Repeating, row) for row in data.get("repeating", ())),
+            fields=tuple(parse_row(Field, row) for row in data["fields"]),
+            instruments=tuple(parse_row(Instrument, row) for row in data["instruments"]),
+            info=parse_row(ProjectInfo, data.get("info", {})),
+            arms=tuple(parse_row(Arm, row) for row in data.get("arms", ())),
+            events=tuple(parse_row(Event, row) for row in data.get("events", ())),
+            form_events=tuple(parse_row(FormEvent, row) for row in data.get("form_events", ())),
+            repeating=tuple(parse_row(Repeating, row) for row in data.get("repeating", ())),
             field_names=tuple(
-                row_value(ExportFieldName, row) for row in data.get("field_names", ())
+                parse_row(ExportFieldName, row) for row in data.get("field_names", ())
             ),
             version=data.get("version", ""),
             has_access_groups=data.get("has_access_groups", False),

@@ -154,7 +154,7 @@ class ExportFieldName:
     export_field_name: str
 
 
-def row_value(kind: type[_T], row: Mapping[str, Any]) -> _T:
+def parse_row(kind: type[_T], row: Mapping[str, Any]) -> _T:
     """Make a frozen value of a row, with numbers where the value has numbers."""
     numbers, required = _columns(kind)  # type: ignore[arg-type]
     known: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.partitions import bucket_of
+from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
 
@@ -47,7 +47,7 @@ class WatchedProject:
         """Return the bucket of each record; blank without partitions."""
         if not self.buckets:
             return [""] * len(records)
-        assigned = bucket_of(pa.chunked_array([records], pa.string()), self.buckets)
+        assigned = assign_buckets(pa.chunked_array([records], pa.string()), self.buckets)
         buckets: list[str] = assigned.to_pylist()
         return buckets
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from redcap_dagster.checks.rules import Layer, default_check_specs
-from redcap_dagster.project import Instrument, REDCapProject, page
+from redcap_dagster.project import Instrument, REDCapProject, build_page_url
 
 _METADATA_DESCRIPTIONS = {
     "project": "Project information, as exported: one row.",
@@ -104,5 +104,5 @@ def _describe_table(props: REDCapTableProps) -> str:
 
 def _describe_project(props: REDCapTableProps) -> str:
     title = props.project.info.project_title or props.name
-    home = page(props.url, props.project)
+    home = build_page_url(props.url, props.project)
     return f"Project: [{title}]({home})" if home else f"Project: {title}"

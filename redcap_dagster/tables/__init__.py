@@ -1,32 +1,55 @@
-"""An export -> tables: pure functions over Arrow tables, without network and without Dagster."""
+"""An export -> tables: pure functions over Arrow tables, without network and without Dagster.
+
+In the order of use: `compatibility`, `instruments`, `cleaning`, then what reads its result.
+Imports `redcap_dagster.project` only.
+
+For users:
+
+- `split_by_instrument`: one table per instrument of a flat export.
+- `CleaningRules`: how records become clean tables.
+- `clean`: the typed rows of one instrument, as a `CleanTable`.
+- `list_invalid_values`: one row per value that a clean table does not hold.
+- `pair_labels`: choices of fields whose dictionary lists none.
+- `profile`: counts by column, as a `Profile`.
+
+The other names are for the package itself.
+"""
 
 from redcap_dagster.tables.cleaning import CleanTable, clean
+from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.compatibility import DisagreementError, check_agreement, check_keys
 from redcap_dagster.tables.coverage import (
-    duplicate_keys,
+    count_duplicate_rows,
+    count_unplaced_cells,
     has_hashed_ids,
     hidden_columns,
-    leftovers,
 )
 from redcap_dagster.tables.instruments import (
     census_table,
     instrument_table,
     split_by_instrument,
 )
+from redcap_dagster.tables.invalid_values import list_invalid_values
 from redcap_dagster.tables.labels import pair_labels
 from redcap_dagster.tables.lineage import column_sources
 from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile
-from redcap_dagster.tables.rejected import rejected
-from redcap_dagster.tables.rules import CleaningRules
-from redcap_dagster.tables.types import ColumnType, type_of
+from redcap_dagster.tables.types import ColumnType, get_column_type
 from redcap_dagster.tables.validity import (
     Ranges,
+    check_ranges,
     choice_columns,
-    in_ranges,
+    count_blank_required,
     is_required,
-    unfilled,
 )
+
+# Earlier names.
+duplicate_keys = count_duplicate_rows
+in_ranges = check_ranges
+leftovers = count_unplaced_cells
+rejected = list_invalid_values
+type_of = get_column_type
+unfilled = count_blank_required
 
 __all__ = [
     "CleanTable",
@@ -38,17 +61,23 @@ __all__ = [
     "census_table",
     "check_agreement",
     "check_keys",
+    "check_ranges",
     "choice_columns",
     "choices_table",
     "clean",
     "column_sources",
+    "count_blank_required",
+    "count_duplicate_rows",
+    "count_unplaced_cells",
     "duplicate_keys",
+    "get_column_type",
     "has_hashed_ids",
     "hidden_columns",
     "in_ranges",
     "instrument_table",
     "is_required",
     "leftovers",
+    "list_invalid_values",
     "pair_labels",
     "profile",
     "rejected",

@@ -9,16 +9,16 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Choice, Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column, timestamp_column
+from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.labels import looked_up
-from redcap_dagster.tables.rules import CleaningRules
 from redcap_dagster.tables.types import (
     BOOLEAN,
     TEXT,
     TYPES,
     ColumnType,
     cast_text,
+    get_column_type,
     infer_type,
-    type_of,
 )
 
 _NULL = pa.scalar(None, pa.string())
@@ -47,12 +47,12 @@ class Cells:
         return int(self.left.null_count - self.text.null_count)
 
     @property
-    def unfit(self) -> int:
+    def invalid(self) -> int:
         """How many cells hold what does not fit."""
         return int(self.typed.null_count - self.left.null_count)
 
     @property
-    def unfit_rows(self) -> pa.ChunkedArray:
+    def invalid_rows(self) -> pa.ChunkedArray:
         """Which rows hold what does not fit."""
         return pc.and_(self.left.is_valid(), self.typed.is_null())
 
@@ -128,7 +128,7 @@ def missing_reasons(
     """Say why a field has no value in a row; null where it has one."""
     own = own_boxes(cells)
     said = [_said_missing(one, project, rules) for one in cells]
-    unfit = reduce(pc.or_, [one.unfit_rows for one in own])
+    unfit = reduce(pc.or_, [one.invalid_rows for one in own])
     valued = reduce(pc.or_, [one.typed.is_valid() for one in own])
     other = pc.if_else(unfit, pa.scalar("unfit"), pa.scalar("blank"))
     return pc.if_else(valued, _NULL, pc.coalesce(*said, other))
@@ -194,4 +194,4 @@ def _type_of(form_field: Field, rules: CleaningRules) -> ColumnType | None:
         and not form_field.validation
         and not form_field.select_choices_or_calculations
     )
-    return None if plain and rules.infer_types else type_of(form_field)
+    return None if plain and rules.infer_types else get_column_type(form_field)

@@ -20,9 +20,9 @@ from redcap_dagster.tables.cells import (
     read_cells,
     text_column,
 )
+from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.compatibility import check_columns, check_keys
 from redcap_dagster.tables.labels import looked_up, ticked_list
-from redcap_dagster.tables.rules import CleaningRules
 from redcap_dagster.tables.types import INTEGER, cast_text
 
 
@@ -33,16 +33,17 @@ class CleanTable:
     Attributes:
         table: The rows of the records table, in its order.
         replaced: Count of cells nulled because they say that a value is missing.
-        unfit: Count of cells nulled because their value does not fit the column's type.
+        invalid: Count of cells nulled because their value does not fit the column's type.
         inferred: Name of the type of each column whose type was inferred from its values.
-        unfit_rows: For each column with unfit cells, the rows that hold them; see `rejected`.
+        invalid_rows: Rows with an invalid value, of each column that has any; see
+            `list_invalid_values`.
     """
 
     table: pa.Table = field(repr=False)
     replaced: Mapping[str, int]
-    unfit: Mapping[str, int]
+    invalid: Mapping[str, int]
     inferred: Mapping[str, str]
-    unfit_rows: Mapping[str, pa.ChunkedArray] = field(default_factory=dict, repr=False)
+    invalid_rows: Mapping[str, pa.ChunkedArray] = field(default_factory=dict, repr=False)
 
 
 def clean(
@@ -98,9 +99,9 @@ def clean(
     return CleanTable(
         pa.table([column for table in tables for column in table.columns], names),
         dict(chain.from_iterable(one.replaced.items() for one in cleaned)),
-        dict(chain.from_iterable(one.unfit.items() for one in cleaned)),
+        dict(chain.from_iterable(one.invalid.items() for one in cleaned)),
         dict(chain.from_iterable(one.inferred.items() for one in cleaned)),
-        dict(chain.from_iterable(one.unfit_rows.items() for one in cleaned)),
+        dict(chain.from_iterable(one.invalid_rows.items() for one in cleaned)),
     )
 
 
@@ -118,13 +119,13 @@ def _clean_field(
         cells = read_boxes(records, columns)
     else:
         cells = [read_cells(records, column, project, rules, choices) for column in columns]
-    unfit = [one for one in cells if one.unfit]
+    unfit = [one for one in cells if one.invalid]
     return CleanTable(
         pa.table(_asked_columns(form_field, cells, choices, project, rules)),
         {one.column.name: one.replaced for one in cells if one.replaced},
-        {one.column.name: one.unfit for one in unfit},
+        {one.column.name: one.invalid for one in unfit},
         {one.column.name: one.inferred for one in cells if one.inferred},
-        {one.column.name: one.unfit_rows for one in unfit},
+        {one.column.name: one.invalid_rows for one in unfit},
     )
 
 

@@ -18,7 +18,7 @@ from redcap_dagster.project.system_columns import (
 from redcap_dagster.tables.instruments import export_text, instrument_rows
 
 
-def leftovers(
+def count_unplaced_cells(
     export: pa.Table,
     project: REDCapProject,
     *,
@@ -43,7 +43,7 @@ def leftovers(
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[{"field_name": "id", "form_name": "a"}])
-        >>> leftovers(pa.table({"id": ["1", "2"], "gone": ["x", ""]}), project)
+        >>> count_unplaced_cells(pa.table({"id": ["1", "2"], "gone": ["x", ""]}), project)
         {'gone': 1}
     """
     placed = {
@@ -95,7 +95,7 @@ def hidden_columns(export_columns: list[str], project: REDCapProject, form: str)
     return [column.name for column in project.columns(form) if column.name not in present]
 
 
-def duplicate_keys(table: pa.Table, project: REDCapProject, form: str) -> int:
+def count_duplicate_rows(table: pa.Table, project: REDCapProject, form: str) -> int:
     """Count the rows of an instrument's table, records or clean, whose key an earlier row has.
 
     There are none, unless REDCap sent a row twice.

@@ -146,7 +146,7 @@ def _base_rows(export: pa.Table, project: REDCapProject, form: str) -> pa.Chunke
     """Rows that name no form, of events where the form is designated and does not repeat."""
     repeating = project.events_where_repeating(form)
     if project.is_longitudinal:
-        events = [event for event in project.events_of(form) if event not in repeating]
+        events = [event for event in project.designated_events(form) if event not in repeating]
         placed = pc.is_in(export_text(export, EVENT_NAME), pa.array(events, pa.string()))
     else:
         placed = _constant(export, value=not repeating)

@@ -6,7 +6,7 @@ from itertools import groupby
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables.cells import choices_of, has_boxes, missing_code_columns
-from redcap_dagster.tables.rules import CleaningRules
+from redcap_dagster.tables.cleaning_rules import CleaningRules
 
 
 def column_sources(

@@ -118,7 +118,7 @@ _OF_VALIDATION: Mapping[str, ColumnType] = {
 }
 
 
-def type_of(field: Field) -> ColumnType:
+def get_column_type(field: Field) -> ColumnType:
     """Give the type that the dictionary says for a field; text for what it does not say.
 
     Radio and dropdown fields are text here: their values are looked up among the choices. Postal
@@ -126,7 +126,7 @@ def type_of(field: Field) -> ColumnType:
     validations that are unknown: servers have their own.
 
     Example:
-        >>> type_of(Field("consent", "visit", field_type="yesno")).name
+        >>> get_column_type(Field("consent", "visit", field_type="yesno")).name
         'boolean'
     """
     if field.field_type == "text":

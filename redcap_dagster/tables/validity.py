@@ -10,8 +10,15 @@ import pyarrow.compute as pc
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables.cells import choices_of, text_column
-from redcap_dagster.tables.rules import CleaningRules
-from redcap_dagster.tables.types import DATE, DATETIME, DOUBLE_COMMA, TIME, cast_text, type_of
+from redcap_dagster.tables.cleaning_rules import CleaningRules
+from redcap_dagster.tables.types import (
+    DATE,
+    DATETIME,
+    DOUBLE_COMMA,
+    TIME,
+    cast_text,
+    get_column_type,
+)
 
 _LIMIT_TYPES = {
     pa.int64(): DOUBLE_COMMA,
@@ -35,7 +42,7 @@ def choice_columns(form: str, project: REDCapProject, rules: CleaningRules) -> f
         >>> sorted(choice_columns("a", project, CleaningRules()))
         ['a_complete', 'sex']
     """
-    fields = project.fields_of(form)
+    fields = project.form_fields(form)
     return frozenset(field.field_name for field in fields if choices_of(field, rules, {}))
 
 
@@ -45,14 +52,14 @@ class Ranges:
 
     Attributes:
         outside: Field to the count of its values that are below its minimum or above its maximum.
-        open: Field to those of its limits that were not evaluated, such as ``max today``.
+        unevaluated: Field to those of its limits that were not evaluated, such as ``max today``.
     """
 
     outside: Mapping[str, int]
-    open: Mapping[str, str]
+    unevaluated: Mapping[str, str]
 
 
-def in_ranges(cleaned: pa.Table, form: str, project: REDCapProject) -> Ranges:
+def check_ranges(cleaned: pa.Table, form: str, project: REDCapProject) -> Ranges:
     """Hold the values of a form to the minimum and maximum that the dictionary has for them.
 
     Not evaluated are limits that are no value by themselves (``today``, ``now``, ``[field]``), or
@@ -68,12 +75,12 @@ def in_ranges(cleaned: pa.Table, form: str, project: REDCapProject) -> Ranges:
         ...     {"field_name": "id", "form_name": "a"},
         ...     {"field_name": "age", "form_name": "a", "text_validation_min": "18",
         ...      "text_validation_max": "[oldest]"}])
-        >>> in_ranges(pa.table({"id": ["1", "2"], "age": [17, 18]}), "a", project)
-        Ranges(outside={'age': 1}, open={'age': 'max [oldest]'})
+        >>> check_ranges(pa.table({"id": ["1", "2"], "age": [17, 18]}), "a", project)
+        Ranges(outside={'age': 1}, unevaluated={'age': 'max [oldest]'})
     """
     outside: dict[str, int] = {}
     unknown: dict[str, str] = {}
-    for field in project.fields_of(form):
+    for field in project.form_fields(form):
         limits = {"min": field.text_validation_min, "max": field.text_validation_max}
         limits = {end: limit.strip() for end, limit in limits.items() if limit.strip()}
         if not limits or field.field_type not in _WITH_LIMITS:
@@ -94,8 +101,8 @@ def _limit(text: str, field: Field, kind: pa.DataType) -> pa.Scalar:
     grammar = _LIMIT_TYPES.get(kind)
     if grammar is None:
         return pa.scalar(None, kind)
-    if type_of(field).arrow == kind == TIME.arrow:
-        grammar = type_of(field)  # a time of minutes and seconds reads differently
+    if get_column_type(field).arrow == kind == TIME.arrow:
+        grammar = get_column_type(field)  # a time of minutes and seconds reads differently
     return cast_text(pa.chunked_array([[text]]), grammar)[0]
 
 
@@ -108,7 +115,7 @@ def _count_outside(values: pa.ChunkedArray, limits: Mapping[str, pa.Scalar]) -> 
     return int(pc.sum(wrong, min_count=0).as_py())
 
 
-def unfilled(
+def count_blank_required(
     records: pa.Table, form: str, project: REDCapProject, hidden: Collection[str] = ()
 ) -> Mapping[str, int]:
     """Count the rows whose form is Complete while a required field is blank.
@@ -129,7 +136,8 @@ def unfilled(
         >>> project = REDCapProject.from_exports(metadata=[
         ...     {"field_name": "id", "form_name": "a"},
         ...     {"field_name": "age", "form_name": "a", "required_field": "y"}])
-        >>> unfilled(pa.table({"age": ["4", None], "a_complete": ["2", "2"]}), "a", project)
+        >>> records = pa.table({"age": ["4", None], "a_complete": ["2", "2"]})
+        >>> count_blank_required(records, "a", project)
         {'age': 1}
     """
     complete = pc.fill_null(pc.equal(text_column(records, status_column(form)), _COMPLETE), False)

@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal
 from redcap_dagster import REDCapResource, build_redcap_definitions
 from redcap_dagster.io_managers import TableIOManager, TablePlace
 from redcap_dagster.io_managers.table import to_frame
-from redcap_dagster.partitions import BUCKET, bucket_keys, bucket_of, buckets
+from redcap_dagster.partitions import BUCKET, assign_buckets, bucket_keys, buckets
 from tests.dagster_runs import TOKEN_VARIABLE, Study
 from tests.deployment.programs import PATIENCE
 from tests.execution.killable_run import io_manager
@@ -85,7 +85,7 @@ def adults(policy: dg.BackfillPolicy) -> dg.AssetsDefinition:
     )
     def adults(visit: pa.Table) -> pa.Table:
         found = visit.filter(pc.greater(visit["age"], 30))
-        return found.append_column(BUCKET, bucket_of(found["record_id"], 16))
+        return found.append_column(BUCKET, assign_buckets(found["record_id"], 16))
 
     return adults
 

@@ -15,7 +15,7 @@ from redcap_dagster import CleaningRules, REDCapProject, REDCapSchedule
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.io_managers.location import TablePlace
-from redcap_dagster.partitions import bucket_keys, bucket_of
+from redcap_dagster.partitions import assign_buckets, bucket_keys
 from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, studying
 
 METADATA = [
@@ -86,7 +86,7 @@ def ids(study: Study, table: str = "study_clean.visit") -> list[str]:
 
 def of_bucket(key: str, count: int = 4) -> list[str]:
     every = pa.chunked_array([[row["record_id"] for row in RECORDS]])
-    found: list[str] = every.filter(pc.equal(bucket_of(every, count), key)).to_pylist()
+    found: list[str] = every.filter(pc.equal(assign_buckets(every, count), key)).to_pylist()
     return found
 
 
@@ -158,7 +158,7 @@ def test_a_bucket_without_records_has_its_tables(tmp_path: Path, version: str) -
     with studying(
         tmp_path, exports={"metadata": METADATA}, records=RECORDS[:1], version=version
     ) as study:
-        filled = bucket_of(pa.chunked_array([["1"]]), 4)[0].as_py()
+        filled = assign_buckets(pa.chunked_array([["1"]]), 4)[0].as_py()
         (empty, *_) = [key for key in bucket_keys(4) if key != filled]
         assert run(study, [empty]).success
         table = study.table("study_clean.visit")

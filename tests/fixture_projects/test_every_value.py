@@ -11,7 +11,7 @@ import pytest
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.tables import CleaningRules, clean, leftovers, split_by_instrument
+from redcap_dagster.tables import CleaningRules, clean, count_unplaced_cells, split_by_instrument
 from tests.fixture_projects.conftest import SHARED
 
 PROJECTS = sorted(str(path.parent.name) for path in SHARED.glob("projects/*/project.xml"))
@@ -71,7 +71,7 @@ def test_every_value_is_in_a_table(name: str, fixtures: Path, server: Sandbox) -
     export = client.export_records_table(export_survey_fields=True)
     project = client.export_structure().project(header=export.column_names)
     tables = split_by_instrument(export, project)
-    assert leftovers(export, project) == {}
+    assert count_unplaced_cells(export, project) == {}
     assert _unfit(tables, project) == UNFIT.get(name, {})
 
     rows = [row for table in tables.values() for row in _text(table).to_pylist()]
@@ -95,5 +95,5 @@ def _text(table: pa.Table) -> pa.Table:
 def _unfit(tables: dict[str, pa.Table], project: REDCapProject) -> dict[str, int]:
     unfit: dict[str, int] = {}
     for form, records in tables.items():
-        unfit |= clean(records, form, project, CleaningRules()).unfit
+        unfit |= clean(records, form, project, CleaningRules()).invalid
     return unfit

@@ -106,7 +106,7 @@ def test_tables_are_those_of_redcaptidier(
         table = records
         if spelling == "label":
             cleaned = clean(records, form, project, CleaningRules())
-            assert not cleaned.unfit
+            assert not cleaned.invalid
             table = cleaned.table
         ours = _our_rows(table)
         theirs = _their_rows(fixtures / "tables" / recorded.name / spelling / f"{form}.csv", form)

@@ -7,7 +7,7 @@ import pytest
 
 from redcap_dagster import REDCapResource, build_redcap_definitions
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.tables import split_by_instrument, type_of
+from redcap_dagster.tables import get_column_type, split_by_instrument
 from tests.dagster_runs import (
     entry,
     materializations,
@@ -47,7 +47,7 @@ def test_every_project_materializes(path: Path, tmp_path: Path) -> None:
             for column in project.columns(form):
                 if column.name not in inferred:
                     kind = clean.schema.field(column.name).type
-                    assert kind == type_of(column.field).arrow, column.name
+                    assert kind == get_column_type(column.field).arrow, column.name
             keys = list(project.key_columns(form))
             assert clean.column_names[: len(keys)] == keys
             assert clean.select(keys).group_by(keys).aggregate([]).num_rows == clean.num_rows

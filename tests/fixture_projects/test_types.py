@@ -6,7 +6,7 @@ import pytest
 
 from redcap_dagster.project import from_xml
 from redcap_dagster.tables.types import (
-    type_of,
+    get_column_type,
 )
 from tests.fixture_projects.recorded import rows_of
 
@@ -51,7 +51,7 @@ def test_types_are_those_of_redcapr(project: str, expected: str, fixtures: Path)
     kinds = {model.record_id_field: "character"}
     for form in model.instruments:
         for column in model.columns(form.instrument_name):
-            kinds[column.name] = OURS[type_of(column.field).name]
+            kinds[column.name] = OURS[get_column_type(column.field).name]
     theirs = {
         row["column"]: row["collector"]
         for row in rows_of(fixtures / f"expected/metadata-coltypes__{expected}.csv")

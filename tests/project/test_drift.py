@@ -2,7 +2,7 @@
 
 import pytest
 
-from redcap_dagster.project import Change, REDCapProject, changes
+from redcap_dagster.project import Change, REDCapProject, compare_projects
 
 ROWS = [
     {"field_name": "id", "form_name": "a"},
@@ -21,13 +21,13 @@ def project(rows: list[dict[str, str]]) -> REDCapProject:
 
 
 def test_nothing_changed() -> None:
-    assert changes(project(ROWS), project(ROWS)) == ()
+    assert compare_projects(project(ROWS), project(ROWS)) == ()
 
 
 def test_fields_that_came_and_went() -> None:
     fewer = [ROWS[0], ROWS[2]]
-    assert changes(project(ROWS), project(fewer)) == (Change("age", "a", "removed"),)
-    assert changes(project(fewer), project(ROWS)) == (Change("age", "a", "added", "text"),)
+    assert compare_projects(project(ROWS), project(fewer)) == (Change("age", "a", "removed"),)
+    assert compare_projects(project(fewer), project(ROWS)) == (Change("age", "a", "added", "text"),)
 
 
 @pytest.mark.parametrize(
@@ -64,5 +64,7 @@ def test_what_changed_of_a_field(
     field: str, edit: dict[str, str], found: list[tuple[str, str]]
 ) -> None:
     edited = [row | edit if row["field_name"] == field else row for row in ROWS]
-    told = [(change.what, change.detail) for change in changes(project(ROWS), project(edited))]
+    told = [
+        (change.what, change.detail) for change in compare_projects(project(ROWS), project(edited))
+    ]
     assert told == found

@@ -123,7 +123,7 @@ def test_numbers_of_exports_are_numbers() -> None:
 )
 def test_blank_status_by_version(version: str, honoured: bool) -> None:
     project = REDCapProject.from_exports(metadata=METADATA, version=version)
-    assert project.honours_blank_status is honoured
+    assert project.honors_blank_status is honoured
 
 
 def test_a_checkbox_can_exclude_missing_data_codes() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.api.methods.log import Log
-from redcap_dagster.partitions import bucket_of
+from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sensors.change_detection import find_changes, start_cursor
 from redcap_dagster.sensors.changes import Changes
@@ -63,7 +63,7 @@ class Watched:
 
 
 def bucket(record: str) -> str:
-    (found,) = bucket_of(pa.chunked_array([[record]]), 8).to_pylist()
+    (found,) = assign_buckets(pa.chunked_array([[record]]), 8).to_pylist()
     return str(found)
 
 

@@ -131,7 +131,7 @@ class Study:
     def tables(self, rows: pa.Table) -> Tables:
         """Make the tables of an export, the way the op makes them."""
         project = self.seen(rows)
-        return split_by_instrument(rows, project, blank_status=project.honours_blank_status)
+        return split_by_instrument(rows, project, blank_status=project.honors_blank_status)
 
     def seen(self, rows: pa.Table) -> REDCapProject:
         return with_observed_columns(self.project, rows, self.project)

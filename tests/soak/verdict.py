@@ -95,7 +95,7 @@ def _export(study: Study, client: REDCapClient, asked: Asked) -> RecordExport:
         forms=forms,
         export_survey_fields=True,
         export_data_access_groups=True,
-        export_blank_for_gray_form_status=project.honours_blank_status,
+        export_blank_for_gray_form_status=project.honors_blank_status,
         **asked.selection,
     )
 

@@ -74,4 +74,4 @@ def test_lists_of_no_rows() -> None:
 def test_a_box_that_is_neither_is_counted_also_in_a_list() -> None:
     cleaned = _clean({"race___1": "2", "race___2": "1"}, checkboxes="lists")
     assert cleaned.table["race"].to_pylist() == [["B, or C"]]
-    assert cleaned.unfit == {"race___1": 1}
+    assert cleaned.invalid == {"race___1": 1}

@@ -77,7 +77,7 @@ def _cell(table: CleanTable, name: str) -> Any:
 def test_values_by_the_dictionary(column: str, text: str, value: Any) -> None:
     cleaned = _clean({column: text})
     assert _cell(cleaned, column) == value
-    assert (cleaned.replaced, cleaned.unfit) == ({}, {})
+    assert (cleaned.replaced, cleaned.invalid) == ({}, {})
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_values_by_the_dictionary(column: str, text: str, value: Any) -> None:
 def test_what_does_not_fit_is_null_and_counted(column: str, text: str) -> None:
     cleaned = _clean({column: text})
     assert _cell(cleaned, column) is None
-    assert cleaned.unfit == {column: 1}
+    assert cleaned.invalid == {column: 1}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_markers_are_null_and_counted_apart(column: str, text: str) -> None:
     cleaned = _clean({column: text})
     assert _cell(cleaned, column) is None
     assert cleaned.replaced == {column: 1}
-    assert cleaned.unfit == {}
+    assert cleaned.invalid == {}
 
 
 def test_a_marker_does_not_untick_a_box_nor_a_status() -> None:
@@ -184,5 +184,5 @@ def test_every_cell_is_kept_or_counted(rows: list[dict[str, str]]) -> None:
     for column in TYPED:
         given = sum(row[column] != "" for row in rows)
         kept = len(rows) - cleaned.table[column].null_count
-        assert given == kept + cleaned.replaced.get(column, 0) + cleaned.unfit.get(column, 0)
+        assert given == kept + cleaned.replaced.get(column, 0) + cleaned.invalid.get(column, 0)
     assert _clean(*rows).table.equals(cleaned.table)

@@ -68,7 +68,7 @@ def test_labels_come_from_pairing_two_exports() -> None:
     cleaned = clean(records, "drug", PROJECT, CleaningRules(labels="both"), paired=paired)
     assert cleaned.table["term"].to_pylist() == ["Nausea, mild", None, "Fever", "Nausea, mild"]
     assert cleaned.table["term_code"].to_pylist() == ["C5:1", None, "C5:2", "C5:1"]
-    assert not cleaned.unfit
+    assert not cleaned.invalid
 
 
 def test_exports_of_different_rows_are_not_paired() -> None:

@@ -9,9 +9,9 @@ from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import (
     CleaningRules,
     clean,
-    duplicate_keys,
+    count_duplicate_rows,
+    count_unplaced_cells,
     has_hashed_ids,
-    leftovers,
     split_by_instrument,
 )
 
@@ -77,13 +77,13 @@ def _export(*rows: tuple[str, ...]) -> pa.Table:
 )
 def test_what_is_in_no_table_is_counted(row: tuple[str, ...], lost: dict[str, int]) -> None:
     whole = ("2", "b_arm_1", "", "", "", "", "", "7", "x", "2")
-    assert leftovers(_export(row, whole), PROJECT) == lost
+    assert count_unplaced_cells(_export(row, whole), PROJECT) == lost
 
 
 def test_columns_that_no_dictionary_has_are_counted() -> None:
     row = ("1", "a_arm_1", "", "", "", "1", "0", "", "", "")
     export = _export(row, row).append_column("old", pa.array(["x", ""]))
-    assert leftovers(export, PROJECT) == {"old": 1}
+    assert count_unplaced_cells(export, PROJECT) == {"old": 1}
 
 
 def test_rows_that_came_twice_are_counted() -> None:
@@ -91,9 +91,9 @@ def test_rows_that_came_twice_are_counted() -> None:
     base = ("1", "b_arm_1", "", "", "", "", "", "5", "", "0")
     for rows, count in (((first, second, base), 0), ((first, base, first, base, first), 3)):
         records = split_by_instrument(_export(*rows), PROJECT)["drug"]
-        assert duplicate_keys(records, PROJECT, "drug") == count
+        assert count_duplicate_rows(records, PROJECT, "drug") == count
         cleaned = clean(records, "drug", PROJECT, CleaningRules())
-        assert duplicate_keys(cleaned.table, PROJECT, "drug") == count
+        assert count_duplicate_rows(cleaned.table, PROJECT, "drug") == count
 
 
 def test_hashed_record_ids_are_recognized() -> None:

@@ -45,7 +45,7 @@ def test_reasons_tell_blank_marker_code_and_unfit_apart() -> None:
     assert cleaned.table["age"].to_pylist() == [7, None, None, None, None, None]
     reasons = cleaned.table["age_missing"].to_pylist()
     assert reasons == [None, "blank", "?", "Unknown", "Refused", "unfit"]
-    assert (cleaned.replaced["age"], cleaned.unfit["age"]) == (3, 1)
+    assert (cleaned.replaced["age"], cleaned.invalid["age"]) == (3, 1)
     codes = _clean(*({"age": age} for age in ages), missing_reasons=True, labels="codes")
     assert codes.table["age_missing"].to_pylist()[3:5] == ["UNK", "-7"]
 

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.project import Column, REDCapProject
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.tables import CleaningRules, clean, leftovers, rejected, split_by_instrument
+from redcap_dagster.tables import (
+    CleaningRules,
+    clean,
+    count_unplaced_cells,
+    list_invalid_values,
+    split_by_instrument,
+)
 
 CHOICES = "1, One | 2, Two, or so | -9, | a, One"
 KINDS: dict[str, dict[str, str]] = {
@@ -122,7 +128,7 @@ def _exported(project: REDCapProject, saved: dict[str, dict[Place, dict[str, str
             rows.setdefault(place, {}).update(cells)
     for (_, event, named, _), row in rows.items():
         for form in () if named else saved:
-            placed = not event or event in project.events_of(form)
+            placed = not event or event in project.designated_events(form)
             if placed and event not in project.events_where_repeating(form):
                 for column in columns[form]:
                     shown = column.field.field_type == "checkbox" or column.name.endswith(
@@ -195,7 +201,7 @@ def _assert_all_there(
                 # REDCap computes what nobody computed.
                 if text or not name.startswith(f"{form}_calc"):
                     assert rows[place][name] == (text or None)
-    assert leftovers(export, project, blank_status=blank_status) == {}
+    assert count_unplaced_cells(export, project, blank_status=blank_status) == {}
 
 
 @given(studies())
@@ -203,7 +209,7 @@ def test_every_cell_is_typed_or_accounted_for(study: Study) -> None:
     rules = CleaningRules(missing_reasons=True)
     for form, records in split_by_instrument(study.export, study.project).items():
         cleaned = clean(records, form, study.project, rules)
-        misfits = rejected(cleaned, records, form, study.project)
+        misfits = list_invalid_values(cleaned, records, form, study.project)
         texts = zip(misfits["field_name"].to_pylist(), misfits["value"].to_pylist(), strict=True)
         listed = sorted(texts)
         expected = []
@@ -211,7 +217,7 @@ def test_every_cell_is_typed_or_accounted_for(study: Study) -> None:
             name = column.name
             reason = f"{column.field.field_name}_missing"
             nulls = cleaned.table[name].null_count - records[name].null_count
-            assert nulls == cleaned.replaced.get(name, 0) + cleaned.unfit.get(name, 0)
+            assert nulls == cleaned.replaced.get(name, 0) + cleaned.invalid.get(name, 0)
             if column.field.field_type == "checkbox" or name.endswith("_complete"):
                 continue
             for text, value, why in zip(
@@ -239,4 +245,4 @@ def test_order_and_pieces_change_nothing(study: Study, chance: random.Random) ->
         assert _bytes(first.table) == _bytes(again.table)
         assert first.table.schema == other.table.schema
         assert _by_place(first.table) == _by_place(other.table)
-        assert (first.replaced, first.unfit) == (other.replaced, other.unfit)
+        assert (first.replaced, first.invalid) == (other.replaced, other.invalid)

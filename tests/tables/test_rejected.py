@@ -6,7 +6,7 @@ from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import (
     CleaningRules,
     clean,
-    rejected,
+    list_invalid_values,
     split_by_instrument,
 )
 
@@ -65,7 +65,9 @@ def test_rejected_values_say_where_and_why() -> None:
     )
     records = split_by_instrument(export, PROJECT)["drug"]
     cleaned = clean(records, "drug", PROJECT, CleaningRules())
-    table = rejected(cleaned, records, "drug", PROJECT, "https://redcap.example.org/rc/api/")
+    table = list_invalid_values(
+        cleaned, records, "drug", PROJECT, "https://redcap.example.org/rc/api/"
+    )
     page = "https://redcap.example.org/rc/redcap_v14.5.1/DataEntry/index.php?pid=12&page=drug"
     link = f"{page}&id=1%20%26é&event_id=7&instance="
     assert [tuple(row.values())[1:] for row in table.to_pylist()] == [
@@ -73,11 +75,11 @@ def test_rejected_values_say_where_and_why() -> None:
         ("b_arm_1", 1, None, None, "dose", "little", "not a number", None),
         ("a_arm_1", 1, "drug", 3, "drug_complete", "7", "not one of the choices", f"{link}3"),
     ]
-    assert rejected(cleaned, records, "drug", PROJECT)["link"].null_count == 3
+    assert list_invalid_values(cleaned, records, "drug", PROJECT)["link"].null_count == 3
 
 
 def test_nothing_rejected_is_a_table_too() -> None:
     records = split_by_instrument(_export(), PROJECT)["drug"]
     cleaned = clean(records, "drug", PROJECT, CleaningRules())
-    names = rejected(cleaned, records, "drug", PROJECT).column_names
+    names = list_invalid_values(cleaned, records, "drug", PROJECT).column_names
     assert names[-4:] == ["field_name", "value", "reason", "link"]

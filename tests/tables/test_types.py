@@ -21,8 +21,8 @@ from redcap_dagster.tables.types import (
     TIME,
     TIME_MM_SS,
     cast_text,
+    get_column_type,
     infer_type,
-    type_of,
 )
 
 
@@ -135,4 +135,4 @@ def test_inferred_integers_are_exact(values: list[str]) -> None:
 
 def test_unknown_validations_are_text() -> None:
     field = Field("f", "a", text_validation_type_or_show_slider_number="nhs_number")
-    assert type_of(field).name == "text"
+    assert get_column_type(field).name == "text"

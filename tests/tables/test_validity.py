@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.tables import CleaningRules, clean, in_ranges, unfilled
+from redcap_dagster.tables import CleaningRules, check_ranges, clean, count_blank_required
 from redcap_dagster.tables.profile import FEWEST_ROWS, profile
 
 
@@ -41,8 +41,8 @@ def records(*values: str | None) -> pa.Table:
 
 def ranges(project: REDCapProject, *values: str | None) -> tuple[int, str]:
     table = clean(records(*values), "a", project, CleaningRules()).table
-    found = in_ranges(table, "a", project)
-    return found.outside.get("x", 0), found.open.get("x", "")
+    found = check_ranges(table, "a", project)
+    return found.outside.get("x", 0), found.unevaluated.get("x", "")
 
 
 @given(st.lists(st.none() | st.integers(-50, 50)), st.integers(-50, 50), st.integers(-50, 50))
@@ -120,8 +120,10 @@ def test_as_many_required_cells_are_blank_as_python_counts(
         "x": sum(done == "2" and x is None for x, done, _, _ in rows),
         "box": sum(done == "2" and "1" not in ticked for _, done, *ticked in rows),
     }
-    assert unfilled(table, "a", project) == {name: n for name, n in expected.items() if n}
-    hidden = unfilled(table, "a", project, hidden=["x", "box___1", "box___2"])
+    assert count_blank_required(table, "a", project) == {
+        name: n for name, n in expected.items() if n
+    }
+    hidden = count_blank_required(table, "a", project, hidden=["x", "box___1", "box___2"])
     assert hidden == {}
 
 

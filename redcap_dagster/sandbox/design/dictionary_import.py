@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Final
 
 from redcap_dagster.project import Field, Instrument, REDCapProject, StructureError
-from redcap_dagster.project.rows import row_value
+from redcap_dagster.project.rows import parse_row
 from redcap_dagster.sandbox.calls.call import Call, Handler
 from redcap_dagster.sandbox.design.structure_change import (
     make_change_handler,
@@ -41,7 +41,7 @@ def replace_dictionary(structure: REDCapProject, rows: Iterable[Row]) -> REDCapP
     Raises:
         RequestError: A field is invalid; the message has its name.
     """
-    given = tuple(row_value(Field, {"field_name": "", "form_name": "", **row}) for row in rows)
+    given = tuple(parse_row(Field, {"field_name": "", "form_name": "", **row}) for row in rows)
     names = [field.field_name for field in given]
     invalid = [
         field.field_name

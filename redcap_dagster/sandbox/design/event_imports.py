@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Final
 
 from redcap_dagster.project import Arm, Event, FormEvent, REDCapProject, Repeating
-from redcap_dagster.project.rows import row_value
+from redcap_dagster.project.rows import parse_row
 from redcap_dagster.sandbox.calls.call import Call, Handler
 from redcap_dagster.sandbox.design.structure_change import (
     make_change_handler,
@@ -75,7 +75,7 @@ def _import_events(call: Call) -> tuple[REDCapProject, int]:
         known = before.get(name)
         taken = [event.event_id or 0 for event in (*before.values(), *events.values())]
         event_id = known.event_id if known else max(taken, default=0) + 1
-        events[name] = row_value(
+        events[name] = parse_row(
             Event,
             {**row, "unique_event_name": name, "arm_num": number, "event_id": event_id},
         )
@@ -133,7 +133,7 @@ def _import_mapping(call: Call) -> tuple[REDCapProject, int]:
         event, form = row.get("unique_event_name", ""), row.get("form", "")
         if form not in forms or arms.get(event) != _read_number(row, "arm_num"):
             raise RequestError(400, "A row names a form, an event or an arm that does not exist")
-    mapping = {row_value(FormEvent, row): None for row in rows}
+    mapping = {parse_row(FormEvent, row): None for row in rows}
     return replace(structure, form_events=tuple(mapping)), len(rows)
 
 
@@ -142,7 +142,7 @@ def _import_repeating(call: Call) -> tuple[REDCapProject, int]:
     rows = read_structure_rows(call, {column.name for column in fields(Repeating)})
     forms = {form.instrument_name for form in structure.instruments}
     designated = {(row.form, row.unique_event_name) for row in structure.form_events}
-    repeating = {row_value(Repeating, row): None for row in rows}
+    repeating = {parse_row(Repeating, row): None for row in rows}
     for row in repeating:
         if structure.is_longitudinal:
             events = {event.unique_event_name for event in structure.events}

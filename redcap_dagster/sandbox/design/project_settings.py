@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Final
 
 from redcap_dagster.project import Arm, Event, FormEvent, ProjectInfo, REDCapProject
-from redcap_dagster.project.rows import row_value
+from redcap_dagster.project.rows import parse_row
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_count
 from redcap_dagster.sandbox.calls.log import log_management
 from redcap_dagster.sandbox.calls.required_rights import require_import_right
@@ -85,7 +85,7 @@ def apply_settings(structure: REDCapProject, row: Row) -> tuple[REDCapProject, i
     numbers = [name for name in given if columns[name]]
     if invalid := [name for name in numbers if not re.fullmatch("[0-9]{1,9}", given[name])]:
         raise RequestError(400, f"These settings take a number: {', '.join(invalid)}")
-    known = row_value(ProjectInfo, given)
+    known = parse_row(ProjectInfo, given)
     info = replace(structure.info, **{name: getattr(known, name) for name in given})
     longitudinal = bool(int(given.get("is_longitudinal", structure.is_longitudinal)))
     if structure.is_longitudinal and not longitudinal:

@@ -127,9 +127,8 @@ def _find_survey(call: Call) -> str:
     structure, asked = call.project.structure, call.parameters.get_text("instrument")
     if asked not in structure.surveys:
         raise RequestError(400, f"The instrument '{asked}' is not a survey of this project")
-    if structure.is_longitudinal and call.parameters.get_text("event") not in structure.events_of(
-        asked
-    ):
+    events = structure.designated_events(asked)
+    if structure.is_longitudinal and call.parameters.get_text("event") not in events:
         raise RequestError(400, f"The instrument '{asked}' is not designated for this event")
     return asked
 

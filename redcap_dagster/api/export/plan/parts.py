@@ -93,7 +93,7 @@ def select_columns(
         whole = everything or form in named_forms
         widths = tuple(
             (own.field_name, len(project.options(own)) if own.field_type == "checkbox" else 1)
-            for own in project.fields_of(form)
+            for own in project.form_fields(form)
             if own.field_name != timestamp_column(form)
             and (whole or own.field_name in named_fields)
         )
@@ -105,7 +105,7 @@ def select_columns(
 def always_repeats(project: REDCapProject, form: str) -> bool:
     """Whether a form repeats in each event in which it is designated."""
     repeating = set(project.events_where_repeating(form))
-    return bool(repeating) and repeating.issuperset(project.events_of(form) or ("",))
+    return bool(repeating) and repeating.issuperset(project.designated_events(form) or ("",))
 
 
 def repeats_in(project: REDCapProject, form: str, events: Sequence[str]) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ class ExportQuery:
         return frozenset(
             form
             for form in self.forms
-            if event in (self.project.events_of(form) or ("", event))
+            if event in (self.project.designated_events(form) or ("", event))
             and event not in self.project.events_where_repeating(form)
         )
 
@@ -87,7 +87,9 @@ class ExportQuery:
             return None
         if self.part.events or not self.selection.get("forms"):
             return self.part.events or None
-        return sorted({event for form in self.forms for event in self.project.events_of(form)})
+        return sorted(
+            {event for form in self.forms for event in self.project.designated_events(form)}
+        )
 
     @property
     def labeled(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import REDCapProject, page
+from redcap_dagster.project import REDCapProject, build_page_url
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE
 from redcap_dagster.tables.cleaning import CleanTable
 
@@ -21,7 +21,7 @@ _REASONS: Mapping[pa.DataType, str] = {
 _ESCAPES = {character: f"%{ord(character):02X}" for character in "% \"#&'+<=>?\\"}
 
 
-def rejected(
+def list_invalid_values(
     cleaned: CleanTable, records: pa.Table, instrument: str, project: REDCapProject, url: str = ""
 ) -> pa.Table:
     """Give a row for each value that is null in a clean table because it does not fit.
@@ -43,7 +43,7 @@ def rejected(
     added = [(name, pa.string()) for name in ("field_name", "value", "reason", "link")]
     schema = pa.schema([*keys.schema, *(pa.field(*column) for column in added)])
     tables = [schema.empty_table()]
-    for name, rows in cleaned.unfit_rows.items():
+    for name, rows in cleaned.invalid_rows.items():
         found = keys.filter(rows)
         count = found.num_rows
         columns = [
@@ -67,7 +67,7 @@ def _links(
     keys: pa.Table, instrument: str, project: REDCapProject, url: str
 ) -> pa.Array | pa.ChunkedArray:
     """Give the address of each row's form."""
-    entry = page(url, project, "DataEntry/index.php")
+    entry = build_page_url(url, project, "DataEntry/index.php")
     if entry is None:
         return pa.nulls(keys.num_rows, pa.string())
     record = keys[project.record_id_field]
