@@ -104,7 +104,7 @@ class REDCapClient(StructureExports):
         check_positive("max_cells", chosen.max_cells)
         check_positive("max_records", chosen.max_records)
         if check_positive("concurrency", chosen.concurrency) is None:
-            raise ValueError("concurrency: give a whole number from 1 on.")
+            raise ValueError("concurrency: must be a whole number from 1 on.")
         self._settings = ExportSettings(
             Limits(chosen.max_cells, chosen.max_records), chosen.concurrency
         )

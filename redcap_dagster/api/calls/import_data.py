@@ -1,7 +1,7 @@
-"""What users give for an import -> rows of text, or the data of a request.
+"""Import data as rows of text, or as the data of a request.
 
-A blank cell is an empty text. Whole numbers are written without a point: pandas makes 2.0 of a 2
-in a column that has blanks.
+A blank cell is an empty text. Whole numbers are written without a decimal point: pandas stores a 2
+in a column with blanks as 2.0.
 """
 
 import csv
@@ -17,17 +17,22 @@ Importable = pd.DataFrame | Sequence[Mapping[str, Any]] | str
 """A DataFrame, a list of dicts, or the text of a CSV with a header."""
 
 _LONGEST_CELL = 2**31 - 1
-_NONE: Mapping[str, str] = {}
+_NO_VALIDATIONS: Mapping[str, str] = {}
 
 
 def write_import_data(data: Importable, must_have: Sequence[str]) -> tuple[str, str]:
-    r"""Write what is to be imported as REDCap reads it: the format, and the text.
+    r"""Return import data as REDCap reads them: the format and the text.
 
-    A list stays JSON, as its values may be objects (the form rights of a user); the others are CSV.
+    A list becomes JSON, as its values may be objects (a user's rights by instrument); other data
+    become CSV.
+
+    Args:
+        data: The import data.
+        must_have: The columns that every row needs.
 
     Raises:
-        TypeError: It is of another type.
-        ValueError: It has no row, or lacks a column.
+        TypeError: The data, or a value in them, are of another type.
+        ValueError: The data have no row, or lack a column.
 
     Example:
         >>> write_import_data([{"arm_num": 1, "name": "Arm 1"}], ["arm_num"])
@@ -49,43 +54,49 @@ def write_import_data(data: Importable, must_have: Sequence[str]) -> tuple[str, 
     try:
         return "json", json.dumps([dict(row) for row in data], allow_nan=False)
     except (TypeError, ValueError):
-        problem = "data: a value is none that JSON has; give texts and numbers."
+        problem = "data: a value cannot be written as JSON. Give texts and numbers."
     raise TypeError(problem)
 
 
 def read_rows(
-    data: Importable, validations: Mapping[str, str] = _NONE, delimiter: str = ","
+    data: Importable, validations: Mapping[str, str] = _NO_VALIDATIONS, delimiter: str = ","
 ) -> list[dict[str, str]]:
-    """Read what is to be imported as rows of text.
+    """Return import data as rows of text.
 
     Args:
-        data: What the user gives.
-        validations: By column, the dictionary's validation, which says how a datetime is written.
-        delimiter: Between two cells of a CSV.
+        data: The import data.
+        validations: The dictionary's validation of each column, which says how a datetime is
+            written. Defaults to no validations.
+        delimiter: The delimiter of a CSV. Defaults to a comma.
 
     Raises:
-        TypeError: It is of another type, or a value is.
-        ValueError: It is no CSV, or a column comes twice.
+        TypeError: The data, or a value in them, are of another type.
+        ValueError: A text is not CSV, or has a column twice.
 
     Example:
         >>> read_rows(pd.DataFrame({"record_id": ["1", "2"], "age": [40, None]}))
         [{'record_id': '1', 'age': '40'}, {'record_id': '2', 'age': ''}]
     """
     if isinstance(data, str):
-        return _csv_rows(data, delimiter)
+        return _read_csv(data, delimiter)
     if isinstance(data, pd.DataFrame):
         if not data.columns.is_unique:
-            raise ValueError("data: a column comes twice.")
+            raise ValueError(
+                "data: a column name is used twice. Rename or drop one of the columns."
+            )
         names = [str(name) for name in data.columns]
         columns = (
-            [_text(name, value, validations.get(name, "")) for value in data[column].tolist()]
+            [
+                _write_value(name, value, validations.get(name, ""))
+                for value in data[column].tolist()
+            ]
             for name, column in zip(names, data.columns, strict=True)
         )
         return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
     _check_list(data)
     return [
         {
-            str(name): _text(str(name), value, validations.get(str(name), ""))
+            str(name): _write_value(str(name), value, validations.get(str(name), ""))
             for name, value in row.items()
         }
         for row in data
@@ -93,10 +104,10 @@ def read_rows(
 
 
 def check_columns(rows: Sequence[Mapping[str, Any]], must_have: Sequence[str]) -> None:
-    """Make sure that there is a row, and that each has some columns.
+    """Raise unless there is a row, and every row has some columns.
 
     Raises:
-        ValueError: It is not so.
+        ValueError: There is no row, or rows lack a column.
     """
     if not rows:
         raise ValueError("data: there is no row to import.")
@@ -110,32 +121,37 @@ def _check_list(data: Any) -> None:
     if isinstance(data, Mapping) or not isinstance(data, Sequence):
         raise TypeError("data: give a DataFrame, a list of dicts, or the text of a CSV.")
     if not all(isinstance(row, Mapping) for row in data):
-        raise TypeError("data: not every member of the list is a dict.")
+        raise TypeError("data: not every item of the list is a dict. Give one dict per row.")
 
 
-def _csv_rows(text: str, delimiter: str) -> list[dict[str, str]]:
+def _read_csv(text: str, delimiter: str) -> list[dict[str, str]]:
     problem = ""
     csv.field_size_limit(_LONGEST_CELL)
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         rows = [row for row in lines if row]
     except csv.Error:
-        problem = "data: this text is no CSV: its quotes do not come in pairs."
+        problem = (
+            "data: the text is not CSV, as its quotes are not in pairs. Double quotes within cells."
+        )
     if problem:
         raise ValueError(problem)
     if not rows:
         raise ValueError("data: there is no row to import.")
     header = [name.strip().removeprefix("\ufeff") for name in rows[0]]
     if len(set(header)) < len(header):
-        raise ValueError("data: a column comes twice.")
+        raise ValueError("data: a column name is used twice. Rename or drop one of the columns.")
     wrong = sum(len(row) != len(header) for row in rows[1:])
     if wrong:
-        raise ValueError(f"data: {wrong} rows have more or fewer cells than the header.")
+        raise ValueError(
+            f"data: {wrong} rows have more or fewer cells than the header. Quote cells "
+            "that hold the delimiter."
+        )
     return [dict(zip(header, row, strict=True)) for row in rows[1:]]
 
 
-def _text(name: str, value: Any, validation: str) -> str:
-    """Write one value."""
+def _write_value(name: str, value: Any, validation: str) -> str:
+    """Return one value as text."""
     match value:
         case str():
             return value
@@ -150,16 +166,16 @@ def _text(name: str, value: Any, validation: str) -> str:
         case float():
             return str(int(value)) if value.is_integer() else repr(float(value))
         case datetime() if value.tzinfo is None:
-            return _moment(value, validation)
+            return _write_datetime(value, validation)
         case date() if not isinstance(value, datetime):
             return value.isoformat()
         case time() if value.tzinfo is None:
             return f"{value:%H:%M:%S}" if validation == "time_hh_mm_ss" else f"{value:%H:%M}"
-    raise TypeError(f"data: a value of {name} is a {type(value).__name__}; give it as text.")
+    raise TypeError(f"data: a value of {name} is of type {type(value).__name__}. Give it as text.")
 
 
-def _moment(value: datetime, validation: str) -> str:
-    """Write a moment as its field takes it; pandas makes one of a date."""
+def _write_datetime(value: datetime, validation: str) -> str:
+    """Return a date and time in the format of its field; pandas makes one of a date."""
     if validation.startswith("date_") and value.time() == time():
         return f"{value:%Y-%m-%d}"
     seconds = validation.startswith("datetime_seconds") or value.second

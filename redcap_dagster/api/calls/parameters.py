@@ -1,4 +1,4 @@
-"""Values of Python -> parameters of the API, or an error that says which cannot be."""
+"""Python values checked and written as API parameters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,12 @@ from typing import Any
 def call_parameters(
     content: str, action: str = "", **parameters: str | int | None
 ) -> dict[str, str]:
-    """Write the parameters of a call; those that are None are left out.
+    """Return the parameters of a call, without those that are None.
+
+    Args:
+        content: REDCap's name of what is requested.
+        action: REDCap's name of the action. Defaults to none, which is an export.
+        **parameters: Other parameters by REDCap's names.
 
     Example:
         >>> call_parameters("arm", "import", override=0, event=None)
@@ -21,86 +26,86 @@ def call_parameters(
 
 
 def write_optional_list(name: str, values: Sequence[str | int] | None) -> dict[str, str]:
-    """Write a list that may be None, for all of them."""
+    """Return a list as parameters like `write_list`; none where it is None."""
     return {} if values is None else write_list(name, values)
 
 
 def write_flag(name: str, value: bool) -> str | None:
-    """Write a switch that is off by default.
+    """Return a switch as ``true`` if it is on, and None if it is off.
 
     Raises:
-        TypeError: It is none, such as the text ``false``.
+        TypeError: It is not a bool, such as the text ``false``.
     """
     if not isinstance(value, bool):
-        raise TypeError(f"{name}: give True or False.")
+        raise TypeError(f"{name}: must be True or False, not {type(value).__name__}.")
     return "true" if value else None
 
 
 def check_one_of(name: str, value: str, words: Sequence[str]) -> str:
-    """Check that a value is one of REDCap's words.
+    """Return a value that is one of REDCap's words.
 
     Raises:
-        ValueError: It is another one.
+        ValueError: It is another word.
     """
     if value not in words:
-        raise ValueError(f"{name}: give one of {', '.join(map(repr, words))}.")
+        raise ValueError(f"{name}: must be one of {', '.join(map(repr, words))}.")
     return value
 
 
 def check_required(name: str, value: str | int) -> str:
-    """Check a text that must be there: REDCap takes a blank one for none.
+    """Return a text that is not blank; REDCap would ignore a blank one.
 
     Raises:
-        TypeError: It is no text.
+        TypeError: It is neither a text nor a number.
         ValueError: It is blank.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise TypeError(f"{name}: give a text.")
+        raise TypeError(f"{name}: must be a text, not {type(value).__name__}.")
     if not str(value).strip():
-        raise ValueError(f"{name}: is blank.")
+        raise ValueError(f"{name}: is blank. Give a text.")
     return str(value)
 
 
 def check_positive(name: str, value: int | None) -> int | None:
-    """Check a number that counts from 1, or None.
+    """Return a whole number from 1 on, or None.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is something else.
     """
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ValueError(f"{name}: give a whole number from 1 on.")
+        raise ValueError(f"{name}: must be a whole number from 1 on.")
     return value
 
 
 def write_list(name: str, values: Sequence[str | int]) -> dict[str, str]:
-    """Write a list as REDCap takes it: ``records[0]``, ``records[1]``, ...
+    """Return a list as REDCap's parameters ``records[0]``, ``records[1]``, ...
 
     Raises:
-        TypeError: One string instead of a list, or members that are no text.
-        ValueError: An empty list, which REDCap would take for everything.
+        TypeError: It is one string instead of a list, or not every item is text.
+        ValueError: It is empty, which REDCap would take for all.
     """
     if isinstance(values, str | bytes):
-        raise TypeError(f"{name}: give a list of {name}, not one string.")
-    members = list(values)
-    if not members:
-        raise ValueError(f"{name}: the list is empty; give None for all of them.")
-    if any(isinstance(member, bool) or not isinstance(member, str | int) for member in members):
-        raise TypeError(f"{name}: not every member of the list is text.")
-    return {f"{name}[{number}]": str(member) for number, member in enumerate(members)}
+        raise TypeError(f"{name}: must be a list of {name}, not one string.")
+    items = list(values)
+    if not items:
+        raise ValueError(f"{name}: the list is empty. Give None for all {name}.")
+    if any(isinstance(item, bool) or not isinstance(item, str | int) for item in items):
+        raise TypeError(f"{name}: not every item of the list is text. Give a list of texts.")
+    return {f"{name}[{number}]": str(item) for number, item in enumerate(items)}
 
 
 def write_server_time(name: str, value: Any) -> str:
-    """Write a moment of the server's own time zone.
+    """Return a date and time in the server's own time zone as text.
 
     Raises:
-        TypeError: It is none.
+        TypeError: It is not a datetime.
         ValueError: It has a time zone.
     """
     if not isinstance(value, datetime):
-        raise TypeError(f"{name}: give a datetime.")
+        raise TypeError(f"{name}: must be a datetime, not {type(value).__name__}.")
     if value.tzinfo is not None:
         raise ValueError(
-            f"{name}: REDCap reads it in the server's own time zone; give a datetime of that zone, "
-            "without tzinfo."
+            f"{name}: has a time zone, which REDCap cannot read. Give a datetime in the server's "
+            "own time zone, without tzinfo."
         )
     return f"{value:%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""What REDCap says of a project's structure, as it exports it."""
+"""The structure of a project, exported: dictionary, instruments, arms, events and the like."""
 
 import re
 from collections.abc import Iterable
@@ -7,8 +7,8 @@ from typing import Any
 
 from redcap_dagster.api.calls.parameters import call_parameters
 from redcap_dagster.api.calls.rows import (
-    EVENTS,
-    REPEATS,
+    HAS_REPEATING,
+    IS_LONGITUDINAL,
     export_if_applicable,
     export_info,
     export_rows,
@@ -24,9 +24,10 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class ProjectStructure:
-    """The structure exports of one project, each as REDCap sent it, none with a record in it.
+    """The structure exports of one project, each as REDCap sent it, without any record.
 
-    What the project does not have (arms and events of a classic one, repeating forms) is empty.
+    Exports that do not apply to the project are empty: arms and events of a classic project,
+    repeating instruments where nothing repeats.
     """
 
     info: dict[str, Any] = field(repr=False)
@@ -41,18 +42,18 @@ class ProjectStructure:
 
     @property
     def record_id_field(self) -> str:
-        """The field that holds the record id: the first of the dictionary, whatever its name."""
+        """The field that holds the record id: the first field of the dictionary."""
         return str(self.metadata[0]["field_name"])
 
     def project(self, header: Iterable[str] = ()) -> REDCapProject:
-        """Build the model of the project.
+        """Return the model of the project.
 
         Args:
-            header: The columns of a record export of everything, with access groups and survey
-                fields, which alone tell whether the project has them.
+            header: The columns of a record export of all fields, with access groups and survey
+                fields: no other export says whether the project has them. Defaults to neither.
 
         Raises:
-            ValueError: The exports do not fit together.
+            ValueError: The exports contradict each other.
         """
         return REDCapProject.from_exports(
             metadata=self.metadata,
@@ -69,59 +70,59 @@ class ProjectStructure:
 
 
 def export_structure(transport: Transport) -> ProjectStructure:
-    """Export the structure, asking for nothing that project info says the project has not.
+    """Return the structure of a project. Exports that do not apply to it are not requested.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: A request failed. The type says why.
     """
     info = export_info(transport)
 
-    def every(content: str, key: str) -> Rows:
+    def export_list(content: str, key: str) -> Rows:
         return export_rows(transport, f"{content} export", call_parameters(content), key)
 
-    def where(flag: str, content: str, key: str) -> Rows:
+    def export_list_if(flag: str, content: str, key: str) -> Rows:
         return export_if_applicable(transport, content, key) if is_flag_set(info, flag) else []
 
     return ProjectStructure(
         info=info,
         metadata=export_dictionary(transport),
-        instruments=every("instrument", "instrument_name"),
-        arms=where(EVENTS, "arm", "arm_num"),
-        events=where(EVENTS, "event", "unique_event_name"),
-        form_event_mapping=where(EVENTS, "formEventMapping", "form"),
-        repeating=where(REPEATS, "repeatingFormsEvents", "form_name"),
-        field_names=every("exportFieldNames", "export_field_name"),
+        instruments=export_list("instrument", "instrument_name"),
+        arms=export_list_if(IS_LONGITUDINAL, "arm", "arm_num"),
+        events=export_list_if(IS_LONGITUDINAL, "event", "unique_event_name"),
+        form_event_mapping=export_list_if(IS_LONGITUDINAL, "formEventMapping", "form"),
+        repeating=export_list_if(HAS_REPEATING, "repeatingFormsEvents", "form_name"),
+        field_names=export_list("exportFieldNames", "export_field_name"),
         version=export_version(transport),
     )
 
 
 def export_dictionary(transport: Transport) -> Rows:
-    """Export the whole data dictionary.
+    """Return the data dictionary: one row per field, in REDCap's order.
 
     Raises:
         EmptyResponseError: It has no field.
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: The request failed. The type says why.
     """
     rows = export_rows(transport, "metadata export", call_parameters("metadata"), "field_name")
     if not rows:
         raise EmptyResponseError(
-            "metadata export: the data dictionary is empty, and every project has at least "
-            "the record id. Try again, or look at the project in REDCap."
+            "metadata export: the data dictionary is empty, but every project has at least the "
+            "record id field. Try again, or check the project in REDCap."
         )
     return rows
 
 
 def export_version(transport: Transport) -> str:
-    """Export the version of the server.
+    """Return the version of the server, such as ``14.7.3``.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: The request failed. The type says why.
     """
 
     def receive(response: Response) -> str:
         text = read_text(response).strip()
         if not re.fullmatch(r"\d+(\.\d+)+", text):
-            raise malformed_error(response, "it is no version number")
+            raise malformed_error(response, "it is not a version number")
         return text
 
     return transport.post("version export", call_parameters("version"), receive)

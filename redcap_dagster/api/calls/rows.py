@@ -1,6 +1,6 @@
-"""The calls that most contents of the API have in common: export rows, import them, delete some.
+"""Calls that many methods share: export rows, import rows, delete listed items.
 
-What changes something is sent once and never again: see `Transport.post_once`.
+Imports and deletions are never retried: see `Transport.post_once`.
 """
 
 import json
@@ -31,12 +31,12 @@ def export_rows(
     key: str,
     should_retry: ShouldRetry = is_temporary,
 ) -> list[dict[str, Any]]:
-    """Export a list of objects, each of which has the key."""
+    """Return exported rows, each of which has the key."""
 
     def receive(response: Response) -> list[dict[str, Any]]:
         rows = read_json(response)
         if not isinstance(rows, list):
-            raise malformed_error(response, "it is no JSON list")
+            raise malformed_error(response, "it is not a JSON list")
         if not all(isinstance(row, dict) and key in row for row in rows):
             raise malformed_error(response, f"it has rows without {key}")
         return rows
@@ -47,7 +47,7 @@ def export_rows(
 def export_if_applicable(
     transport: Transport, content: str, key: str, **parameters: str
 ) -> list[dict[str, Any]]:
-    """Export what only some projects have: nothing where REDCap says that this one has not."""
+    """Return exported rows; none where REDCap says that they do not apply to the project."""
     try:
         return export_rows(
             transport, f"{content} export", call_parameters(content) | parameters, key
@@ -57,30 +57,31 @@ def export_if_applicable(
 
 
 def export_info(transport: Transport) -> dict[str, Any]:
-    """Export project info."""
+    """Return the project info."""
 
     def receive(response: Response) -> dict[str, Any]:
         info = read_json(response)
         if not isinstance(info, dict) or not info:
-            raise malformed_error(response, "it is no JSON object")
+            raise malformed_error(response, "it is not a JSON object")
         return info
 
     return transport.post("project export", call_parameters("project"), receive)
 
 
-EVENTS, REPEATS = "is_longitudinal", "has_repeating_instruments_or_events"
+IS_LONGITUDINAL, HAS_REPEATING = "is_longitudinal", "has_repeating_instruments_or_events"
 
 
 def is_flag_set(info: dict[str, Any], flag: str) -> bool:
-    """Read a flag of project info.
+    """Return whether a flag of project info is set.
 
-    Servers of 2017 do not say whether anything repeats; they refuse where nothing does.
+    Servers of 2017 do not export whether anything repeats; they refuse the export of repeating
+    instruments where nothing does.
     """
-    return str(info.get(flag, 1 if flag == REPEATS else 0)) == "1"
+    return str(info.get(flag, 1 if flag == HAS_REPEATING else 0)) == "1"
 
 
 def export_line(transport: Transport, request: str, parameters: dict[str, str]) -> str:
-    """Export a single line of plain text, such as a link."""
+    """Return a single line of plain text, such as a link."""
     return transport.post(request, parameters, read_line)
 
 
@@ -91,40 +92,41 @@ def import_rows(
     data: Importable,
     must_have: Sequence[str],
 ) -> int:
-    """Import rows, once, and give how many REDCap took.
+    """Import rows once, and return how many REDCap accepted.
 
     Raises:
-        TypeError: The data are of another type; nothing was sent.
-        ValueError: They have no row, or lack a column; nothing was sent.
+        TypeError: The data are of another type. Nothing was sent.
+        ValueError: The data have no row, or lack a column. Nothing was sent.
+        OutcomeUnknownError: The response was lost.
     """
     format_, text = write_import_data(data, must_have)
-    wanted = parameters | {"format": format_, "data": text}
-    return transport.post_once(request, wanted, read_count)
+    parameters = parameters | {"format": format_, "data": text}
+    return transport.post_once(request, parameters, read_count)
 
 
 def delete_listed(
     transport: Transport, content: str, name: str, values: Sequence[str | int]
 ) -> int:
-    """Delete what is listed, once, and give how many there were."""
+    """Delete listed items once, and return how many REDCap deleted."""
     parameters = call_parameters(content, "delete") | write_list(name, values)
     return transport.post_once(f"{content} deletion", parameters, read_count)
 
 
-# -- answers --------------------------------------------------------------------------------------
+# -- responses ------------------------------------------------------------------------------------
 
 
 def read_count(response: Response) -> int:
-    """Read how many: a bare number, or an object that has nothing else."""
+    """Return a count: the response is a bare number, or an object with nothing else."""
     content = read_json(response)
     if isinstance(content, dict) and len(content) == 1:
         (content,) = content.values()
     if isinstance(content, bool) or not str(content).isdecimal():
-        raise malformed_error(response, "it is no number")
+        raise malformed_error(response, "it is not a number")
     return int(content)
 
 
 def read_line(response: Response) -> str:
-    """Read one line of plain text; some servers write it as JSON (a guess)."""
+    """Return one line of plain text; some servers write it as JSON (a guess)."""
     text = read_text(response).strip()
     if text.startswith('"') and text.endswith('"'):
         try:
@@ -132,12 +134,12 @@ def read_line(response: Response) -> str:
         except ValueError:
             text = "\n"
     if "\n" in text or text[:1] in ("{", "["):
-        raise malformed_error(response, "it is no single line of text")
+        raise malformed_error(response, "it is not a single line of text")
     return text
 
 
 def read_done(response: Response) -> None:
-    """Make sure that an answer is none but success, whose body is blank."""
+    """Raise the error of a response whose body is not blank, as that of a success is."""
     body = read_body(response)
     if body.strip():
         check_data(response, body)

@@ -4,7 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from redcap_dagster.api.calls.project_structure import export_dictionary
-from redcap_dagster.api.calls.rows import EVENTS, export_if_applicable, export_info, is_flag_set
+from redcap_dagster.api.calls.rows import (
+    IS_LONGITUDINAL,
+    export_if_applicable,
+    export_info,
+    is_flag_set,
+)
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project.system_columns import status_column
@@ -97,6 +102,6 @@ class ProjectNames:
         return {event["unique_event_name"] for event in self._events}
 
     def _export_events(self) -> Rows:
-        if not is_flag_set(export_info(self._transport), EVENTS):
+        if not is_flag_set(export_info(self._transport), IS_LONGITUDINAL):
             return []
         return export_if_applicable(self._transport, "event", "unique_event_name")

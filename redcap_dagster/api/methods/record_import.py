@@ -11,7 +11,13 @@ import pyarrow as pa
 
 from redcap_dagster.api.calls.import_data import check_columns
 from redcap_dagster.api.calls.parameters import call_parameters
-from redcap_dagster.api.calls.rows import EVENTS, export_info, export_rows, is_flag_set, read_count
+from redcap_dagster.api.calls.rows import (
+    IS_LONGITUDINAL,
+    export_info,
+    export_rows,
+    is_flag_set,
+    read_count,
+)
 from redcap_dagster.api.http.response import (
     Response,
     check_data,
@@ -129,7 +135,7 @@ class ImportTarget:
         )
         info = export_info(transport)
         events = []
-        if is_flag_set(info, EVENTS):
+        if is_flag_set(info, IS_LONGITUDINAL):
             events = export_rows(
                 transport, "event export", call_parameters("event"), "unique_event_name"
             )

@@ -11,8 +11,8 @@ from redcap_dagster.api.calls.project_structure import (
     export_version,
 )
 from redcap_dagster.api.calls.rows import (
-    EVENTS,
-    REPEATS,
+    HAS_REPEATING,
+    IS_LONGITUDINAL,
     export_if_applicable,
     export_info,
     export_rows,
@@ -69,7 +69,9 @@ class StructureExports:
 
     def export_arms(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
         """Export the arms that have events, by default all; none of a classic project."""
-        return self._export_where(EVENTS, "arm", "arm_num", **write_optional_list("arms", arms))
+        return self._export_where(
+            IS_LONGITUDINAL, "arm", "arm_num", **write_optional_list("arms", arms)
+        )
 
     def export_events(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
         """Export the events of some arms, by default of all; none of a classic project.
@@ -79,7 +81,7 @@ class StructureExports:
             (1, 'then_arm_1')
         """
         return self._export_where(
-            EVENTS, "event", "unique_event_name", **write_optional_list("arms", arms)
+            IS_LONGITUDINAL, "event", "unique_event_name", **write_optional_list("arms", arms)
         )
 
     def export_form_event_mapping(
@@ -92,7 +94,7 @@ class StructureExports:
             {'arm_num': 1, 'unique_event_name': 'first_arm_1', 'form': 'visit'}
         """
         return self._export_where(
-            EVENTS, "formEventMapping", "form", **write_optional_list("arms", arms)
+            IS_LONGITUDINAL, "formEventMapping", "form", **write_optional_list("arms", arms)
         )
 
     def export_repeating_forms_events(self) -> list[dict[str, str]]:
@@ -102,7 +104,7 @@ class StructureExports:
             >>> [row["form_name"] for row in redcap.export_repeating_forms_events()]
             ['drug']
         """
-        return self._export_where(REPEATS, "repeatingFormsEvents", "form_name")
+        return self._export_where(HAS_REPEATING, "repeatingFormsEvents", "form_name")
 
     def export_field_names(self, field: str | None = None) -> list[dict[str, str]]:
         """Export the export column of each field and checkbox option, or those of one field.

@@ -143,7 +143,7 @@ IN_STRUCTURE = [
     Fault("Latin-1", Reply(b'{"project_title": "\xe9"}'), NotUTF8Error, "byte 19"),
     Fault("half of it", Reply(f'{{"project_title": "{CANARY}'.encode()), MalformedResponseError,
           "not well-formed JSON at character 18"),
-    Fault("another shape", json_reply([CANARY]), MalformedResponseError, "no JSON object"),
+    Fault("another shape", json_reply([CANARY]), MalformedResponseError, "not a JSON object"),
 ]  # fmt: skip
 
 

@@ -311,7 +311,7 @@ def test_a_batch_size_that_is_none_is_refused_before_anything_is_sent(
 ) -> None:
     before = len(sandbox.requests)
 
-    with pytest.raises(ValueError, match="batch_size: give a whole number"):
+    with pytest.raises(ValueError, match="batch_size: must be a whole number"):
         redcap.records.import_([{"record_id": "1"}], batch_size=size)
 
     assert len(sandbox.requests) == before

@@ -22,18 +22,18 @@ CLASSIC = {"is_longitudinal": 0, "has_repeating_instruments_or_events": 0}
 @pytest.mark.parametrize(
     ("selection", "kind", "says"),
     [
-        ({"records": "101"}, TypeError, "records: give a list of records, not one string"),
+        ({"records": "101"}, TypeError, "records: must be a list of records, not one string"),
         ({"forms": b"visit"}, TypeError, "not one string"),
-        ({"fields": [None]}, TypeError, "fields: not every member"),
-        ({"records": [True]}, TypeError, "records: not every member"),
+        ({"fields": [None]}, TypeError, "fields: not every item"),
+        ({"records": [True]}, TypeError, "records: not every item"),
         ({"events": []}, ValueError, "events: the list is empty"),
         ({"fields": ["redcap_event_name"]}, ValueError, "redcap_event_name by itself"),
         ({"filter_logic": 1}, TypeError, "filter_logic"),
-        ({"date_range_begin": "2024-01-01"}, TypeError, "date_range_begin: give a datetime"),
+        ({"date_range_begin": "2024-01-01"}, TypeError, "date_range_begin: must be a datetime"),
         ({"date_range_end": datetime(2024, 1, 1, tzinfo=UTC)}, ValueError, "own time zone"),
         ({"export_survey_fields": "false"}, TypeError, "export_survey_fields"),
         ({"record": ["101"]}, TypeError, "no parameter record"),
-        ({"csv_delimiter": "\t"}, ValueError, "csv_delimiter: give one of ',', 'tab'"),
+        ({"csv_delimiter": "\t"}, ValueError, "csv_delimiter: must be one of ',', 'tab'"),
         ({"raw_or_label": "both"}, ValueError, "raw_or_label"),
         ({"decimal_character": ";"}, ValueError, "decimal_character"),
     ],
@@ -60,7 +60,7 @@ def test_bad_arguments_are_refused_before_anything_is_sent(
 
 
 def test_bad_metadata_arguments_are_refused(client: REDCapClient) -> None:
-    with pytest.raises(TypeError, match="forms: give a list of forms"):
+    with pytest.raises(TypeError, match="forms: must be a list of forms"):
         client.export_metadata(forms="visit")
 
 

@@ -445,7 +445,7 @@ def test_nothing_is_taken_for_data_that_is_not(
 def test_a_line_is_one_line(body: bytes, server: Server, client: REDCapClient) -> None:
     server.say("surveyQueueLink", Reply(body))
 
-    with pytest.raises(MalformedResponseError, match="no single line"):
+    with pytest.raises(MalformedResponseError, match="not a single line"):
         client.surveys.export_queue_link("1")
 
 

@@ -84,8 +84,8 @@ def test_structure_that_is_none_is_an_error(server: Server, client: REDCapClient
     with pytest.raises(MalformedResponseError, match="rows without field_name"):
         client.export_metadata()
     server.say("metadata", json_reply({"field_name": "x"}))
-    with pytest.raises(MalformedResponseError, match="no JSON list"):
+    with pytest.raises(MalformedResponseError, match="not a JSON list"):
         client.export_metadata()
     server.say("version", Reply(b"welcome"))
-    with pytest.raises(MalformedResponseError, match="no version number"):
+    with pytest.raises(MalformedResponseError, match="not a version number"):
         client.export_version()
