@@ -54,7 +54,7 @@ def test_each_kind_can_be_named(text: str, fault: Fault) -> None:
         ("cut place=1", "place: not a parameter of this fault, which takes share, end"),
         ("ban per_minute", "NAME=VALUE"),
         ("ban times=x", "times: "),
-        ("rights elephant=1", "Not rights"),
+        ("rights elephant=1", "no rights of these names: elephant"),
         ("rights api_export=no", "api_export"),
         ("status 'body", "quotation"),
     ],

@@ -22,5 +22,5 @@ def test_a_report(classic: str, sandbox: Sandbox, ask: Ask) -> None:
         f"ERROR: The API request cannot complete because report_id={number} does not belong to "
         "this project."
     )
-    with pytest.raises(ValueError, match="no fields nothing"):
+    with pytest.raises(ValueError, match="does not have the fields nothing"):
         sandbox.add_report(classic, ["nothing"])

@@ -63,8 +63,8 @@ def test_edit_refuses_what_no_export_would_show(
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([{"id": "canary", "weight": "canary"}], "no columns weight"),
-        ([{"note": "canary"}], "Row 1 of records lacks id"),
+        ([{"id": "canary", "weight": "canary"}], "does not have the columns weight"),
+        ([{"note": "canary"}], "Row 1 of records has no id"),
         ([{"id": "canary", "redcap_repeat_instance": "canary"}], "Row 1 of records"),
         ([{"id": "canary", "redcap_event_name": "canary"}], "redcap_event_name"),
         ([{"id": "canary", "race___1": "canary"}], "race___1"),

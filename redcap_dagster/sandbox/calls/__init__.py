@@ -1,4 +1,4 @@
-"""What each call starts from: the caller's rights, the log, and how a response is made.
+"""What every handler uses: the call and its response, then the required rights, then the log.
 
-Imports `sandbox.store` and below.
+Imports `sandbox.store` and `sandbox.protocol`.
 """

@@ -1,4 +1,4 @@
-"""The log of a project: what was done, by whom and when, in the time zone of the server."""
+"""The log of a project: each action, its user and its time, in the time zone of the server."""
 
 import re
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 COLUMNS: Final = ("timestamp", "username", "action", "details", "record")
 _CREATE_SINCE: Final = (12, 0, 0)
-"""Before, it was ``Created Record``."""
+"""Older versions log ``Created Record`` instead of ``Create record``."""
 
-# The types of the entries that a filter lets through; without a filter, none is asked for.
+# The types of entries that each ``logtype`` selects; a blank one selects all.
 _TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "": (),
     "export": ("export",),
@@ -28,7 +28,7 @@ _TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "lock_record": ("lock_record",),
     "page_view": ("page_view",),
 }
-# Documented to the minute; a client that is used with real servers sends seconds as well.
+# Documented without seconds; a client that is used with real servers sends seconds as well.
 _MINUTE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
 _SECOND: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
@@ -46,7 +46,7 @@ def write_log(
     details: str,
     record: str = "",
 ) -> None:
-    """Write an entry, as done by the project's user now."""
+    """Write an entry of the project's user at the current time."""
     with store.lock, store.connection as database:
         database.execute(
             "insert into log (project, time, username, type, action, details, record)"
@@ -64,7 +64,7 @@ def write_log(
 
 
 def log_management(call: Call, details: str) -> None:
-    """Write that something of the project itself was looked at or changed."""
+    """Write that the project itself was exported or changed."""
     # The blank at the end is as a server sends it.
     write_log(call.store, call.project, "manage", "Manage/Design ", details)
 
@@ -77,13 +77,22 @@ def write_record_log(
     values: Mapping[str, str] | None = None,
     how: str = "",
 ) -> None:
-    """Write that a record was created, changed or deleted, by ``(API)`` or at REDCap's pages."""
+    """Write that a record was created, changed or deleted.
+
+    Args:
+        store: Store that has the project.
+        project: Project with the user who did it.
+        done: Action.
+        record: Record id.
+        values: New values by column. Defaults to none.
+        how: ``(API)`` for an action by the API. Defaults to a blank, for one on REDCap's pages.
+    """
     types: dict[str, LogType] = {
         "Create": "record_add",
         "Update": "record_edit",
         "Delete": "record_delete",
     }
-    # Seen of created records; that the others changed with them is a guess.
+    # Known for created records; that the other actions were renamed as well is a guess.
     word = f"{done} record"
     if parse_version(project.structure.version) < _CREATE_SINCE:
         word = f"{done}d Record"
@@ -96,35 +105,35 @@ def write_record_log(
 
 
 def export_log(call: Call) -> Response:
-    """Answer ``content=log``: the newest first. That the times named are within is a guess."""
-    # Guess: a text like that for access groups, which is known.
+    """Handle ``content=log``: entries from new to old; that the times are inclusive is a guess."""
+    # Guess, by the text for access groups, which is known.
     require(
         call.project.rights.logging,
         400,
         "Insufficient user privileges: You must have 'API Export' privileges and 'Logging' "
         "privileges in the project.",
     )
-    asked = call.parameters
-    types = _TYPES[asked.get_choice("logtype", tuple(_TYPES), "")]
+    parameters = call.parameters
+    types = _TYPES[parameters.get_choice("logtype", tuple(_TYPES), "")]
     groups = call.store.list_access_groups(call.project)
-    seen = asked.get_text("dag") or call.project.rights.data_access_group
-    members = {record for (record, _), group in groups.items() if group == seen}
+    group = parameters.get_text("dag") or call.project.rights.data_access_group
+    members = {record for (record, _), own in groups.items() if own == group}
     found = call.store.connection.execute(
         "select substr(time, 1, 16), username, action, details, record, type from log"
         " where project = ? and substr(time, 1, 16) between ? and ? order by id desc",
         (
             call.project.id,
-            _read_time(asked, "beginTime", _MINUTE)[:16],
-            _read_time(asked, "endTime", _MINUTE)[:16] or "9999",
+            _read_time(parameters, "beginTime", _MINUTE)[:16],
+            _read_time(parameters, "endTime", _MINUTE)[:16] or "9999",
         ),
     )
     rows = [
         entry
         for *entry, type_ in found
         if (not types or type_ in types)
-        and asked.get_text("user", entry[1]) == entry[1]
-        and asked.get_text("record", entry[4]) == entry[4]
-        and (not seen or entry[4] in members)
+        and parameters.get_text("user", entry[1]) == entry[1]
+        and parameters.get_text("record", entry[4]) == entry[4]
+        and (not group or entry[4] in members)
     ]
     log_management(call, "Export Logging (API)")
     return respond_with_table(call, Table(COLUMNS, rows))
@@ -133,16 +142,16 @@ def export_log(call: Call) -> Response:
 def find_changed_records(
     store: Store, project: StoredProject, parameters: Parameters
 ) -> frozenset[str] | None:
-    """The records created or modified in ``dateRangeBegin`` to ``dateRangeEnd``, by the log.
+    """Return the records created or changed between ``dateRangeBegin`` and ``dateRangeEnd``.
 
-    After the one and before the other, both in server time. What a project was made with is in no
-    log, and the log of a record that was renamed keeps its old name.
+    Both are exclusive and in server time. The log decides: it does not have the records that a
+    project was added with, and it keeps the old name of a record that was renamed.
 
     Returns:
-        None if no range is asked for.
+        None if the request has no range.
 
     Raises:
-        RequestError: One is no time (that it is refused is a guess).
+        RequestError: One of them is not a time (that REDCap refuses it is a guess).
     """
     begin, end = (
         _read_time(parameters, name, _SECOND) for name in ("dateRangeBegin", "dateRangeEnd")

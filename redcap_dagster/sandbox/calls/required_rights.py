@@ -1,4 +1,4 @@
-"""What the rights of a user to the administrative side of a project are called when they lack."""
+"""Refusals of calls whose user lacks a right to administer the project."""
 
 from typing import Final
 
@@ -15,24 +15,24 @@ _NAMES: Final = {
 
 
 def require_export_right(call: Call, right: str) -> None:
-    """Refuse an export for want of a right. The text is known for access groups.
+    """Refuse an export if the user lacks a right. The text is known for access groups.
 
     Raises:
-        RequestError: The right is not there.
+        RequestError: The user does not have the right.
     """
-    _require(call, right, call.project.rights.api_export, "API Export")
+    _require_rights(call, right, call.project.rights.api_export, "API Export")
 
 
 def require_import_right(call: Call, right: str) -> None:
-    """Refuse an import or a deletion for want of a right, in the same words (guess).
+    """Refuse an import or a deletion if the user lacks a right, in the same words (guess).
 
     Raises:
-        RequestError: The right is not there.
+        RequestError: The user does not have the right.
     """
-    _require(call, right, call.project.rights.api_import, "API Import/Update")
+    _require_rights(call, right, call.project.rights.api_import, "API Import/Update")
 
 
-def _require(call: Call, right: str, api: int, api_name: str) -> None:
+def _require_rights(call: Call, right: str, api: int, api_name: str) -> None:
     require(
         min(api, getattr(call.project.rights, right)),
         400,

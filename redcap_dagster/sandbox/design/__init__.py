@@ -1,4 +1,4 @@
-"""The structure of projects as it is created, exported and imported.
+"""The structure of projects: settings and creation, then exports, then imports that change it.
 
-Imports `sandbox.records` and below.
+Imports `sandbox.records`, `sandbox.calls`, `sandbox.store` and `sandbox.protocol`.
 """

@@ -1,8 +1,9 @@
-"""The imports of arms, events, which instrument is in which event, and what repeats."""
+"""The imports of arms, of events, of their instruments, and of what repeats."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from string import ascii_lowercase
 from typing import Final
 
 from redcap_dagster.project import Arm, Event, FormEvent, REDCapProject, Repeating
@@ -38,9 +39,9 @@ def _delete_arms(call: Call) -> tuple[REDCapProject, int]:
     structure = _require_longitudinal(call, "arms")
     require_development(call, "arms")
     arms = _index_arms(structure)
-    gone = call.parameters.get_known_names("arms", map(str, arms))
-    left = {number: arm for number, arm in arms.items() if str(number) not in gone}
-    return _replace_arms(structure, left), len(gone)
+    deleted = call.parameters.get_known_names("arms", map(str, arms))
+    remaining = {number: arm for number, arm in arms.items() if str(number) not in deleted}
+    return _replace_arms(structure, remaining), len(deleted)
 
 
 def _index_arms(structure: REDCapProject) -> dict[int, Arm]:
@@ -85,15 +86,15 @@ def _import_events(call: Call) -> tuple[REDCapProject, int]:
 def _delete_events(call: Call) -> tuple[REDCapProject, int]:
     structure = _require_longitudinal(call, "events")
     require_development(call, "events")
-    gone = call.parameters.get_known_names(
+    deleted = call.parameters.get_known_names(
         "events", (row.unique_event_name for row in structure.events)
     )
-    left = [event for event in structure.events if event.unique_event_name not in gone]
-    return _replace_events(structure, left), len(gone)
+    remaining = [event for event in structure.events if event.unique_event_name not in deleted]
+    return _replace_events(structure, remaining), len(deleted)
 
 
 def make_unique_event_name(event_name: str, arm: int, taken: Iterable[str]) -> str:
-    """Name an event as REDCap does; the length, and the letter of a second one, are guesses.
+    """Return the unique name of an event; its length and the letter at its end are guesses.
 
     Example:
         >>> make_unique_event_name("Visit #1", 2, []), make_unique_event_name("A", 1, ["a_arm_1"])
@@ -101,14 +102,14 @@ def make_unique_event_name(event_name: str, arm: int, taken: Iterable[str]) -> s
     """
     text = re.sub(r"[^a-z0-9]+", "_", event_name.lower()).strip("_")[:_UNIQUE_NAME_LENGTH]
     name = f"{text or 'event'}_arm_{arm}"
-    for one in (name, *(name + letter for letter in "bcdefghijklmnopqrstuvwxyz")):
-        if one not in taken:
-            return one
+    for candidate in (name, *(name + letter for letter in ascii_lowercase[1:])):
+        if candidate not in taken:
+            return candidate
     raise RequestError(400, "Too many events have the same name")
 
 
 def _replace_events(structure: REDCapProject, events: Iterable[Event]) -> REDCapProject:
-    """The project with these events, and with nothing of others."""
+    """Return the project with these events, without designations and repeats of others."""
     kept = tuple(sorted(events, key=lambda event: event.arm_num))
     names = {event.unique_event_name for event in kept}
     if not names:
@@ -121,7 +122,7 @@ def _replace_events(structure: REDCapProject, events: Iterable[Event]) -> REDCap
     )
 
 
-# -- which form is where --------------------------------------------------------------------------
+# -- instruments of events ------------------------------------------------------------------------
 
 
 def _import_mapping(call: Call) -> tuple[REDCapProject, int]:
@@ -146,12 +147,12 @@ def _import_repeating(call: Call) -> tuple[REDCapProject, int]:
     for row in repeating:
         if structure.is_longitudinal:
             events = {event.unique_event_name for event in structure.events}
-            there = row.event_name in events and (
+            can_repeat = row.event_name in events and (
                 not row.form_name or (row.form_name, row.event_name) in designated
             )
         else:
-            there = row.form_name in forms and not row.event_name
-        if not there:
+            can_repeat = row.form_name in forms and not row.event_name
+        if not can_repeat:
             raise RequestError(400, "A row names a form or an event that cannot repeat")
     return replace(structure, repeating=tuple(repeating)), len(rows)
 
@@ -170,7 +171,7 @@ def _require_longitudinal(call: Call, what: str) -> REDCapProject:
 
 
 def _reads_override(call: Call, what: str) -> bool:
-    """Whether what is there goes first, which is for projects in development."""
+    """Return whether the import replaces all, which REDCap only allows in development."""
     if call.parameters.get_choice("override", ("0", "1"), "0") == "0":
         return False
     require_development(call, what)

@@ -1,4 +1,4 @@
-"""The exports that tell a project's structure, one function per content."""
+"""The exports of a project's structure, one function per content."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, astuple, fields
@@ -18,8 +18,8 @@ from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
 from redcap_dagster.sandbox.protocol.version import parse_version
 
-# Recorded: a server of 2017 lacked has_repeating..., missing_data_codes, external_modules and
-# bypass..., one of 9.1.3 the last three; project_pi_email came with 15.8.2. The others are guesses.
+# A server of 2017 lacked has_repeating..., missing_data_codes, external_modules and bypass..., a
+# server with 9.1.3 the last three; project_pi_email came with 15.8.2. The others are guesses.
 _SINCE: Final = {
     "has_repeating_instruments_or_events": (8, 0, 0),
     "missing_data_codes": (10, 0, 0),
@@ -31,7 +31,7 @@ _SCHEDULING = ("day_offset", "offset_min", "offset_max")
 
 
 def export_project(project: REDCapProject, _: Parameters) -> Table:
-    """Project info: what is set, and the server's defaults for the rest."""
+    """Return the project info, with the server's defaults for settings that are missing."""
     known = asdict(project.info) | {
         "is_longitudinal": int(project.is_longitudinal),
         "has_repeating_instruments_or_events": int(project.has_repeating),
@@ -49,7 +49,7 @@ def export_project(project: REDCapProject, _: Parameters) -> Table:
 
 
 def export_metadata(project: REDCapProject, parameters: Parameters) -> Table:
-    """The data dictionary, of some fields and forms."""
+    """Return the data dictionary, of the requested fields and instruments."""
     named = parameters.get_known_names("fields", (field.field_name for field in project.fields))
     forms = parameters.get_known_names(
         "forms", (row.instrument_name for row in project.instruments)
@@ -63,13 +63,13 @@ def export_metadata(project: REDCapProject, parameters: Parameters) -> Table:
 
 
 def export_instruments(project: REDCapProject, _: Parameters) -> Table:
-    """The forms and their labels."""
+    """Return the instruments and their labels."""
     rows = [(row.instrument_name, row.instrument_label) for row in project.instruments]
     return Table(("instrument_name", "instrument_label"), rows, quoted=("instrument_label",))
 
 
 def export_arms(project: REDCapProject, parameters: Parameters) -> Table:
-    """The arms that have events."""
+    """Return the arms that have events."""
     _refuse_classic(project, "arms")
     names = {arm.arm_num: arm.name for arm in project.arms}
     numbers = sorted({event.arm_num for event in _select_events(project, parameters)})
@@ -78,7 +78,7 @@ def export_arms(project: REDCapProject, parameters: Parameters) -> Table:
 
 
 def export_events(project: REDCapProject, parameters: Parameters) -> Table:
-    """The events; their days only where scheduling is on."""
+    """Return the events, with their days if scheduling is enabled."""
     _refuse_classic(project, "events")
     columns: tuple[str, ...] = ("event_name", "arm_num")
     columns += _SCHEDULING if project.info.scheduling_enabled else ()
@@ -91,7 +91,7 @@ def export_events(project: REDCapProject, parameters: Parameters) -> Table:
 
 
 def export_form_event_mapping(project: REDCapProject, parameters: Parameters) -> Table:
-    """Which forms are designated in which events, by arm, event and form."""
+    """Return which instruments are designated for which events, by arm, event and instrument."""
     _refuse_classic(project, "form/event mappings")
     designated = {(row.unique_event_name, row.form) for row in project.form_events}
     rows = [
@@ -104,7 +104,7 @@ def export_form_event_mapping(project: REDCapProject, parameters: Parameters) ->
 
 
 def export_repeating(project: REDCapProject, _: Parameters) -> Table:
-    """The repeating forms and events; of a classic project without the events."""
+    """Return the repeating instruments and events; classic projects have no event column."""
     if not project.has_repeating:
         raise RequestError(
             400,
@@ -117,9 +117,9 @@ def export_repeating(project: REDCapProject, _: Parameters) -> Table:
 
 
 def export_field_names(project: REDCapProject, parameters: Parameters) -> Table:
-    """The export columns, without those of files; timestamps are in no dictionary."""
-    named = project.fields[0].field_name
-    rows = [ExportFieldName(named, "", named)]
+    """Return the export columns, without file fields and survey timestamps."""
+    id_field = project.fields[0].field_name
+    rows = [ExportFieldName(id_field, "", id_field)]
     rows.extend(
         ExportFieldName(
             column.field.field_name, column.choice.code if column.choice else "", column.name
@@ -129,29 +129,29 @@ def export_field_names(project: REDCapProject, parameters: Parameters) -> Table:
         if column.field.field_type != "file"
         and column.name != timestamp_column(form.instrument_name)
     )
-    if asked := parameters.get_text("field"):
-        parameters.get_choice("field", tuple(row.original_field_name for row in rows), asked)
-        rows = [row for row in rows if row.original_field_name == asked]
+    if name := parameters.get_text("field"):
+        parameters.get_choice("field", tuple(row.original_field_name for row in rows), name)
+        rows = [row for row in rows if row.original_field_name == name]
     columns = tuple(column.name for column in fields(ExportFieldName))
     return Table(columns, [astuple(row) for row in rows])
 
 
 def export_version(call: Call) -> Response:
-    """The REDCap version, as plain text in every format."""
+    """Handle ``content=version``: respond with plain text in every format."""
     log_management(call, "Export REDCap version (API)")
     return respond_with_text(call.project.structure.version, call.format)
 
 
 def _make_handler(export: Callable[[REDCapProject, Parameters], Table], details: str) -> Handler:
-    def answer(call: Call) -> Response:
-        reply = respond_with_table(call, export(call.project.structure, call.parameters))
+    def handle(call: Call) -> Response:
+        response = respond_with_table(call, export(call.project.structure, call.parameters))
         log_management(call, details)
-        return reply
+        return response
 
-    return answer
+    return handle
 
 
-# What the log says of arms, events, mapping and repeating is a guess.
+# The log entries of arms, events, mapping and repeating are guesses.
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ("project", "export"): _make_handler(export_project, "Export project information (API)"),
     ("metadata", "export"): _make_handler(export_metadata, "Download data dictionary (API)"),
@@ -169,7 +169,7 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ),
     ("version", "export"): export_version,
 }
-"""What answers the exports of a project's structure."""
+"""Handlers of the exports of a project's structure."""
 
 
 def _refuse_classic(project: REDCapProject, what: str) -> None:
@@ -178,6 +178,6 @@ def _refuse_classic(project: REDCapProject, what: str) -> None:
 
 
 def _select_events(project: REDCapProject, parameters: Parameters) -> Iterable[Event]:
-    """The events of the arms that are asked for, which have to exist (guess)."""
+    """Return the events of the requested arms, which have to exist (guess)."""
     arms = parameters.get_known_names("arms", (str(event.arm_num) for event in project.events))
     return [event for event in project.events if not arms or str(event.arm_num) in arms]

@@ -1,4 +1,4 @@
-"""Reports, PDFs and the file repository.
+"""Reports, PDFs of instruments, and the file repository, in no order.
 
-Imports `sandbox.records` and below.
+Imports `sandbox.records`, `sandbox.people`, `sandbox.calls`, `sandbox.store`, `sandbox.protocol`.
 """

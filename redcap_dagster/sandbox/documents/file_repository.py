@@ -1,4 +1,4 @@
-"""The file repository of a project: folders and documents, in memory only."""
+"""The file repository of a project: its folders and documents."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,18 +8,18 @@ from redcap_dagster.sandbox.calls.call import (
     Call,
     Handler,
     Response,
+    respond_with_nothing,
     respond_with_table,
-    respond_with_text,
 )
 from redcap_dagster.sandbox.calls.log import log_management
 from redcap_dagster.sandbox.calls.required_rights import require_export_right, require_import_right
 from redcap_dagster.sandbox.people.data_access_groups import load_groups
 from redcap_dagster.sandbox.protocol.formats import Table
-from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
+from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.protocol.version import parse_version
 from redcap_dagster.sandbox.records.files import read_upload, respond_with_file
 
-# One table, as a listing shows both and a document of one folder is none of another.
+# Folders and documents are in one table because a listing shows both.
 _TABLE: Final = """
 create table if not exists repository (
     id integer primary key, project integer not null references project on delete cascade,
@@ -33,7 +33,7 @@ _RESTRICTIONS_SINCE: Final = (16, 0, 8)
 
 
 def create_folder(call: Call) -> Response:
-    """Answer ``action=createFolder``: its number. What is wrong with a name is told by guess."""
+    """Handle ``action=createFolder``: respond with its number; the refusal of names is a guess."""
     require_import_right(call, _RIGHT)
     folder, name = _find_folder(call), call.parameters.get_text("name")
     if not 0 < len(name) <= _LONGEST_NAME:
@@ -47,7 +47,7 @@ def create_folder(call: Call) -> Response:
 
 
 def list_folder(call: Call) -> Response:
-    """Answer ``action=list``: folders first, then documents."""
+    """Handle ``action=list``: folders first, then documents."""
     require_export_right(call, _RIGHT)
     found = call.store.connection.execute(
         "select case when content is null then id else '' end,"
@@ -62,7 +62,7 @@ def list_folder(call: Call) -> Response:
 
 
 def export_document(call: Call) -> Response:
-    """Answer ``action=export``: the bytes, with the name in the content type."""
+    """Handle ``action=export``: respond with a document, its name in the content type."""
     require_export_right(call, _RIGHT)
     number = _find_document(call)
     name, mime_type, content = call.store.connection.execute(
@@ -73,21 +73,21 @@ def export_document(call: Call) -> Response:
 
 
 def import_document(call: Call) -> Response:
-    """Answer ``action=import``: keep a document; the listing tells its number."""
+    """Handle ``action=import``: store a document; the listing has its number."""
     require_import_right(call, _RIGHT)
     _insert(call, _find_folder(call), (file := read_upload(call)).name, file)
     log_management(call, "Upload file to File Repository (API)")  # guess
-    return _respond_empty(call)
+    return respond_with_nothing(call)
 
 
 def delete_document(call: Call) -> Response:
-    """Answer ``action=delete``. There is no bin from which it could come back."""
+    """Handle ``action=delete``: delete a document; this sandbox has no recycle bin."""
     require_import_right(call, _RIGHT)
     number = _find_document(call)
     with call.store.connection as database:
         database.execute("delete from repository where id = ?", (number,))
     log_management(call, "Delete file from File Repository (API)")  # guess
-    return _respond_empty(call)
+    return respond_with_nothing(call)
 
 
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
@@ -97,10 +97,6 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ("fileRepository", "import"): import_document,
     ("fileRepository", "delete"): delete_document,
 }
-
-
-def _respond_empty(call: Call) -> Response:
-    return respond_with_text("", call.parameters.get_choice("returnFormat", FORMATS, call.format))
 
 
 def _insert(
@@ -113,7 +109,7 @@ def _insert(
     role: str = "",
 ) -> int:
     with call.store.connection as database:
-        made = database.execute(
+        added = database.execute(
             "insert into repository (project, folder, name, mime_type, content, dag, role)"
             " values (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -126,29 +122,29 @@ def _insert(
                 role,
             ),
         )
-    return made.lastrowid or 0
+    return added.lastrowid or 0
 
 
 def _find_folder(call: Call) -> int | None:
-    """The folder that is named, which has to exist; without one the top.
+    """Return the number of the requested folder; None for the top.
 
     Raises:
-        RequestError: It does not, or is of a data access group that the user is not in.
+        RequestError: The folder does not exist, or belongs to another access group.
     """
     call.store.connection.execute(_TABLE)
-    asked = call.parameters.get_text("folder_id")
-    if not asked:
+    number = call.parameters.get_text("folder_id")
+    if not number:
         return None
     found = call.store.connection.execute(
         "select id, dag from repository where project = ? and cast(id as text) = ?"
         " and content is null",
-        (call.project.id, asked),
+        (call.project.id, number),
     ).fetchone()
     group = load_groups(call.store, call.project).get(call.project.rights.data_access_group)
     if found is None or (group and found[1] not in ("", str(group.id))):
         raise RequestError(
             400,
-            f"The File Repository folder folder_id={asked} does not exist or else you do not have "
+            f"The File Repository folder folder_id={number} does not exist or else you do not have "
             "permission to that folder because it is DAG-restricted or Role-restricted.",
         )
     return int(found[0])
@@ -156,13 +152,13 @@ def _find_folder(call: Call) -> int | None:
 
 def _find_document(call: Call) -> int:
     call.store.connection.execute(_TABLE)
-    asked = call.parameters.get_text("doc_id")
+    number = call.parameters.get_text("doc_id")
     found = call.store.connection.execute(
         "select id from repository where project = ? and cast(id as text) = ?"
         " and content is not null",
-        (call.project.id, asked),
+        (call.project.id, number),
     ).fetchone()
     if found is None:
         # Guess, by the text for folders.
-        raise RequestError(400, f"The File Repository file doc_id={asked} does not exist")
+        raise RequestError(400, f"The File Repository file doc_id={number} does not exist")
     return int(found[0])

@@ -1,4 +1,4 @@
-"""Instruments as PDF: their labels, and the values of records; plain lines on plain pages."""
+"""Instruments as PDF: labels and values of records as lines of text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,14 +12,14 @@ from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
 from redcap_dagster.sandbox.records.export import build_flat_table
 
 _CONTENT_TYPE: Final = "text/html; charset=UTF-8"
-"""What a server was seen to call it."""
+"""Content type as recorded from a server."""
 
 _LINES: Final = 55
 _WIDTH: Final = 90
 
 
 def export_pdf(call: Call) -> Response:
-    """Answer ``content=pdf``: blank instruments, those of a record, or those of all records."""
+    """Handle ``content=pdf``: instruments without values, with a record, or with all records."""
     body = write_pdf(list(_list_lines(call)))
     write_log(
         call.store, call.project, "export", "Data export (API) ", "export_format: PDF"
@@ -31,13 +31,13 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("pdf", "export"): export_
 
 
 def write_pdf(lines: Sequence[str]) -> bytes:
-    """Write lines of text as PDF. A character that its font has not stands as a question mark.
+    """Return lines of text as PDF; characters that its font lacks become question marks.
 
     Example:
         >>> write_pdf(["Visit"])[:8]
         b'%PDF-1.4'
     """
-    pages = [lines[at : at + _LINES] for at in range(0, len(lines) or 1, _LINES)]
+    pages = [lines[start : start + _LINES] for start in range(0, len(lines) or 1, _LINES)]
     numbers = range(4, 4 + 2 * len(pages), 2)
     font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
     kids = " ".join(f"{number} 0 R" for number in numbers)
@@ -54,13 +54,13 @@ def write_pdf(lines: Sequence[str]) -> bytes:
             b" >> >> /Contents %d 0 R >>" % (number + 1),
             b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
         ]
-    body, places = bytearray(b"%PDF-1.4\n"), []
+    body, offsets = bytearray(b"%PDF-1.4\n"), []
     for number, content in enumerate(objects, 1):
-        places.append(len(body))
+        offsets.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
     start, count = len(body), len(objects) + 1
     body += b"xref\n0 %d\n0000000000 65535 f \n" % count
-    body += b"".join(b"%010d 00000 n \n" % row_key for row_key in places)
+    body += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     body += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (count, start)
     return bytes(body)
 
@@ -72,17 +72,17 @@ def _escape(line: str) -> bytes:
 
 
 def _list_lines(call: Call) -> Iterator[str]:
-    structure, asked = call.project.structure, call.parameters
+    structure, parameters = call.project.structure, call.parameters
     known = [form.instrument_name for form in structure.instruments]
     forms = (
-        [asked.get_choice("instrument", tuple(known), "")]
-        if asked.get_text("instrument")
+        [parameters.get_choice("instrument", tuple(known), "")]
+        if parameters.get_text("instrument")
         else known
     )
     yield structure.info.project_title or "REDCap"
-    # Any value of allRecords counts, also false.
-    record, everyone = asked.get_text("record"), "allRecords" in asked.names
-    if not (record or everyone):
+    # REDCap exports all records for any value of allRecords, even false.
+    record, all_records = parameters.get_text("record"), "allRecords" in parameters.names
+    if not (record or all_records):
         for form in structure.instruments:
             if form.instrument_name in forms:
                 yield from ("", form.instrument_label)
@@ -90,13 +90,13 @@ def _list_lines(call: Call) -> Iterator[str]:
                 yield from (line for column in fields for line in _wrap(f"{column.label}:"))
         return
     pairs = [("fields[]", structure.record_id_field), ("rawOrLabel", "label")]
-    pairs += [("forms[]", form) for form in forms] + [("events", asked.get_text("event"))]
-    pairs += [("records[]", "" if everyone else record)]
+    pairs += [("forms[]", form) for form in forms] + [("events", parameters.get_text("event"))]
+    pairs += [("records[]", "" if all_records else record)]
     table = build_flat_table(replace(call, parameters=Parameters.from_pairs(pairs)))
-    if not (table.rows or everyone):
+    if not (table.rows or all_records):
         raise RequestError(400, f'The record "{record}" does not exist')
     labels = {column.name: column.label for form in forms for column in structure.columns(form)}
-    instance = asked.get_text("repeat_instance")
+    instance = parameters.get_text("repeat_instance")
     for row in table.rows:
         cells = dict(zip(table.columns, row, strict=True))
         if instance and str(cells.get(REPEAT_INSTANCE, "") or 1) != instance:

@@ -1,4 +1,4 @@
-"""Reports: fields and logic that were put together beforehand, and their rows."""
+"""Reports: stored selections of fields and rows, and their export."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,43 +31,43 @@ _FORWARDED: Final = (
 def add_report(
     store: Store, project: StoredProject, fields: Sequence[str], filter_logic: str
 ) -> int:
-    """Put a report together, as is done at REDCap's pages; give its number.
+    """Add a report, as on REDCap's pages, and return its number.
 
     Raises:
-        ValueError: A field that the project does not have.
+        ValueError: The project does not have one of the fields.
     """
     known = {field.field_name for field in project.structure.fields}
     known |= {status_column(form.instrument_name) for form in project.structure.instruments}
     if unknown := [name for name in fields if name not in known]:
-        raise ValueError(f"The project has no fields {', '.join(unknown)}.")
+        raise ValueError(f"The project does not have the fields {', '.join(unknown)}.")
     with store.lock, store.connection as database:
         database.execute(_TABLE)
-        made = database.execute(
+        added = database.execute(
             "insert into report (project, fields, filter_logic) values (?, ?, ?)",
             (project.id, json.dumps(fields), filter_logic),
         )
-    return made.lastrowid or 0
+    return added.lastrowid or 0
 
 
 def export_report(call: Call) -> Response:
-    """Answer ``content=report``: flat rows, always with the record id (guess)."""
-    asked = call.parameters.get_text("report_id")
+    """Handle ``content=report``: respond with flat rows, always with the record id (guess)."""
+    number = call.parameters.get_text("report_id")
     call.store.connection.execute(_TABLE)
     found = call.store.connection.execute(
         "select fields, filter_logic from report where project = ? and cast(id as text) = ?",
-        (call.project.id, asked),
+        (call.project.id, number),
     ).fetchone()
     if found is None:
         raise RequestError(
             403,
-            f"The API request cannot complete because report_id={asked} does not belong to this "
+            f"The API request cannot complete because report_id={number} does not belong to this "
             "project.",
         )
     names = dict.fromkeys([call.project.structure.record_id_field, *json.loads(found[0])])
     pairs = [(name, call.parameters.get_text(name)) for name in _FORWARDED]
     pairs += [("fields[]", name) for name in names] + [("filterLogic", found[1])]
     table = build_flat_table(replace(call, parameters=Parameters.from_pairs(pairs)))
-    details = f"report_id: {asked}, export_format: {call.format.upper()}"  # guess
+    details = f"report_id: {number}, export_format: {call.format.upper()}"  # guess
     write_log(call.store, call.project, "export", "Data export (API) ", details)
     return respond_with_table(call, table)
 

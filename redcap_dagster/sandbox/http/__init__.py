@@ -1,4 +1,4 @@
-"""The API over HTTP: wire and exchange carry a request, app routes it to what responds.
+"""HTTP: web_server and wire (where faults intercept) carry a request to app, form and handlers.
 
-Imports every room of the sandbox but `server` and `faults`, which use it.
+Imports all other folders of the sandbox except `logic`; `faults` and `server` use it.
 """

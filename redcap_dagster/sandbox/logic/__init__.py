@@ -1,15 +1,16 @@
-"""REDCap's logic, as filters and calculations have it: read into a tree, then asked row by row.
+"""REDCap's logic of filters and calculations: tokens, then parser and tree, then evaluation.
 
-A result has three values: true, false, and None for what cannot be said, like ``'' < 3``.
+A condition is true, false, or None if it cannot be decided, as ``'' < 3``.
+Imports no other folder of the sandbox.
 
 Example:
     >>> from datetime import datetime
-    >>> from redcap_dagster.sandbox.logic import Facts, parse_logic, evaluate_condition
+    >>> from redcap_dagster.sandbox.logic import Facts, evaluate_condition, parse_logic
     >>> logic = parse_logic("[age] >= 40 and [sex(1)] = '1'")
-    >>> def about(age):
+    >>> def make_facts(age):
     ...     values = {("age",): age, ("sex(1)",): "1"}
     ...     return Facts(values.__getitem__, frozenset(), datetime(2026, 3, 1))
-    >>> [evaluate_condition(logic, about(age)) for age in ("41", "9", "")]
+    >>> [evaluate_condition(logic, make_facts(age)) for age in ("41", "9", "")]
     [True, False, None]
 """
 

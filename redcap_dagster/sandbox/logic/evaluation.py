@@ -1,4 +1,4 @@
-"""What logic says of a row: true, false, or that it cannot be said."""
+"""Evaluation of logic for a row: conditions and calculations."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -41,10 +41,10 @@ _ARITHMETIC: Final[Mapping[str, Callable[[Decimal, Decimal], Decimal]]] = {
 
 
 def evaluate_condition(node: Node, facts: Facts) -> bool | None:
-    """Whether logic holds; None if that cannot be said.
+    """Return whether a condition is true, or None if that cannot be decided.
 
     Raises:
-        LogicError: It is nested too deeply.
+        LogicError: The logic is nested too deeply.
     """
     try:
         return to_truth(_evaluate(node, facts))
@@ -53,16 +53,16 @@ def evaluate_condition(node: Node, facts: Facts) -> bool | None:
 
 
 def evaluate_calculation(node: Node, facts: Facts) -> str:
-    """What a calculation gives, as text; blank if it cannot be said.
+    """Return the result of a calculation as text, or a blank if it has no result.
 
     Raises:
-        LogicError: It is nested too deeply.
+        LogicError: The logic is nested too deeply.
     """
     try:
         value = _evaluate(node, facts)
     except RecursionError:
         raise LogicError("it is nested too deeply") from None
-    # As many digits as PHP shows of a number (guess).
+    # The number of digits that PHP shows (guess).
     return to_text(_DIGITS.plus(value) if isinstance(value, Decimal) else value)
 
 
@@ -87,7 +87,7 @@ def _evaluate(node: Node, facts: Facts) -> Value:
 
 
 def _join(word: str, truths: list[bool | None]) -> bool | None:
-    """Join with ``and`` or ``or``: what cannot be said matters only if the others do not decide."""
+    """Join conditions with ``and`` or ``or``; None if the decided ones do not decide the result."""
     deciding = word == "or"
     if deciding in truths:
         return deciding
@@ -111,7 +111,7 @@ def _operate(sign: str, left: Value, right: Value) -> Value:
 
 
 def _compare(sign: str, left: Value, right: Value) -> bool | None:
-    """Compare as numbers if both are; else as texts, of which no blank is before or after."""
+    """Compare as numbers if both are numbers, else as texts; blanks have no order."""
     first, second = to_number(left), to_number(right)
     numeric = first is not None and second is not None
     if sign in ("=", "<>"):

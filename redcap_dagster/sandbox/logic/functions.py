@@ -1,7 +1,7 @@
 """The functions of logic.
 
-Evidence: a community list of REDCap 16's functions. What they give for blanks, where that list says
-nothing, is a guess: blank for blank.
+Evidence: a community list of REDCap 16's functions. Where it does not mention blanks, their result
+is a guess: a blank.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Final
 from redcap_dagster.sandbox.logic.tree import Parts
 
 Value = str | Decimal | bool | None
-"""Text, number, condition, or None for what cannot be said."""
+"""Text, number, condition, or None for a result that cannot be decided."""
 
 _NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*")
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
@@ -32,12 +32,12 @@ _SECONDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What logic is asked about.
+    """The row and the time that logic is evaluated for.
 
     Attributes:
-        value: Gives the value of a reference, blank if there is none.
-        missing_codes: The project's codes for missing values.
-        now: The server's time.
+        value: Function that returns the value of a reference, or a blank.
+        missing_codes: Missing data codes of the project.
+        now: Server's time.
     """
 
     value: Callable[[Parts], str] = field(repr=False)
@@ -47,14 +47,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class LogicFunction:
-    """A function: how many values it takes, at least and at most, and what it makes of them."""
+    """A function of logic: its least and most arguments, and its implementation."""
 
     arity: tuple[int, int]
     call: Callable[[Facts, tuple[Value, ...]], Value]
 
 
 def to_number(value: Value) -> Decimal | None:
-    """A value as a number, or None if it is none."""
+    """Return a value as a number, or None if it is not a number."""
     match value:
         case bool():
             return Decimal(value)
@@ -66,7 +66,7 @@ def to_number(value: Value) -> Decimal | None:
 
 
 def to_text(value: Value) -> str:
-    """A value as text; a number without needless zeros."""
+    """Return a value as text, numbers without trailing zeros."""
     match value:
         case None:
             return ""
@@ -84,7 +84,7 @@ def to_text(value: Value) -> str:
 def _make_numeric(
     call: Callable[..., Decimal], least: int = 1, most: int | None = None
 ) -> LogicFunction:
-    """A function of numbers: blank if one is blank, and nothing to be said if one is a text."""
+    """Return a function of numbers: blank for a blank argument, None for a text."""
 
     def call_with_numbers(_: Facts, values: tuple[Value, ...]) -> Value:
         numbers = [to_number(value) for value in values]
@@ -96,7 +96,7 @@ def _make_numeric(
 
 
 def _make_aggregate(call: Callable[[list[Decimal]], Decimal]) -> LogicFunction:
-    """A function over several numbers, which passes over blanks."""
+    """Return a function of any number of numbers, which ignores blanks."""
 
     def call_with_known_numbers(_: Facts, values: tuple[Value, ...]) -> Value:
         numbers = [to_number(value) for value in values if value != ""]
@@ -111,7 +111,7 @@ def _make_aggregate(call: Callable[[list[Decimal]], Decimal]) -> LogicFunction:
 def _make_textual(
     call: Callable[..., Value], least: int = 1, most: int | None = None
 ) -> LogicFunction:
-    """A function of texts; a number is taken as it is written."""
+    """Return a function of texts; numbers are converted to texts."""
 
     def call_with_texts(_: Facts, values: tuple[Value, ...]) -> Value:
         return None if None in values else call(*map(to_text, values))
@@ -134,14 +134,14 @@ def _log(number: Decimal, base: Decimal | None = None) -> Decimal:
 
 
 def _read_count(text: str) -> int:
-    """A number of characters, from the text of a number."""
+    """Return the number of characters that a text names, 0 if it names none."""
     number = to_number(text)
     return max(int(number), 0) if number is not None else 0
 
 
 def _replace(text: str, old: str, new: str) -> str:
     if len(text) + text.count(old) * len(new) > _LONGEST_TEXT:
-        raise ValueError("A text of this length is no value of a field.")
+        raise ValueError("The text is too long for a field.")
     return text.replace(old, new) if old else text
 
 
@@ -151,7 +151,7 @@ def _mid(text: str, start: str, length: str) -> str:
 
 
 def _make_date_part(begin: int, end: int) -> LogicFunction:
-    """A part of a date."""
+    """Return a function of the part of a date between two positions."""
     return _make_textual(lambda text: Decimal(text[begin:end]) if _MOMENT.fullmatch(text) else "")
 
 
@@ -161,7 +161,7 @@ def _choose(_: Facts, values: tuple[Value, ...]) -> Value:
 
 
 def to_truth(value: Value) -> bool | None:
-    """Whether a value holds as a condition: not if it is blank or zero."""
+    """Return a value as a condition, which is false for a blank and for zero."""
     if value is None or isinstance(value, bool):
         return value
     number = to_number(value)
@@ -186,7 +186,7 @@ def _to_datetime(facts: Facts, value: Value) -> datetime | None:
 
 
 def _datediff(facts: Facts, values: tuple[Value, ...]) -> Value:
-    """The time between two dates; older forms have the format of the dates before the sign."""
+    """Return the time between two dates; older logic has their format before the sign."""
     if values[0] == "" or values[1] == "":
         return ""
     unit, *more = (to_text(value) for value in values[2:])
@@ -200,7 +200,7 @@ def _datediff(facts: Facts, values: tuple[Value, ...]) -> Value:
 
 
 def _age_at_date(facts: Facts, values: tuple[Value, ...]) -> Value:
-    """The age at a date in whole years; that it is whole, and none before birth, is a guess."""
+    """Return the age at a date in years; whole years, and None before birth, are guesses."""
     if values[0] == "" or values[1] == "":
         return ""
     born, at = _to_datetime(facts, values[0]), _to_datetime(facts, values[1])
@@ -256,6 +256,8 @@ FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
     "lower": _make_textual(lambda text: text.lower()),
     "replace_text": _make_textual(_replace, 3),
     "concat": _make_textual(lambda *texts: "".join(texts), 1, 1000),
-    "concat_ws": _make_textual(lambda mark, *texts: mark.join(filter(None, texts)), 2, 1000),
+    "concat_ws": _make_textual(
+        lambda separator, *texts: separator.join(filter(None, texts)), 2, 1000
+    ),
 }
-"""What is known, by name in lower case; ``not`` and ``minus`` are how the tree has these signs."""
+"""Functions by name in lower case; ``not`` and ``minus`` are operators of the parser."""

@@ -1,4 +1,4 @@
-"""Tokens read into a tree. From weak to strong: or, and, not, comparisons, + -, * / %, minus, ^."""
+"""The parser of logic. From weak to strong: or, and, not, comparisons, + -, * / %, minus, ^."""
 
 import re
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from redcap_dagster.sandbox.logic.tree import (
     Reference,
 )
 
-# What stands without quotes, as the last value of datediff does.
+# Words without quotes, such as the last argument of datediff.
 _WORDS: Final = {"true": "1", "false": "0", "today": "today", "now": "now"}
 _COMPARISONS: Final = ("=", "<>", "!=", "<", "<=", ">", ">=")
 
 
 def parse_logic(logic: str) -> Node:
-    """Read logic into a tree.
+    """Return logic as a tree.
 
     Raises:
-        LogicError: It is not REDCap's grammar, or has a function that is not known here.
+        LogicError: The logic is invalid, or has a function that the sandbox does not know.
 
     Example:
         >>> parse_logic("not ([a] = 1)")
@@ -32,7 +32,7 @@ def parse_logic(logic: str) -> Node:
 right=Literal()),))
     """
     try:
-        return _Parser(tokenize(logic)).whole()
+        return _Parser(tokenize(logic)).parse()
     except RecursionError:
         raise LogicError("it is nested too deeply") from None
 
@@ -42,50 +42,53 @@ class _Parser:
         self._tokens = tokens
         self._next = 0
 
-    def whole(self) -> Node:
-        node = self._condition()
+    def parse(self) -> Node:
+        node = self._parse_condition()
         if self._token.kind != "end":
-            raise self._unexpected()
+            raise self._make_error()
         return node
 
     # -- from weak to strong ----------------------------------------------------------------
 
-    def _condition(self) -> Node:
-        return self._junction("or", "||", lambda: self._junction("and", "&&", self._negation))
+    def _parse_condition(self) -> Node:
+        return self._parse_junction("or", "||", self._parse_conjunction)
 
-    def _junction(self, word: str, sign: str, part: Callable[[], Node]) -> Node:
+    def _parse_conjunction(self) -> Node:
+        return self._parse_junction("and", "&&", self._parse_negation)
+
+    def _parse_junction(self, word: str, sign: str, part: Callable[[], Node]) -> Node:
         conditions = [part()]
-        while self._taken(sign) or self._taken(word):
+        while self._accept(sign) or self._accept(word):
             conditions.append(part())
         return conditions[0] if len(conditions) == 1 else Junction(word, tuple(conditions))
 
-    def _negation(self) -> Node:
-        if self._taken("not") or self._taken("!"):
-            return Function("not", (self._negation(),))
-        return self._operations(_COMPARISONS, self._sum)
+    def _parse_negation(self) -> Node:
+        if self._accept("not") or self._accept("!"):
+            return Function("not", (self._parse_negation(),))
+        return self._parse_operations(_COMPARISONS, self._parse_sum)
 
-    def _sum(self) -> Node:
-        return self._operations(("+", "-"), self._product)
+    def _parse_sum(self) -> Node:
+        return self._parse_operations(("+", "-"), self._parse_product)
 
-    def _product(self) -> Node:
-        return self._operations(("*", "/", "%"), self._signed)
+    def _parse_product(self) -> Node:
+        return self._parse_operations(("*", "/", "%"), self._parse_signed)
 
-    def _operations(self, signs: tuple[str, ...], part: Callable[[], Node]) -> Node:
+    def _parse_operations(self, signs: tuple[str, ...], part: Callable[[], Node]) -> Node:
         node = part()
         while self._token.kind == "sign" and self._token.text in signs:
             sign = self._take().text
             node = Operation("<>" if sign == "!=" else sign, node, part())
         return node
 
-    def _signed(self) -> Node:
-        if self._taken("-"):
-            return Function("minus", (self._signed(),))
-        if self._taken("+"):
-            return self._signed()
-        base = self._value()
-        return Operation("^", base, self._signed()) if self._taken("^") else base
+    def _parse_signed(self) -> Node:
+        if self._accept("-"):
+            return Function("minus", (self._parse_signed(),))
+        if self._accept("+"):
+            return self._parse_signed()
+        base = self._parse_value()
+        return Operation("^", base, self._parse_signed()) if self._accept("^") else base
 
-    def _value(self) -> Node:
+    def _parse_value(self) -> Node:
         token = self._take()
         match token.kind:
             case "number":
@@ -98,27 +101,27 @@ class _Parser:
             case "name" if token.text.lower() in _WORDS:
                 return Literal(_WORDS[token.text.lower()])
             case "name":
-                return self._function(token)
+                return self._parse_function(token)
         if token.text == "(":
-            node = self._condition()
-            self._need(")")
+            node = self._parse_condition()
+            self._expect(")")
             return node
         raise LogicError(f"it cannot be read at character {token.at + 1}")
 
-    def _function(self, token: Token) -> Node:
+    def _parse_function(self, token: Token) -> Node:
         name = token.text.lower()
-        self._need("(")
+        self._expect("(")
         if name not in FUNCTIONS:
             raise LogicError(f"this sandbox does not know the function at character {token.at + 1}")
         arguments: list[Node] = []
-        if not self._taken(")"):
-            arguments.append(self._condition())
-            while self._taken(","):
-                arguments.append(self._condition())
-            self._need(")")
+        if not self._accept(")"):
+            arguments.append(self._parse_condition())
+            while self._accept(","):
+                arguments.append(self._parse_condition())
+            self._expect(")")
         least, most = FUNCTIONS[name].arity
         if not least <= len(arguments) <= most:
-            raise LogicError(f"{name} has not as many values as it needs")
+            raise LogicError(f"{name} has too few or too many arguments")
         return Function(name, tuple(arguments))
 
     # -- tokens -----------------------------------------------------------------------------
@@ -132,16 +135,16 @@ class _Parser:
         self._next += token.kind != "end"
         return token
 
-    def _taken(self, text: str) -> bool:
-        """Take the next token if it is this sign or word."""
+    def _accept(self, text: str) -> bool:
+        """Take the next token if it is this sign or word, and return whether it is."""
         token = self._token
         found = token.kind in ("sign", "name") and token.text.lower() == text
         self._next += found
         return found
 
-    def _need(self, text: str) -> None:
-        if not self._taken(text):
-            raise self._unexpected()
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            raise self._make_error()
 
-    def _unexpected(self) -> LogicError:
+    def _make_error(self) -> LogicError:
         return LogicError(f"it cannot be read at character {self._token.at + 1}")

@@ -1,11 +1,11 @@
-"""Logic cut into tokens."""
+"""The tokens of logic."""
 
 import re
 from dataclasses import dataclass, field
 from typing import Final
 
-LONGEST: Final = 100_000
-"""Characters of logic that are read; REDCap's own limit is not known."""
+MAX_LENGTH: Final = 100_000
+"""Most characters of logic; REDCap's limit is not known."""
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:
@@ -21,12 +21,12 @@ _TOKEN: Final = re.compile(
 
 
 class LogicError(ValueError):
-    """Logic that is not REDCap's, or that is not known here; the text holds no value of it."""
+    """Logic that is invalid or that the sandbox does not know; the message has no value of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of logic: what kind it is, its text and where it begins."""
+    """A token of logic: its kind, its text and its position."""
 
     kind: str
     text: str = field(repr=False)
@@ -34,17 +34,17 @@ class Token:
 
 
 def tokenize(logic: str) -> list[Token]:
-    """Cut logic into tokens, the last of which is its end.
+    """Return the tokens of logic; the last one marks the end.
 
     Raises:
-        LogicError: Something in it is no token.
+        LogicError: The logic is too long, or a part of it is not a token.
 
     Example:
         >>> [token.text for token in tokenize("[a][b(2)]<>'x y' and c(1)")]
         ['[a][b(2)]', '<>', "'x y'", 'and', 'c', '(', '1', ')', '']
     """
-    if len(logic) > LONGEST:
-        raise LogicError(f"it has more than {LONGEST} characters")
+    if len(logic) > MAX_LENGTH:
+        raise LogicError(f"it has more than {MAX_LENGTH} characters")
     logic = logic.rstrip()
     tokens: list[Token] = []
     at = 0

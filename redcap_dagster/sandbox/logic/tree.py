@@ -4,26 +4,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 Parts = tuple[str, ...]
-"""A reference by what stands in its brackets: ``[event][field(code)][instance]``."""
+"""The parts of a reference in brackets: ``[event][field(code)][instance]``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A number or a text of the logic itself."""
+    """A number or a text."""
 
     value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stands for a value of the record."""
+    """A reference to a value of the record."""
 
     parts: Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator between two values."""
+    """An operator with its two values."""
 
     sign: str
     left: "Node"
@@ -32,7 +32,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Junction:
-    """Conditions joined by ``and`` or by ``or``, however many."""
+    """Conditions joined by ``and`` or by ``or``."""
 
     word: str
     conditions: "tuple[Node, ...]"
@@ -40,7 +40,7 @@ class Junction:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function with its arguments; ``not`` and the minus before a value are two of them."""
+    """A function with its arguments; ``not`` and the minus sign of a value are functions too."""
 
     name: str
     arguments: "tuple[Node, ...]"
@@ -50,7 +50,7 @@ Node = Literal | Reference | Operation | Junction | Function
 
 
 def list_references(node: Node) -> Iterator[Parts]:
-    """All references of a tree."""
+    """Yield the parts of all references of a tree."""
     waiting = [node]
     while waiting:
         match waiting.pop():

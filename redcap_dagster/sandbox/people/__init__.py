@@ -1,4 +1,4 @@
-"""Users, roles and data access groups.
+"""Data access groups, then the rights of users and roles as rows, then users and roles.
 
-Imports `sandbox.calls` and below.
+Imports `sandbox.calls`, `sandbox.store` and `sandbox.protocol`.
 """

@@ -1,4 +1,4 @@
-"""Data access groups: which there are, who is in which, and the switch from one to another."""
+"""Data access groups: their export and import, their users, and a user's switch of groups."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ create table if not exists data_access_group (
     name text not null, label text not null, unique (project, name)
 )
 """
-# A project that came with its records has groups of which only the names are known.
+# A project that was added with records has groups of which only the names are known.
 _INSERT_ASSIGNED_GROUPS: Final = """
 insert or ignore into data_access_group (project, name, label)
 select distinct project, name, name from access_group where project = ? order by name
@@ -49,7 +49,7 @@ class Group:
 
 
 def load_groups(store: Store, project: StoredProject) -> Mapping[str, Group]:
-    """The groups of a project by unique name."""
+    """Return the groups of a project by unique name."""
     with store.lock, store.connection as database:
         database.execute(_TABLE)
         database.execute(_INSERT_ASSIGNED_GROUPS, (project.id,))
@@ -61,10 +61,10 @@ def load_groups(store: Store, project: StoredProject) -> Mapping[str, Group]:
 
 
 def check_group(call: Call, name: str) -> str:
-    """A group that has to exist, or a blank for none.
+    """Return the name of a group, or a blank for no group.
 
     Raises:
-        RequestError: There is no such group (the text is a guess).
+        RequestError: The project does not have this group (the text is a guess).
     """
     if name and name not in load_groups(call.store, call.project):
         raise RequestError(400, "The data access group does not exist in this project")
@@ -75,7 +75,7 @@ def check_group(call: Call, name: str) -> str:
 
 
 def export_groups(call: Call) -> Response:
-    """Answer ``content=dag``."""
+    """Handle ``content=dag``, ``action=export``."""
     require_export_right(call, _RIGHT)
     with_id = parse_version(call.project.structure.version) >= _ID_SINCE
     columns = ("data_access_group_name", "unique_group_name", "data_access_group_id")
@@ -88,7 +88,7 @@ def export_groups(call: Call) -> Response:
 
 
 def import_groups(call: Call) -> Response:
-    """Answer ``action=import``: a blank unique name makes a group, another renames that one."""
+    """Handle ``action=import``: a blank unique name adds a group, another renames its group."""
     require_import_right(call, _RIGHT)
     groups = dict(load_groups(call.store, call.project))
     rows = read_rows(call.parameters.get_text("data"), call.format)
@@ -111,7 +111,7 @@ def import_groups(call: Call) -> Response:
 
 
 def delete_groups(call: Call) -> Response:
-    """Answer ``action=delete``. That one with records is not deleted is a guess."""
+    """Handle ``action=delete``; that a group with records is not deleted is a guess."""
     require_import_right(call, _RIGHT)
     names = call.parameters.get_known_names("dags", load_groups(call.store, call.project))
     if names & set(call.store.list_access_groups(call.project).values()):
@@ -131,7 +131,7 @@ def delete_groups(call: Call) -> Response:
 
 
 def switch_group(call: Call) -> Response:
-    """Answer ``action=switch``; a blank group leaves all. Any group can be switched to (guess)."""
+    """Handle ``action=switch``: a blank leaves the group; that any group is allowed is a guess."""
     group = check_group(call, call.parameters.get_text("dag"))
     rights = replace(call.project.rights, data_access_group=group)
     call.store.save_user(call.project.id, call.project.username, rights)
@@ -140,30 +140,30 @@ def switch_group(call: Call) -> Response:
 
 
 def _make_unique_name(label: str, taken: set[str]) -> str:
-    """Name a group after its label, which is seen; the length and the numbers are guesses.
+    """Return a unique name made of a label; its length and the letter at its end are guesses.
 
     Example:
         >>> _make_unique_name("dag-a", set()), _make_unique_name("Site One", {"site_one"})
         ('daga', 'site_oneb')
     """
     name: str = re.sub(r"[^a-z0-9_]", "", label.lower().replace(" ", "_"))[:_LONGEST_NAME] or "dag"
-    for one in (name, *(name + letter for letter in ascii_lowercase[1:])):
-        if one not in taken:
-            return one
+    for candidate in (name, *(name + letter for letter in ascii_lowercase[1:])):
+        if candidate not in taken:
+            return candidate
     raise RequestError(400, "Too many data access groups have the same name")
 
 
 def _update_access_group_flag(call: Call) -> None:
-    there = bool(load_groups(call.store, call.project))
-    structure = replace(call.project.structure, has_access_groups=there)
+    has_groups = bool(load_groups(call.store, call.project))
+    structure = replace(call.project.structure, has_access_groups=has_groups)
     call.store.replace_structure(call.project.id, structure)
 
 
-# -- who is in which ------------------------------------------------------------------------------
+# -- groups of users ------------------------------------------------------------------------------
 
 
 def export_group_mapping(call: Call) -> Response:
-    """Answer ``content=userDagMapping``: every user, with a blank for no group."""
+    """Handle ``content=userDagMapping``: all users, with a blank for no group."""
     require_export_right(call, _RIGHT)
     users = call.store.list_users(call.project.id)
     rows = [(username, rights.data_access_group) for username, rights in users.items()]
@@ -172,7 +172,7 @@ def export_group_mapping(call: Call) -> Response:
 
 
 def import_group_mapping(call: Call) -> Response:
-    """Answer ``action=import``."""
+    """Handle ``content=userDagMapping``, ``action=import``."""
     require_import_right(call, _RIGHT)
     users = call.store.list_users(call.project.id)
     rows = read_rows(call.parameters.get_text("data"), call.format)

@@ -11,8 +11,8 @@ from redcap_dagster.sandbox.calls.call import (
     respond_with_table,
     respond_with_text,
 )
-from redcap_dagster.sandbox.protocol.formats import Table
-from redcap_dagster.sandbox.protocol.import_data import Row, read_rows
+from redcap_dagster.sandbox.protocol.formats import Table, dump_json
+from redcap_dagster.sandbox.protocol.import_data import UNREADABLE, Row, read_rows
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.protocol.version import parse_version
 from redcap_dagster.sandbox.store.rights import FULL, Rights
@@ -26,19 +26,21 @@ _BIT_RIGHTS_SINCE: Final = (15, 6, 0)
 
 @dataclass(frozen=True, slots=True)
 class RightsRow:
-    """A user or a role as an export has it: names and texts, then the rights."""
+    """A user or a role in an export: names and texts, then the rights."""
 
     named: Mapping[str, str | int]
     rights: Rights
 
 
 def respond_with_rights(call: Call, rows: Sequence[RightsRow], *, as_text: bool) -> Response:
-    """Reply with rights: those to forms are an object in JSON, and ``form:1,other:0`` elsewhere.
+    """Return a response with rights.
+
+    Rights to instruments are an object in JSON, and ``form:1,other:0`` in CSV and XML.
 
     Args:
-        call: The call.
-        rows: What to tell; there is one at least.
-        as_text: Whether JSON has texts for numbers, as seen of roles.
+        call: Call to respond to.
+        rows: Users or roles.
+        as_text: Whether JSON has texts for numbers, as recorded for roles.
     """
     structure = call.project.structure
     version = parse_version(structure.version)
@@ -61,14 +63,10 @@ def respond_with_rights(call: Call, rows: Sequence[RightsRow], *, as_text: bool)
         }
         written.append({**row.named, **flags, **levels})
     if call.format == "json":
-        text = json.dumps(
-            [_convert_to_text(row) for row in written] if as_text else written,
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
-        return respond_with_text(text.replace("/", "\\/"), "json")
+        data = [_convert_to_text(row) for row in written] if as_text else written
+        return respond_with_text(dump_json(data), "json")
     columns = tuple(written[0]) if written else ()
-    # In XML these may be elements of their own; no answer is known.
+    # In XML these may be elements; no response is known.
     cells = [
         tuple(
             ",".join(f"{form}:{level}" for form, level in value.items())
@@ -83,12 +81,16 @@ def respond_with_rights(call: Call, rows: Sequence[RightsRow], *, as_text: bool)
 
 def _convert_to_text(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _convert_to_text(one) for name, one in value.items()}
+        return {name: _convert_to_text(level) for name, level in value.items()}
     return str(value)
 
 
 def read_rights_rows(call: Call) -> list[Row]:
-    """Read imported users or roles, with the rights to forms as ``form:1,other:0``."""
+    """Return imported users or roles, with rights to instruments as ``form:1,other:0``.
+
+    Raises:
+        RequestError: The data is not in the format.
+    """
     data = call.parameters.get_text("data")
     if call.format == "json":
         try:
@@ -96,18 +98,25 @@ def read_rights_rows(call: Call) -> list[Row]:
             for row in rows:
                 for name in _BY_FORM:
                     if isinstance(row.get(name), dict):
-                        row[name] = ",".join(f"{form}:{it}" for form, it in row[name].items())
+                        row[name] = ",".join(f"{form}:{level}" for form, level in row[name].items())
             data = json.dumps(rows)
         except (ValueError, AttributeError, TypeError, RecursionError):
-            raise RequestError(400, "The data is not in the specified format.") from None
+            raise RequestError(400, UNREADABLE) from None
     return read_rows(data, call.format)
 
 
-def apply_rights_row(call: Call, rights: Rights, row: Row, of_whom: str) -> Rights:
-    """Rights with those of a row; blank ones stay. Other columns are not for this to read.
+def apply_rights_row(call: Call, rights: Rights, row: Row, owner: str) -> Rights:
+    """Return rights with the changes of an imported row, whose blanks change nothing.
+
+    Args:
+        call: Call of the import.
+        rights: Rights before.
+        row: Row of rights and other columns, which are ignored.
+        owner: User or role that the message of a refusal names.
 
     Raises:
-        RequestError: A form that does not exist (known of roles), or what is no number (guess).
+        RequestError: An instrument does not exist (known for roles), or a right is not a number
+            (guess).
     """
     known = {form.instrument_name for form in call.project.structure.instruments}
     given: dict[str, Any] = {}
@@ -123,7 +132,7 @@ def apply_rights_row(call: Call, rights: Rights, row: Row, of_whom: str) -> Righ
             if form not in known:
                 raise RequestError(
                     400,
-                    f'The form named "{form}" is incorrect for the {of_whom} The form does not '
+                    f'The form named "{form}" is incorrect for the {owner} The form does not '
                     "exist in this project.",
                 )
         given[column.name] = {**getattr(rights, column.name), **pairs}
@@ -134,7 +143,7 @@ def apply_rights_row(call: Call, rights: Rights, row: Row, of_whom: str) -> Righ
 
 
 def build_minimal_rights(call: Call) -> Rights:
-    """What a new user or role may do of what is not named: nothing, as the API help has it."""
+    """Return the rights of a new user or role before its row: none, as REDCap documents."""
     forms = dict.fromkeys((form.instrument_name for form in call.project.structure.instruments), 0)
     none = 128 if parse_version(call.project.structure.version) >= _BIT_RIGHTS_SINCE else 0
     flags = {
@@ -147,10 +156,10 @@ def build_minimal_rights(call: Call) -> Rights:
 
 
 def refuse_unknown_columns(rows: Iterable[Row], columns: Iterable[str]) -> None:
-    """Refuse columns that are neither rights nor of those named.
+    """Refuse rows with columns that are neither rights nor named here.
 
     Raises:
-        RequestError: There are such (guess).
+        RequestError: A row has another column (guess).
     """
     known = {*columns, *(column.name for column in fields(Rights))}
     if unknown := sorted({name for row in rows for name in row} - known):

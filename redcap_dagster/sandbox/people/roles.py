@@ -1,4 +1,4 @@
-"""The user roles of a project, and which user has which."""
+"""User roles: their export and import, and the roles of users."""
 
 import secrets
 import string
@@ -48,7 +48,7 @@ create table if not exists member (
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What users with the role may do."""
+    """A user role, with the rights of its users."""
 
     label: str
     rights: Rights
@@ -64,7 +64,7 @@ def _load_roles(call: Call) -> Mapping[str, Role]:
 
 
 def _load_members(call: Call) -> Mapping[str, str]:
-    """The role of each user who has one."""
+    """Return the role of each user who has one."""
     found = call.store.connection.execute(
         "select username, role from member where project = ?", (call.project.id,)
     )
@@ -80,7 +80,7 @@ def _refuse_unknown_roles(call: Call, names: set[str]) -> None:
 
 
 def export_roles(call: Call) -> Response:
-    """Answer ``content=userRole``."""
+    """Handle ``content=userRole``, ``action=export``."""
     require_export_right(call, _RIGHT)
     rows = [
         RightsRow({"unique_role_name": name, "role_label": role.label}, role.rights)
@@ -91,7 +91,7 @@ def export_roles(call: Call) -> Response:
 
 
 def import_roles(call: Call) -> Response:
-    """Answer ``action=import``: a blank unique name makes a role; users follow their role."""
+    """Handle ``action=import``: a blank unique name adds a role; users get their role's rights."""
     require_import_right(call, _RIGHT)
     rows, known = read_rights_rows(call), _load_roles(call)
     refuse_unknown_columns(rows, ("unique_role_name", "role_label"))
@@ -121,7 +121,7 @@ def import_roles(call: Call) -> Response:
 
 
 def delete_roles(call: Call) -> Response:
-    """Answer ``action=delete``. That its users keep what they may do is a guess."""
+    """Handle ``action=delete``; that users keep the role's rights is a guess."""
     require_import_right(call, _RIGHT)
     names = set(call.parameters.get_list("roles"))
     _refuse_unknown_roles(call, names)
@@ -135,23 +135,23 @@ def delete_roles(call: Call) -> Response:
 
 
 def _make_role_name() -> str:
-    """A name as a server gives it: ``U-527D39JXAC``."""
+    """Return a unique name as a server assigns it, such as ``U-527D39JXAC``."""
     letters = string.ascii_uppercase + string.digits
     return "U-" + "".join(secrets.choice(letters) for _ in range(10))
 
 
 def _apply_role(call: Call, username: str, role: Role) -> None:
-    """Let a user do what a role may do; the access group is the user's own."""
+    """Give a user the rights of a role, except for the access group."""
     own = call.store.list_users(call.project.id)[username].data_access_group
     rights = replace(role.rights, data_access_group=own)
     call.store.save_user(call.project.id, username, rights)
 
 
-# -- who has which --------------------------------------------------------------------------------
+# -- roles of users -------------------------------------------------------------------------------
 
 
 def export_role_mapping(call: Call) -> Response:
-    """Answer ``content=userRoleMapping``: every user, with a blank for no role."""
+    """Handle ``content=userRoleMapping``: all users, with a blank for no role."""
     require_export_right(call, _RIGHT)
     _load_roles(call)
     members = _load_members(call)
@@ -166,7 +166,7 @@ def export_role_mapping(call: Call) -> Response:
 
 
 def import_role_mapping(call: Call) -> Response:
-    """Answer ``action=import``; a blank role takes the user out of one, who keeps the rights."""
+    """Handle ``action=import``: a blank removes the user's role; the user keeps the rights."""
     require_import_right(call, _RIGHT)
     users, roles = call.store.list_users(call.project.id), _load_roles(call)
     rows = read_rows(call.parameters.get_text("data"), call.format)

@@ -34,7 +34,7 @@ create table if not exists expiration (
 
 
 def export_users(call: Call) -> Response:
-    """Answer ``content=user``. Names and addresses are blank: there are no people here."""
+    """Handle ``content=user``, ``action=export``; names and email addresses are blank."""
     require_export_right(call, _RIGHT)
     groups = load_groups(call.store, call.project)
     with_label = parse_version(call.project.structure.version) >= _GROUP_LABEL_SINCE
@@ -57,7 +57,7 @@ def export_users(call: Call) -> Response:
 
 
 def import_users(call: Call) -> Response:
-    """Answer ``action=import``: make users or change them; a user without a group leaves it."""
+    """Handle ``action=import``: add or change users; a blank group removes the user's group."""
     require_import_right(call, _RIGHT)
     users = call.store.list_users(call.project.id)
     rows = read_rights_rows(call)
@@ -83,7 +83,7 @@ def import_users(call: Call) -> Response:
 
 
 def delete_users(call: Call) -> Response:
-    """Answer ``action=delete``: their tokens no longer open the project."""
+    """Handle ``action=delete``: the tokens of deleted users are no longer valid."""
     require_import_right(call, _RIGHT)
     names = call.parameters.get_known_names("users", call.store.list_users(call.project.id))
     for username in names:

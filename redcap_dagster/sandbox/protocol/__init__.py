@@ -1,4 +1,4 @@
-"""REDCap's protocol: parameters and data as PHP reads them, and the formats of responses.
+"""REDCap's protocol: parameters of a request, then import data, then formats of responses.
 
-The ground of the sandbox, beside `sandbox.logic`.
+Imports no other folder of the sandbox.
 """

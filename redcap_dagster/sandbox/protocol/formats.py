@@ -1,4 +1,4 @@
-"""Tables as the text that REDCap sends: CSV, JSON and XML, with its habits of quoting."""
+"""Tables as CSV, JSON and XML, quoted and escaped as REDCap does it."""
 
 import json
 import re
@@ -9,29 +9,29 @@ from xml.sax.saxutils import escape
 CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json; charset=utf-8",
-    "xml": "text/xml; charset=utf-8",  # guess: no answer in XML was captured
+    "xml": "text/xml; charset=utf-8",  # guess: no response in XML was recorded
 }
 
 _CARRIAGE_RETURN = {"\r": "&#13;"}
-"""Readers of XML take a bare one for a newline."""
+"""XML readers take an unescaped carriage return for a newline."""
 
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""XML has no way to write these, not even as a reference."""
+"""XML cannot hold these characters, not even as references."""
 
 XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8" ?>'
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An answer before it is text.
+    """A response before it is text.
 
     Attributes:
-        columns: Names of the columns.
-        rows: Texts, and numbers where REDCap's JSON has numbers.
-        quoted: Columns that CSV always quotes.
-        newline: Whether CSV ends with one; REDCap leaves it out of some answers.
-        single: Whether JSON is the one row's object and no list.
-        delimiter: What stands between the cells of CSV.
+        columns: Column names.
+        rows: Cells by row: texts, and numbers where REDCap's JSON has numbers.
+        quoted: Columns that CSV always quotes. Defaults to none.
+        newline: Whether CSV ends with a newline, which some responses lack. Defaults to True.
+        single: Whether JSON is the object of the only row instead of a list. Defaults to False.
+        delimiter: Delimiter of CSV. Defaults to a comma.
     """
 
     columns: tuple[str, ...]
@@ -43,15 +43,15 @@ class Table:
 
 
 def write_table(table: Table, format_: str) -> str:
-    """Write a table in one of REDCap's formats."""
+    """Return a table in a format: ``csv``, ``json`` or ``xml``."""
     return {"csv": write_csv, "json": write_json, "xml": write_xml}[format_](table)
 
 
 def write_csv(table: Table) -> str:
-    r"""Write CSV: a cell in quotes where it holds something special or a space.
+    r"""Return a table as CSV; cells with a special character or a space are quoted.
 
-    Recorded for delimiter, quote, newline and space; that tab and carriage return count as well
-    is how PHP's fputcsv does it.
+    Recorded for delimiter, quote, newline and space; PHP's fputcsv also quotes tab and carriage
+    return.
 
     Example:
         >>> write_csv(Table(("id", "note"), [("1", "two words"), ("2", "one")]))
@@ -66,16 +66,16 @@ def write_csv(table: Table) -> str:
             return '"' + text.replace('"', '""') + '"'
         return text
 
-    # No column name has anything special; a label that stands for one can.
+    # A column name has no special characters; a column label can have them.
     lines = [table.delimiter.join(cell(name, False) for name in table.columns)]
     lines.extend(table.delimiter.join(map(cell, row, always)) for row in table.rows)
     return "\n".join(lines) + ("\n" if table.newline else "")
 
 
 def write_json(table: Table) -> str:
-    r"""Write JSON: objects on lines of their own, slashes escaped, other characters as they are.
+    r"""Return a table as JSON: one object per line, slashes escaped, no other escapes.
 
-    Recorded for the dictionary; taken to be so everywhere (guess).
+    Recorded for the dictionary; that all responses are like this is a guess.
 
     Example:
         >>> print(write_json(Table(("id", "unit"), [("1", "mg/dl"), ("2", "")])))
@@ -87,10 +87,11 @@ def write_json(table: Table) -> str:
 
 
 def write_xml(table: Table) -> str:
-    r"""Write XML. Names and order of the elements are documented, blanks between them a guess.
+    r"""Return a table as XML.
 
-    A character that XML cannot hold stands as U+FFFD, as in a project XML; that PHP sends one as
-    it is, which no reader takes, is a guess.
+    Names and order of the elements are documented; the blanks between them are a guess.
+    Characters that XML cannot hold become U+FFFD, as in a project XML; PHP may send them
+    unchanged, which XML readers refuse.
 
     Example:
         >>> write_xml(Table(("id",), [("a<\x0b",)])).endswith(
@@ -110,7 +111,7 @@ def write_xml(table: Table) -> str:
 
 
 def write_error(message: str, format_: str) -> str:
-    """Write an error: the three shapes by which clients know one.
+    """Return an error message in a format, in the forms by which clients recognize errors.
 
     Example:
         >>> write_error("Why not", "json"), write_error("Why not", "csv")

@@ -1,4 +1,4 @@
-"""The ``data`` of an import, as rows of text: CSV, JSON or XML."""
+"""Import data (the parameter ``data``) in CSV, JSON or XML, read into rows of texts."""
 
 import csv
 import json
@@ -14,16 +14,16 @@ from redcap_dagster.sandbox.protocol.parameters import RequestError
 
 Row = dict[str, str]
 
-# Seen when user roles were imported; that it is so everywhere, with this status, is a guess.
+# Known for imports of user roles; that all imports have this message and status is a guess.
 UNREADABLE: Final = "The data is not in the specified format."
 _LONGEST_CELL: Final = 2**31 - 1
 
 
 def read_rows(data: str, format_: str, delimiter: str = ",") -> list[Row]:
-    r"""Read the data of an import; blank cells are there as blanks.
+    r"""Return the rows of import data; blank cells are blank texts.
 
     Raises:
-        RequestError: It is not in this format. The text holds nothing of it.
+        RequestError: The data is not in this format. The message has no value of it.
 
     Example:
         >>> read_rows('id,note\n1,"a\nb"\n', "csv")
@@ -60,29 +60,29 @@ def _read_csv(data: str, delimiter: str) -> Iterator[Row]:
 
 
 def _read_json(data: str) -> Iterator[Row]:
-    """Read a list of objects. One object by itself is taken for no rows, as a server does."""
+    """Read a list of objects. A single object has no rows, as on a server."""
     rows = json.loads(data, parse_constant=_refuse_constant)
     if isinstance(rows, dict):
         return
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("No list of objects.")
+        raise ValueError("The data is not a list of objects.")
     for row in rows:
         yield {name: _cast_to_text(value) for name, value in row.items()}
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is Python's, not of JSON.")
+    raise ValueError(f"{name} is not JSON.")
 
 
 def _cast_to_text(value: object) -> str:
-    """A value of JSON as text, the way PHP casts it."""
+    """Return a JSON value as text, as PHP casts it."""
     match value:
         case None | False:
             return ""
         case True:
             return "1"
         case dict() | list():
-            raise ValueError("A list or an object in the place of a value.")
+            raise ValueError("A value is a list or an object.")
         case float() if value.is_integer():
             return str(int(value))
         case _:

@@ -1,4 +1,4 @@
-"""What a request asks for: form parameters as PHP reads them, and how REDCap refuses them."""
+"""The parameters of a request as PHP reads them, and REDCap's refusals of invalid ones."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ FORMATS = ("csv", "json", "xml")
 
 
 class RequestError(Exception):
-    """An answer that is an error: its status and REDCap's message."""
+    """A refusal of a request, with its HTTP status and REDCap's message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of one request; an empty one counts as absent.
+    """The parameters of one request; an empty parameter counts as absent.
 
     Example:
         >>> pairs = [("content", "record"), ("fields[0]", "age"), ("forms", "a,b")]
@@ -37,7 +37,7 @@ class Parameters:
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, str]]) -> Self:
-        """Read the pairs of a form; of a text that comes twice, the last stands."""
+        """Return the parameters of a form's pairs; the last of two texts with one name counts."""
         texts: dict[str, str] = {}
         arrays: dict[str, list[str]] = {}
         for name, value in pairs:
@@ -51,28 +51,28 @@ class Parameters:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of what was sent, without a value."""
+        """Names of the parameters, sorted."""
         return tuple(sorted({*self._texts, *self._arrays}))
 
     def get_text(self, name: str, default: str = "") -> str:
-        """A parameter that is a text."""
+        """Return a text parameter. Defaults to a blank."""
         return self._texts.get(name, default)
 
     def get_flag(self, name: str) -> bool:
-        """A parameter that is ``true`` or ``false``, false by default."""
+        """Return a parameter that is ``true`` or ``false``. Defaults to false."""
         return self.get_text(name).lower() == "true"
 
     def get_list(self, name: str) -> tuple[str, ...]:
-        """A parameter that is a list: ``x[0]=``, ``x[]=``, or a text with commas."""
+        """Return a list parameter: ``x[0]=``, ``x[]=``, or a text with commas."""
         if name in self._arrays:
             return self._arrays[name]
         return tuple(part for each in self.get_text(name).split(",") if (part := each.strip()))
 
     def get_choice(self, name: str, values: tuple[str, ...], default: str) -> str:
-        """A parameter that is one of a few words.
+        """Return a parameter that is one of a few words.
 
         Raises:
-            RequestError: It is another one. That REDCap answers with this text is a guess.
+            RequestError: It is another word. The text of the refusal is a guess.
         """
         value = self.get_text(name, default)
         if value not in values:
@@ -80,17 +80,17 @@ class Parameters:
         return value
 
     def get_known_names(self, name: str, values: Iterable[str]) -> frozenset[str]:
-        """A parameter that is a list of names that have to exist.
+        """Return a list parameter of names that have to exist.
 
         Raises:
-            RequestError: One does not. Recorded for ``fields``; a guess for the others, and for how
-                several are listed.
+            RequestError: A name does not exist. The text is recorded for ``fields``; for other
+                parameters and for several names it is a guess.
         """
-        asked = self.get_list(name)
-        wrong = sorted(set(asked) - set(values), key=asked.index)
-        if wrong:
-            listed = ", ".join(f"'{value}'" for value in wrong)
+        given = self.get_list(name)
+        unknown = sorted(set(given) - set(values), key=given.index)
+        if unknown:
+            listed = ", ".join(f"'{value}'" for value in unknown)
             raise RequestError(
                 400, f'The following values in the parameter "{name}" are not valid: {listed}'
             )
-        return frozenset(asked)
+        return frozenset(given)

@@ -1,8 +1,8 @@
-"""REDCap versions, which some answers differ by."""
+"""REDCap versions, on which some responses depend."""
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """A REDCap version as numbers, which compare.
+    """Return a REDCap version as numbers, which can be compared.
 
     Example:
         >>> parse_version("14.7.3") < parse_version("14.10.0")

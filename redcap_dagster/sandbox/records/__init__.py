@@ -1,4 +1,4 @@
-"""Records: exported (selection, layout, labels), imported (validation), renamed and deleted.
+"""Records: selection, layout and labels, then export; validation, then import; then the rest.
 
-Imports `sandbox.people` and below.
+Imports `sandbox.people`, `sandbox.calls`, `sandbox.store`, `sandbox.protocol`, `sandbox.logic`.
 """

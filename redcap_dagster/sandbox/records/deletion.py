@@ -1,4 +1,4 @@
-"""What is done to whole records: delete them or parts of them, rename them."""
+"""Deletions by the API: of records, or of their arms, events, instances and instruments."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,13 +12,13 @@ from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
 
 
 def delete_records(call: Call) -> Response:
-    """Answer ``content=record``, ``action=delete``: the number of records, as plain text."""
+    """Handle ``content=record``, ``action=delete``: respond with the number of records as text."""
     require(call.project.rights.record_delete, 403, "You do not have Delete Record privileges")
     parameters = call.parameters
     records = tuple(dict.fromkeys(parameters.get_list("records")))
     rows = select_arm_rows(call, records) if records else {}
-    there = {row_key.record for row_key in rows}
-    if unknown := [record for record in records if record not in there]:
+    existing = {row_key.record for row_key in rows}
+    if unknown := [record for record in records if record not in existing]:
         # How several are listed is a guess.
         raise RequestError(
             400,
@@ -31,9 +31,9 @@ def delete_records(call: Call) -> Response:
         _delete_form(call, rows)
     else:
         _delete_rows(call, rows)
-    left = {row_key.record for row_key in select_arm_rows(call, records)}
+    remaining = {row_key.record for row_key in select_arm_rows(call, records)}
     for record in records:
-        if parameters.get_text("instrument") or record in left:
+        if parameters.get_text("instrument") or record in remaining:
             write_record_log(call.store, call.project, "Update", record, how="(API)")  # guess
         else:
             _log_deletion(call, record)
@@ -45,11 +45,11 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
 }
 
 
-# -- what goes ------------------------------------------------------------------------------------
+# -- rows and values ------------------------------------------------------------------------------
 
 
 def _matches_event_and_instance(call: Call, row_key: RowKey) -> bool:
-    """Whether a place is of the event and instance that are named."""
+    """Return whether a row belongs to the requested event and instance."""
     event, instance = call.parameters.get_text("event"), call.parameters.get_text("repeat_instance")
     return row_key.event == (event or row_key.event) and str(row_key.instance) == (
         instance or str(row_key.instance)
@@ -57,17 +57,17 @@ def _matches_event_and_instance(call: Call, row_key: RowKey) -> bool:
 
 
 def _delete_rows(call: Call, rows: Mapping[RowKey, int]) -> None:
-    """Delete whole rows; with an event or an instance only those (guess)."""
+    """Delete rows: all, or those of the requested event and instance (guess)."""
     _check_event(call)
-    gone = [
+    numbers = [
         number for row_key, number in rows.items() if _matches_event_and_instance(call, row_key)
     ]
     with call.store.connection as database:
-        database.executemany("delete from row where id = ?", [(number,) for number in gone])
+        database.executemany("delete from row where id = ?", [(number,) for number in numbers])
 
 
 def _delete_form(call: Call, rows: Mapping[RowKey, int]) -> None:
-    """Delete the values of one form; an instance of it goes as a whole, the first by default."""
+    """Delete the values of one instrument; of a repeating one an instance, by default the first."""
     structure, parameters = call.project.structure, call.parameters
     names = [row.instrument_name for row in structure.instruments]
     form = parameters.get_choice("instrument", tuple(names), "")
@@ -97,7 +97,7 @@ def _check_event(call: Call) -> None:
 
 
 def _log_deletion(call: Call, record: str) -> None:
-    """Log that a record is gone; first, if asked, take out what the log has of it."""
+    """Log the deletion of a record; ``delete_logging`` first deletes its entries."""
     with call.store.connection as database:
         database.execute(
             "delete from access_group where project = ? and record = ?", (call.project.id, record)

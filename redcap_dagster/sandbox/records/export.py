@@ -1,6 +1,6 @@
 """The record export: flat rows or single values, codes or labels, in every format.
 
-Evidence: exports and project XML of the same projects, and answers recorded from real servers.
+Evidence: exports and project XML of the same projects, and responses recorded from real servers.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ from redcap_dagster.sandbox.store.store import StoredProject
 
 DELIMITERS: Final = {",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^": "^"}
 _NO_HEADER_SINCE: Final = (17, 4, 1)
-# A server of 2022 sends the names of files, older ones this (which ones is a guess).
+# A server of 2022 sends file names, older ones send this text (since when is a guess).
 _FILE_NAMES_SINCE: Final = (12, 0, 0)
 _FILE: Final = "[document]"
 _DECIMAL: Final = re.compile(r"-?[0-9]*[.,][0-9]+")
@@ -52,27 +52,27 @@ Cell = str | int
 
 
 def export_records(call: Call) -> Response:
-    """Answer ``content=record``, ``action=export``."""
+    """Handle ``content=record``, ``action=export``."""
     if call.parameters.get_flag("combineCheckboxOptions"):
-        # What it does is told in two ways, and no answer with it is known.
+        # Documented in two ways, and no response with it is known.
         raise RequestError(
             400, "This sandbox does not know what combineCheckboxOptions does; leave it out."
         )
     kind = call.parameters.get_choice("type", ("flat", "eav"), "flat")
     format_ = call.parameters.get_text("format", "xml")
     if format_ == "odm":
-        # That the structure comes with the records is a guess.
+        # That the XML has the structure as well is a guess.
         xml = write_odm(call.project.structure, build_data_points(call), with_files=False)
-        reply = Response(xml, CONTENT_TYPES["xml"])
+        response = Response(xml, CONTENT_TYPES["xml"])
     else:
-        reply = respond_with_table(
+        response = respond_with_table(
             call, {"flat": build_flat_table, "eav": build_eav_table}[kind](call)
         )
     coding = call.parameters.get_text("rawOrLabel", "raw")
     details = f"export_format: {format_.upper()}, rawOrLabel: {coding}"
-    # The blank at the end is as a server sends it.
+    # The blank at the end is as recorded.
     write_log(call.store, call.project, "export", "Data export (API) ", details)
-    return reply
+    return response
 
 
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("record", "export"): export_records}
@@ -82,10 +82,10 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("record", "export"): expo
 
 
 def build_flat_table(call: Call) -> Table:
-    """One row for each record, event and instance, one column for each field.
+    """Return one row per record, event and instance, with a column per field.
 
     Raises:
-        RequestError: A parameter has a value that it cannot have.
+        RequestError: A parameter has an invalid value.
     """
     structure, parameters = call.project.structure, call.parameters
     delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
@@ -95,11 +95,11 @@ def build_flat_table(call: Call) -> Table:
     if not rows and parse_version(structure.version) >= _NO_HEADER_SINCE:
         return Table((), ())
     header = layout.header
-    for slot, write in _make_writers(call).items():
-        if slot in header:
-            row_key = header.index(slot)
+    for name, write in _make_writers(call).items():
+        if name in header:
+            position = header.index(name)
             for row in rows:
-                row[row_key] = write(str(row[row_key]))
+                row[position] = write(str(row[position]))
     if headers == "label" and call.format == "csv":
         header = build_column_labels(structure, header)
     return Table(header, rows, delimiter=delimiter)
@@ -111,23 +111,23 @@ def _build_rows(call: Call, layout: Layout) -> list[list[Cell]]:
     kinds: dict[tuple[str, str], RowKind | None] = {}
     filled: dict[int, tuple[list[Cell], Mapping[str, int]]] = {}
     placed: list[tuple[RowKey, list[Cell]]] = []
-    unseen: dict[RecordArm, RowKey] = {}
+    skipped: dict[RecordArm, RowKey] = {}
     for number, row_key in select_rows(call):
-        what = (row_key.event, row_key.instrument)
-        if what not in kinds:
-            kinds[what] = layout.get_row_kind(*what)
-        kind = kinds[what]
+        kind_key = (row_key.event, row_key.instrument)
+        if kind_key not in kinds:
+            kinds[kind_key] = layout.get_row_kind(*kind_key)
+        kind = kinds[kind_key]
         if kind is None:
-            first = unseen.get(record_arm_of(row_key), row_key)
-            unseen[record_arm_of(row_key)] = min(first, row_key, key=order)
+            first = skipped.get(record_arm_of(row_key), row_key)
+            skipped[record_arm_of(row_key)] = min(first, row_key, key=order)
         else:
             cells = list(kind.blank)
             placed.append((row_key, cells))
             filled[number] = (cells, kind.slots)
     if layout.keys:
-        # A record of which only instances of other forms are kept is listed all the same (guess).
-        for missing in unseen.keys() - {record_arm_of(row_key) for row_key, _ in placed}:
-            row_key = replace(unseen[missing], instrument="", instance=0)
+        # A record of which only instances of other instruments are stored is listed too (guess).
+        for missing in skipped.keys() - {record_arm_of(row_key) for row_key, _ in placed}:
+            row_key = replace(skipped[missing], instrument="", instance=0)
             if kind := layout.get_row_kind(row_key.event, ""):
                 placed.append((row_key, list(kind.blank)))
     for number, name, value in _select_values(call, layout):
@@ -156,7 +156,7 @@ def _select_values(call: Call, layout: Layout) -> Iterator[tuple[int, str, str]]
 
 
 def _make_id_writer(project: StoredProject) -> Callable[[str], str]:
-    """What the user gets for a record id. That a hash is one of MD5 is a guess by its length."""
+    """Return what writes record ids for the user; that a hash is MD5 is a guess by its length."""
     if not hides_record_id(project):
         return lambda record: record
     return lambda record: hashlib.md5(
@@ -168,7 +168,7 @@ def _make_id_writer(project: StoredProject) -> Callable[[str], str]:
 
 
 def _make_writers(call: Call) -> dict[str, Callable[[str], str]]:
-    """By column, how its values are written where they are not as stored."""
+    """Return a function by column, for the columns whose values are not written as stored."""
     structure, parameters = call.project.structure, call.parameters
     writers: dict[str, Callable[[str], str]] = {}
     if parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label":
@@ -179,9 +179,11 @@ def _make_writers(call: Call) -> dict[str, Callable[[str], str]]:
     if parse_version(structure.version) < _FILE_NAMES_SINCE:
         files = (field.field_name for field in structure.fields if field.field_type == "file")
         writers |= {name: lambda value: value and _FILE for name in files}
-    if mark := parameters.get_text("decimalCharacter"):
-        parameters.get_choice("decimalCharacter", (".", ","), mark)
-        writers |= {name: _make_decimal_writer(mark) for name in _list_decimal_fields(structure)}
+    if decimal_mark := parameters.get_text("decimalCharacter"):
+        parameters.get_choice("decimalCharacter", (".", ","), decimal_mark)
+        writers |= {
+            name: _make_decimal_writer(decimal_mark) for name in _list_decimal_fields(structure)
+        }
     return writers
 
 
@@ -206,20 +208,20 @@ def _make_decimal_writer(mark: str) -> Callable[[str], str]:
 
 
 def build_eav_table(call: Call) -> Table:
-    """One row for each value that is not blank; a checkbox has one for each ticked box.
+    """Return one row per value that is not blank; a checkbox has one per ticked option.
 
-    The values of a row come in the order of the dictionary, where a server has that of its storage.
-    Of a file there is its name, where a server has a number of its own.
+    Values are in the order of the dictionary; a server has the order of its database. A file is
+    its name; a server has a number instead.
 
     Raises:
-        RequestError: A parameter has a value that it cannot have.
+        RequestError: A parameter has an invalid value.
     """
     structure, parameters = call.project.structure, call.parameters
     delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
     layout, id_of = build_layout(call.project, parameters), _make_id_writer(call.project)
-    labelled = parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label"
+    labeled = parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label"
     columns, writers = index_columns(structure), _make_writers(call)
-    events = build_event_labels(structure) if labelled else {}
+    events = build_event_labels(structure) if labeled else {}
     values: dict[int, dict[str, str]] = {}
     for number, name, value in _select_values(call, layout):
         values.setdefault(number, {})[name] = value
@@ -249,7 +251,7 @@ def build_eav_table(call: Call) -> Table:
             column = columns.get(name)
             if column is not None and column.choice is not None:
                 choice = column.choice
-                shown = choice.label if labelled else choice.code
+                shown = choice.label if labeled else choice.code
                 rows.append((*key, column.field.field_name, shown))
             else:
                 write = writers.get(name)

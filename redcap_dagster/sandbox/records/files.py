@@ -1,4 +1,4 @@
-"""The files of file and signature fields: kept with their value, gone with it, in memory only."""
+"""The files of file and signature fields: stored with the field's value, and deleted with it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from redcap_dagster.project import Field
 from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile
-from redcap_dagster.sandbox.calls.call import Call, Handler, Response, Upload, respond_with_text
+from redcap_dagster.sandbox.calls.call import Call, Handler, Response, Upload, respond_with_nothing
 from redcap_dagster.sandbox.calls.log import write_record_log
-from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
+from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.records.selection import make_record_arm_reader
 from redcap_dagster.sandbox.store.rights import NO_ACCESS, require, require_edit_rights
 from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
@@ -25,14 +25,14 @@ _MIME_TYPE: Final = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+")
 _INVALID_CHARACTERS: Final = re.compile(r'[\x00-\x1f\x7f"/\\]')
 
 
-# -- keeping --------------------------------------------------------------------------------------
+# -- storing --------------------------------------------------------------------------------------
 
 
 def read_upload(call: Call) -> EmbeddedFile:
-    """The file of a request, with a name that is no path and fits into a header.
+    """Return the file of a request, with a name that is safe in a header and not a path.
 
     Raises:
-        RequestError: There is none (the text is a guess).
+        RequestError: The request has no file (the text is a guess).
     """
     upload = call.files.get("file")
     if upload is None or not upload.name:
@@ -47,7 +47,7 @@ def _sanitize(upload: Upload) -> EmbeddedFile:
 
 
 def respond_with_file(file: EmbeddedFile) -> Response:
-    """Reply with a file. PHP sends a name as its bytes are, which no header officially holds."""
+    """Return a response of a file; PHP sends the name as UTF-8, which headers do not allow."""
     name = file.name.encode(errors="replace").decode("latin-1")
     return Response(file.content, f'{file.mime_type}; name="{name}";charset=UTF-8')
 
@@ -55,7 +55,7 @@ def respond_with_file(file: EmbeddedFile) -> Response:
 def save_file(
     store: Store, project: StoredProject, row_key: RowKey, field: str, file: EmbeddedFile
 ) -> None:
-    """Keep a file in a field; its row is made if it is not there."""
+    """Store a file in a field; the row is added if it does not exist."""
     store.save_values(project, [(row_key, {field: file.name})])
     rows = store.find_rows(project, (row_key.record,), ())
     (row,) = (number for number, other in rows if other == row_key)
@@ -68,7 +68,7 @@ def save_file(
 
 
 def save_embedded_files(store: Store, project: StoredProject, points: Iterable[DataPoint]) -> None:
-    """Keep the files that a project XML has in it."""
+    """Store the files that are embedded in a project XML."""
     with store.lock:
         for point in points:
             if point.file is not None:
@@ -79,23 +79,23 @@ def save_embedded_files(store: Store, project: StoredProject, points: Iterable[D
 
 
 def load_files(store: Store, project: StoredProject) -> Mapping[tuple[int, str], EmbeddedFile]:
-    """All files of a project by row and field."""
+    """Return all files of a project by row and field."""
     store.connection.execute(_TABLE)
     found = store.connection.execute(
         "select file.row, field, file.name, mime_type, content from file"
         " join row on row.id = file.row"
-        # An import can blank the field, and then the file is gone.
+        # An import can clear the field, which deletes the file.
         " join value on value.row = file.row and value.name = field where project = ?",
         (project.id,),
     )
     return {(row, field): EmbeddedFile(*file) for row, field, *file in found}
 
 
-# -- answering ------------------------------------------------------------------------------------
+# -- handlers -------------------------------------------------------------------------------------
 
 
 def export_file(call: Call) -> Response:
-    """Answer ``content=file``: the bytes, with the name in the content type."""
+    """Handle ``content=file``, ``action=export``: the name is in the content type."""
     field, row_key = _find_field(call), _find_row_key(call)
     rows = {
         other: number for number, other in call.store.find_rows(call.project, (row_key.record,), ())
@@ -107,7 +107,7 @@ def export_file(call: Call) -> Response:
 
 
 def import_file(call: Call) -> Response:
-    """Answer ``action=import``: keep the file; a record that is not there is made."""
+    """Handle ``action=import``: store the file; the record is created if it does not exist."""
     field, row_key = _find_field(call), _find_row_key(call)
     require_edit_rights(call.project.rights, [field.form_name])
     if field.validation == "signature":
@@ -122,7 +122,7 @@ def import_file(call: Call) -> Response:
 
 
 def delete_file(call: Call) -> Response:
-    """Answer ``action=delete``: the field is blank afterwards."""
+    """Handle ``action=delete``: delete the file and clear the field."""
     require(call.project.rights.api_import, 403, "You do not have API Import/Update privileges")
     field, row_key = _find_field(call), _find_row_key(call)
     require_edit_rights(call.project.rights, [field.form_name])
@@ -146,24 +146,26 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
 
 
 def _find_field(call: Call) -> Field:
-    asked = call.parameters.get_text("field")
+    name = call.parameters.get_text("field")
     for field in call.project.structure.fields:
-        if (field.field_name, field.field_type) == (asked, "file"):
+        if (field.field_name, field.field_type) == (name, "file"):
             hidden = call.project.rights.get_export_level(field.form_name) == NO_ACCESS
             require(not hidden, 403, "You do not have access to this form")  # guess
             return field
-    raise RequestError(400, f"The field '{asked}' does not exist or is not a 'file' field")
+    raise RequestError(400, f"The field '{name}' does not exist or is not a 'file' field")
 
 
 def _find_row_key(call: Call) -> RowKey:
-    """Where the file is; that a wrong event or instance is refused so is a guess."""
-    structure, asked = call.project.structure, call.parameters
-    record, event = asked.get_text("record").strip(), asked.get_text("event")
-    asked.get_known_names("event", [row.unique_event_name for row in structure.events] or [event])
+    """Return the key of the requested row; the refusals of event and instance are guesses."""
+    structure, parameters = call.project.structure, call.parameters
+    record, event = parameters.get_text("record").strip(), parameters.get_text("event")
+    parameters.get_known_names(
+        "event", [row.unique_event_name for row in structure.events] or [event]
+    )
     if not record or (structure.is_longitudinal and not event):
         raise RequestError(400, "The record of the file is not named, or its event is not")
     event = event if structure.is_longitudinal else ""
-    number = asked.get_text("repeat_instance", "1")
+    number = parameters.get_text("repeat_instance", "1")
     if not (number.isascii() and number.isdecimal() and 0 < int(number[:6]) < 32768):
         raise RequestError(400, 'The value of the parameter "repeat_instance" is not valid')
     form = _find_field(call).form_name
@@ -186,6 +188,6 @@ def _find_row_key(call: Call) -> RowKey:
 def _log_and_respond(
     call: Call, done: Literal["Create", "Update"], record: str, values: Mapping[str, str]
 ) -> Response:
-    """Log it, and reply with an empty body, as clients found it."""
+    """Log the change, and return a response without a body, as clients found it."""
     write_record_log(call.store, call.project, done, record, values, how="(API)")
-    return respond_with_text("", call.parameters.get_choice("returnFormat", FORMATS, call.format))
+    return respond_with_nothing(call)

@@ -1,7 +1,7 @@
-"""``filterLogic``: which rows it lets through.
+"""``filterLogic``: the rows for which it is true.
 
-It is asked of each row by itself, so that rows of a repeating form drop out by a condition on
-another form, as they do on real servers.
+Each row is evaluated by itself, as on real servers: a condition on one instrument excludes the
+rows of other, repeating instruments.
 """
 
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ from redcap_dagster.sandbox.store.row_keys import RowKey
 
 
 def filter_rows(call: Call, rows: Iterable[tuple[int, RowKey]]) -> list[tuple[int, RowKey]]:
-    """The rows of which ``filterLogic`` is true; all if there is none.
+    """Return the rows for which ``filterLogic`` is true, or all without logic.
 
     Raises:
-        RequestError: It cannot be read, or names what the project does not have. That a server
-            answers with this status is documented, the text is a guess.
+        RequestError: The logic cannot be read, or names a field or event that the project does not
+            have. The status is documented, the text is a guess.
     """
     text = call.parameters.get_text("filterLogic")
     if not text:
@@ -32,14 +32,16 @@ def filter_rows(call: Call, rows: Iterable[tuple[int, RowKey]]) -> list[tuple[in
     try:
         logic = parse_logic(text)
         structure = call.project.structure
-        meanings = {parts: resolve_reference(structure, parts) for parts in list_references(logic)}
+        references = {
+            parts: resolve_reference(structure, parts) for parts in list_references(logic)
+        }
         records = call.parameters.get_list("records")
-        read_value = make_value_reader(call.store, call.project, records, meanings.values())
+        read_value = make_value_reader(call.store, call.project, records, references.values())
         codes = frozenset(choice.code for choice in structure.missing_data_codes)
         now = call.store.now()
 
         def matches(row_key: RowKey) -> bool:
-            facts = Facts(lambda parts: read_value(meanings[parts], row_key), codes, now)
+            facts = Facts(lambda parts: read_value(references[parts], row_key), codes, now)
             return evaluate_condition(logic, facts) is True
 
         return [(number, row_key) for number, row_key in rows if matches(row_key)]

@@ -1,4 +1,4 @@
-"""Labels in the place of codes: in the cells of a record export, and in its header."""
+"""The labels that replace codes in the cells of a record export, and its column labels."""
 
 from collections.abc import Mapping
 
@@ -15,9 +15,12 @@ Labels = Mapping[str, str]
 
 
 def build_cell_labels(structure: REDCapProject, checkbox_labels: bool) -> dict[str, Labels]:
-    """By column, what stands for each of its values; a value that is not there stays as it is.
+    """Return the labels of values by column; values that are not listed have no label.
 
-    With ``checkbox_labels`` a ticked box shows its option, and others are blank.
+    Args:
+        structure: Structure of the project.
+        checkbox_labels: Whether a ticked checkbox option shows its label, and an unticked one a
+            blank; otherwise they show ``Checked`` and ``Unchecked``.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -48,7 +51,7 @@ def build_cell_labels(structure: REDCapProject, checkbox_labels: bool) -> dict[s
 
 
 def build_event_labels(structure: REDCapProject) -> Labels:
-    """The names of the events; with their arm where there are several (guess)."""
+    """Return the labels of events, with their arm if there are several arms (guess)."""
     names = {arm.arm_num: arm.name for arm in structure.arms}
     several = len({event.arm_num for event in structure.events}) > 1
     return {
@@ -61,8 +64,8 @@ def build_event_labels(structure: REDCapProject) -> Labels:
 
 
 def build_column_labels(structure: REDCapProject, header: tuple[str, ...]) -> tuple[str, ...]:
-    """The header as labels, which can repeat: each form has its ``Complete?``."""
-    # The labels of the columns that are in no dictionary are a guess.
+    """Return the column labels of a header, which can repeat, such as ``Complete?``."""
+    # The labels of columns that are not in the dictionary are guesses.
     labels = {
         structure.record_id_field: structure.fields[0].field_label,
         EVENT_NAME: "Event Name",

@@ -1,6 +1,6 @@
-"""What a flat record export is asked to hold: its columns, and which rows have them.
+"""The layout of a record export: its columns, and which rows have them.
 
-Evidence: exports and project XML of the same projects, and answers recorded from real servers.
+Evidence: exports and project XML of the same projects, and responses recorded from real servers.
 """
 
 from collections.abc import Mapping
@@ -42,11 +42,11 @@ _BLANK_STATUS_SINCE: Final = (11, 4, 0)
 
 @dataclass(frozen=True, slots=True)
 class RowKind:
-    """What rows of one event and repeating form have in common.
+    """The common layout of rows of one event and repeating instrument.
 
     Attributes:
-        blank: The cells of such a row in which nothing was ever saved.
-        slots: Where the value of a column goes; of a form that is not here, nowhere.
+        blank: Cells of a row without values.
+        slots: Position of each column that such rows have.
     """
 
     blank: tuple[str | int, ...]
@@ -55,13 +55,13 @@ class RowKind:
 
 @dataclass(frozen=True)
 class Layout:
-    """What an export is asked to hold.
+    """The layout of a record export.
 
     Attributes:
-        structure: The project's.
-        keys: The columns that say whose row it is; none if the record id was not asked for.
+        structure: Structure of the project.
+        keys: Key columns; none if the record id was not requested.
         header: All columns, the keys first.
-        forms: By form the columns asked for, with what stands there before anything is saved.
+        forms: Requested columns by instrument, with the cell of a value that was never saved.
     """
 
     structure: REDCapProject
@@ -70,28 +70,31 @@ class Layout:
     forms: Mapping[str, Mapping[str, str]]
 
     def get_row_kind(self, event: str, instrument: str) -> RowKind | None:
-        """The rows of an event and repeating form, or None if the export has none of them.
+        """Return the layout of rows of an event and repeating instrument.
 
-        Recorded: an instance comes only if its form is asked for. All other rows of a longitudinal
-        project come in any case; of a classic one only with their keys or one of their forms.
-        For repeating events this is a guess.
+        Recorded: an instance is exported only if its instrument is requested. All other rows of
+        a longitudinal project are exported, those of a classic project only with their keys or one
+        of their instruments. For repeating events this is a guess.
+
+        Returns:
+            None if the export does not have such rows.
         """
         forms = list_row_forms(self.structure, event, instrument)
-        asked = {name: cell for form in forms for name, cell in self.forms.get(form, {}).items()}
-        asked_form = any(form in self.forms for form in forms)
+        cells = {name: cell for form in forms for name, cell in self.forms.get(form, {}).items()}
+        requested = any(form in self.forms for form in forms)
         always = not instrument and (self.structure.is_longitudinal or bool(self.keys))
-        if not (asked_form or always):
+        if not (requested or always):
             return None
-        slots = {name: slot for slot, name in enumerate(self.header) if name in asked}
+        slots = {name: slot for slot, name in enumerate(self.header) if name in cells}
         if SURVEY_IDENTIFIER in self.header:
             slots[SURVEY_IDENTIFIER] = self.header.index(SURVEY_IDENTIFIER)
-        return RowKind(tuple(asked.get(name, "") for name in self.header), slots)
+        return RowKind(tuple(cells.get(name, "") for name in self.header), slots)
 
 
 def build_layout(project: StoredProject, parameters: Parameters) -> Layout:
-    """Columns in REDCap's order, of the fields and the forms asked for together.
+    """Return the layout of the requested fields and instruments, with columns in REDCap's order.
 
-    What the user may not export is left out without a word, unless it is asked for by name.
+    Columns that the user may not export are omitted, or refused if they are requested by name.
     """
     structure, rights = project.structure, project.rights
     names = [row.instrument_name for row in structure.instruments]
@@ -112,7 +115,7 @@ def build_layout(project: StoredProject, parameters: Parameters) -> Layout:
     blank_status = parameters.get_flag("exportBlankForGrayFormStatus")
     gray = "" if blank_status and version >= _BLANK_STATUS_SINCE else "0"
 
-    asked: dict[str, dict[str, str]] = {}
+    requested: dict[str, dict[str, str]] = {}
     for name in names:
         cells = {
             column.name: gray if column.name in statuses else "0" if column.choice else ""
@@ -120,11 +123,11 @@ def build_layout(project: StoredProject, parameters: Parameters) -> Layout:
             if (everything or name in forms or column.field.field_name in fields)
             and column.name not in timestamps
         }
-        # That one field of a survey brings its timestamp is a guess.
+        # That one field of a survey adds its timestamp is a guess.
         if cells and name in structure.surveys and parameters.get_flag("exportSurveyFields"):
             cells = {timestamp_column(name): ""} | cells
         if cells or (with_keys and name == id_field.form_name):
-            asked[name] = cells
+            requested[name] = cells
 
     keys: tuple[str, ...] = ()
     identifier: tuple[str, ...] = ()
@@ -138,12 +141,12 @@ def build_layout(project: StoredProject, parameters: Parameters) -> Layout:
             keys += (ACCESS_GROUP,)
         if structure.surveys and parameters.get_flag("exportSurveyFields"):
             identifier = (SURVEY_IDENTIFIER,)
-    names_of_columns = tuple(column for cells in asked.values() for column in cells)
-    return Layout(structure, keys, (*keys, *identifier, *names_of_columns), asked)
+    data_columns = tuple(column for cells in requested.values() for column in cells)
+    return Layout(structure, keys, (*keys, *identifier, *data_columns), requested)
 
 
 def hides_record_id(project: StoredProject) -> bool:
-    """Whether the user gets hashes for record ids: they are identifiers, and not to be exported."""
+    """Return whether the user sees hashes instead of record ids, which are identifiers."""
     field = project.structure.fields[0]
     level = project.rights.get_export_level(field.form_name)
     return bool(field.identifier) and level in (DEIDENTIFIED, REMOVE_IDENTIFIERS)
@@ -152,7 +155,7 @@ def hides_record_id(project: StoredProject) -> bool:
 def _list_exportable_columns(
     structure: REDCapProject, rights: Rights, form: str
 ) -> tuple[Column, ...]:
-    """The columns of a form that its export level lets through."""
+    """Return the columns of an instrument that the user's export level allows."""
     level = rights.get_export_level(form)
     if level == NO_ACCESS:
         return ()
@@ -166,7 +169,7 @@ def _list_exportable_columns(
 
 
 def _may_identify(column: Column) -> bool:
-    """Whether a field could tell who someone is. Recorded of text; of notes and dates a guess."""
+    """Return whether a field could identify a person: recorded for text; notes, dates a guess."""
     field = column.field
     if column.name == timestamp_column(field.form_name):
         return False

@@ -1,4 +1,4 @@
-"""What the references of logic mean in a project, and what stands there: ``[event][field][2]``."""
+"""The references of logic, such as ``[event][field][2]``: their fields and their values."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,12 +20,12 @@ _COMMA: Final = "_comma_decimal"
 
 @dataclass(frozen=True, slots=True)
 class ResolvedReference:
-    """What a reference stands for.
+    """A reference with the export column that it names.
 
     Attributes:
-        column: The export column, or the name of a smart variable.
-        event: The event named; blank for that of the row.
-        instance: The instance named, as a number or a smart variable; blank for none.
+        column: Export column, or name of a smart variable.
+        event: Unique event name. Defaults to a blank, for the event of the row.
+        instance: Instance, as a number or a smart variable. Defaults to a blank.
     """
 
     column: str
@@ -35,7 +35,7 @@ class ResolvedReference:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What smart variables tell of: a row, with its event and its access group if there is one."""
+    """A row as smart variables need it, with its event and access group."""
 
     project: StoredProject
     row_key: RowKey
@@ -44,12 +44,12 @@ class _Row:
 
     @property
     def arm(self) -> str:
-        """The name of the arm."""
+        """Name of the arm."""
         arms = {arm.arm_num: arm.name for arm in self.project.structure.arms}
         return arms.get(self.event.arm_num, "") if self.event else ""
 
 
-# What they are where there is none is a guess: blank.
+# That they are blank value_row there is no value is a guess.
 _SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
     "record-name": lambda row: row.row_key.record,
     "record-dag-name": lambda row: row.group,
@@ -65,11 +65,11 @@ _SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
 
 
 def resolve_reference(structure: REDCapProject, parts: Parts) -> ResolvedReference:
-    """Find out what the brackets of a reference name.
+    """Return the column, event and instance that a reference names.
 
     Raises:
-        LogicError: The project has no such field or event, or it is a smart variable that is not
-            known here.
+        LogicError: The project does not have the field or event, or the sandbox does not know the
+            smart variable.
     """
     *rest, last = parts
     event, instance = "", ""
@@ -89,7 +89,7 @@ def resolve_reference(structure: REDCapProject, parts: Parts) -> ResolvedReferen
     known = index_columns(structure).get(column)
     is_id = field == structure.record_id_field and code is None
     if not is_id and (known is None or (known.choice is not None) != (code is not None)):
-        raise LogicError(f"the project has no field {field!r} to be used so")
+        raise LogicError(f"the project has no field {field!r} for this reference")
     return ResolvedReference(column, event, instance)
 
 
@@ -97,27 +97,34 @@ def make_value_reader(
     store: Store,
     project: StoredProject,
     records: Sequence[str],
-    meanings: Iterable[ResolvedReference],
+    references: Iterable[ResolvedReference],
 ) -> Callable[[ResolvedReference, RowKey], str]:
-    """Make what reads the value of any of these meanings at a row of some records, or of all."""
+    """Return a function that reads the value of a reference in a row.
+
+    Args:
+        store: Store that has the project.
+        project: Project of the rows.
+        records: Records of the rows; none means all.
+        references: References that the function is to read.
+    """
     structure, groups = project.structure, store.list_access_groups(project)
     events = {event.unique_event_name: event for event in structure.events}
     columns = index_columns(structure)
-    names = tuple({meaning.column for meaning in meanings})
-    places = {row_key: number for number, row_key in store.find_rows(project, records, ())}
+    names = tuple({reference.column for reference in references})
+    numbers = {row_key: number for number, row_key in store.find_rows(project, records, ())}
     values: dict[tuple[int, str], str] = {
         (number, name): value
         for number, name, value in store.find_values(project, records, (), names)
     }
     instances: dict[tuple[str, str, str], list[int]] = {}
-    for row_key in places:
+    for row_key in numbers:
         instances.setdefault((row_key.record, row_key.event, row_key.instrument), []).append(
             row_key.instance
         )
 
-    def find_instance(meaning: ResolvedReference, row_key: RowKey, event: str, form: str) -> int:
+    def find_instance(reference: ResolvedReference, row_key: RowKey, event: str, form: str) -> int:
         here = row_key.instance if (row_key.event, row_key.instrument) == (event, form) else 0
-        match meaning.instance:
+        match reference.instance:
             case "first-instance":
                 return min(instances.get((row_key.record, event, form), [0]))
             case "last-instance":
@@ -127,34 +134,34 @@ def make_value_reader(
             case "next-instance":
                 return here + 1
             case "current-instance" | "":
-                return here or 1  # without an instance of its own the first (guess)
+                return here or 1  # the first, for a row without instance (guess)
             case number:
                 return int(number)
 
-    def read_value(meaning: ResolvedReference, row_key: RowKey) -> str:
-        if meaning.column in _SMART:
+    def read_value(reference: ResolvedReference, row_key: RowKey) -> str:
+        if reference.column in _SMART:
             at = events.get(row_key.event)
             group = groups.get((row_key.record, at.arm_num if at else 0), "")
-            return _SMART[meaning.column](_Row(project, row_key, at, group))
-        if meaning.column == structure.record_id_field:
+            return _SMART[reference.column](_Row(project, row_key, at, group))
+        if reference.column == structure.record_id_field:
             return row_key.record
-        column = columns[meaning.column]
+        column = columns[reference.column]
         form = column.field.form_name
-        where = row_key
-        if meaning.event or meaning.instance:
-            event = meaning.event or row_key.event
+        value_row = row_key
+        if reference.event or reference.instance:
+            event = reference.event or row_key.event
             repeats = event in structure.events_where_repeating(form)
             instrument = form if repeats else ""
-            where = RowKey(row_key.record, event, instrument)
+            value_row = RowKey(row_key.record, event, instrument)
             if repeats or event in structure.repeating_events:
-                instance = find_instance(meaning, row_key, event, instrument)
-                where = RowKey(row_key.record, event, instrument, instance)
-        if form not in list_row_forms(structure, where.event, where.instrument):
+                instance = find_instance(reference, row_key, event, instrument)
+                value_row = RowKey(row_key.record, event, instrument, instance)
+        if form not in list_row_forms(structure, value_row.event, value_row.instrument):
             return ""
-        # What was never saved: as an export has it, a box unticked and a form incomplete.
+        # A value that was never saved is as in an export: an unticked option, an incomplete form.
         blank = "0" if column.choice or column.name == status_column(form) else ""
-        value = values.get((places.get(where, 0), column.name), blank)
-        # A server calculated with these, so to logic they are numbers.
+        value = values.get((numbers.get(value_row, 0), column.name), blank)
+        # A server was seen to calculate with these, so they are numbers in logic.
         return value.replace(",", ".") if column.field.validation.endswith(_COMMA) else value
 
     return read_value

@@ -1,4 +1,4 @@
-"""The export of a whole project as XML: its structure, and the records that the user may see."""
+"""The export of a project as XML: its structure, and the records that the user may see."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -22,7 +22,7 @@ from redcap_dagster.sandbox.store.row_keys import RowKey
 
 
 def export_project_xml(call: Call) -> Response:
-    """Answer ``content=project_xml``. That the log says this of it is a guess."""
+    """Handle ``content=project_xml``; the text of the log is a guess."""
     points = (
         () if call.parameters.get_flag("returnMetadataOnly") else tuple(build_data_points(call))
     )
@@ -36,10 +36,13 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("project_xml", "export"):
 
 
 def build_data_points(call: Call) -> Iterator[DataPoint]:
-    """The values by record, event and instance.
+    """Yield the data points of the requested rows, by record, event and instance.
 
-    Each row begins with its record id, so that one in which nothing else is stored is not lost;
-    which rows of a server have it is a guess.
+    Each row begins with its record id, so that rows without values are included; which rows of a
+    server begin with it is a guess.
+
+    Raises:
+        RequestError: The user only sees hashed record ids.
     """
     structure = call.project.structure
     if hides_record_id(call.project):
@@ -65,16 +68,16 @@ def build_data_points(call: Call) -> Iterator[DataPoint]:
         kind = layout.get_row_kind(row_key.event, row_key.instrument)
         if kind is None:
             continue
-        at = (row_key.record, row_key.event, row_key.instrument, row_key.instance)
-        yield DataPoint(*at, structure.record_id_field, row_key.record)
+        key = (row_key.record, row_key.event, row_key.instrument, row_key.instance)
+        yield DataPoint(*key, structure.record_id_field, row_key.record)
         if ACCESS_GROUP in layout.keys and (group := groups.get(record_arm_of(row_key))):
-            yield DataPoint(*at, ACCESS_GROUP, group)
+            yield DataPoint(*key, ACCESS_GROUP, group)
         to_stored_value = values.get(row, {})
         for name in kind.slots:
             if (value := to_stored_value.get(name, "")) == "":
                 continue
             column = columns.get(name)
             if column is not None and column.choice is not None:
-                yield DataPoint(*at, column.field.field_name, column.choice.code)
+                yield DataPoint(*key, column.field.field_name, column.choice.code)
             else:
-                yield DataPoint(*at, name, value, files.get((row, name)))
+                yield DataPoint(*key, name, value, files.get((row, name)))

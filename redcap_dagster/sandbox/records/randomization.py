@@ -1,7 +1,7 @@
-"""Randomization: an allocation table, of which each record that is randomized takes a row.
+"""Randomization: each randomized record takes a row of an allocation table.
 
-A server's set-up has more (strata in other events, sites, concealed targets); what it says and
-refuses, but for the columns of the answer, is a guess.
+A server has more settings (strata in other events, sites, concealed targets). The columns of the
+response are known; messages and refusals are guesses.
 """
 
 import json
@@ -21,10 +21,10 @@ from redcap_dagster.sandbox.store.row_keys import RowKey, check_row_key, list_ro
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 NUMBER: Final = "redcap_randomization_number"
-"""The column of an allocation table whose value is the alternative to the target's."""
+"""Column of an allocation table with the alternative to the target's value."""
 
-# An allocation belongs to a row, so that it follows a new record name and is free once the row is
-# deleted.
+# An allocation belongs to a row, so that it stays with a renamed record and becomes free when the
+# row is deleted.
 _TABLES: Final = """
 create table if not exists randomization (
     id integer primary key, project integer not null references project on delete cascade,
@@ -47,7 +47,7 @@ def add_randomization(
     allocations: Sequence[Mapping[str, object]],
     event: str,
 ) -> int:
-    """Set a randomization up; see `Sandbox.add_randomization`."""
+    """Add a randomization, and return its number; see `Sandbox.add_randomization`."""
     structure = project.structure
     check_row_key(structure, RowKey("", event))
     names = {str(name) for row in allocations for name in row}
@@ -56,7 +56,7 @@ def add_randomization(
     for name in (target_field, *strata):
         column = columns.get(name)
         if column is None or not column.field.choices or column.choice is not None:
-            raise ValueError(f"allocations: {name} is no field of single choice.")
+            raise ValueError(f"allocations: {name} is not a field of single choice.")
         if column.field.form_name not in here:
             raise ValueError(f"The form of {name} is not at this event, or repeats there.")
         codes = {choice.code for choice in column.field.choices}
@@ -89,17 +89,17 @@ def add_randomization(
 
 
 def randomize_record(call: Call) -> Response:
-    """Answer ``content=record``, ``action=randomize``: what the record was allocated to."""
+    """Handle ``content=record``, ``action=randomize``: respond with the record's allocation."""
     require(call.project.rights.random_perform, 403, "You do not have Randomize privileges")
     if not call.project.structure.info.randomization_enabled:
         raise RequestError(400, "Randomization is not enabled in this project.")
     database = call.store.connection
     database.executescript(_TABLES)
-    asked = call.parameters.get_text("randomization_id")
+    randomization_id = call.parameters.get_text("randomization_id")
     found = database.execute(
         "select id, target, event, strata from randomization"
         " where project = ? and cast(id as text) = ?",
-        (call.project.id, asked),
+        (call.project.id, randomization_id),
     ).fetchone()
     if found is None:
         raise RequestError(400, "The randomization_id is missing, or not one of this project.")
@@ -132,14 +132,14 @@ def randomize_record(call: Call) -> Response:
         database.execute("update allocation set row = ? where id = ?", (row, allocation))
     call.store.save_values(call.project, [(row_key, {target: value})])
     recalculate(call.store, call.project, (row_key.record,))
-    # The log of a server tells it in words of its own.
+    # A server logs it in other words.
     write_record_log(
         call.store, call.project, "Update", row_key.record, {target: value}, how="(API)"
     )
     if not call.parameters.get_flag("returnAlt"):
         alternative = ""
-    answer = (number, row_key.record, value, alternative)
-    return respond_with_table(call, Table(_COLUMNS, [answer], single=True))
+    allocated = (number, row_key.record, value, alternative)
+    return respond_with_table(call, Table(_COLUMNS, [allocated], single=True))
 
 
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("record", "randomize"): randomize_record}

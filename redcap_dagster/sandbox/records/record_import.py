@@ -1,4 +1,4 @@
-"""The record import: rows are placed, each value is looked at, and all is kept or nothing."""
+"""The record import: each value is validated, and all values are stored or none."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ _NO_GROUP: Final = (
 
 @dataclass(frozen=True, slots=True)
 class InvalidValue:
-    """What is wrong with one value, as REDCap tells it."""
+    """An invalid value, with REDCap's message."""
 
     record: str = field(repr=False)
     field_name: str
@@ -55,7 +55,7 @@ class InvalidValue:
 
 
 def import_records(call: Call) -> Response:
-    """Answer ``content=record``, ``action=import``."""
+    """Handle ``content=record``, ``action=import``."""
     parameters, structure = call.parameters, call.project.structure
     returned = parameters.get_choice(
         "returnContent", ("count", "ids", "auto_ids", "nothing"), "count"
@@ -101,7 +101,7 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("record", "import"): impo
 
 
 def _flatten(row: Row, structure: REDCapProject) -> Row:
-    """A row of a single value as a flat row of that field alone."""
+    """Return a row of a single value as a flat row with that field alone."""
     if not {"record", "field_name", "value"} <= row.keys():
         raise RequestError(400, "The data is not in the specified format.")  # guess
     keys = {name: row[name] for name in (_EVENT, _FORM, _INSTANCE) if row.get(name, "") != ""}
@@ -127,7 +127,7 @@ def _refuse_unknown_columns(call: Call, rows: Iterable[Row]) -> None:
 
 
 def _number_records(call: Call, rows: Sequence[Row]) -> tuple[list[Row], dict[str, str]]:
-    """The rows with records numbered by the server, and the new name of each."""
+    """Return the rows with record names of the server, and the new name of each record."""
     name = call.project.structure.record_id_field
     given: dict[str, str] = {}
     for row in rows:
@@ -136,20 +136,20 @@ def _number_records(call: Call, rows: Sequence[Row]) -> tuple[list[Row], dict[st
     return [row | {name: given[row.get(name, "")]} for row in rows], given
 
 
-# -- places ---------------------------------------------------------------------------------------
+# -- row keys -------------------------------------------------------------------------------------
 
 
 def _make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], RowKey]:
-    """Make what says where a row belongs.
+    """Return a function that reads the key of a row.
 
-    REDCap's words for what it refuses here are not known: all of these are guesses.
+    The messages of its refusals are guesses.
     """
     structure = call.project.structure
     newest: dict[tuple[str, str, str], int] = {}
     records = {row.get(structure.record_id_field, "").strip() for row in rows}
     for _, row_key in call.store.find_rows(call.project, tuple(records), ()):
-        what = (row_key.record, row_key.event, row_key.instrument)
-        newest[what] = max(row_key.instance, newest.get(what, 0))
+        series = (row_key.record, row_key.event, row_key.instrument)
+        newest[series] = max(row_key.instance, newest.get(series, 0))
     events = {event.unique_event_name for event in structure.events} or {""}
 
     def read_row_key(row: Row) -> RowKey:
@@ -163,18 +163,20 @@ def _make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], Row
             raise RequestError(400, f"The following event names are not valid: {event or 'blank'}")
         if form and not list_row_forms(structure, event, form):
             raise RequestError(400, "A row names a repeating instrument that does not repeat there")
-        asked = row.get(_INSTANCE, "")
+        instance_text = row.get(_INSTANCE, "")
         last = newest.get((record, event, form), 0)
         if not (form or event in structure.repeating_events):
-            if asked not in ("", "1"):
+            if instance_text not in ("", "1"):
                 raise RequestError(400, "A row has a repeat instance where nothing repeats")
             return RowKey(record, event)
-        if asked == "new":
+        if instance_text == "new":
             instance = last + 1
-        elif asked == "" and not form:
+        elif instance_text == "" and not form:
             instance = 1
-        elif asked.isascii() and asked.isdecimal() and 0 < int(asked) < 32768:
-            instance = int(asked)
+        elif (
+            instance_text.isascii() and instance_text.isdecimal() and 0 < int(instance_text) < 32768
+        ):
+            instance = int(instance_text)
         else:
             raise RequestError(400, "A row has no valid repeat instance")
         newest[record, event, form] = max(instance, last)
@@ -187,10 +189,10 @@ def _make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], Row
 
 
 def _read_cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Cells]:
-    """Each row's place and what is to be kept there; blanks only if they are to overwrite.
+    """Return the values to store by row key; blanks only with ``overwrite``.
 
     Raises:
-        RequestError: REDCap does not take one of them; nothing was kept.
+        RequestError: A value is invalid; nothing was stored.
     """
     structure = call.project.structure
     date_format = call.parameters.get_choice("dateFormat", DATE_FORMATS, "YMD")
@@ -202,7 +204,7 @@ def _read_cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Ce
     for row in rows:
         row_key = read_row_key(row)
         own = cells.setdefault(row_key, {})
-        here = list_row_forms(structure, row_key.event, row_key.instrument)
+        row_forms = list_row_forms(structure, row_key.event, row_key.instrument)
         for name, value in row.items():
             if value == "" and not overwrite:
                 continue
@@ -211,14 +213,14 @@ def _read_cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Ce
                 if value not in groups:
                     invalid.append(InvalidValue(row_key.record, name, value, _NO_GROUP))
             column = columns.get(name)
-            # Calculations are the server's own, and so is what a survey tells of itself; a file is
-            # neither brought nor taken away by data.
+            # Calculations and survey timestamps come from the server, and import data neither adds
+            # nor removes files.
             if column is None or column.field.field_type == "calc" or name in timestamps:
                 continue
             if column.field.field_type == "file" and value == "":
                 continue
             try:
-                if column.field.form_name not in here:
+                if column.field.form_name not in row_forms:
                     if value != "":
                         raise ValueError(
                             _explain_missing_form(structure, column.field.form_name, row_key, name)
@@ -247,11 +249,11 @@ def _explain_missing_form(structure: REDCapProject, form: str, row_key: RowKey, 
     return f"This field ('{name}') exists on an instrument that the row is not an instance of."
 
 
-# -- keeping --------------------------------------------------------------------------------------
+# -- storing --------------------------------------------------------------------------------------
 
 
 def _save(call: Call, cells: Sequence[Cells], records: Sequence[str]) -> None:
-    """Keep it and log it, if the user may: all that is refused here is refused before."""
+    """Store and log the values; refusals come before anything is stored."""
     structure, rights = call.project.structure, call.project.rights
     columns = index_columns(structure)
     changed_columns = {name for _, values in cells for name in values} & columns.keys()
@@ -261,8 +263,8 @@ def _save(call: Call, cells: Sequence[Cells], records: Sequence[str]) -> None:
         call.store.list_access_groups(call.project),
     )
     found = {row_key: number for number, row_key in call.store.find_rows(call.project, records, ())}
-    there = {row_key.record for row_key in found}
-    if set(records) - there:
+    existing = {row_key.record for row_key in found}
+    if set(records) - existing:
         # Guess, by the text for the deletion of records.
         require(rights.record_create, 403, "You do not have Create Record privileges")
     if own := rights.data_access_group:
@@ -283,8 +285,8 @@ def _save(call: Call, cells: Sequence[Cells], records: Sequence[str]) -> None:
         if group := groups.get(record_arm_of(row_key)):
             known = known | {ACCESS_GROUP: group}
         changed = {name: value for name, value in values.items() if value != known.get(name, "")}
-        if row_key.record not in there:
-            there.add(row_key.record)
+        if row_key.record not in existing:
+            existing.add(row_key.record)
             id_field = {structure.record_id_field: row_key.record}
             changed = id_field | changed
             write_record_log(

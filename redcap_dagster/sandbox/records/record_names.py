@@ -1,4 +1,4 @@
-"""The name of the next record."""
+"""Record names: the name of the next record, and renaming."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,14 +13,18 @@ from redcap_dagster.sandbox.store.rights import require
 
 
 def find_next_record_name(call: Call, taken: Iterable[str] = ()) -> str:
-    """The name that the next record gets: one above the highest number.
+    """Return the name of the next record: one above the highest number.
 
-    With a group it is counted in that group, and the group's number goes before it: ``223-3``.
+    A user in an access group gets the next number of that group after its id, as ``223-3``.
+
+    Args:
+        call: Call of the user.
+        taken: Names that are not stored yet. Defaults to none.
     """
     prefix = ""
     if own := call.project.rights.data_access_group:
         group = load_groups(call.store, call.project).get(own)
-        prefix = f"{group.id if group else 0}-"  # a group of which nothing is known: a guess
+        prefix = f"{group.id if group else 0}-"  # 0 for an unknown group is a guess
     records = {row_key.record for _, row_key in call.store.find_rows(call.project, (), ())}
     number = re.compile(re.escape(prefix) + r"(\d{1,18})", re.ASCII)
     numbers = (int(found[1]) for name in {*records, *taken} if (found := number.fullmatch(name)))
@@ -28,12 +32,12 @@ def find_next_record_name(call: Call, taken: Iterable[str] = ()) -> str:
 
 
 def export_next_record_name(call: Call) -> Response:
-    """Answer ``content=generateNextRecordName``, as plain text."""
+    """Handle ``content=generateNextRecordName``: respond with plain text."""
     return respond_with_text(find_next_record_name(call), call.format)
 
 
 def rename_record(call: Call) -> Response:
-    """Answer ``content=record``, ``action=rename``. All of its refusals are guesses."""
+    """Handle ``content=record``, ``action=rename``; all refusals are guesses."""
     require(call.project.rights.record_rename, 403, "You do not have Rename Record privileges")
     old, new = (
         call.parameters.get_text("record"),
@@ -53,7 +57,7 @@ def rename_record(call: Call) -> Response:
             "update access_group set record = ? where project = ? and record = ? and arm = ?",
             [(new, call.project.id, *record_arm_of(row_key)) for row_key in rows],
         )
-    # Known is that date ranges do not see it; how the log tells it is a guess.
+    # Known is that date ranges do not include it; the text of the log is a guess.
     log_management(call, f"Rename record (API) from '{old}' to '{new}'")
     return respond_with_text("1", call.format)
 

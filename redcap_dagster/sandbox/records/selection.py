@@ -1,4 +1,4 @@
-"""Which rows a record export is of, and in which order."""
+"""The rows of a request, as the user sees them, and their order."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -11,22 +11,22 @@ from redcap_dagster.sandbox.records.filtering import filter_rows
 from redcap_dagster.sandbox.store.row_keys import RowKey
 
 RecordArm = tuple[str, int]
-"""A record in an arm: one id in two arms is two subjects."""
+"""A record in an arm: the same id in another arm is another record."""
 
 
 def make_record_arm_reader(structure: REDCapProject) -> Callable[[RowKey], RecordArm]:
-    """Make what tells whose a row is; the arm is 0 in a classic project."""
+    """Return a function that reads record and arm of a row key; the arm is 0 if classic."""
     arms = {event.unique_event_name: event.arm_num for event in structure.events}
     return lambda row_key: (row_key.record, arms.get(row_key.event, 0))
 
 
 def select_rows(call: Call) -> list[tuple[int, RowKey]]:
-    """The rows of the records, events, dates and logic asked for, as far as the user sees them.
+    """Return the visible rows of the requested records, events, dates and logic.
 
-    Ids that are not there bring no rows, and a classic project passes over events (guesses).
+    Unknown record ids are ignored, and events of a classic project too (guesses).
 
     Raises:
-        RequestError: There is no such event, or a parameter has a value that it cannot have.
+        RequestError: An event does not exist, or a parameter has an invalid value.
     """
     structure, parameters = call.project.structure, call.parameters
     names = (row.unique_event_name for row in structure.events)
@@ -42,7 +42,7 @@ def select_rows(call: Call) -> list[tuple[int, RowKey]]:
 def filter_visible_rows(
     call: Call, rows: Iterable[tuple[int, RowKey]]
 ) -> Iterable[tuple[int, RowKey]]:
-    """The rows that the user sees: those of the own access group, or all without one."""
+    """Return the rows that the user sees: those of the user's access group, or all without one."""
     group = call.project.rights.data_access_group
     if not group:
         return rows
@@ -54,7 +54,7 @@ def filter_visible_rows(
 
 
 def select_arm_rows(call: Call, records: tuple[str, ...]) -> dict[RowKey, int]:
-    """The rows of some records, of the arm that is named and as far as the user sees them."""
+    """Return the visible rows of some records, of the requested arm or of all, by key."""
     structure, arm = call.project.structure, call.parameters.get_text("arm")
     if arm:
         call.parameters.get_known_names("arm", (str(event.arm_num) for event in structure.events))
@@ -69,7 +69,7 @@ def select_arm_rows(call: Call, records: tuple[str, ...]) -> dict[RowKey, int]:
 
 
 def make_row_sort_key(structure: REDCapProject) -> Callable[[RowKey], tuple[object, ...]]:
-    """REDCap's order of rows: by record, then what does not repeat by event, then what does."""
+    """Return a sort key for REDCap's order: by record; then rows without, then with instances."""
     events = {row.unique_event_name: number for number, row in enumerate(structure.events)}
     forms = {row.instrument_name: number for number, row in enumerate(structure.instruments)}
 
@@ -86,15 +86,15 @@ def make_row_sort_key(structure: REDCapProject) -> Callable[[RowKey], tuple[obje
 
 
 def make_record_sort_key(record: str) -> tuple[tuple[object, ...], str]:
-    """Order ids by their numbers: seen for plain ones, a guess for ids like ``331-2``.
+    """Return a sort key by the numbers in record ids; a guess for ids such as ``331-2``.
 
     Example:
         >>> sorted(["10", "9", "331-10", "331-2", "a"], key=make_record_sort_key)
         ['9', '10', '331-2', '331-10', 'a']
     """
     parts = re.split(r"([0-9]+)", record.lower())
-    # Every second part is digits; a number is compared by its length first, so that it needs not
-    # be one that Python would take.
+    # Every second part is digits. Numbers are compared by length first, because Python refuses to
+    # read very long ones.
     numbers = ((len(part.lstrip("0")), part.lstrip("0")) for part in parts[1::2])
     key: list[object] = []
     for text, number in zip_longest(parts[::2], numbers):

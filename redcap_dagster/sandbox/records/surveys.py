@@ -1,4 +1,4 @@
-"""Surveys: links, codes and participants. No survey is behind a link."""
+"""Surveys: links, codes and participants. The links lead to no survey."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.records.selection import make_record_arm_reader, make_record_sort_key
 
-# A name that leads nowhere, so that no link is followed to anyone's server.
+# A host that cannot exist, so that no link leads to a server.
 _URL: Final = "https://redcap.invalid/surveys/"
 _COLUMNS: Final = (
     "email",
@@ -37,9 +37,9 @@ _RIGHT: Final = "manage_survey_participants"
 
 
 def export_participants(call: Call) -> Response:
-    """Answer ``content=participantList``: the records that have an identifier or a response.
+    """Handle ``content=participantList``: records that have an identifier or a response.
 
-    Nobody was invited, so addresses are blank; the rows and the numbers of the status are guesses.
+    Email addresses are blank. The rows and the numbers of the status are guesses.
     """
     require_export_right(call, _RIGHT)
     instrument, event = _find_survey(call), call.parameters.get_text("event")
@@ -55,9 +55,12 @@ def export_participants(call: Call) -> Response:
     for record in sorted(values, key=make_record_sort_key):
         timestamp_value = values[record].get(timestamp, "")
         status = 0 if not timestamp_value else 1 if timestamp_value == NOT_COMPLETED else 2
-        at = (record, instrument, event, "1")
+        response_key = (record, instrument, event, "1")
         identifier = values[record].get(SURVEY_IDENTIFIER, "")
-        code, link = _make_code(call, 9, "access", *at), f"{_URL}?s={_make_code(call, 16, *at)}"
+        code, link = (
+            _make_code(call, 9, "access", *response_key),
+            f"{_URL}?s={_make_code(call, 16, *response_key)}",
+        )
         written.append(("", "", identifier, 0, "", status, code, link))
     log_management(call, "Export survey participant list (API)")  # guess
     return respond_with_table(call, Table(_COLUMNS, written))
@@ -79,16 +82,16 @@ def _make_queue_link(call: Call) -> str:
     return f"{_URL}?sq={_make_code(call, 16, _find_record(call))}"
 
 
-def _make_handler(tell: Callable[[Call], str], what: str) -> Handler:
-    """Plain text in every format. What the log says is a guess."""
+def _make_handler(make_text: Callable[[Call], str], what: str) -> Handler:
+    """Return a handler that responds with plain text; the text of the log is a guess."""
 
-    def answer(call: Call) -> Response:
+    def handle(call: Call) -> Response:
         require_export_right(call, _RIGHT)
-        text = tell(call)
+        text = make_text(call)
         log_management(call, f"Export survey {what} (API)")
         return respond_with_text(text, call.format)
 
-    return answer
+    return handle
 
 
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
@@ -113,7 +116,7 @@ def _find_record(call: Call) -> str:
 
 
 def _may_see(call: Call, record: str) -> bool:
-    """Whether a record, in any of its arms, is of the user's access group."""
+    """Return whether the user sees a record in any of its arms."""
     if not (own := call.project.rights.data_access_group):
         return True
     groups = call.store.list_access_groups(call.project)
@@ -123,18 +126,18 @@ def _may_see(call: Call, record: str) -> bool:
 
 
 def _find_survey(call: Call) -> str:
-    """The survey that is named, in an event that has it; these refusals are guesses."""
-    structure, asked = call.project.structure, call.parameters.get_text("instrument")
-    if asked not in structure.surveys:
-        raise RequestError(400, f"The instrument '{asked}' is not a survey of this project")
-    events = structure.designated_events(asked)
+    """Return the requested survey, which the event has to have; the refusals are guesses."""
+    structure, form = call.project.structure, call.parameters.get_text("instrument")
+    if form not in structure.surveys:
+        raise RequestError(400, f"The instrument '{form}' is not a survey of this project")
+    events = structure.designated_events(form)
     if structure.is_longitudinal and call.parameters.get_text("event") not in events:
-        raise RequestError(400, f"The instrument '{asked}' is not designated for this event")
-    return asked
+        raise RequestError(400, f"The instrument '{form}' is not designated for this event")
+    return form
 
 
-def _make_code(call: Call, length: int, *of: str) -> str:
-    """A code that is always the same for the same, and that nothing is to be read from."""
-    text = "\0".join((str(call.project.id), *of)).encode(errors="replace")
+def _make_code(call: Call, length: int, *texts: str) -> str:
+    """Return a code that is the same for the same texts and that does not reveal them."""
+    text = "\0".join((str(call.project.id), *texts)).encode(errors="replace")
     digest = hmac.digest(call.store.super_token.encode(), text, hashlib.sha256)
     return base64.b32encode(digest).decode()[:length]

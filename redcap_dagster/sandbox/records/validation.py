@@ -1,4 +1,4 @@
-"""What REDCap takes as the value of a field, and how it complains of what it does not take."""
+"""Validation of import data: the values that a field takes, and REDCap's messages."""
 
 import re
 from datetime import date
@@ -11,8 +11,8 @@ NOT_THE_FORMAT: Final = (
     "format. Please try again."
 )
 
-# By validation type; one that is not here takes any text (servers have types of their own). What
-# each pattern lets through is a guess; the message is known of a number.
+# By validation type; others take any text (servers have types of their own). The patterns are
+# guesses; the message is known for numbers.
 _HOURS = r"([01]\d|2[0-3]):[0-5]\d"
 _PATTERNS: Final = {
     "integer": r"[-+]?\d+",
@@ -48,16 +48,16 @@ DATE_FORMATS: Final = tuple(_ORDERS)
 def validate_import_value(
     structure: REDCapProject, column: Column, value: str, date_format: str
 ) -> str:
-    """What is kept of a value that is not blank: dates are Y-M-D, whatever they came as.
+    """Return the value to store; dates become Y-M-D.
 
     Args:
-        structure: The project, whose missing data codes go in any field.
-        column: The value's column.
-        value: What came.
-        date_format: The order of its dates: ``YMD``, ``MDY`` or ``DMY``.
+        structure: Structure of the project, whose missing data codes all fields take.
+        column: Column of the value.
+        value: Value of the import data, which is not blank.
+        date_format: Order of dates: ``YMD``, ``MDY`` or ``DMY``.
 
     Raises:
-        ValueError: It is no value of this field; the text is REDCap's and has no value in it.
+        ValueError: The field does not take the value. The text is REDCap's, without the value.
     """
     field = column.field
     if column.choice is not None:

@@ -1,4 +1,4 @@
-"""Where projects are kept: loading fills the store, database is its SQLite, rights guard it.
+"""Projects in SQLite: database, then rights, row keys and columns, then the store and loading.
 
-Imports `sandbox.protocol` and below.
+Imports `sandbox.protocol`.
 """

@@ -4,7 +4,7 @@ from redcap_dagster.project import Column, REDCapProject
 
 
 def index_columns(structure: REDCapProject) -> dict[str, Column]:
-    """All export columns of a project's forms by name."""
+    """Return the export columns of all instruments by name."""
     return {
         column.name: column
         for instrument in structure.instruments
@@ -13,10 +13,10 @@ def index_columns(structure: REDCapProject) -> dict[str, Column]:
 
 
 def to_stored_value(column: Column, value: str) -> str:
-    """What the store keeps of a cell: nothing of an unticked checkbox option.
+    """Return the value that the store keeps of a cell: a blank for an unticked checkbox option.
 
     Raises:
-        ValueError: A checkbox that is neither ticked nor unticked.
+        ValueError: The value of a checkbox option is not blank, 0 or 1.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[

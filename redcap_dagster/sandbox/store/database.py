@@ -1,11 +1,11 @@
-"""The database of a sandbox: private to the user, and gone when it is closed, or kept in a file."""
+"""The SQLite database of a sandbox: temporary, or kept in a file that only the user can read."""
 
 import sqlite3
 from pathlib import Path
 from typing import Final
 
-_OURS: Final = 0x52434150
-"""Marks a file as a sandbox's."""
+_APPLICATION_ID: Final = 0x52434150
+"""SQLite's application id, by which a sandbox recognizes its files."""
 
 _SCHEMA: Final = """
 create table if not exists project (id integer primary key, structure text not null);
@@ -35,29 +35,30 @@ create table if not exists value (
 
 
 def open_database(keep: Path | None) -> sqlite3.Connection:
-    """Open the database.
+    """Return an open database.
 
     Args:
-        keep: The file to keep it in, which only the user may read; it holds tokens.
+        keep: File to keep it in, which only the user can read because it holds tokens. None for a
+            temporary database.
 
     Raises:
-        ValueError: The file is not a sandbox's, or another one has it open.
-        OSError: It cannot be opened.
+        ValueError: The file is not a sandbox's, or another process has it open.
+        OSError: The file cannot be opened.
     """
     if keep is not None:
         keep.touch(mode=0o600)
         keep.chmod(0o600)
-    # The empty name is SQLite's private temporary database: no other process can open it, and it
-    # is gone when it is closed.
+    # The empty name is a temporary database of SQLite: no other process can open it, and it is
+    # deleted when it is closed.
     database = sqlite3.connect(keep or "", timeout=0, check_same_thread=False)
     try:
         database.executescript("pragma foreign_keys = on; pragma locking_mode = exclusive;")
-        (mark,) = database.execute("pragma application_id").fetchone()
+        (application_id,) = database.execute("pragma application_id").fetchone()
         (tables,) = database.execute("select count(*) from sqlite_master").fetchone()
-        if tables and mark != _OURS:
+        if tables and application_id != _APPLICATION_ID:
             raise sqlite3.DatabaseError
-        # This writes, and so takes the lock that is then held.
-        database.executescript(f"pragma application_id = {_OURS}; {_SCHEMA}")
+        # This writes, and so takes the exclusive lock until the database is closed.
+        database.executescript(f"pragma application_id = {_APPLICATION_ID}; {_SCHEMA}")
     except sqlite3.OperationalError:
         database.close()
         raise ValueError("keep: another process has this file open.") from None

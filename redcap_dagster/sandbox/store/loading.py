@@ -1,4 +1,4 @@
-"""How a project comes into the sandbox: from project XML, or from what the API exports."""
+"""Projects and their values, read from a project XML or from exports of the API."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,19 +31,21 @@ _EXPORTS = {
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)")
 
 Cells = tuple[RowKey, Mapping[str, str]]
+"""Values by export column, of one row."""
 
 
 def read_exports(
     exports: Mapping[str, Any], records: Sequence[Mapping[str, object]]
 ) -> REDCapProject:
-    """Read a project from what the API exports.
+    """Return the structure of a project from exports of the API.
 
     Args:
-        exports: By REDCap's content names; only ``metadata`` is required.
-        records: Flat rows, whose columns say which forms are surveys and whether there are groups.
+        exports: Rows by REDCap's content; only ``metadata`` is required.
+        records: Flat rows, whose columns show which instruments are surveys and whether there are
+            access groups.
 
     Raises:
-        ValueError: An unknown content name, no metadata, or a structure that cannot be.
+        ValueError: A content is unknown, the metadata is missing, or the structure is invalid.
     """
     unknown = sorted(set(exports) - set(_EXPORTS))
     if unknown or "metadata" not in exports:
@@ -60,10 +62,15 @@ def load_project(
     exports: Mapping[str, Any] | None,
     records: Sequence[Mapping[str, object]],
 ) -> tuple[REDCapProject, Sequence[Cells], Sequence[DataPoint]]:
-    """Read a project with its cells, and with the points of a project XML, which have its files.
+    """Return a project's structure, its cells, and the data points of a project XML with its files.
+
+    Args:
+        xml: Project XML file, or None.
+        exports: Exports by content, or None.
+        records: Flat rows, with exports.
 
     Raises:
-        ValueError: What was given makes no project.
+        ValueError: The arguments do not make a project.
     """
     points: Sequence[DataPoint] = ()
     if xml is not None and exports is None and not records:
@@ -74,7 +81,7 @@ def load_project(
         structure = read_exports(exports, records)
         cells = list(read_flat_rows(structure, records))
     else:
-        raise ValueError("A project is made of a project XML, or else of exports and records.")
+        raise ValueError("Give either a project XML, or exports and records.")
     for row_key, _ in cells:
         check_row_key(structure, row_key)
     return structure, cells, points
@@ -83,10 +90,10 @@ def load_project(
 def read_flat_rows(
     structure: REDCapProject, records: Iterable[Mapping[str, object]]
 ) -> Iterator[Cells]:
-    """Read flat rows as an export has them; the form status is kept as given, a ``0`` included.
+    """Yield the cells of flat rows; a form status is kept as given, ``0`` included.
 
     Raises:
-        ValueError: A column that the project does not have, or a row without its record id.
+        ValueError: The project does not have a column, or a row has no record id.
     """
     columns = index_columns(structure)
     for number, row in enumerate(records, 1):
@@ -95,8 +102,8 @@ def read_flat_rows(
         instance = values.pop(REPEAT_INSTANCE, "") or "0"
         if record == "" or not instance.isdecimal():
             raise ValueError(
-                f"Row {number} of records lacks {structure.record_id_field}, or its "
-                "redcap_repeat_instance is no number."
+                f"Row {number} of records has no {structure.record_id_field}, or its "
+                "redcap_repeat_instance is not a number."
             )
         row_key = RowKey(
             record,
@@ -110,7 +117,7 @@ def read_flat_rows(
             if (value := values.pop(name, "")) != ""
         }
         if unknown := sorted(set(values) - set(columns)):
-            raise ValueError(f"The project has no columns {', '.join(unknown)}.")
+            raise ValueError(f"The project does not have the columns {', '.join(unknown)}.")
         own = {
             name: to_stored_value(columns[name], value)
             for name, value in values.items()
@@ -120,7 +127,7 @@ def read_flat_rows(
 
 
 def read_data_points(structure: REDCapProject, points: Iterable[DataPoint]) -> Iterator[Cells]:
-    """Read the points of a project XML. Options that a checkbox no longer has are passed over."""
+    """Yield the cells of data points; options that a checkbox no longer has are skipped."""
     columns = index_columns(structure)
     ticks = {
         (column.field.field_name, column.choice.code): name

@@ -1,4 +1,4 @@
-"""What a user of a project may do, by the names of REDCap's user export."""
+"""The rights of a user, by the names of REDCap's user export, and refusals without them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,17 +15,18 @@ REMOVE_IDENTIFIERS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The rights of one user: by default all of them.
+    """The rights of one user. Default to all.
 
-    Flags are 0 and 1, as a user export has them.
+    Rights that are not described here are 0 or 1.
 
     Attributes:
-        data_access_group: The group whose records are all that the user sees; blank for none.
-        forms: The right to each form: 0 none, 1 edit, 2 read only, 3 edit survey responses too;
-            since REDCap 15.6 128 none, 129 read only, 130 edit. One that is not named can be
-            edited.
-        forms_export: The export level of each form: 0 no access, 1 full, 2 de-identified,
-            3 remove identifiers; one that is not named is exported in full.
+        data_access_group: Access group of the user, who then only sees its records. Defaults to a
+            blank, with which the user sees all records.
+        forms: Right to each instrument: 0 none, 1 edit, 2 read only, 3 edit survey responses too;
+            since REDCap 15.6 128 none, 129 read only, 130 edit. Instruments that are not named
+            can be edited.
+        forms_export: Export level of each instrument: 0 no access, 1 full, 2 de-identified,
+            3 remove identifiers. Instruments that are not named are exported in full.
 
     Example:
         >>> rights = Rights.from_row({"forms_export": {"visit": 3}, "api_import": 0})
@@ -67,11 +68,11 @@ class Rights:
     forms_export: Mapping[str, int] = field(default_factory=dict)
 
     def get_export_level(self, form: str) -> int:
-        """How much of a form may be exported."""
+        """Return the export level of an instrument."""
         return self.forms_export.get(form, FULL)
 
     def may_edit(self, form: str) -> bool:
-        """Whether the values of a form may be changed, by the codes of either age.
+        """Return whether the user may change values of an instrument, by old or new codes.
 
         Example:
             >>> [Rights(forms={"a": right}).may_edit("a") for right in (0, 2, 128, 129)]
@@ -83,13 +84,13 @@ class Rights:
         return bool(right & (2 if right >= 128 else 1))
 
     def with_changes(self, row: Mapping[str, Any]) -> Self:
-        """These rights with those that a row names; its numbers may be texts.
+        """Return these rights with the changes of a row, whose numbers may be texts.
 
         Raises:
-            ValueError: A name that is no right, or a value that is no number.
+            ValueError: A name is not a right, or a value is not a number.
         """
         if unknown := sorted(set(row) - {column.name for column in fields(Rights)}):
-            raise ValueError(f"Not rights of a user: {', '.join(unknown)}.")
+            raise ValueError(f"A user export has no rights of these names: {', '.join(unknown)}.")
         given: dict[str, Any] = {}
         for name, value in row.items():
             try:
@@ -100,29 +101,29 @@ class Rights:
                 else:
                     given[name] = int(value)
             except (AttributeError, TypeError, ValueError):
-                raise ValueError(f"The right {name} has a value that it cannot have.") from None
+                raise ValueError(f"The right {name} has an invalid value; give a number.") from None
         return replace(self, **given)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """All rights but those that a row names; see `with_changes`."""
+        """Return all rights, with the changes of a row; see `with_changes`."""
         return cls().with_changes(row)
 
     def to_json(self) -> str:
-        """Write the rights, for `from_json`."""
+        """Return the rights as text, for `from_json`."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote."""
+        """Return the rights that `to_json` wrote."""
         return cls(**json.loads(text))
 
 
 def require_edit_rights(rights: Rights, forms: Iterable[str]) -> None:
-    """Refuse to change forms that the user may not edit: that it is done, and how, is a guess.
+    """Refuse changes of instruments that the user may not edit; the refusal is a guess.
 
     Raises:
-        RequestError: The right to one is not there.
+        RequestError: The user does not have the right to one of them.
     """
     refused = sorted({form for form in forms if not rights.may_edit(form)})
     require(
@@ -133,10 +134,10 @@ def require_edit_rights(rights: Rights, forms: Iterable[str]) -> None:
 
 
 def require(right: int, status: int, message: str) -> None:
-    """Refuse a request for want of a right.
+    """Refuse a request if the user lacks a right.
 
     Raises:
-        RequestError: The right is not there.
+        RequestError: The right is 0.
     """
     if not right:
         raise RequestError(status, message)

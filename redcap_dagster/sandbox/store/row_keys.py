@@ -7,7 +7,14 @@ from redcap_dagster.project import REDCapProject
 
 @dataclass(frozen=True, slots=True)
 class RowKey:
-    """Where values stand: blank event if classic, instance 0 where nothing repeats."""
+    """The key of a row.
+
+    Attributes:
+        record: Record id.
+        event: Unique event name. Defaults to a blank, for a classic project.
+        instrument: Repeating instrument. Defaults to a blank, where no instrument repeats.
+        instance: Instance of the instrument or event. Defaults to 0, where nothing repeats.
+    """
 
     record: str = field(repr=False)
     event: str = ""
@@ -16,7 +23,12 @@ class RowKey:
 
 
 def list_row_forms(structure: REDCapProject, event: str, instrument: str) -> tuple[str, ...]:
-    """The forms whose fields a row can hold: its own if it repeats, else what the event has.
+    """Return the instruments whose fields a row can hold.
+
+    Args:
+        structure: Structure of the project.
+        event: Unique event name; blank in a classic project.
+        instrument: Repeating instrument of the row; blank for all that do not repeat there.
 
     Example:
         >>> project = REDCapProject.from_exports(
@@ -31,17 +43,17 @@ def list_row_forms(structure: REDCapProject, event: str, instrument: str) -> tup
         designated = {row.form for row in structure.form_events if row.unique_event_name == event}
     else:
         designated = {row.instrument_name for row in structure.instruments}
-    here = designated & repeating & {instrument} if instrument else designated - repeating
+    forms = designated & repeating & {instrument} if instrument else designated - repeating
     return tuple(
-        row.instrument_name for row in structure.instruments if row.instrument_name in here
+        row.instrument_name for row in structure.instruments if row.instrument_name in forms
     )
 
 
 def check_row_key(structure: REDCapProject, row_key: RowKey) -> None:
-    """Refuse a place that the project cannot have, which no export would show.
+    """Refuse a row key that the project cannot have; no export would show its row.
 
     Raises:
-        ValueError: The column that is wrong.
+        ValueError: A part of the key is invalid; the message names its column.
     """
     events = {row.unique_event_name for row in structure.events} or {""}
     if row_key.event not in events:
@@ -50,4 +62,6 @@ def check_row_key(structure: REDCapProject, row_key: RowKey) -> None:
         raise ValueError("redcap_repeat_instrument: not a form that repeats in this event.")
     repeats = bool(row_key.instrument) or row_key.event in structure.repeating_events
     if repeats != (row_key.instance > 0):
-        raise ValueError("redcap_repeat_instance: given where nothing repeats, or missing.")
+        raise ValueError(
+            "redcap_repeat_instance: given although nothing repeats there, or missing."
+        )

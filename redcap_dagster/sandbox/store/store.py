@@ -1,7 +1,7 @@
-"""Where the sandbox keeps its projects: structure, rows and values, in SQLite.
+"""The projects of a sandbox in SQLite: structures, users, rows and values.
 
-A row is a place where something was saved: a record, in an event, in an instance. A value is that
-of an export column, so that a ticked checkbox option is ``1`` and an unticked one is not there.
+A row has the values that were saved for a record in an event and an instance. A value belongs to
+an export column: a ticked checkbox option is ``1``, an unticked one is not stored.
 """
 
 import json
@@ -21,7 +21,7 @@ from redcap_dagster.sandbox.store.rights import Rights
 from redcap_dagster.sandbox.store.row_keys import RowKey
 
 FIRST_USER = "sandbox"
-"""The user whose token a new project comes with."""
+"""Name of a new project's first user."""
 
 _ROWS = """
 select id, record, event, instrument, instance from row
@@ -40,7 +40,7 @@ where project = :project
 
 @dataclass(frozen=True, slots=True)
 class StoredProject:
-    """A project of the store, as one of its users has it."""
+    """A project of the store, with the name and the rights of one of its users."""
 
     id: int
     structure: REDCapProject = field(repr=False)
@@ -52,10 +52,11 @@ class Store:
     """The projects of a sandbox.
 
     Attributes:
-        lock: Held while a request is answered, so that an answer is of one moment.
-        super_token: What opens the creation of projects.
-        now: The server's time.
-        version: The REDCap version that new projects are of.
+        lock: Lock that is held while a request is handled, so that each response is a consistent
+            snapshot.
+        super_token: Token that creates projects.
+        now: Function that returns the server's time.
+        version: REDCap version of new projects.
     """
 
     def __init__(self, now: Callable[[], datetime], version: str, keep: Path | None = None) -> None:
@@ -66,13 +67,13 @@ class Store:
         self._database = open_database(keep)
 
     def close(self) -> None:
-        """Let go of everything that is not in a file."""
+        """Close the database, which deletes everything that is not kept in a file."""
         with self.lock:
             self._database.close()
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The database, for rooms that keep tables of their own; use it with the lock held."""
+        """Database, for modules that have tables of their own; use it while holding the lock."""
         return self._database
 
     # -- projects and users -----------------------------------------------------------------
@@ -80,9 +81,9 @@ class Store:
     def add_project(
         self, structure: REDCapProject, token: str | None = None, rights: Rights | None = None
     ) -> str:
-        """Keep a project without records; give the token of its first user.
+        """Add a project without records, and return the token of its first user.
 
-        The ids and the time of creation that a server gives are filled in where there is none.
+        Missing ids and a missing creation time are filled in, as a server assigns them.
         """
         token = token or secrets.token_hex(16).upper()
         with self.lock, self._database:
@@ -104,7 +105,7 @@ class Store:
         return token
 
     def find_project(self, token: str) -> StoredProject | None:
-        """The project of a token, if there is one."""
+        """Return the project of a token, or None."""
         with self.lock:
             found = self._database.execute(
                 "select project, structure, username, rights from user"
@@ -117,14 +118,14 @@ class Store:
         return StoredProject(number, _parse_structure(structure), username, _parse_rights(rights))
 
     def replace_structure(self, project: int, structure: REDCapProject) -> None:
-        """Replace the structure of a project. Values stay, also those that no longer show."""
+        """Replace the structure of a project; all values stay, even if no export shows them."""
         with self.lock, self._database:
             self._database.execute(
                 "update project set structure = ? where id = ?", (structure.to_json(), project)
             )
 
     def list_users(self, project: int) -> dict[str, Rights]:
-        """The users of a project, by name."""
+        """Return the rights of all users of a project, by name."""
         found = self._database.execute(
             "select username, rights from user where project = ? order by username", (project,)
         )
@@ -133,10 +134,10 @@ class Store:
     def save_user(
         self, project: int, username: str, rights: Rights, token: str | None = None
     ) -> None:
-        """Add a user, or change the rights of one, who then keeps the token.
+        """Add a user, or change the rights of a user, who keeps the token.
 
         Raises:
-            ValueError: The token is another user's.
+            ValueError: Another user has the token.
         """
         try:
             with self.lock, self._database:
@@ -150,10 +151,10 @@ class Store:
             raise ValueError("Another project of this sandbox has this token.") from None
 
     def get_token(self, project: int, username: str) -> str:
-        """The token of a user, who gets one if there is none yet.
+        """Return the token of a user, which is created if the user does not have one.
 
         Raises:
-            KeyError: The project has no such user.
+            KeyError: The project does not have this user.
         """
         with self.lock, self._database:
             self._database.execute(
@@ -168,7 +169,7 @@ class Store:
         return str(found[0])
 
     def delete_user(self, project: int, username: str) -> None:
-        """Take a user out of a project; the token no longer opens it."""
+        """Remove a user and the user's token from a project."""
         with self.lock, self._database:
             self._database.execute(
                 "delete from user where project = ? and username = ?", (project, username)
@@ -179,10 +180,10 @@ class Store:
     def save_values(
         self, project: StoredProject, cells: Iterable[tuple[RowKey, Mapping[str, str]]]
     ) -> None:
-        """Save values by export column; a blank one clears.
+        """Save values by export column; a blank clears a value.
 
-        The row is there afterwards even if nothing in it has a value. An access group is that of
-        the record in the whole arm, wherever it is given.
+        Each row exists afterwards, even without values. An access group belongs to the record in
+        all events of the arm.
         """
         arms = {event.unique_event_name: event.arm_num for event in project.structure.events}
         with self.lock, self._database:
@@ -204,7 +205,7 @@ class Store:
                 )
 
     def _get_or_add_row(self, project: int, row_key: RowKey) -> int:
-        """The number of the row of a place, which is made if it is not there."""
+        """Return the number of a row, which is added if it does not exist."""
         where = (project, row_key.record, row_key.event, row_key.instrument, row_key.instance)
         self._database.execute(
             "insert or ignore into row (project, record, event, instrument, instance)"
@@ -231,25 +232,25 @@ class Store:
             )
 
     def delete_record(self, project: StoredProject, record: str) -> bool:
-        """Delete a record with all that belongs to it; say whether it was there."""
+        """Delete a record with its rows and groups, and return whether it existed."""
         with self.lock, self._database:
             self._database.execute(
                 "delete from access_group where project = ? and record = ?", (project.id, record)
             )
-            gone = self._database.execute(
+            deleted = self._database.execute(
                 "delete from row where project = ? and record = ?", (project.id, record)
             )
-        return gone.rowcount > 0
+        return deleted.rowcount > 0
 
     def has_record(self, project: StoredProject, record: str) -> bool:
-        """Whether there is a record of this name, in any arm."""
+        """Return whether a record exists in any arm."""
         found = self._database.execute(
             "select 1 from row where project = ? and record = ?", (project.id, record)
         )
         return found.fetchone() is not None
 
     def list_access_groups(self, project: StoredProject) -> dict[tuple[str, int], str]:
-        """The access group by record and arm."""
+        """Return the access groups by record and arm."""
         found = self._database.execute(
             "select record, arm, name from access_group where project = ?", (project.id,)
         )
@@ -258,7 +259,7 @@ class Store:
     def find_rows(
         self, project: StoredProject, records: Sequence[str], events: Sequence[str]
     ) -> Iterator[tuple[int, RowKey]]:
-        """The rows of some records and events, or of all where none is named."""
+        """Return number and key of the rows of some records and events; none named means all."""
         found = self._database.execute(_ROWS, _bind_selection(project, records, events))
         return ((number, RowKey(*row_key)) for number, *row_key in found)
 
@@ -269,7 +270,7 @@ class Store:
         events: Sequence[str],
         names: Sequence[str],
     ) -> Iterator[tuple[int, str, str]]:
-        """The values of some columns of those rows: row, column and value."""
+        """Return row number, column and value of some columns, for the rows of `find_rows`."""
         return self._database.execute(
             _VALUES, _bind_selection(project, records, events) | {"names": json.dumps(names)}
         )
