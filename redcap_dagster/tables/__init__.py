@@ -1,7 +1,7 @@
 """An export -> tables: pure functions over Arrow tables, without network and without Dagster.
 
 In the order of use: `compatibility`, `instruments`, `cleaning`, then what reads its result.
-Imports `redcap_dagster.project` only.
+Imports `redcap_dagster.project` and `redcap_dagster.options` only.
 
 For users:
 
@@ -18,7 +18,7 @@ The other names are for the package itself.
 from redcap_dagster.tables.cleaning import CleanTable, clean
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.compatibility import DisagreementError, check_agreement, check_keys
-from redcap_dagster.tables.coverage import (
+from redcap_dagster.tables.export_gaps import (
     count_duplicate_rows,
     count_unplaced_cells,
     has_hashed_ids,

@@ -1,4 +1,4 @@
-"""The cells of one field in three stages: as sent, without what says missing, typed."""
+"""The cells of one field in three stages: as sent, without missing markers, typed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from redcap_dagster.project import NOT_COMPLETED, Choice, Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column, timestamp_column
 from redcap_dagster.tables.cleaning_rules import CleaningRules
-from redcap_dagster.tables.labels import looked_up
+from redcap_dagster.tables.labels import look_up_codes
 from redcap_dagster.tables.types import (
     BOOLEAN,
     TEXT,
@@ -26,46 +26,53 @@ _NULL = pa.scalar(None, pa.string())
 
 @dataclass(frozen=True)
 class Cells:
-    """One export column.
+    """The cells of one export column.
 
     Attributes:
-        text: As it was sent, blanks null.
-        left: The same without what says that a value is missing.
-        typed: What is left, typed; what does not fit is null.
-        inferred: The name of the type if it was inferred from the values.
+        column: The column.
+        text: The text that REDCap sent, blanks null.
+        values: The same text with missing markers null.
+        typed: The typed values; an invalid value is null.
+        inferred: Name of the type if it was inferred from the values. Defaults to blank.
     """
 
     column: Column
     text: pa.ChunkedArray = field(repr=False)
-    left: pa.ChunkedArray = field(repr=False)
+    values: pa.ChunkedArray = field(repr=False)
     typed: pa.ChunkedArray = field(repr=False)
     inferred: str = ""
 
     @property
     def replaced(self) -> int:
-        """How many cells said that a value is missing."""
-        return int(self.left.null_count - self.text.null_count)
+        """Count of cells that held a missing marker."""
+        return int(self.values.null_count - self.text.null_count)
 
     @property
     def invalid(self) -> int:
-        """How many cells hold what does not fit."""
-        return int(self.typed.null_count - self.left.null_count)
+        """Count of cells that hold an invalid value."""
+        return int(self.typed.null_count - self.values.null_count)
 
     @property
     def invalid_rows(self) -> pa.ChunkedArray:
-        """Which rows hold what does not fit."""
-        return pc.and_(self.left.is_valid(), self.typed.is_null())
+        """True for each row that holds an invalid value."""
+        return pc.and_(self.values.is_valid(), self.typed.is_null())
 
 
-def has_boxes(form_field: Field, rules: CleaningRules) -> bool:
-    """Whether a field is kept as the boxes of a checkbox; rules can give it another type."""
+def has_option_columns(form_field: Field, rules: CleaningRules) -> bool:
+    """Whether a field is cleaned as a checkbox; rules can give it another type."""
     return form_field.field_type == "checkbox" and form_field.field_name not in rules.types
 
 
-def choices_of(
+def find_choices(
     form_field: Field, rules: CleaningRules, paired: Mapping[str, Sequence[Choice]]
 ) -> Sequence[Choice]:
-    """Give the choices that the one column of a field is looked up in; none if it is cast."""
+    """Return the choices in which a field's codes are looked up; none if its text is cast.
+
+    Args:
+        form_field: The field.
+        rules: How records become clean tables.
+        paired: Choices of fields whose dictionary lists none; see `pair_labels`.
+    """
     if form_field.field_name in rules.types:
         return ()
     if form_field.field_type in ("radio", "dropdown"):
@@ -80,74 +87,73 @@ def read_cells(
     rules: CleaningRules,
     choices: Sequence[Choice],
 ) -> Cells:
-    """Read the one column of a field: cast it, or look its codes up among choices."""
-    text = text_column(records, column.name)
-    markers = [marker.code for marker in markers_of(column, project, rules)]
-    left = text
+    """Return the cells of a column: codes looked up in the choices if there are any, or cast."""
+    text = get_text_column(records, column.name)
+    markers = [marker.code for marker in find_markers(column, project, rules)]
+    values = text
     if len(markers) == 1:
-        left = pc.if_else(pc.equal(text, markers[0]), _NULL, text)  # much faster than a look-up
+        values = pc.if_else(pc.equal(text, markers[0]), _NULL, text)  # much faster than a look-up
     elif markers:
-        left = pc.if_else(pc.is_in(text, pa.array(markers, pa.string())), _NULL, text)
+        values = pc.if_else(pc.is_in(text, pa.array(markers, pa.string())), _NULL, text)
     if choices:
         codes = [choice.code for choice in choices]
-        return Cells(column, text, left, looked_up(left, codes, _shown(choices, rules)))
-    kind = _type_of(column.field, rules)
+        return Cells(
+            column, text, values, look_up_codes(values, codes, _choose_labels(choices, rules))
+        )
+    kind = _find_type(column.field, rules)
     if kind is not None:
-        return Cells(column, text, left, cast_text(left, kind))
-    kind = infer_type(left)
-    return Cells(column, text, left, cast_text(left, kind), "" if kind is TEXT else kind.name)
+        return Cells(column, text, values, cast_text(values, kind))
+    kind = infer_type(values)
+    return Cells(column, text, values, cast_text(values, kind), "" if kind is TEXT else kind.name)
 
 
-def read_boxes(records: pa.Table, columns: Sequence[Column]) -> list[Cells]:
-    """Read the boxes of a checkbox field.
+def read_checkbox(records: pa.Table, columns: Sequence[Column]) -> list[Cells]:
+    """Return the cells of each option of a checkbox field.
 
-    Where a box of a missing data code is ticked, the unticked boxes of the field's own options say
-    nothing: they are missing, not false.
+    Where a missing data code is ticked, the field's own unticked options are missing, not false.
     """
     codes = missing_code_columns(columns)
-    missing = [pc.equal(text_column(records, column.name), "1") for column in codes]
-    boxes = []
+    missing = [pc.equal(get_text_column(records, column.name), "1") for column in codes]
+    options = []
     for column in columns:
-        left = text = text_column(records, column.name)
+        values = text = get_text_column(records, column.name)
         if missing and column not in codes:
             unticked = pc.and_kleene(reduce(pc.or_kleene, missing), pc.equal(text, "0"))
-            left = pc.if_else(pc.fill_null(unticked, False), _NULL, text)
-        boxes.append(Cells(column, text, left, cast_text(left, BOOLEAN)))
-    return boxes
+            values = pc.if_else(pc.fill_null(unticked, False), _NULL, text)
+        options.append(Cells(column, text, values, cast_text(values, BOOLEAN)))
+    return options
 
 
-def own_boxes(boxes: Sequence[Cells]) -> list[Cells]:
-    """Leave out the boxes of the project's missing data codes."""
-    codes = missing_code_columns([box.column for box in boxes])
-    return [box for box in boxes if box.column not in codes]
+def drop_missing_code_options(options: Sequence[Cells]) -> list[Cells]:
+    """Return the options of a checkbox without the project's missing data codes."""
+    codes = missing_code_columns([option.column for option in options])
+    return [option for option in options if option.column not in codes]
 
 
-def missing_reasons(
+def find_missing_reasons(
     cells: Sequence[Cells], project: REDCapProject, rules: CleaningRules
 ) -> pa.ChunkedArray:
-    """Say why a field has no value in a row; null where it has one."""
-    own = own_boxes(cells)
-    said = [_said_missing(one, project, rules) for one in cells]
-    unfit = reduce(pc.or_, [one.invalid_rows for one in own])
-    valued = reduce(pc.or_, [one.typed.is_valid() for one in own])
-    other = pc.if_else(unfit, pa.scalar("unfit"), pa.scalar("blank"))
-    return pc.if_else(valued, _NULL, pc.coalesce(*said, other))
+    """Return why a field has no value in each row; null where it has one."""
+    own = drop_missing_code_options(cells)
+    markers = [_read_markers(column_cells, project, rules) for column_cells in cells]
+    invalid = reduce(pc.or_, [column_cells.invalid_rows for column_cells in own])
+    has_value = reduce(pc.or_, [column_cells.typed.is_valid() for column_cells in own])
+    other = pc.if_else(invalid, pa.scalar("unfit"), pa.scalar("blank"))
+    return pc.if_else(has_value, _NULL, pc.coalesce(*markers, other))
 
 
-def text_column(records: pa.Table, name: str) -> pa.ChunkedArray:
-    """Give a column in pieces that are worth a call each."""
+def get_text_column(records: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column, in one chunk if its chunks are small: each costs a call to Arrow."""
     column = records.column(name)
     if len(column) < 10_000 * (column.num_chunks - 1):
-        # The rows of a wide project come in many small pieces, each of which would cost its call.
         return records.select([name]).combine_chunks().column(0)
     return column
 
 
-def markers_of(column: Column, project: REDCapProject, rules: CleaningRules) -> list[Choice]:
-    """The texts that mean missing in a column.
+def find_markers(column: Column, project: REDCapProject, rules: CleaningRules) -> list[Choice]:
+    """Return the texts that mean a missing value in a column, with their labels.
 
-    A form status is REDCap's own and has none. Nor has a checkbox, which holds 0 or 1: a marker
-    that is one of these would wipe what people ticked.
+    A form status and a checkbox do not have any: a marker 0 or 1 would erase what people ticked.
     """
     form = column.field.form_name
     if column.name == status_column(form) or column.field.field_type == "checkbox":
@@ -161,37 +167,38 @@ def markers_of(column: Column, project: REDCapProject, rules: CleaningRules) -> 
 
 
 def missing_code_columns(columns: Sequence[Column]) -> list[Column]:
-    """Give the boxes of a checkbox that are of the project's missing data codes."""
+    """Return the columns of a checkbox that stand for the project's missing data codes."""
     own = {choice.code for choice in columns[0].field.choices}
     return [column for column in columns if column.choice and column.choice.code not in own]
 
 
-def _said_missing(cells: Cells, project: REDCapProject, rules: CleaningRules) -> pa.ChunkedArray:
-    """Give what says that a value is missing: the marker, or the missing data code."""
-    box = cells.column.choice
-    if box is None:
-        said = {marker.code: marker for marker in markers_of(cells.column, project, rules)}
+def _read_markers(cells: Cells, project: REDCapProject, rules: CleaningRules) -> pa.ChunkedArray:
+    """Return the missing marker or missing data code of each row, as text; else null."""
+    option = cells.column.choice
+    if option is None:
+        markers = {marker.code: marker for marker in find_markers(cells.column, project, rules)}
     else:
-        said = {"1": box} if missing_code_columns([cells.column]) else {}
-    shown = _shown(list(said.values()), rules)
-    return looked_up(cells.text, list(said), shown).cast(pa.string())
+        markers = {"1": option} if missing_code_columns([cells.column]) else {}
+    labels = _choose_labels(list(markers.values()), rules)
+    return look_up_codes(cells.text, list(markers), labels).cast(pa.string())
 
 
-def _shown(choices: Sequence[Choice], rules: CleaningRules) -> list[str]:
+def _choose_labels(choices: Sequence[Choice], rules: CleaningRules) -> list[str]:
+    """Return the code or the label of each choice, as the rules want it."""
     if rules.labels == "codes":
         return [choice.code for choice in choices]
     return [choice.label or choice.code for choice in choices]
 
 
-def _type_of(form_field: Field, rules: CleaningRules) -> ColumnType | None:
-    """Give the type that rules or dictionary say; None where it is to be inferred."""
-    asked = rules.types.get(form_field.field_name)
-    if asked is not None:
-        return TYPES[asked]
-    # A BioPortal field is text whose ontology stands in the choices column: its values are codes.
-    plain = (
+def _find_type(form_field: Field, rules: CleaningRules) -> ColumnType | None:
+    """Return the type by the rules or the dictionary; None where it is inferred."""
+    name = rules.types.get(form_field.field_name)
+    if name is not None:
+        return TYPES[name]
+    # A BioPortal field is text with its ontology in the choices column: its values are codes.
+    is_plain = (
         form_field.field_type == "text"
         and not form_field.validation
         and not form_field.select_choices_or_calculations
     )
-    return None if plain and rules.infer_types else get_column_type(form_field)
+    return None if is_plain and rules.infer_types else get_column_type(form_field)

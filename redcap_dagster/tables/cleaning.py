@@ -1,4 +1,4 @@
-"""A table of records, all text -> the same rows typed, missing markers nulled, choices labelled."""
+"""A records table, all text -> the same rows typed, missing markers null, choices labeled."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,28 +12,29 @@ from redcap_dagster.project import Choice, Column, Field, REDCapProject, Structu
 from redcap_dagster.project.system_columns import REPEAT_INSTANCE, status_column
 from redcap_dagster.tables.cells import (
     Cells,
-    choices_of,
-    has_boxes,
-    missing_reasons,
-    own_boxes,
-    read_boxes,
+    drop_missing_code_options,
+    find_choices,
+    find_missing_reasons,
+    get_text_column,
+    has_option_columns,
     read_cells,
-    text_column,
+    read_checkbox,
 )
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.compatibility import check_columns, check_keys
-from redcap_dagster.tables.labels import looked_up, ticked_list
+from redcap_dagster.tables.labels import list_ticked_options, look_up_codes
 from redcap_dagster.tables.types import INTEGER, cast_text
 
 
 @dataclass(frozen=True)
 class CleanTable:
-    """A clean table and what was done to get it, by column; columns without any are left out.
+    """A clean table and counts by column of what was nulled or inferred; zeros are left out.
 
     Attributes:
-        table: The rows of the records table, in its order.
-        replaced: Count of cells nulled because they say that a value is missing.
-        invalid: Count of cells nulled because their value does not fit the column's type.
+        table: The rows of the records table, in the same order.
+        replaced: Count of cells nulled because they held a missing marker.
+        invalid: Count of cells nulled because their value is invalid: not of the column's type, or
+            not one of its choices.
         inferred: Name of the type of each column whose type was inferred from its values.
         invalid_rows: Rows with an invalid value, of each column that has any; see
             `list_invalid_values`.
@@ -54,28 +55,37 @@ def clean(
     *,
     paired: Mapping[str, Sequence[Choice]] | None = None,
 ) -> CleanTable:
-    """Type and clean the records of one instrument.
+    """Return the typed and cleaned records of one instrument.
 
     Args:
-        records: A table as `split_by_instrument` gives it.
-        instrument: The name of the form.
-        project: The structure: types and choices come from its dictionary.
-        rules: What to do with missing markers, choices and fields without a type.
-        paired: Choices of fields whose dictionary lists none; see `pair_labels`.
+        records: Records of the instrument, as `split_by_instrument` returns them.
+        instrument: Name of the instrument.
+        project: Structure of the project; types and choices come from its dictionary.
+        rules: Treatment of missing markers, choices and fields without a type.
+        paired: Choices of fields whose dictionary lists none; see `pair_labels`. Defaults to none.
 
     Returns:
-        The clean table. Keys keep their text, but for the arm and the instance, which are integers.
-        Counts go by the columns of the export.
+        The clean table. Keys are text, except the arm and the instance, which are integers. Counts
+        go by the columns of the export.
 
     Raises:
-        StructureError: The records are not of this structure, or a column that the rules ask for
-            has the name of another column.
+        StructureError: The records have the columns of another structure, or the rules ask for two
+            columns of the same name.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "a"},
+        ...     {"field_name": "age", "form_name": "a",
+        ...      "text_validation_type_or_show_slider_number": "integer"}])
+        >>> records = pa.table({"id": ["1", "2"], "age": ["41", "?"], "a_complete": ["2", "2"]})
+        >>> clean(records, "a", project, CleaningRules()).table["age"].to_pylist()
+        [41, None]
     """
     check_keys(records, project, instrument)
     check_columns(records, project, instrument)
     keys: dict[str, pa.ChunkedArray] = {}
     for name in (*project.key_columns(instrument), *project.context_columns):
-        keys[name] = text_column(records, name)
+        keys[name] = get_text_column(records, name)
         if name == REPEAT_INSTANCE:
             keys[name] = cast_text(keys[name], INTEGER)
     groups = groupby(project.columns(instrument), key=lambda column: column.field)
@@ -84,24 +94,24 @@ def clean(
     def clean_field(form_field: tuple[Field, tuple[Column, ...]]) -> CleanTable:
         return _clean_field(records, *form_field, project, rules, paired or {})
 
-    # Arrow works without holding the interpreter, so that threads are worth it.
+    # Arrow releases the interpreter's lock: threads run at the same time.
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
         cleaned = list(threads.map(clean_field, fields))
-    tables = [pa.table(keys), *(one.table for one in cleaned)]
+    tables = [pa.table(keys), *(part.table for part in cleaned)]
     names = [name for table in tables for name in table.column_names]
-    twins = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twins:
+    duplicates = sorted(name for name, count in Counter(names).items() if count > 1)
+    if duplicates:
         raise StructureError(
-            f"In {instrument!r} the rules ask for the columns {twins} twice: a field has the name "
-            "of another one's codes, list or missing reasons. Ask for one kind of labels, for "
-            "checkbox columns, or for no missing reasons."
+            f"The clean table of {instrument!r} would have two columns named {duplicates}. A field "
+            "has the same name as another field's codes, list or missing reasons. Set labels to "
+            "'labels' or 'codes', checkboxes to 'columns', or missing_reasons to False."
         )
     return CleanTable(
         pa.table([column for table in tables for column in table.columns], names),
-        dict(chain.from_iterable(one.replaced.items() for one in cleaned)),
-        dict(chain.from_iterable(one.invalid.items() for one in cleaned)),
-        dict(chain.from_iterable(one.inferred.items() for one in cleaned)),
-        dict(chain.from_iterable(one.invalid_rows.items() for one in cleaned)),
+        dict(chain.from_iterable(part.replaced.items() for part in cleaned)),
+        dict(chain.from_iterable(part.invalid.items() for part in cleaned)),
+        dict(chain.from_iterable(part.inferred.items() for part in cleaned)),
+        dict(chain.from_iterable(part.invalid_rows.items() for part in cleaned)),
     )
 
 
@@ -113,52 +123,58 @@ def _clean_field(
     rules: CleaningRules,
     paired: Mapping[str, Sequence[Choice]],
 ) -> CleanTable:
-    """Give the part of a clean table that is of one field."""
-    choices = choices_of(form_field, rules, paired)
-    if has_boxes(form_field, rules):
-        cells = read_boxes(records, columns)
+    """Return the part of a clean table that one field has."""
+    choices = find_choices(form_field, rules, paired)
+    if has_option_columns(form_field, rules):
+        cells = read_checkbox(records, columns)
     else:
         cells = [read_cells(records, column, project, rules, choices) for column in columns]
-    unfit = [one for one in cells if one.invalid]
+    invalid = [each for each in cells if each.invalid]
     return CleanTable(
-        pa.table(_asked_columns(form_field, cells, choices, project, rules)),
-        {one.column.name: one.replaced for one in cells if one.replaced},
-        {one.column.name: one.invalid for one in unfit},
-        {one.column.name: one.inferred for one in cells if one.inferred},
-        {one.column.name: one.invalid_rows for one in unfit},
+        pa.table(_build_columns(form_field, cells, choices, project, rules)),
+        {each.column.name: each.replaced for each in cells if each.replaced},
+        {each.column.name: each.invalid for each in invalid},
+        {each.column.name: each.inferred for each in cells if each.inferred},
+        {each.column.name: each.invalid_rows for each in invalid},
     )
 
 
-def _asked_columns(
+def _build_columns(
     form_field: Field,
     cells: Sequence[Cells],
     choices: Sequence[Choice],
     project: REDCapProject,
     rules: CleaningRules,
 ) -> dict[str, pa.ChunkedArray]:
-    """Give the columns that a field has in the clean table."""
+    """Return the columns that a field has in the clean table, by the rules."""
     name = form_field.field_name
-    if has_boxes(form_field, rules) and rules.checkboxes == "lists":
-        columns = _lists(name, own_boxes(cells), rules)
+    if has_option_columns(form_field, rules) and rules.checkboxes == "lists":
+        columns = _build_lists(name, drop_missing_code_options(cells), rules)
     else:
-        columns = {one.column.name: one.typed for one in cells}
+        columns = {each.column.name: each.typed for each in cells}
         if choices and rules.labels == "both":
             codes = [choice.code for choice in choices]
-            columns[f"{name}_code"] = looked_up(cells[0].left, codes, codes)
+            columns[f"{name}_code"] = look_up_codes(cells[0].values, codes, codes)
     if rules.missing_reasons and name != status_column(form_field.form_name):
-        columns[f"{name}_missing"] = missing_reasons(cells, project, rules)
+        columns[f"{name}_missing"] = find_missing_reasons(cells, project, rules)
     return columns
 
 
-def _lists(name: str, boxes: Sequence[Cells], rules: CleaningRules) -> dict[str, pa.ChunkedArray]:
-    ticked = [box.typed for box in boxes]
-    choices = [box.column.choice for box in boxes if box.column.choice]
+def _build_lists(
+    name: str, options: Sequence[Cells], rules: CleaningRules
+) -> dict[str, pa.ChunkedArray]:
+    """Return the list columns of a checkbox field, with labels, codes or both."""
+    ticked = [option.typed for option in options]
+    choices = [option.column.choice for option in options if option.column.choice]
     codes = [choice.code for choice in choices]
     labels = [choice.label or choice.code for choice in choices]
     match rules.labels:
         case "labels":
-            return {name: ticked_list(ticked, labels)}
+            return {name: list_ticked_options(ticked, labels)}
         case "codes":
-            return {name: ticked_list(ticked, codes)}
+            return {name: list_ticked_options(ticked, codes)}
         case "both":
-            return {name: ticked_list(ticked, labels), f"{name}_code": ticked_list(ticked, codes)}
+            return {
+                name: list_ticked_options(ticked, labels),
+                f"{name}_code": list_ticked_options(ticked, codes),
+            }

@@ -1,4 +1,4 @@
-"""How records become clean tables: what a user can ask for."""
+"""The options of `clean`: missing markers, labels, checkboxes, types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -13,22 +13,28 @@ class CleaningRules:
     """How records become clean tables.
 
     Attributes:
-        missing_values: Markers that people type for a missing value; in `clean` they are null. A
-            value is a marker if it equals one, to the letter. The project's own missing data codes
-            always count as markers.
-        labels: What a radio or dropdown column holds: the choice's label, its code, or both (the
-            code then in a second column, ``FIELD_code``).
-        checkboxes: How a checkbox is kept: ``columns``, a boolean for each option as REDCap exports
-            it, or ``lists``, one column with the list of what is ticked (labels, codes or both as
-            above).
-        missing_reasons: Give each field a second column, ``FIELD_missing``, that says why a cell is
-            null: ``blank``, ``unfit``, or the marker or missing data code (its label) that stood
-            there.
-        infer_types: Whether a text field without validation becomes integer or double where all
-            its values are plain numbers.
-        types: Field name to ``text``, ``integer``, ``double``, ``boolean``, ``date``, ``datetime``
-            or ``time``: overrules the dictionary and the inference.
-        keep_unsaved: Keep rows of forms that were never saved; see `split_by_instrument`.
+        missing_values: Markers that people type for a missing value; they become null. A value is
+            a marker if it equals one exactly. The project's own missing data codes are always
+            markers. Defaults to ``?``.
+        labels: Content of a radio or dropdown column: the ``labels`` of the choices, their
+            ``codes``, or ``both``, with the code in a second column ``FIELD_code``. Defaults to
+            ``labels``.
+        checkboxes: Form of a checkbox: ``columns``, a boolean column for each option, or ``lists``,
+            one column with a list of the ticked options. Defaults to ``columns``.
+        missing_reasons: Whether each field has a second column ``FIELD_missing`` with the reason
+            why a cell is null: ``blank``, ``unfit`` (an invalid value), or the marker or label of
+            the missing data code. Defaults to False.
+        infer_types: Whether a text field without validation becomes integer or double if all its
+            values are plain numbers. Defaults to True.
+        types: Types of fields, by field name, which override dictionary and inference: ``text``,
+            ``integer``, ``double``, ``boolean``, ``date``, ``datetime`` or ``time``. Defaults to
+            none.
+        keep_unsaved: Whether rows of instruments that were never saved are kept; see
+            `split_by_instrument`. Defaults to False.
+
+    Raises:
+        TypeError: `missing_values` is a single text, or holds something else than texts.
+        ValueError: An option has a value that is not one of those listed here.
 
     Example:
         >>> CleaningRules(missing_values=["?", "n/a"], types={"zip": "text"}).missing_values
@@ -46,16 +52,20 @@ class CleaningRules:
     def __post_init__(self) -> None:
         if isinstance(self.missing_values, str):
             raise TypeError(
-                "missing_values is a list of markers, such as ['?']; got a single text."
+                "missing_values got a single text. Give a list of markers, for example ['?']."
             )
         if not all(isinstance(marker, str) for marker in self.missing_values):
-            raise TypeError("missing_values are texts: put numbers in quotes, as ['-9'].")
+            raise TypeError(
+                "missing_values got a marker that is not text. Put numbers in quotes: ['-9']."
+            )
         if self.labels not in ("labels", "codes", "both"):
-            raise ValueError("labels is 'labels', 'codes' or 'both'.")
+            raise ValueError(f"labels got {self.labels!r}. Give 'labels', 'codes' or 'both'.")
         if self.checkboxes not in ("columns", "lists"):
-            raise ValueError("checkboxes is 'columns' or 'lists'.")
+            raise ValueError(f"checkboxes got {self.checkboxes!r}. Give 'columns' or 'lists'.")
         unknown = sorted(set(self.types.values()) - TYPES.keys())
         if unknown:
-            raise ValueError(f"types: {unknown} are no types; the types are {sorted(TYPES)}.")
+            raise ValueError(
+                f"types got the unknown types {unknown}. Known types are {sorted(TYPES)}."
+            )
         object.__setattr__(self, "missing_values", tuple(self.missing_values))
         object.__setattr__(self, "types", dict(self.types))

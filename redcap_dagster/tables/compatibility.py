@@ -1,7 +1,7 @@
-"""Whether an export fits the structure that it is to be split by.
+"""Checks that an export, or stored records, and the structure of the project belong together.
 
-Structure and records are two requests: a project may be changed in between, and a broken answer may
-lack what tells rows apart. Such an export would be split into tables that look right and are not.
+Structure and records are two requests: the project may be changed between them, and a damaged
+response may lack key columns. Tables made of such an export would look right and be wrong.
 """
 
 import pyarrow as pa
@@ -19,19 +19,19 @@ from redcap_dagster.tables.instruments import export_text
 
 
 class DisagreementError(StructureError):
-    """Structure and export are not of one moment, or broken; asked for once more they may agree."""
+    """The structure and the export do not match; requested again, they may."""
 
 
 def check_agreement(export: pa.Table, project: REDCapProject) -> None:
-    """Refuse an export whose keys are not those of the structure.
+    """Raise an error if the keys of an export do not match the structure.
 
     Args:
-        export: A flat export; one without rows fits any structure.
-        project: The structure.
+        export: A flat export; without rows it matches any structure.
+        project: Structure of the project.
 
     Raises:
-        DisagreementError: It lacks key columns, has those of another structure, or names events or
-            forms that the structure does not have; the text has counts alone.
+        DisagreementError: The export lacks key columns, has those of another structure, or names
+            events or instruments that the structure does not have. The message has counts only.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[{"field_name": "id", "form_name": "a"}])
@@ -43,80 +43,80 @@ def check_agreement(export: pa.Table, project: REDCapProject) -> None:
         return
     header = set(export.column_names)
     if project.is_longitudinal and EVENT_NAME not in header:
-        raise _disagreement("The export lacks the events")
+        raise _build_error("The export does not have the events of a longitudinal project")
     if not project.is_longitudinal and EVENT_NAME in header:
-        raise _disagreement("The export has events")
+        raise _build_error("The export has events, but the project is not longitudinal")
     blank = export_text(export, project.record_id_field).null_count
     if blank:
-        raise _disagreement(f"{blank} rows of the export have no record id")
+        raise _build_error(f"{blank} rows of the export do not have a record id")
     if project.is_longitudinal:
         names = [event.unique_event_name for event in project.events]
-        _check_known(export, EVENT_NAME, names, "an event")
+        _check_known(export, EVENT_NAME, names, "an event that the project does not have")
     if project.has_repeating:
         if not header.issuperset(REPEAT_COLUMNS):
-            raise _disagreement("The export lacks the instances of repeating forms")
-        forms = [form.instrument_name for form in project.instruments]
-        _check_known(export, REPEAT_COLUMNS[0], [*forms], "a repeating form")
+            raise _build_error("The export does not have the columns of repeating instruments")
+        names = [instrument.instrument_name for instrument in project.instruments]
+        unknown = "an instrument that the project does not have"
+        _check_known(export, REPEAT_INSTRUMENT, names, unknown)
         _check_instances(export)
     else:
         for name in REPEAT_COLUMNS:
             if len(export_text(export, name)) > export_text(export, name).null_count:
-                raise _disagreement("The export has instances of repeating forms")
+                raise _build_error("The export has instances, but nothing repeats in the project")
 
 
 def check_keys(records: pa.Table, project: REDCapProject, form: str) -> None:
-    """Refuse records that were stored under another structure: their rows have other keys.
+    """Raise an error if stored records have other key columns than their instrument has now.
 
     Raises:
-        StructureError: They lack a key column, or have one that the form does not have.
+        StructureError: The records lack a key column, or have one too many.
     """
     ours = set(project.key_columns(form))
     possible = {EVENT_NAME, ARM, *REPEAT_COLUMNS} | ours
     if ours != possible.intersection(records.column_names):
         raise StructureError(
-            "The stored records have other keys than the form has now: materialize the records "
-            "again, or together with the clean table."
+            f"The stored records of {form!r} have other key columns than the instrument has now. "
+            "The project was changed since they were stored. Materialize the records again, or "
+            "together with the clean table."
         )
 
 
 def check_columns(records: pa.Table, project: REDCapProject, form: str) -> None:
-    """Refuse records that were stored before the form had all of its columns.
-
-    They are as they were sent then: of a field that is new, or has a new name, nothing is known.
+    """Raise an error if stored records lack columns that their instrument has now.
 
     Raises:
-        StructureError: It names the columns that they lack.
+        StructureError: The records lack columns; the message names them.
     """
     names = (*project.context_columns, *(column.name for column in project.columns(form)))
     lacking = [name for name in names if name not in records.column_names]
     if lacking:
         raise StructureError(
-            f"The stored records lack columns that the form has now: {', '.join(lacking)}. The "
-            "project was changed since: materialize the records again, or together with the clean "
-            "table."
+            f"The stored records of {form!r} lack columns that the instrument has now: "
+            f"{', '.join(lacking)}. The project was changed since they were stored. Materialize "
+            "the records again, or together with the clean table."
         )
 
 
-def _check_known(export: pa.Table, name: str, known: list[str], what: str) -> None:
+def _check_known(export: pa.Table, name: str, known: list[str], unknown_name: str) -> None:
     values = export_text(export, name)
     unknown = pc.and_(values.is_valid(), pc.invert(pc.is_in(values, pa.array(known, pa.string()))))
     rows = pc.sum(unknown, min_count=0).as_py()
     if rows:
-        raise _disagreement(f"{rows} rows of the export are of {what} that is unknown")
+        raise _build_error(f"{rows} rows of the export name {unknown_name}")
 
 
 def _check_instances(export: pa.Table) -> None:
     instances = export_text(export, REPEAT_INSTANCE)
-    named = export_text(export, REPEAT_INSTRUMENT).is_valid()
+    is_repeating = export_text(export, REPEAT_INSTRUMENT).is_valid()
     number = pc.fill_null(pc.match_substring_regex(instances, "^[1-9][0-9]{0,8}$"), False)
-    wrong = pc.and_(pc.or_(named, instances.is_valid()), pc.invert(number))
+    wrong = pc.and_(pc.or_(is_repeating, instances.is_valid()), pc.invert(number))
     rows = pc.sum(wrong, min_count=0).as_py()
     if rows:
-        raise _disagreement(f"{rows} rows of the export have an instance that is no number")
+        raise _build_error(f"{rows} rows of the export have an instance that is not a number")
 
 
-def _disagreement(what: str) -> DisagreementError:
+def _build_error(mismatch: str) -> DisagreementError:
     return DisagreementError(
-        f"{what}, against the structure of the project: it was changed meanwhile, or the answer is "
-        "broken. Run again."
+        f"{mismatch}. The project was changed between the requests for structure and records, or "
+        "the response is damaged. Run again."
     )

@@ -1,9 +1,9 @@
-"""The block matrix of a record export -> one table per instrument.
+"""A flat record export -> one table per instrument.
 
-An export has a row per record, event and instance, and the columns of all forms; most of its cells
-stand where no form is. Which rows are a form's is decided here, from the project's configuration
-and from the row itself, never from other rows (decision 2 of the design: a form that gets its first
-instance must not change the tables of the others).
+An export has one row per record, event and instance, and the columns of all instruments; most cells
+are outside of any instrument. Whether a row belongs to an instrument depends on the project's
+configuration and the row itself, never on other rows: the first instance of one instrument must not
+change the tables of the others.
 """
 
 from functools import reduce
@@ -28,21 +28,25 @@ def split_by_instrument(
     blank_status: bool = False,
     keep_unsaved: bool = False,
 ) -> dict[str, pa.Table]:
-    """Split a flat record export into one table per instrument.
+    """Return one table per instrument from a flat record export.
 
     Args:
-        export: The columns of a flat export with raw values, all text; blanks as ``""`` or null.
-        project: The structure; it alone says which tables, keys and columns there are.
-        blank_status: Whether the export was asked for with ``exportBlankForGrayFormStatus`` of a
-            server that honours it: then a non-blank status proves that the form was saved.
-        keep_unsaved: Keep every base row whose event designates the form, saved or not.
+        export: Columns of a flat export with raw values, all text; blanks are ``""`` or null.
+        project: Structure of the project, which determines the tables, keys and columns.
+        blank_status: Whether the export was requested with ``exportBlankForGrayFormStatus`` from a
+            server that supports it; a status that is not blank then proves that the instrument was
+            saved. Defaults to False.
+        keep_unsaved: Whether rows of instruments that were never saved are kept, in all events
+            that designate the instrument. Defaults to False.
 
     Returns:
-        Form name to table, in the project's order: keys, context columns, the form's columns; text
-        as sent, blanks null, ``redcap_arm`` an integer. A column that the export lacks is null.
+        Tables by instrument, in the project's order. Columns are the keys, access group and survey
+        identifier, then the instrument's own. All are the text that REDCap sent, with blanks null;
+        ``redcap_arm`` is an integer. A column that the export does not have is null.
 
     Raises:
-        StructureError: The export lacks the record id, or two options of a checkbox share a column.
+        StructureError: The export does not have the record id, two options of a checkbox have the
+            same column, or a field is named like a column that REDCap adds.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -72,32 +76,43 @@ def instrument_table(
     blank_status: bool = False,
     keep_unsaved: bool = False,
 ) -> pa.Table:
-    """Give the table of one instrument; see `split_by_instrument`."""
+    """Return the table of one instrument; see `split_by_instrument`.
+
+    Args:
+        export: Columns of a flat export.
+        project: Structure of the project.
+        form: Name of the instrument.
+        blank_status: As for `split_by_instrument`. Defaults to False.
+        keep_unsaved: As for `split_by_instrument`. Defaults to False.
+
+    Raises:
+        StructureError: As of `split_by_instrument`.
+    """
     columns = project.columns(form)
-    rows = instrument_rows(
+    rows = find_instrument_rows(
         export, project, form, blank_status=blank_status, keep_unsaved=keep_unsaved
     )
     keys = project.key_columns(form)
     names = (*keys, *project.context_columns, *(column.name for column in columns))
-    twins = sorted({name for name in names if names.count(name) > 1})
-    if twins:
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
         raise StructureError(
-            f"The fields {twins} of {form!r} have the names of columns that REDCap adds by itself. "
-            "Rename them in REDCap."
+            f"The fields {duplicates} of {form!r} have the names of columns that REDCap adds to "
+            "exports: the table would have two columns of one name. Rename the fields in REDCap."
         )
     table = pa.table(
         {
-            name: _arm(export, project)
+            name: _find_arms(export, project)
             if name == ARM and name in keys
             else export_text(export, name)
             for name in names
         }
     )
-    # Most forms of a classic project have every row: then nothing is copied.
+    # Most instruments of a classic project have every row: without a filter nothing is copied.
     return table if pc.all(rows).as_py() else table.filter(rows)
 
 
-def instrument_rows(
+def find_instrument_rows(
     export: pa.Table,
     project: REDCapProject,
     form: str,
@@ -105,71 +120,80 @@ def instrument_rows(
     blank_status: bool = False,
     keep_unsaved: bool = False,
 ) -> pa.ChunkedArray:
-    """Tell which rows of an export are an instrument's; see `split_by_instrument`."""
+    """Return True for each row of an export that belongs to an instrument."""
     if export.schema.get_field_index(project.record_id_field) < 0:
-        raise StructureError(f"The export lacks the record id, {project.record_id_field!r}.")
-    rows = _base_rows(export, project, form)
+        raise StructureError(
+            f"The export does not have the record id, {project.record_id_field!r}. It was probably "
+            "requested with a selection of fields: add the record id to it."
+        )
+    rows = _find_base_rows(export, project, form)
     if not keep_unsaved:
-        saved = _saved(export, project.columns(form), form, blank_status=blank_status)
+        saved = _find_saved(export, project.columns(form), form, blank_status=blank_status)
         rows = pc.and_(rows, saved)
-    return pc.or_(rows, _own_instances(export, project, form))
+    return pc.or_(rows, _find_instances(export, project, form))
 
 
 def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
-    """Give one row per record and event that REDCap lists: what belongs to no form.
+    """Return the census: one row per record and event that REDCap lists.
 
     Args:
-        census: An export of the record id alone, with access groups and survey fields, one row
-            per record and event.
-        project: The structure.
+        census: Export of the record id with access groups and survey fields, one row per record
+            and event.
+        project: Structure of the project.
 
     Returns:
-        Record id, event and arm (longitudinal), access group and survey identifier (where the
+        Record id, event and arm (if longitudinal), access group and survey identifier (if the
         project has them), in the order of the export.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[{"field_name": "id", "form_name": "a"}])
+        >>> census_table(pa.table({"id": ["1", "2"], "other": ["x", "y"]}), project).column_names
+        ['id']
     """
     keys = [project.record_id_field, EVENT_NAME][: 1 + project.is_longitudinal]
     rows = pa.table({name: export_text(census, name) for name in (*keys, *project.context_columns)})
     if not project.is_longitudinal:
         return rows
-    return rows.add_column(2, ARM, _arm(rows, project))
+    return rows.add_column(2, ARM, _find_arms(rows, project))
 
 
-def _own_instances(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
-    """Rows that name the form: they are its instances, always."""
+def _find_instances(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
+    """Return True for each row that names the instrument: always one of its instances."""
     if not project.has_repeating:
-        return _constant(export, value=False)
-    named = pc.equal(export_text(export, REPEAT_INSTRUMENT), form)
-    return pc.fill_null(named, False)
+        return _repeat_value(export, value=False)
+    names_form = pc.equal(export_text(export, REPEAT_INSTRUMENT), form)
+    return pc.fill_null(names_form, False)
 
 
-def _base_rows(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
-    """Rows that name no form, of events where the form is designated and does not repeat."""
+def _find_base_rows(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
+    """Return True for each row of an event that has the instrument, outside of repeating ones."""
     repeating = project.events_where_repeating(form)
     if project.is_longitudinal:
         events = [event for event in project.designated_events(form) if event not in repeating]
-        placed = pc.is_in(export_text(export, EVENT_NAME), pa.array(events, pa.string()))
+        rows = pc.is_in(export_text(export, EVENT_NAME), pa.array(events, pa.string()))
     else:
-        placed = _constant(export, value=not repeating)
+        rows = _repeat_value(export, value=not repeating)
     if not project.has_repeating:
-        return placed
-    return pc.and_(placed, pc.is_null(export_text(export, REPEAT_INSTRUMENT)))
+        return rows
+    return pc.and_(rows, pc.is_null(export_text(export, REPEAT_INSTRUMENT)))
 
 
-def _saved(
+def _find_saved(
     export: pa.Table, columns: tuple[Column, ...], form: str, *, blank_status: bool
 ) -> pa.ChunkedArray:
-    """Rows that hold something which only a saved form has."""
+    """Return True for each row with a value that only a saved instrument has."""
     tests = [
         _proves_saved(export_text(export, column.name), column, form, blank_status=blank_status)
         for column in columns
         if not column.field.is_calculated
     ]
-    return reduce(pc.or_, tests, _constant(export, value=False))
+    return reduce(pc.or_, tests, _repeat_value(export, value=False))
 
 
 def _proves_saved(
     values: pa.ChunkedArray, column: Column, form: str, *, blank_status: bool
 ) -> pa.ChunkedArray:
+    """Return True for each value that only a saved instrument has."""
     if column.field.field_type == "checkbox":
         test = pc.equal(values, "1")
     elif column.name == timestamp_column(form):
@@ -181,7 +205,8 @@ def _proves_saved(
     return pc.fill_null(test, False)
 
 
-def _arm(export: pa.Table, project: REDCapProject) -> pa.ChunkedArray:
+def _find_arms(export: pa.Table, project: REDCapProject) -> pa.ChunkedArray:
+    """Return the arm number of each row's event."""
     names = pa.array([event.unique_event_name for event in project.events], pa.string())
     arms = pa.array([event.arm_num for event in project.events], pa.int64())
     event = export_text(export, EVENT_NAME)
@@ -191,7 +216,7 @@ def _arm(export: pa.Table, project: REDCapProject) -> pa.ChunkedArray:
 
 
 def export_text(export: pa.Table, name: str) -> pa.ChunkedArray:
-    """Give a column of an export with its blanks null; all null where it does not have it."""
+    """Return a column of an export with blanks null; all null if the export does not have it."""
     position = export.schema.get_field_index(name)
     if position < 0:
         return pa.chunked_array([pa.nulls(export.num_rows, pa.string())])
@@ -202,5 +227,5 @@ def export_text(export: pa.Table, name: str) -> pa.ChunkedArray:
     )
 
 
-def _constant(export: pa.Table, *, value: bool) -> pa.ChunkedArray:
+def _repeat_value(export: pa.Table, *, value: bool) -> pa.ChunkedArray:
     return pa.chunked_array([pa.repeat(value, export.num_rows)])

@@ -1,4 +1,4 @@
-"""The values that do not fit, as a table to work through: where they are, and a link to mend."""
+"""The invalid values of a clean table, one row each, with a link to correct the value."""
 
 from collections.abc import Mapping
 
@@ -17,56 +17,68 @@ _REASONS: Mapping[pa.DataType, str] = {
     pa.timestamp("us"): "not a date and time",
     pa.time64("us"): "not a time",
 }
-# What cannot stand in a URL as it is. The percent sign comes first, as the others become one.
+# The percent sign is escaped first, as the other escapes contain one.
 _ESCAPES = {character: f"%{ord(character):02X}" for character in "% \"#&'+<=>?\\"}
 
 
 def list_invalid_values(
     cleaned: CleanTable, records: pa.Table, instrument: str, project: REDCapProject, url: str = ""
 ) -> pa.Table:
-    """Give a row for each value that is null in a clean table because it does not fit.
+    """Return one row per invalid value: a value that is null in a clean table for that reason.
 
     Args:
-        cleaned: What `clean` gave.
-        records: The records that it was given.
-        instrument: The name of the form.
-        project: The structure.
-        url: The address of the API, for links.
+        cleaned: Result of `clean`.
+        records: Records that were given to `clean`.
+        instrument: Name of the instrument.
+        project: Structure of the project.
+        url: URL of the API, for the links. Defaults to blank: no links.
 
     Returns:
-        The keys of the instrument's table, ``field_name`` (the column of the export), ``value``,
-        ``reason`` and ``link``, which opens the form in REDCap; without the address or the version
-        it is null, as it is in a longitudinal project that does not tell its events' ids. The link
-        holds the record id, as the keys do. Column by column, rows in their order.
+        The keys of the instrument's table, ``field_name`` (column of the export), ``value``,
+        ``reason`` and ``link``, which opens the data entry form in REDCap and holds the record id.
+        The link is null if the URL, REDCap's version or, in a longitudinal project, the event's id
+        is unknown.
+
+    Example:
+        >>> from redcap_dagster.tables import CleaningRules, clean
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "a"},
+        ...     {"field_name": "age", "form_name": "a",
+        ...      "text_validation_type_or_show_slider_number": "integer"}])
+        >>> records = pa.table({"id": ["1"], "age": ["old"], "a_complete": ["2"]})
+        >>> cleaned = clean(records, "a", project, CleaningRules())
+        >>> list_invalid_values(cleaned, records, "a", project).select([1, 2, 3]).to_pylist()
+        [{'field_name': 'age', 'value': 'old', 'reason': 'not an integer'}]
     """
     keys = cleaned.table.select(project.key_columns(instrument))
-    added = [(name, pa.string()) for name in ("field_name", "value", "reason", "link")]
-    schema = pa.schema([*keys.schema, *(pa.field(*column) for column in added)])
+    columns = [(name, pa.string()) for name in ("field_name", "value", "reason", "link")]
+    schema = pa.schema([*keys.schema, *(pa.field(*column) for column in columns)])
     tables = [schema.empty_table()]
     for name, rows in cleaned.invalid_rows.items():
         found = keys.filter(rows)
         count = found.num_rows
-        columns = [
+        arrays = [
             *found.columns,
             pa.repeat(name, count),
             records[name].filter(rows),
-            pa.repeat(_reason(cleaned.table, name), count),
-            _links(found, instrument, project, url),
+            pa.repeat(_find_reason(cleaned.table, name), count),
+            _build_links(found, instrument, project, url),
         ]
-        tables.append(pa.table(columns, schema=schema))
+        tables.append(pa.table(arrays, schema=schema))
     return pa.concat_tables(tables)
 
 
-def _reason(table: pa.Table, name: str) -> str:
+def _find_reason(table: pa.Table, name: str) -> str:
+    """Return why a value of a column is invalid."""
     if name not in table.column_names:
-        return _REASONS[pa.bool_()]  # a box of a checkbox that is kept as a list
+        return _REASONS[pa.bool_()]  # an option of a checkbox that is a list
     return _REASONS.get(table.schema.field(name).type, "not one of the choices")
 
 
-def _links(
+def _build_links(
     keys: pa.Table, instrument: str, project: REDCapProject, url: str
 ) -> pa.Array | pa.ChunkedArray:
-    """Give the address of each row's form."""
+    """Return the URL of each row's data entry form; null where it is unknown."""
     entry = build_page_url(url, project, "DataEntry/index.php")
     if entry is None:
         return pa.nulls(keys.num_rows, pa.string())

@@ -1,4 +1,4 @@
-"""Codes -> labels: of choices, of ticked boxes, and of fields whose choices no dictionary holds."""
+"""Codes -> labels: of choices, of ticked options, and of fields whose dictionary lists none."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +8,19 @@ import pyarrow.compute as pc
 from redcap_dagster.project import Choice, REDCapProject, StructureError
 
 
-def looked_up(
+def look_up_codes(
     codes: pa.ChunkedArray, known: Sequence[str], values: Sequence[str]
 ) -> pa.ChunkedArray:
-    """Give a dictionary-encoded column with the value of each code; null where it is not known.
+    """Return a dictionary-encoded column with the value of each code; null for an unknown code.
 
-    Two codes with one value share its entry.
+    Args:
+        codes: Column of codes.
+        known: Known codes.
+        values: Value of each known code; two codes with the same value share its entry.
+
+    Example:
+        >>> look_up_codes(pa.chunked_array([["1", "9"]]), ["1", "2"], ["Yes", "No"]).to_pylist()
+        ['Yes', None]
     """
     distinct = list(dict.fromkeys(values))
     entries = {value: index for index, value in enumerate(distinct)}
@@ -24,26 +31,28 @@ def looked_up(
             pa.DictionaryArray.from_arrays(
                 entry.take(pc.index_in(chunk, value_set)), pa.array(distinct, pa.string())
             )
-            # One chunk at least: pandas knows the choices of a column only by it.
+            # At least one chunk: pandas reads the choices of a column from it.
             for chunk in codes.chunks or [pa.array([], pa.string())]
         ],
         pa.dictionary(pa.int32(), pa.string()),
     )
 
 
-def ticked_list(ticked: Sequence[pa.ChunkedArray], values: Sequence[str]) -> pa.ChunkedArray:
-    """Give a column of lists: in each row the values of the boxes that are ticked, in their order.
+def list_ticked_options(
+    ticked: Sequence[pa.ChunkedArray], values: Sequence[str]
+) -> pa.ChunkedArray:
+    """Return a column of lists, with the values of the ticked options of each row, in their order.
 
     Args:
-        ticked: A column of booleans for each box.
-        values: What stands in the list for each box.
+        ticked: One column of booleans per option.
+        values: Text of each option in the lists.
 
     Returns:
-        Lists of text; null where every box is null, empty where none is ticked.
+        Lists of text; null where every option is null, empty where none is ticked.
 
     Example:
         >>> box = pa.chunked_array([[True, False, None]])
-        >>> ticked_list([box, box], ["A", "B"]).to_pylist()
+        >>> list_ticked_options([box, box], ["A", "B"]).to_pylist()
         [['A', 'B'], [], None]
     """
     rows = len(ticked[0])
@@ -71,33 +80,41 @@ def ticked_list(ticked: Sequence[pa.ChunkedArray], values: Sequence[str]) -> pa.
 def pair_labels(
     raw: pa.Table, labelled: pa.Table, project: REDCapProject
 ) -> Mapping[str, tuple[Choice, ...]]:
-    """Read the labels of fields whose choices no dictionary holds off a raw and a label export.
+    """Return the choices of fields whose dictionary lists none, from a raw and a label export.
 
-    These are ``sql`` fields and text fields that look their values up in an ontology (BioPortal).
+    These are ``sql`` fields, and text fields with an ontology (BioPortal).
 
     Args:
-        raw: An export with ``rawOrLabel=raw``.
-        labelled: The same with ``rawOrLabel=label``, taken at the same moment.
-        project: The structure.
+        raw: Export with ``rawOrLabel=raw``.
+        labelled: The same export with ``rawOrLabel=label``.
+        project: Structure of the project.
 
     Returns:
-        Field name to its choices, as far as records use them; for `clean`. Where a code came with
-        two labels the first stands.
+        Choices by field name, as far as records use them, for the argument `paired` of `clean`. Of
+        a code with two labels, the first label.
 
     Raises:
         StructureError: The two exports do not have the same rows.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "a"},
+        ...     {"field_name": "site", "form_name": "a", "field_type": "sql"}])
+        >>> raw, labels = ({"id": ["1"], "site": [text]} for text in ("7", "North"))
+        >>> pair_labels(pa.table(raw), pa.table(labels), project)
+        {'site': (Choice(code='7', label='North'),)}
     """
     record_id = project.record_id_field
     if raw.num_rows != labelled.num_rows or not raw[record_id].equals(labelled[record_id]):
         raise StructureError(
-            "The raw and the label export do not have the same rows, so that codes and labels "
-            "cannot be paired. Somebody changed records in between: export both again."
+            "The raw and the label export do not have the same rows, so their codes and labels "
+            "cannot be paired. Records were probably changed between the two: export both again."
         )
     pairs: dict[str, tuple[Choice, ...]] = {}
     for field in project.fields:
         name = field.field_name
-        ontology = field.field_type == "text" and field.select_choices_or_calculations
-        if name in raw.column_names and (field.field_type == "sql" or ontology):
+        has_ontology = field.field_type == "text" and field.select_choices_or_calculations
+        if name in raw.column_names and (field.field_type == "sql" or has_ontology):
             both = pa.table({"code": raw[name], "label": labelled[name]})
             used = both.group_by(["code", "label"], use_threads=False).aggregate([]).to_pylist()
             labels: dict[str, str] = {}

@@ -1,26 +1,29 @@
-"""Which columns of the records each column of a clean table is made of."""
+"""The columns of the records that each column of a clean table is made from."""
 
 from collections.abc import Mapping
 from itertools import groupby
 
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column
-from redcap_dagster.tables.cells import choices_of, has_boxes, missing_code_columns
+from redcap_dagster.tables.cells import find_choices, has_option_columns, missing_code_columns
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 
 
 def column_sources(
     form: str, project: REDCapProject, rules: CleaningRules
 ) -> Mapping[str, tuple[str, ...]]:
-    """Name what each column of a form's clean table is made of, in the table's order.
+    """Return the columns of the records from which each column of a clean table is made.
 
-    A box of a checkbox is made of itself and of the boxes of the project's missing data codes:
-    where one of those is ticked, an unticked box is missing and not false.
+    An option of a checkbox is made from its own column and those of the project's missing data
+    codes: where one of these is ticked, an option that is not ticked is missing, not false.
 
     Args:
-        form: The name of the instrument.
-        project: The structure.
-        rules: How records become clean tables.
+        form: Name of the instrument.
+        project: Structure of the project.
+        rules: Rules of the clean table.
+
+    Returns:
+        Columns of the records by column of the clean table, in the table's order.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -33,30 +36,28 @@ def column_sources(
     names = (*project.key_columns(form), *project.context_columns)
     sources: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     for field, columns in groupby(project.columns(form), key=lambda column: column.field):
-        sources |= _of_field(field, tuple(columns), rules)
+        sources |= _find_field_sources(field, tuple(columns), rules)
     return sources
 
 
-def _of_field(
+def _find_field_sources(
     field: Field, columns: tuple[Column, ...], rules: CleaningRules
 ) -> dict[str, tuple[str, ...]]:
+    """Return the sources of the columns that one field has in the clean table."""
     name = field.field_name
-    all_of_it = tuple(column.name for column in columns)
+    every = tuple(column.name for column in columns)
     sources: dict[str, tuple[str, ...]]
-    if not has_boxes(field, rules):
-        sources = {column: (column,) for column in all_of_it}
-        if rules.labels == "both" and choices_of(field, rules, {}):
-            sources[f"{name}_code"] = all_of_it
+    if not has_option_columns(field, rules):
+        sources = {column: (column,) for column in every}
+        if rules.labels == "both" and find_choices(field, rules, {}):
+            sources[f"{name}_code"] = every
     elif rules.checkboxes == "lists":
-        sources = {name: all_of_it}
+        sources = {name: every}
         if rules.labels == "both":
-            sources[f"{name}_code"] = all_of_it
+            sources[f"{name}_code"] = every
     else:
         codes = [column.name for column in missing_code_columns(columns)]
-        sources = {
-            box: (box,) if box in codes else (box, *codes)  # a code's own box is as it is
-            for box in all_of_it
-        }
+        sources = {option: (option,) if option in codes else (option, *codes) for option in every}
     if rules.missing_reasons and name != status_column(field.form_name):
-        sources[f"{name}_missing"] = all_of_it
+        sources[f"{name}_missing"] = every
     return sources

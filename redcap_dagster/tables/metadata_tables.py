@@ -1,4 +1,4 @@
-"""What a project says of itself -> tables, as exported."""
+"""The metadata of a project -> tables, as exported."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,16 +11,16 @@ from redcap_dagster.project import REDCapProject
 
 
 def structure_table(rows: Iterable[Mapping[str, Any]], kind: type) -> pa.Table:
-    """Give exported rows as a table.
+    """Return the rows of a structure export as a table.
 
     Args:
-        rows: A structure export, as the API sends it.
-        kind: The frozen value that such a row becomes in the model: its numbers are integers
-            here, and its columns are there when there is no row. Columns that it does not have
-            (servers differ) are kept as text.
+        rows: Rows as the API sends them.
+        kind: Class of such a row in `redcap_dagster.project`, for example `Arm`. Its integers are
+            integers in the table, and its columns are those of an empty table. Columns that it
+            does not have, as servers differ, are text.
 
     Returns:
-        The columns that the server sent, in its order; blanks null.
+        The columns that the server sent, in its order; blanks are null.
 
     Example:
         >>> from redcap_dagster.project import Arm
@@ -32,13 +32,14 @@ def structure_table(rows: Iterable[Mapping[str, Any]], kind: type) -> pa.Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.table(
         {
-            name: _column([row.get(name) for row in rows], number=name in numbers)
+            name: _build_column([row.get(name) for row in rows], number=name in numbers)
             for name in names or [column.name for column in fields(kind)]
         }
     )
 
 
-def _column(values: list[Any], *, number: bool) -> pa.Array:
+def _build_column(values: list[Any], *, number: bool) -> pa.Array:
+    """Return values as text, or as integers if the column is a number and all of them are."""
     present = [None if value in (None, "") else value for value in values]
     if number and all(v is None or re.fullmatch(r"-?[0-9]+", str(v)) for v in present):
         return pa.array([None if v is None else int(v) for v in present], pa.int64())
@@ -46,10 +47,21 @@ def _column(values: list[Any], *, number: bool) -> pa.Array:
 
 
 def choices_table(project: REDCapProject) -> pa.Table:
-    """Give one row per field and choice: field, form, code, label, export column.
+    """Return one row per field and choice: field, instrument, code, label, export column.
 
-    For checkboxes the export column is the option's own, and the project's missing data codes are
+    Each option of a checkbox has its own export column, and the project's missing data codes are
     options too.
+
+    Args:
+        project: Structure of the project.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "a"},
+        ...     {"field_name": "race", "form_name": "a", "field_type": "checkbox",
+        ...      "select_choices_or_calculations": "1, A | 2, B"}])
+        >>> choices_table(project)["export_column"].to_pylist()
+        ['race___1', 'race___2']
     """
     rows = [
         (

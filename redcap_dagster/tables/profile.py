@@ -1,4 +1,4 @@
-"""What can be told of a table without telling of anybody in it."""
+"""Counts by column that do not disclose anything about one person."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 FEWEST_ROWS = 10
-"""The rows that stand behind a count of distinct values, at least."""
+"""Rows with a value that a column needs for its count of distinct values to be published."""
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Profile:
     """Counts by column.
 
     Attributes:
-        missing: Cells that are null, of every column.
-        distinct: Different values, of columns that have a value in ten rows at least. Fewer rows
-            than that would tell of few people. Not of lists.
+        missing: Count of null cells of every column.
+        distinct: Count of distinct values of each column, without lists, and without columns that
+            have values in fewer than ten rows: their counts would disclose too much.
     """
 
     missing: Mapping[str, int]
@@ -26,7 +26,10 @@ class Profile:
 
 
 def profile(table: pa.Table) -> Profile:
-    """Count what is missing and what differs, column by column.
+    """Return the counts of missing and distinct values of each column.
+
+    Args:
+        table: Any table.
 
     Example:
         >>> table = pa.table({"id": [str(row) for row in range(10)], "sex": ["F"] * 9 + [None]})

@@ -1,10 +1,9 @@
-"""The dictionary -> types, and casting text by them.
+"""The types of fields by the dictionary, and the cast of text to them.
 
-Text is matched against a grammar first and cast after: Arrow alone would take ``0x10``, ``007`` and
-``NaN`` as numbers. The grammars admit exactly what the cast takes, so that casting cannot fail, and
-nothing depends on locale, time zone or machine. Dates and times always arrive as ``Y-M-D`` and
-``H:M[:S]``, whatever the validation's display format (recorded from real servers); they are naive,
-as REDCap keeps them.
+Text is matched against a grammar before it is cast: Arrow alone accepts ``0x10``, ``007`` and
+``NaN`` as numbers. A grammar matches only what the cast accepts: a cast cannot fail, and its result
+does not depend on locale, time zone or machine. REDCap exports dates and times as ``Y-M-D`` and
+``H:M[:S]``, whatever the field's display format (recorded from real servers), without a time zone.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,13 +27,13 @@ _NUMBER = r"-?(?:(?:0|[1-9]\d*)(?:{point}\d+)?|{point}\d+)(?:[eE][+-]?\d+)?"
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A type that a column of text can be cast to.
+    """A type to which a column of text can be cast.
 
     Attributes:
-        name: How `CleaningRules.types` calls it.
-        arrow: What the cast column is.
-        grammar: What a value must match as a whole (RE2); None admits every text.
-        cast: From text that matches to the Arrow type.
+        name: Name in `CleaningRules.types`.
+        arrow: Arrow type of the cast column.
+        grammar: Regular expression (RE2) that a whole value must match; None for any text.
+        cast: Function from text that matches to the Arrow type.
     """
 
     name: str
@@ -43,31 +42,31 @@ class ColumnType:
     cast: Callable[[pa.Array], pa.Array]
 
 
-def _as_finite(text: pa.Array) -> pa.Array:
+def _cast_double(text: pa.Array) -> pa.Array:
     numbers = text.cast(pa.float64())
     return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
 
 
-def _as_finite_of_comma(text: pa.Array) -> pa.Array:
-    return _as_finite(pc.replace_substring(text, ",", "."))
+def _cast_double_comma(text: pa.Array) -> pa.Array:
+    return _cast_double(pc.replace_substring(text, ",", "."))
 
 
-def _as_time(text: pa.Array) -> pa.Array:
-    moment = pc.binary_join_element_wise("1970-01-01", text, " ")  # Arrow casts no text to times
+def _cast_time(text: pa.Array) -> pa.Array:
+    moment = pc.binary_join_element_wise("1970-01-01", text, " ")  # Arrow cannot cast text to times
     return moment.cast(pa.timestamp("us")).cast(pa.time64("us"))
 
 
-def _as_time_of_minutes(text: pa.Array) -> pa.Array:
-    return _as_time(pc.binary_join_element_wise("00", text, ":"))
+def _cast_minutes(text: pa.Array) -> pa.Array:
+    return _cast_time(pc.binary_join_element_wise("00", text, ":"))
 
 
 TEXT = ColumnType("text", pa.string(), None, lambda text: text)
 INTEGER = ColumnType(
     "integer", pa.int64(), r"-?(?:0|[1-9]\d{0,17})", lambda text: text.cast(pa.int64())
 )
-DOUBLE = ColumnType("double", pa.float64(), _NUMBER.format(point=r"\."), _as_finite)
-# The server writes a comma or, when a decimal character is forced upon it, a point.
-DOUBLE_COMMA = ColumnType("double", pa.float64(), _NUMBER.format(point="[.,]"), _as_finite_of_comma)
+DOUBLE = ColumnType("double", pa.float64(), _NUMBER.format(point=r"\."), _cast_double)
+# The server writes a comma, or a point if the export requests it as decimal character.
+DOUBLE_COMMA = ColumnType("double", pa.float64(), _NUMBER.format(point="[.,]"), _cast_double_comma)
 BOOLEAN = ColumnType("boolean", pa.bool_(), "[01]", lambda text: pc.equal(text, "1"))
 DATE = ColumnType("date", pa.date32(), _DATE, lambda text: text.cast(pa.date32()))
 DATETIME = ColumnType(
@@ -76,22 +75,22 @@ DATETIME = ColumnType(
     f"{_DATE}[ T]{_TIME}",
     lambda text: text.cast(pa.timestamp("us")),
 )
-TIME = ColumnType("time", pa.time64("us"), _TIME, _as_time)
-TIME_MM_SS = ColumnType("time", pa.time64("us"), r"[0-5]\d:[0-5]\d", _as_time_of_minutes)
+TIME = ColumnType("time", pa.time64("us"), _TIME, _cast_time)
+TIME_MM_SS = ColumnType("time", pa.time64("us"), r"[0-5]\d:[0-5]\d", _cast_minutes)
 
 TYPES: Mapping[str, ColumnType] = {
     kind.name: kind for kind in (TEXT, INTEGER, DOUBLE, BOOLEAN, DATE, DATETIME, TIME)
 }
-"""The types that a user can ask for, by name."""
+"""The types that `CleaningRules.types` accepts, by name."""
 
-_OF_FIELD_TYPE: Mapping[str, ColumnType] = {
+_BY_FIELD_TYPE: Mapping[str, ColumnType] = {
     "yesno": BOOLEAN,
     "truefalse": BOOLEAN,
     "checkbox": BOOLEAN,
     "slider": INTEGER,
     "calc": DOUBLE,
 }
-_OF_VALIDATION: Mapping[str, ColumnType] = {
+_BY_VALIDATION: Mapping[str, ColumnType] = {
     "integer": INTEGER,
     "number": DOUBLE,
     "number_1dp": DOUBLE,
@@ -119,61 +118,83 @@ _OF_VALIDATION: Mapping[str, ColumnType] = {
 
 
 def get_column_type(field: Field) -> ColumnType:
-    """Give the type that the dictionary says for a field; text for what it does not say.
+    """Return the type of a field by the dictionary; text if the dictionary does not say it.
 
-    Radio and dropdown fields are text here: their values are looked up among the choices. Postal
-    codes, phone and record numbers stay text, so that leading zeros stay too, and so do
-    validations that are unknown: servers have their own.
+    Radio and dropdown fields are text: their codes are looked up in the choices. Postal codes,
+    phone numbers and record numbers are text, which keeps leading zeros. So are fields with a
+    validation that is unknown here, as servers have their own.
+
+    Args:
+        field: Field of the dictionary.
 
     Example:
         >>> get_column_type(Field("consent", "visit", field_type="yesno")).name
         'boolean'
     """
     if field.field_type == "text":
-        return _OF_VALIDATION.get(field.validation, TEXT)
-    return _OF_FIELD_TYPE.get(field.field_type, TEXT)
+        return _BY_VALIDATION.get(field.validation, TEXT)
+    return _BY_FIELD_TYPE.get(field.field_type, TEXT)
 
 
 def cast_text(text: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
-    """Cast a column of text; what does not fit becomes null."""
+    """Return a column of text cast to a type; invalid values are null.
+
+    Args:
+        text: Column of text.
+        kind: Type.
+
+    Example:
+        >>> cast_text(pa.chunked_array([["7", "07", "x"]]), INTEGER).to_pylist()
+        [7, None, None]
+    """
     if kind.grammar is None:
         return text
-    if not _repeats(text):
+    if not _has_repeats(text):
         return pa.chunked_array([_cast_values(chunk, kind) for chunk in text.chunks], kind.arrow)
-    # Matching is what takes time: each value is matched once, then put where it stands.
+    # Matching takes the time: each distinct value is matched once, then put in its rows.
     encoded = text.dictionary_encode().chunks
     cast = _cast_values(encoded[0].dictionary, kind)
     spread = [pc.take(cast, chunk.indices, boundscheck=False) for chunk in encoded]
     return pa.chunked_array(spread, kind.arrow)
 
 
-def _repeats(text: pa.ChunkedArray) -> bool:
-    """Whether a column has few values for its length, by its first ones."""
+def _has_repeats(text: pa.ChunkedArray) -> bool:
+    """Whether many values of a column are repeated, judged by the first rows."""
     first = text.slice(0, 2000).drop_null()
     return len(first.unique()) < 0.9 * len(first)
 
 
 def _cast_values(text: pa.Array, kind: ColumnType) -> pa.Array:
-    fits = pc.match_substring_regex(text, f"^(?:{kind.grammar})$")
-    return kind.cast(pc.if_else(fits, text, pa.scalar(None, pa.string())))
+    """Return values cast to a type; null where the grammar does not match."""
+    is_valid = pc.match_substring_regex(text, f"^(?:{kind.grammar})$")
+    return kind.cast(pc.if_else(is_valid, text, pa.scalar(None, pa.string())))
 
 
 def infer_type(text: pa.ChunkedArray) -> ColumnType:
-    """Infer integer or double for a whole column of text, or leave it text.
+    """Return integer or double if every value of a column is a plain number, else text.
 
-    It needs one value at least, and every value a plain decimal number of at most 15 significant
-    digits, which is what both types hold exactly.
+    A plain number is decimal with at most 15 significant digits: both types hold it exactly. A
+    column without values is text.
+
+    Args:
+        text: Column of text.
+
+    Example:
+        >>> columns = (pa.chunked_array([values]) for values in (["1", "2.5"], ["007"]))
+        >>> [infer_type(column).name for column in columns]
+        ['double', 'text']
     """
     first = text.slice(0, 100).drop_null()
-    if len(first) and not _plain_numbers(first):
-        return TEXT  # so it is with words; there is no need to look at the others
+    if len(first) and not _are_plain_numbers(first):
+        return TEXT  # most columns of words are recognized by their first rows
     values = text.unique().drop_null()
-    if not len(values) or not _plain_numbers(values):
+    if not len(values) or not _are_plain_numbers(values):
         return TEXT
     return DOUBLE if pc.any(pc.match_substring(values, ".")).as_py() else INTEGER
 
 
-def _plain_numbers(values: pa.Array | pa.ChunkedArray) -> bool:
+def _are_plain_numbers(values: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether all values are plain numbers; see `infer_type`."""
     plain = pc.match_substring_regex(values, r"^-?(?:0|[1-9]\d*)(?:\.\d+)?$")
     digits = pc.replace_substring_regex(values, r"^-?0?\.?0*|\.", "")
     exact = pc.less_equal(pc.binary_length(digits), 15)

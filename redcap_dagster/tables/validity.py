@@ -1,4 +1,4 @@
-"""Whether the values of a form are what the dictionary asks for: counts by field, never values."""
+"""Values against the dictionary: ranges and required fields. Counts by field, never values."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column
-from redcap_dagster.tables.cells import choices_of, text_column
+from redcap_dagster.tables.cells import find_choices, get_text_column
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.types import (
     DATE,
@@ -32,7 +32,12 @@ _COMPLETE = "2"
 
 
 def choice_columns(form: str, project: REDCapProject, rules: CleaningRules) -> frozenset[str]:
-    """Name the columns of a form's export whose values are looked up among choices.
+    """Return the columns of an instrument's export whose codes are looked up in choices.
+
+    Args:
+        form: Name of the instrument.
+        project: Structure of the project.
+        rules: Rules of the clean table.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -43,16 +48,16 @@ def choice_columns(form: str, project: REDCapProject, rules: CleaningRules) -> f
         ['a_complete', 'sex']
     """
     fields = project.form_fields(form)
-    return frozenset(field.field_name for field in fields if choices_of(field, rules, {}))
+    return frozenset(field.field_name for field in fields if find_choices(field, rules, {}))
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """How the values of a form stand to the limits of the dictionary.
+    """Values of an instrument outside of the dictionary's limits.
 
     Attributes:
-        outside: Field to the count of its values that are below its minimum or above its maximum.
-        unevaluated: Field to those of its limits that were not evaluated, such as ``max today``.
+        outside: Count of values below the minimum or above the maximum, by field.
+        unevaluated: Limits that were not evaluated, for example ``max today``, by field.
     """
 
     outside: Mapping[str, int]
@@ -60,15 +65,15 @@ class Ranges:
 
 
 def check_ranges(cleaned: pa.Table, form: str, project: REDCapProject) -> Ranges:
-    """Hold the values of a form to the minimum and maximum that the dictionary has for them.
+    """Return the counts of values below the minimum or above the maximum of their field.
 
-    Not evaluated are limits that are no value by themselves (``today``, ``now``, ``[field]``), or
-    that are not of the column's type, and those of a column that is text.
+    A limit is not evaluated if it is not a constant (``today``, ``now``, ``[field]``) or not of the
+    column's type, or if the column is text.
 
     Args:
-        cleaned: The clean table.
-        form: The name of the instrument.
-        project: The structure.
+        cleaned: Clean table of the instrument.
+        form: Name of the instrument.
+        project: Structure of the project.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -79,34 +84,35 @@ def check_ranges(cleaned: pa.Table, form: str, project: REDCapProject) -> Ranges
         Ranges(outside={'age': 1}, unevaluated={'age': 'max [oldest]'})
     """
     outside: dict[str, int] = {}
-    unknown: dict[str, str] = {}
+    unevaluated: dict[str, str] = {}
     for field in project.form_fields(form):
         limits = {"min": field.text_validation_min, "max": field.text_validation_max}
         limits = {end: limit.strip() for end, limit in limits.items() if limit.strip()}
         if not limits or field.field_type not in _WITH_LIMITS:
             continue
         values = cleaned[field.field_name]
-        known = {end: _limit(limit, field, values.type) for end, limit in limits.items()}
-        left_open = [f"{end} {limits[end]}" for end, limit in known.items() if not limit.is_valid]
-        if left_open:
-            unknown[field.field_name] = ", ".join(left_open)
+        known = {end: _read_limit(limit, field, values.type) for end, limit in limits.items()}
+        others = [f"{end} {limits[end]}" for end, limit in known.items() if not limit.is_valid]
+        if others:
+            unevaluated[field.field_name] = ", ".join(others)
         count = _count_outside(values, known)
         if count:
             outside[field.field_name] = count
-    return Ranges(outside, unknown)
+    return Ranges(outside, unevaluated)
 
 
-def _limit(text: str, field: Field, kind: pa.DataType) -> pa.Scalar:
-    """Read a limit as a value of a column's type; null where it is none."""
+def _read_limit(text: str, field: Field, kind: pa.DataType) -> pa.Scalar:
+    """Return a limit as a value of a column's type; null if it is not one."""
     grammar = _LIMIT_TYPES.get(kind)
     if grammar is None:
         return pa.scalar(None, kind)
     if get_column_type(field).arrow == kind == TIME.arrow:
-        grammar = get_column_type(field)  # a time of minutes and seconds reads differently
+        grammar = get_column_type(field)  # minutes and seconds have a grammar of their own
     return cast_text(pa.chunked_array([[text]]), grammar)[0]
 
 
 def _count_outside(values: pa.ChunkedArray, limits: Mapping[str, pa.Scalar]) -> int:
+    """Return how many values are outside of the limits that are known."""
     wrong = pa.chunked_array([pa.repeat(False, len(values))])
     if "min" in limits and limits["min"].is_valid:
         wrong = pc.or_(wrong, pc.fill_null(pc.less(values, limits["min"]), False))
@@ -118,19 +124,19 @@ def _count_outside(values: pa.ChunkedArray, limits: Mapping[str, pa.Scalar]) -> 
 def count_blank_required(
     records: pa.Table, form: str, project: REDCapProject, hidden: Collection[str] = ()
 ) -> Mapping[str, int]:
-    """Count the rows whose form is Complete while a required field is blank.
+    """Return how many rows are marked Complete although a required field is blank, by field.
 
-    Fields with branching logic are left out, as nobody may have been asked. Whatever was entered
-    fills a field, a missing data code too; of a checkbox, a box has to be ticked.
+    Fields with branching logic are not counted, as they may not have been shown. Any entry fills a
+    field, also a missing data code; a checkbox needs a ticked option.
 
     Args:
-        records: The records of the form, as text.
-        form: The name of the instrument.
-        project: The structure.
-        hidden: Columns that export rights keep back: what they hold is unknown.
+        records: Records of the instrument, as text.
+        form: Name of the instrument.
+        project: Structure of the project.
+        hidden: Columns that export rights hide, whose values are unknown. Defaults to none.
 
     Returns:
-        Field to count; fields that are filled are left out.
+        Count by field; fields without blanks are left out.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -140,7 +146,9 @@ def count_blank_required(
         >>> count_blank_required(records, "a", project)
         {'age': 1}
     """
-    complete = pc.fill_null(pc.equal(text_column(records, status_column(form)), _COMPLETE), False)
+    complete = pc.fill_null(
+        pc.equal(get_text_column(records, status_column(form)), _COMPLETE), False
+    )
     counts: dict[str, int] = {}
     for field, columns in groupby(project.columns(form), key=lambda column: column.field):
         shown = [column for column in columns if column.name not in hidden]
@@ -156,12 +164,18 @@ def count_blank_required(
 
 
 def is_required(field: Field) -> bool:
-    """Whether a field is to be filled wherever its form is: required, and always asked."""
+    """Return whether a field is required and always shown, without branching logic.
+
+    Example:
+        >>> is_required(Field("age", "visit", required_field="y"))
+        True
+    """
     return field.required_field.lower() == "y" and not field.branching_logic.strip()
 
 
 def _is_blank(records: pa.Table, column: Column) -> pa.ChunkedArray:
-    text = text_column(records, column.name)
+    """Return True for each row without an entry in a column."""
+    text = get_text_column(records, column.name)
     if column.choice is None:
         return text.is_null()
     return pc.fill_null(pc.not_equal(text, "1"), True)

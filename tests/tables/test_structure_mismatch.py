@@ -56,13 +56,13 @@ def test_exports_that_fit(project: REDCapProject, columns: dict[str, str]) -> No
     [
         (CLASSIC, {"redcap_event_name": "a_arm_1"}, "has events"),
         (CLASSIC, _repeat("visit", "1"), "has instances"),
-        (EVENTS, {}, "lacks the events"),
-        (EVENTS, {"redcap_event_name": "Xanthippe"}, "1 rows of the export are of an event"),
-        (REPEATS, {}, "lacks the instances"),
-        (REPEATS, _repeat("Xanthippe", "1"), "1 rows of the export are of a repeating form"),
+        (EVENTS, {}, "does not have the events"),
+        (EVENTS, {"redcap_event_name": "Xanthippe"}, "1 rows of the export name an event"),
+        (REPEATS, {}, "does not have the columns of repeating"),
+        (REPEATS, _repeat("Xanthippe", "1"), "1 rows of the export name an instrument"),
         (REPEATS, _repeat("visit", ""), "1 rows of the export have an instance"),
-        (REPEATS, _repeat("visit", "Xanthippe"), "an instance that is no number"),
-        (CLASSIC, {"id": ""}, "no record id"),
+        (REPEATS, _repeat("visit", "Xanthippe"), "an instance that is not a number"),
+        (CLASSIC, {"id": ""}, "not have a record id"),
     ],
 )
 def test_exports_that_do_not(project: REDCapProject, columns: dict[str, str], message: str) -> None:
@@ -78,12 +78,12 @@ def test_no_rows_fit_anything() -> None:
 def test_records_that_were_stored_under_another_structure() -> None:
     records = split_by_instrument(_export(note="x", visit_complete="2"), CLASSIC)["visit"]
     assert clean(records, "visit", CLASSIC, CleaningRules()).table.num_rows == 1
-    with pytest.raises(StructureError, match="materialize the records again"):
+    with pytest.raises(StructureError, match="Materialize the records again"):
         clean(records, "visit", REPEATS, CleaningRules())
     renamed = records.rename_columns(["sid", *records.column_names[1:]])
-    with pytest.raises(StructureError, match="materialize the records again"):
+    with pytest.raises(StructureError, match="Materialize the records again"):
         clean(renamed, "visit", CLASSIC, CleaningRules())
-    with pytest.raises(StructureError, match=r"the form has now: note\. .*or together"):
+    with pytest.raises(StructureError, match=r"the instrument has now: note\. .*or together"):
         clean(records.drop_columns("note"), "visit", CLASSIC, CleaningRules())
 
 
