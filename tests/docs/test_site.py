@@ -72,7 +72,10 @@ def test_the_reference_has_every_public_name(site: Path, page: str, module: obje
     anchors = Assets((site / "reference" / f"{page}.html").read_text()).anchors
 
     documented = {anchor.rpartition(".")[2] for anchor in anchors if "redcap_dagster" in anchor}
-    assert set(module.__all__) <= documented  # type: ignore[attr-defined]
+    names: list[str] = module.__all__  # type: ignore[attr-defined]
+    own = {name for name in names if getattr(getattr(module, name), "__name__", name) == name}
+    assert len(own) > 15
+    assert own - documented == set()  # earlier names of the same are not shown
 
 
 def test_generated_parts_and_examples_are_there(site: Path) -> None:
