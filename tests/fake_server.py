@@ -1,13 +1,16 @@
 """A server on the loopback that answers as it is told, wrongly above all."""
 
+import dataclasses
 import json
 import socket
 import struct
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
+
+from tests.dictionary import field
 
 TOKEN = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
 CANARY = "Xanthippe-4711"
@@ -15,9 +18,9 @@ CANARY = "Xanthippe-4711"
 
 RECORDS = f'record_id,name\n{CANARY},"{CANARY} says"\n2,b\n'.encode()
 METADATA = [
-    {"field_name": "record_id", "form_name": "visit"},
-    {"field_name": "name", "form_name": "visit"},
-    {"field_name": "scan", "form_name": "visit"},
+    field("record_id"),
+    field("name"),
+    field("scan"),
 ]
 EVENTS = [{"unique_event_name": "e_arm_1"}]
 
@@ -28,7 +31,7 @@ class Reply:
 
     body: bytes = b""
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
     end: str = "whole"
 
 

@@ -24,23 +24,13 @@ from tests.dagster_runs import (
     studying,
     versions,
 )
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "id", "form_name": "base", "field_label": "Study id"},
-    {
-        "field_name": "sex",
-        "form_name": "base",
-        "field_type": "radio",
-        "field_label": "Sex",
-        "select_choices_or_calculations": "0, Female | 1, Male",
-    },
-    {"field_name": "weight", "form_name": "visit"},
-    {
-        "field_name": "pain",
-        "form_name": "visit",
-        "field_type": "checkbox",
-        "select_choices_or_calculations": "1, Head | 2, Back",
-    },
+    field("id", "base", label="Study id"),
+    field("sex", "base", type="radio", label="Sex", choices="0, Female | 1, Male"),
+    field("weight"),
+    field("pain", type="checkbox", choices="1, Head | 2, Back"),
 ]
 RECORDS = [
     {"id": "1", "sex": "0", "base_complete": "2", "weight": "70", "visit_complete": "2"},
@@ -214,7 +204,7 @@ def test_a_token_of_another_project_gives_other_versions(study: Study, tmp_path:
 def test_a_form_that_fails_does_not_stop_the_others(study: Study) -> None:
     """A field was added whose name is that of the codes of another."""
     definitions = study.definitions(rules=CleaningRules(labels="both"))
-    added = [*METADATA, {"field_name": "sex_code", "form_name": "base"}]
+    added = [*METADATA, field("sex_code", "base")]
     token = study.sandbox.add_project(exports={"metadata": added}, records=RECORDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_VARIABLE, token)

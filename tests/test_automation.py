@@ -1,7 +1,8 @@
 """What wakes an asset, on an instance that keeps its history in files; spans of time."""
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from redcap_dagster import fresh_within, on_change
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.automation import time_span
 from tests.dagster_runs import Study, studying
+from tests.dictionary import field
 
 VISIT = dg.AssetKey(["study", "clean", "visit"])
 STUDY: dict[str, Any] = {
     "exports": {
         "metadata": [
-            {"field_name": "id", "form_name": "base"},
-            {"field_name": "weight", "form_name": "visit"},
+            field("id", "base"),
+            field("weight"),
         ]
     },
     "records": [{"id": "1", "weight": "70", "base_complete": "2", "visit_complete": "2"}],
@@ -55,7 +57,7 @@ class Daemon:
 
     study: Study
     definitions: dg.Definitions
-    cursor: Any = field(default=None)
+    cursor: Any = dataclasses.field(default=None)
 
     def tick(self, time: datetime | None = None) -> set[str]:
         """Name what is asked for, now or at another time."""

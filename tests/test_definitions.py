@@ -22,10 +22,11 @@ from redcap_dagster import (
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import StructureError
 from tests.dagster_runs import TOKEN_VARIABLE, studying
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "id", "form_name": "base"},
-    {"field_name": "weight", "form_name": "visit"},
+    field("id", "base"),
+    field("weight"),
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
 SHOWN: dict[str, Any] = {

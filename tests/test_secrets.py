@@ -16,23 +16,15 @@ from redcap_dagster import CheckRules, REDCapResource
 from redcap_dagster.checks import CHECKS
 from redcap_dagster.sandbox import Sandbox
 from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, studying
+from tests.dictionary import field
 from tests.fake_server import CANARY, Reply, Server, json_reply
 
 TOKEN = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
 METADATA = [
-    {"field_name": "id", "form_name": "base"},
-    {"field_name": "note", "form_name": "base", "field_type": "notes"},
-    {
-        "field_name": "age",
-        "form_name": "base",
-        "text_validation_type_or_show_slider_number": "integer",
-    },
-    {
-        "field_name": "sex",
-        "form_name": "base",
-        "field_type": "radio",
-        "select_choices_or_calculations": "0, Female",
-    },
+    field("id", "base"),
+    field("note", "base", type="notes"),
+    field("age", "base", validation="integer"),
+    field("sex", "base", type="radio", choices="0, Female"),
 ]
 RECORDS = [dict.fromkeys(("id", "note", "age", "sex"), CANARY), {"id": "2", "age": "5"}]
 HEADER = b"id,note,age,sex,base_complete\n"
@@ -87,7 +79,7 @@ def test_checks_that_fail_tell_counts_and_names_alone(study: Study, listen: List
     asked = {"required_field": "y", "text_validation_min": "18"}
     metadata = [METADATA[0], *({**row, **asked} for row in METADATA[1:])]
     token = study.sandbox.add_project(
-        exports={"metadata": [*metadata, {"field_name": "free", "form_name": "base"}]},
+        exports={"metadata": [*metadata, field("free", "base")]},
         records=[
             {**RECORDS[0], "free": "1", "base_complete": "2"},
             {"id": "2", "age": "5", "free": "1", "base_complete": "2"},

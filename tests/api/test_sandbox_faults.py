@@ -1,9 +1,10 @@
 """What the client does under each fault of the sandbox; docs/faults.md tells it to the reader."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,15 @@ from redcap_dagster.sandbox.faults import (
     Status,
 )
 from redcap_dagster.sandbox.http.fault import Fault
+from tests.dictionary import field
 from tests.fake_server import CANARY, TOKEN
 
 PAGE = f"<html><body>{CANARY}</body></html>"
 IDS = [CANARY, *(str(number) for number in range(1, 60))]
 METADATA = [
-    {"field_name": "record_id", "form_name": "visit"},
-    {"field_name": "name", "form_name": "visit", "field_label": f"{CANARY}?"},
-    {"field_name": "dose", "form_name": "drug"},
+    field("record_id"),
+    field("name", label=f"{CANARY}?"),
+    field("dose", "drug"),
 ]
 RECORDS = [{"record_id": record, "name": f"{CANARY} says", "visit_complete": "2"} for record in IDS]
 CELLS = len(IDS) * 5
@@ -86,7 +88,7 @@ class Case:
     fault: Fault
     error: type[REDCapError]
     says: str
-    selection: dict[str, Any] = field(default_factory=dict)
+    selection: dict[str, Any] = dataclasses.field(default_factory=dict)
     read_timeout: float = 20
 
     @property

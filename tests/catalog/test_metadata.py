@@ -17,33 +17,23 @@ from redcap_dagster import (
     build_redcap_definitions,
 )
 from tests.dagster_runs import Study, entry, materializations, studying
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "id", "form_name": "base", "field_label": "Study id", "identifier": "y"},
-    {
-        "field_name": "sex",
-        "form_name": "base",
-        "field_type": "radio",
-        "field_label": "Sex",
-        "select_choices_or_calculations": "0, Female | 1, Male",
-        "required_field": "y",
-    },
-    {
-        "field_name": "born",
-        "form_name": "base",
-        "field_label": "Date of birth",
-        "identifier": "y",
-        "text_validation_type_or_show_slider_number": "date_ymd",
-        "text_validation_max": "today",
-    },
-    {
-        "field_name": "pain",
-        "form_name": "visit",
-        "field_type": "checkbox",
-        "field_label": "Where",
-        "select_choices_or_calculations": "1, Head | 2, Back",
-    },
-    {"field_name": "note", "form_name": "visit", "field_type": "notes"},
+    field("id", "base", label="Study id", identifier="y"),
+    field(
+        "sex", "base", type="radio", label="Sex", choices="0, Female | 1, Male", required_field="y"
+    ),
+    field(
+        "born",
+        "base",
+        label="Date of birth",
+        identifier="y",
+        validation="date_ymd",
+        maximum="today",
+    ),
+    field("pain", type="checkbox", label="Where", choices="1, Head | 2, Back"),
+    field("note", type="notes"),
 ]
 RECORDS = [
     {

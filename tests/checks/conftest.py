@@ -15,34 +15,16 @@ from tests.dagster_runs import (
     check_results,
     studying,
 )
+from tests.dictionary import field
 
 # -- what each finds, in real runs ----------------------------------------------------------------
 
 METADATA = [
-    {"field_name": "id", "form_name": "base"},
-    {
-        "field_name": "sex",
-        "form_name": "base",
-        "field_type": "radio",
-        "select_choices_or_calculations": "0, Female | 1, Male",
-        "required_field": "y",
-    },
-    {
-        "field_name": "age",
-        "form_name": "base",
-        "text_validation_type_or_show_slider_number": "integer",
-        "text_validation_min": "18",
-        "text_validation_max": "99",
-        "identifier": "y",
-    },
-    {"field_name": "weight", "form_name": "visit"},
-    {
-        "field_name": "seen",
-        "form_name": "visit",
-        "text_validation_type_or_show_slider_number": "date_ymd",
-        "text_validation_min": "2020-01-01",
-        "text_validation_max": "today",
-    },
+    field("id", "base"),
+    field("sex", "base", type="radio", choices="0, Female | 1, Male", required_field="y"),
+    field("age", "base", validation="integer", minimum="18", maximum="99", identifier="y"),
+    field("weight"),
+    field("seen", validation="date_ymd", minimum="2020-01-01", maximum="today"),
 ]
 RECORDS = [
     {

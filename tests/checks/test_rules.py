@@ -15,8 +15,9 @@ from redcap_dagster import (
 from redcap_dagster.checks import CHECKS
 from redcap_dagster.project import REDCapProject, StructureError
 from tests.checks.conftest import ON_RECORDS
+from tests.dictionary import field
 
-PROJECT = REDCapProject.from_exports(metadata=[{"field_name": "id", "form_name": "base"}])
+PROJECT = REDCapProject.from_exports(metadata=[field("id", "base")])
 
 
 def test_rules_for_one_instrument_come_on_top() -> None:

@@ -7,19 +7,15 @@ import pytest
 
 from redcap_dagster.sandbox import Sandbox
 from tests.clients.call_guard import RAN
-
-
-def field(name: str, form: str = "visit", **more: str) -> dict[str, str]:
-    return {"field_name": name, "form_name": form, "field_type": "text", "field_label": name} | more
-
+from tests.dictionary import field
 
 EXPORTS: dict[str, Any] = {
     "metadata": [
-        field("record_id"),
-        field("age", text_validation_type_or_show_slider_number="integer"),
-        field("race", field_type="checkbox", select_choices_or_calculations="1, A | 2, B"),
-        field("scan", field_type="file"),
-        field("dose", "drug"),
+        field("record_id", label="record_id"),
+        field("age", label="age", validation="integer"),
+        field("race", label="race", type="checkbox", choices="1, A | 2, B"),
+        field("scan", label="scan", type="file"),
+        field("dose", "drug", label="dose"),
     ],
     "arm": [{"arm_num": 1, "name": "One"}],
     "event": [

@@ -49,11 +49,12 @@ from redcap_dagster.partitions import buckets
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox import Sandbox
 from tests.dagster_runs import TOKEN_VARIABLE
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "id", "form_name": "base"},
-    {"field_name": "weight", "form_name": "follow_up_1"},
-    {"field_name": "height", "form_name": "follow_up_2"},
+    field("id", "base"),
+    field("weight", "follow_up_1"),
+    field("height", "follow_up_2"),
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
 RECORDS = dg.AssetKey(["trial", "records", "base"])
@@ -416,7 +417,7 @@ def test_a_token_of_digits_is_a_text() -> None:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A REDCap with one form more than the state that is kept."""
     with Sandbox() as sandbox:
-        added = [*METADATA, {"field_name": "bmi", "form_name": "added"}]
+        added = [*METADATA, field("bmi", "added")]
         monkeypatch.setenv(TOKEN_VARIABLE, sandbox.add_project(exports={"metadata": added}))
         monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
         yield sandbox

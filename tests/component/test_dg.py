@@ -19,13 +19,14 @@ from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.xml.reader import DataPoint
 from redcap_dagster.project.xml.writer import write_odm
 from tests.dagster_runs import TOKEN_VARIABLE
+from tests.dictionary import field
 
 PACKAGE = Path(__file__).parents[2]
 KIND = "redcap_dagster.REDCapProjectComponent"
 PROJECT = REDCapProject.from_exports(
     metadata=[
-        {"field_name": "id", "form_name": "base"},
-        {"field_name": "weight", "form_name": "base"},
+        field("id", "base"),
+        field("weight", "base"),
     ]
 )
 EVERYTHING = """

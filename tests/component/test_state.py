@@ -14,6 +14,7 @@ from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
 from tests.dagster_runs import TOKEN_VARIABLE
+from tests.dictionary import field
 
 OLD_STATE = Path(__file__).with_name("state.json")
 """What version 0.1.0 wrote. Leave it as it is: users' disks hold such files."""
@@ -98,7 +99,7 @@ def test_what_an_earlier_version_lacked_has_a_default() -> None:
 @pytest.fixture
 def redcap(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     with Sandbox() as sandbox:
-        metadata = [{"field_name": "id", "form_name": "base"}]
+        metadata = [field("id", "base")]
         monkeypatch.setenv(TOKEN_VARIABLE, sandbox.add_project(exports={"metadata": metadata}))
         yield sandbox
 

@@ -5,9 +5,10 @@ import pytest
 
 from example_project import local
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.example.conftest import Project
 
-VISIT = {"metadata": [{"field_name": "record_id", "form_name": "visit", "field_type": "text"}]}
+VISIT = {"metadata": [field("record_id")]}
 ANALYSIS = {"summary_statistics", "correlations", "missingness", "biopsy_model"}
 FETCH = "from example_project import local; local.fetch_structure()"
 

@@ -17,20 +17,13 @@ from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManag
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import assign_buckets, bucket_keys
 from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, studying
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "record_id", "form_name": "visit"},
-    {
-        "field_name": "age",
-        "form_name": "visit",
-        "text_validation_type_or_show_slider_number": "integer",
-    },
-    {"field_name": "note", "form_name": "visit"},
-    {
-        "field_name": "dose",
-        "form_name": "drug",
-        "text_validation_type_or_show_slider_number": "number",
-    },
+    field("record_id"),
+    field("age", validation="integer"),
+    field("note"),
+    field("dose", "drug", validation="number"),
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
 RECORDS = [{"record_id": str(n), "age": str(20 + n), "dose": f"{n}.5"} for n in range(1, 41)]

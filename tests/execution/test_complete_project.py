@@ -11,34 +11,18 @@ import pytest
 from redcap_dagster import CleaningRules, REDCapResource, build_redcap_definitions
 from redcap_dagster.sandbox import Sandbox
 from tests.dagster_runs import Study, entry, materializations, studying
+from tests.dictionary import field
 
 DT = dt.datetime
 
 EXPORTS: dict[str, Any] = {
     "metadata": [
-        {"field_name": "id", "form_name": "base"},
-        {
-            "field_name": "born",
-            "form_name": "base",
-            "text_validation_type_or_show_slider_number": "date_dmy",
-        },
-        {
-            "field_name": "pace",
-            "form_name": "visit",
-            "text_validation_type_or_show_slider_number": "time_mm_ss",
-        },
-        {
-            "field_name": "dose",
-            "form_name": "visit",
-            "text_validation_type_or_show_slider_number": "number_1dp_comma_decimal",
-        },
-        {
-            "field_name": "drug",
-            "form_name": "drugs",
-            "field_type": "dropdown",
-            "select_choices_or_calculations": "a, Aspirin | b, Placebo",
-        },
-        {"field_name": "mood", "form_name": "diary", "field_type": "slider"},
+        field("id", "base"),
+        field("born", "base", validation="date_dmy"),
+        field("pace", validation="time_mm_ss"),
+        field("dose", validation="number_1dp_comma_decimal"),
+        field("drug", "drugs", type="dropdown", choices="a, Aspirin | b, Placebo"),
+        field("mood", "diary", type="slider"),
     ],
     "project": {"missing_data_codes": "NI, No information"},
     "arm": [{"arm_num": 1, "name": "Old"}, {"arm_num": 3, "name": "New"}],
@@ -197,7 +181,7 @@ def test_two_projects_that_are_fetched_keep_their_own_structure() -> None:
     with Sandbox() as sandbox, pytest.MonkeyPatch.context() as patch:
         made = []
         for name in ("one", "two"):
-            metadata = [{"field_name": "id", "form_name": f"form_{name}"}]
+            metadata = [field("id", f"form_{name}")]
             token = sandbox.add_project(exports={"metadata": metadata})
             patch.setenv(f"TOKEN_OF_{name.upper()}", token)
             redcap = REDCapResource(url=sandbox.url, token=dg.EnvVar(f"TOKEN_OF_{name.upper()}"))
@@ -212,7 +196,7 @@ def test_two_projects_that_are_fetched_keep_their_own_structure() -> None:
 def test_columns_that_rights_hide_are_named_and_keep_their_place(tmp_path: Path) -> None:
     """The token may not export visits, and only de-identified what the base form holds."""
     rights = {"forms_export": {"visit": 0, "base": 2}, "data_access_groups": 0}
-    metadata = [*EXPORTS["metadata"], {"field_name": "free", "form_name": "base"}]
+    metadata = [*EXPORTS["metadata"], field("free", "base")]
     with studying(
         tmp_path, exports={**EXPORTS, "metadata": metadata}, records=RECORDS, rights=rights
     ) as study:

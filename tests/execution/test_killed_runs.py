@@ -15,6 +15,7 @@ import pytest
 
 from redcap_dagster.io_managers import TablePlace
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.execution.killable_run import io_manager, materialize
 
 SEED = 20240131
@@ -26,7 +27,7 @@ TABLES = [TablePlace(dg.AssetKey(["study", layer, form])) for layer in ("records
 
 
 def column(name: str, form: str) -> dict[str, str]:
-    return {"field_name": name, "form_name": form, "field_type": "notes"}
+    return field(name, form, type="notes")
 
 
 METADATA = [column("record_id", "visit"), column("note", "visit"), column("result", "lab")]

@@ -3,16 +3,12 @@
 import pytest
 
 from redcap_dagster.project import Change, REDCapProject, compare_projects
+from tests.dictionary import field
 
 ROWS = [
-    {"field_name": "id", "form_name": "a"},
-    {"field_name": "age", "form_name": "a", "field_label": "Age"},
-    {
-        "field_name": "sex",
-        "form_name": "b",
-        "field_type": "radio",
-        "select_choices_or_calculations": "0, Female | 1, Male",
-    },
+    field("id", "a"),
+    field("age", "a", label="Age"),
+    field("sex", "b", type="radio", choices="0, Female | 1, Male"),
 ]
 
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "id", "form_name": "base", "field_type": "text"},
-    {"field_name": "note", "form_name": "base", "field_type": "descriptive"},
+    field("id", "base"),
+    field("note", "base", type="descriptive"),
     {
         "field_name": "race",
         "form_name": "visit",
@@ -95,7 +96,7 @@ def test_json_gives_the_same_project() -> None:
 
 
 def test_a_field_that_is_called_like_a_survey_timestamp_makes_no_survey() -> None:
-    metadata = [*METADATA, {"field_name": "visit_timestamp", "form_name": "base"}]
+    metadata = [*METADATA, field("visit_timestamp", "base")]
     project = REDCapProject.from_exports(metadata=metadata, header=["id", "visit_timestamp"])
     assert project.surveys == ()
     assert "visit_timestamp" in [column.name for column in project.columns("base")]

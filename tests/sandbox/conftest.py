@@ -10,22 +10,18 @@ import pytest
 import requests
 
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 
 Ask = Callable[..., requests.Response]
 
 CLASSIC: dict[str, Any] = {
     "metadata": [
-        {"field_name": "id", "form_name": "visit"},
-        {"field_name": "note", "form_name": "visit", "field_type": "notes"},
-        {"field_name": "text", "form_name": "visit", "field_type": "descriptive"},
-        {
-            "field_name": "race",
-            "form_name": "visit",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "1, A | -99, B/C",
-        },
-        {"field_name": "scan", "form_name": "lab", "field_type": "file"},
-        {"field_name": "dose", "form_name": "drug"},
+        field("id"),
+        field("note", type="notes"),
+        field("text", type="descriptive"),
+        field("race", type="checkbox", choices="1, A | -99, B/C"),
+        field("scan", "lab", type="file"),
+        field("dose", "drug"),
     ],
     "repeatingFormsEvents": [{"form_name": "drug", "custom_form_label": "[dose]"}],
 }
@@ -45,9 +41,9 @@ c",0,1,2,,0,,
 """
 LONGITUDINAL: dict[str, Any] = {
     "metadata": [
-        {"field_name": "id", "form_name": "visit"},
-        {"field_name": "age", "form_name": "visit"},
-        {"field_name": "dose", "form_name": "drug"},
+        field("id"),
+        field("age"),
+        field("dose", "drug"),
     ],
     "event": [
         {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1", "event_id": 7},

@@ -33,6 +33,7 @@ from redcap_dagster.sandbox.faults import (
 )
 from redcap_dagster.sandbox.http import wire as sandbox_wire
 from redcap_dagster.sandbox.http.fault import Fault
+from tests.dictionary import field
 from tests.sandbox.conftest import CLASSIC_CSV, Ask
 
 HEADER, *ROWS = CLASSIC_CSV.splitlines(keepends=True)
@@ -260,7 +261,7 @@ def test_memory_runs_out_over_cells(
 
 @pytest.mark.parametrize("fault", [MemoryLimit(CELLS), Cost(per_record=0.001)])
 def test_an_answer_without_rows_and_header_costs_nothing(fault: Fault) -> None:
-    fields = [{"field_name": "id", "form_name": "visit", "field_type": "text"}]
+    fields = [field("id")]
     with Sandbox(version="17.4.1") as sandbox:
         token = sandbox.add_project(exports={"metadata": fields}, records=[{"id": "1"}])
         sandbox.inject(fault, content="record")

@@ -4,13 +4,11 @@ import pytest
 import requests
 
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.sandbox.conftest import LONGITUDINAL, Ask
 
-FILE = {"field_name": "scan", "form_name": "drug", "field_type": "file"}
-SIGNED = FILE | {
-    "field_name": "signed",
-    "text_validation_type_or_show_slider_number": "signature",
-}
+FILE = field("scan", "drug", type="file")
+SIGNED = field("signed", "drug", type="file", validation="signature")
 WITH_FILE = LONGITUDINAL | {"metadata": [*LONGITUDINAL["metadata"], FILE, SIGNED]}
 
 

@@ -7,15 +7,15 @@ import requests
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.sandbox.conftest import LONGITUDINAL, Ask, imported, stored
 
-CHOICE = {"form_name": "a", "field_type": "radio"}
 EXPORTS: dict[str, Any] = {
     "metadata": [
-        {"field_name": "id", "form_name": "a"},
-        {"field_name": "note", "form_name": "a"},
-        CHOICE | {"field_name": "sex", "select_choices_or_calculations": "1, F | 2, M"},
-        CHOICE | {"field_name": "group", "select_choices_or_calculations": "A, Drug | P, Placebo"},
+        field("id", "a"),
+        field("note", "a"),
+        field("sex", "a", type="radio", choices="1, F | 2, M"),
+        field("group", "a", type="radio", choices="A, Drug | P, Placebo"),
     ]
 }
 RECORDS: list[dict[str, object]] = [
@@ -122,8 +122,7 @@ def test_without_a_row_a_right_or_a_set_up(
 
 
 def test_a_group_hides_its_others_from_randomization(sandbox: Sandbox, ask: Ask) -> None:
-    choices = CHOICE | {"field_name": "group", "select_choices_or_calculations": "1, A | 2, B"}
-    choices["form_name"] = "visit"
+    choices = field("group", type="radio", choices="1, A | 2, B")
     exports = LONGITUDINAL | {"metadata": [*LONGITUDINAL["metadata"], choices]}
     row = {"redcap_event_name": "first_arm_1"}
     records = [

@@ -5,6 +5,7 @@ import requests
 
 from redcap_dagster.project.xml.reader import parse_odm
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, CLASSIC_RECORDS, Ask, asker
 
 
@@ -195,14 +196,10 @@ def test_single_values_of_a_longitudinal_project(longitudinal: str, ask: Ask) ->
 def test_decimal_characters(sandbox: Sandbox, ask: Ask) -> None:
     exports = {
         "metadata": [
-            {"field_name": "id", "form_name": "a"},
-            {"field_name": "bmi", "form_name": "a", "field_type": "calc"},
-            {
-                "field_name": "dose",
-                "form_name": "a",
-                "text_validation_type_or_show_slider_number": "number_1dp_comma_decimal",
-            },
-            {"field_name": "note", "form_name": "a"},
+            field("id", "a"),
+            field("bmi", "a", type="calc"),
+            field("dose", "a", validation="number_1dp_comma_decimal"),
+            field("note", "a"),
         ]
     }
     records = [{"id": "1", "bmi": "2.5", "dose": "1,5", "note": "1.5"}]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.sandbox.conftest import Ask, imported, stored
 
 NOT_THE_FORMAT = (
@@ -13,14 +14,10 @@ NOT_THE_FORMAT = (
 )
 TYPES: dict[str, Any] = {
     "metadata": [
-        {"field_name": "id", "form_name": "a"},
-        {"field_name": "note", "form_name": "a", "field_type": "notes"},
+        field("id", "a"),
+        field("note", "a", type="notes"),
         *(
-            {
-                "field_name": name,
-                "form_name": "a",
-                "text_validation_type_or_show_slider_number": validation,
-            }
+            field(name, "a", validation=validation)
             for name, validation in [
                 ("whole", "integer"),
                 ("weight", "number_1dp"),
@@ -30,25 +27,10 @@ TYPES: dict[str, Any] = {
                 ("own", "type_of_this_server"),
             ]
         ),
-        {
-            "field_name": "sex",
-            "form_name": "a",
-            "field_type": "radio",
-            "select_choices_or_calculations": "1, Female | 2, Male",
-        },
-        {
-            "field_name": "race",
-            "form_name": "a",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "1, A | 2, B",
-        },
-        {
-            "field_name": "bmi",
-            "form_name": "a",
-            "field_type": "calc",
-            "select_choices_or_calculations": "sum([whole], 3)",
-        },
-        {"field_name": "scan", "form_name": "a", "field_type": "file"},
+        field("sex", "a", type="radio", choices="1, Female | 2, Male"),
+        field("race", "a", type="checkbox", choices="1, A | 2, B"),
+        field("bmi", "a", type="calc", choices="sum([whole], 3)"),
+        field("scan", "a", type="file"),
     ],
     "project": {"missing_data_codes": "NA, Not asked"},
 }
@@ -252,15 +234,14 @@ def test_single_values(classic: str, ask: Ask) -> None:
 def test_calculations_of_instances_and_of_functions_that_are_not_known(
     sandbox: Sandbox, ask: Ask
 ) -> None:
-    calc = {"form_name": "b", "field_type": "calc"}
     exports = {
         "metadata": [
-            {"field_name": "id", "form_name": "a"},
-            {"field_name": "factor", "form_name": "a"},
-            {"field_name": "dose", "form_name": "b"},
-            calc | {"field_name": "total", "select_choices_or_calculations": "[dose]*[factor]/3"},
-            calc | {"field_name": "more", "select_choices_or_calculations": "[total]+1"},
-            calc | {"field_name": "other", "select_choices_or_calculations": "unknown([dose])"},
+            field("id", "a"),
+            field("factor", "a"),
+            field("dose", "b"),
+            field("total", "b", type="calc", choices="[dose]*[factor]/3"),
+            field("more", "b", type="calc", choices="[total]+1"),
+            field("other", "b", type="calc", choices="unknown([dose])"),
         ],
         "repeatingFormsEvents": [{"form_name": "b"}],
     }

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.sandbox.conftest import (
     CLASSIC,
     LONGITUDINAL,
@@ -120,8 +121,8 @@ def test_a_group_hides_all_others(sandbox: Sandbox, ask: Ask) -> None:
 
 def test_an_identifying_record_id_is_hashed(sandbox: Sandbox, ask: Ask) -> None:
     for identifier, level, length in (("y", 1, 1), ("y", 2, 32), ("y", 3, 32), ("", 3, 1)):
-        field = {"field_name": "id", "form_name": "a", "identifier": identifier}
-        exports, rights = {"metadata": [field]}, {"forms_export": {"a": level}}
+        row = field("id", "a", identifier=identifier)
+        exports, rights = {"metadata": [row]}, {"forms_export": {"a": level}}
         token = sandbox.add_project(exports=exports, records=[{"id": "7"}], rights=rights)
         assert [len(row["id"]) for row in stored(ask, token)] == [length]
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.sandbox.conftest import CLASSIC, Ask, imported, rows_of
 
 TEXTS = st.text(
@@ -27,9 +28,9 @@ EDGES = ["=1+1", '"', '""x', "a,b;c", "\r\n", " x ", "\u202eabc", "🙂", "é" *
 def notes() -> Any:
     with Sandbox() as sandbox:
         metadata = [
-            {"field_name": "id", "form_name": "a"},
-            {"field_name": "note", "form_name": "a", "field_type": "notes"},
-            {"field_name": "text", "form_name": "a"},
+            field("id", "a"),
+            field("note", "a", type="notes"),
+            field("text", "a"),
         ]
         yield sandbox, sandbox.add_project(exports={"metadata": metadata})
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.sandbox.conftest import CLASSIC, Ask
 
 
@@ -31,22 +32,17 @@ def test_a_dictionary_comes_back(classic: str, ask: Ask) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"field_name": "Upper", "form_name": "a"},
-        {"field_name": "x", "form_name": "a", "field_type": "unheard"},
-        {"field_name": "id", "form_name": "a"},
-        {"field_name": "x", "form_name": ""},
-        {
-            "field_name": "x",
-            "form_name": "a",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "A, 1 | a, 2",
-        },
+        field("Upper", "a"),
+        field("x", "a", type="unheard"),
+        field("id", "a"),
+        field("x", ""),
+        field("x", "a", type="checkbox", choices="A, 1 | a, 2"),
         {"field_name": "x", "form_name": "a", "unheard": "1"},
     ],
 )
 def test_a_dictionary_that_cannot_be(classic: str, ask: Ask, wrong: dict[str, str]) -> None:
     before = ask(classic, content="metadata").text
-    rows = json.dumps([{"field_name": "id", "form_name": "a", "field_type": "text"}, wrong])
+    rows = json.dumps([field("id", "a"), wrong])
     refused = ask(classic, content="metadata", action="import", format="json", data=rows)
     assert refused.status_code == 400
     assert ask(classic, content="metadata").text == before

@@ -17,6 +17,7 @@ from redcap_dagster.sandbox.faults import Cost, Status
 from redcap_dagster.sensors import change_sensor as sensor
 from redcap_dagster.sensors import requested_runs as runs
 from tests.dagster_runs import TOKEN_VARIABLE, Study, studying
+from tests.dictionary import field
 from tests.execution.test_buckets import METADATA, PROJECT, RECORDS, definitions, run
 from tests.sensors.test_project_watch import ID
 
@@ -109,7 +110,7 @@ def test_a_changed_dictionary_requests_everything(study: Study) -> None:
     ticks = Ticks(study)
     ticks.tick()
     typed = [{"field_type": "text", **row} for row in METADATA]
-    more = {"field_name": "weight", "form_name": "drug", "field_type": "text"}
+    more = field("weight", "drug")
     client(study).design.import_metadata([*typed, more])
     requested = ticks.requested()
     assert (None, "study/metadata/fields") in requested
@@ -136,7 +137,7 @@ def test_what_changes_again_is_requested_again(
             keys += ticks.run_keys()
             client(study).records.import_([{"record_id": "9", "dose": "3"}])
             keys += ticks.run_keys()
-            more = {"field_name": f"w{number}", "form_name": "drug", "field_type": "text"}
+            more = field(f"w{number}", "drug")
             client(study).design.import_metadata([*typed, more])
             keys += ticks.run_keys()
         assert len(keys) >= 2 * (4 + 5)

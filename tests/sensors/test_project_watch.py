@@ -18,17 +18,13 @@ from redcap_dagster.sensors.change_detection import find_changes, start_cursor
 from redcap_dagster.sensors.changes import Changes
 from redcap_dagster.sensors.cursor import Cursor
 from redcap_dagster.sensors.watched_project import WatchedProject
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "record_id", "form_name": "visit", "field_type": "text"},
-    {"field_name": "age", "form_name": "visit", "field_type": "text"},
-    {
-        "field_name": "race",
-        "form_name": "visit",
-        "field_type": "checkbox",
-        "select_choices_or_calculations": "1, A | 2, B",
-    },
-    {"field_name": "dose", "form_name": "drug", "field_type": "text"},
+    field("record_id"),
+    field("age"),
+    field("race", type="checkbox", choices="1, A | 2, B"),
+    field("dose", "drug"),
 ]
 FORMS = {"visit", "drug"}
 ID = "Xanthippe-4711"
@@ -130,7 +126,7 @@ def test_records_that_come_go_and_are_renamed_concern_their_buckets(watched: Wat
 
 
 def test_a_changed_dictionary_concerns_everything(watched: Watched) -> None:
-    more = {"field_name": "weight", "form_name": "drug", "field_type": "text"}
+    more = field("weight", "drug")
     watched.client.design.import_metadata([*METADATA, more])
     watched.passes(minutes=1)
     assert watched.look().structure
@@ -224,7 +220,7 @@ def test_what_takes_long_comes_last_and_can_be_done_without(watched: Watched) ->
 
 
 def test_a_field_that_is_new_is_of_any_instrument(by_log: Watched) -> None:
-    more = {"field_name": "weight", "form_name": "drug", "field_type": "text"}
+    more = field("weight", "drug")
     by_log.client.design.import_metadata([*METADATA, more])
     by_log.look()
     by_log.client.records.import_([{"record_id": "7", "age": "3", "weight": "70"}])

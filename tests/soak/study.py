@@ -1,8 +1,9 @@
 """A project of a sandbox that others work on, and what was true of it at each moment."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from redcap_dagster.sandbox.http.handlers import handle_request
 from redcap_dagster.sandbox.protocol.parameters import Parameters
 from redcap_dagster.sandbox.records.export import build_flat_table
 from redcap_dagster.tables import split_by_instrument
+from tests.dictionary import field
 from tests.soak.clock import Clock
 
 Tables = Mapping[str, pa.Table]
@@ -40,7 +42,7 @@ MOST_RECORDS = 40
 
 
 def column(name: str, form: str, kind: str = "text", **more: str) -> dict[str, str]:
-    return {"field_name": name, "form_name": form, "field_type": kind} | more
+    return field(name, form, type=kind) | more
 
 
 METADATA = [
@@ -105,8 +107,8 @@ class Study:
     kind: str
     clock: Clock
     token: str = ""
-    history: list[pa.Table | None] = field(default_factory=list)
-    broken: list[Exception] = field(default_factory=list)
+    history: list[pa.Table | None] = dataclasses.field(default_factory=list)
+    broken: list[Exception] = dataclasses.field(default_factory=list)
     _others: str = ""
     _number: int = 0
     _limited: bool = False

@@ -7,22 +7,14 @@ import pytest
 
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import CleaningRules, CleanTable, clean, split_by_instrument
+from tests.dictionary import field
 
 PROJECT = REDCapProject.from_exports(
     metadata=[
-        {"field_name": "id", "form_name": "f"},
-        {
-            "field_name": "age",
-            "form_name": "f",
-            "text_validation_type_or_show_slider_number": "integer",
-        },
-        {"field_name": "sure", "form_name": "f", "field_annotation": "@NOMISSING"},
-        {
-            "field_name": "race",
-            "form_name": "f",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "1, A | 2, B, or C | 3,",
-        },
+        field("id", "f"),
+        field("age", "f", validation="integer"),
+        field("sure", "f", field_annotation="@NOMISSING"),
+        field("race", "f", type="checkbox", choices="1, A | 2, B, or C | 3,"),
     ],
     info={"missing_data_codes": "UNK, Unknown | -7, Refused"},
     header=["f_timestamp"],

@@ -10,36 +10,19 @@ from hypothesis import strategies as st
 
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules, CleanTable, clean, split_by_instrument
+from tests.dictionary import field
 
 PROJECT = REDCapProject.from_exports(
     metadata=[
-        {"field_name": "id", "form_name": "f"},
-        {"field_name": "free", "form_name": "f"},
-        {"field_name": "notes", "form_name": "f", "field_type": "notes"},
-        {
-            "field_name": "born",
-            "form_name": "f",
-            "text_validation_type_or_show_slider_number": "date_dmy",
-        },
-        {
-            "field_name": "sex",
-            "form_name": "f",
-            "field_type": "radio",
-            "select_choices_or_calculations": "0, Female | 1, Male | 2, | 9, Male",
-        },
-        {"field_name": "ok", "form_name": "f", "field_type": "yesno"},
-        {
-            "field_name": "race",
-            "form_name": "f",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "1, A",
-        },
-        {"field_name": "score", "form_name": "f", "field_type": "calc"},
-        {
-            "field_name": "term",
-            "form_name": "f",
-            "select_choices_or_calculations": "BIOPORTAL:CTCAE",
-        },
+        field("id", "f"),
+        field("free", "f"),
+        field("notes", "f", type="notes"),
+        field("born", "f", validation="date_dmy"),
+        field("sex", "f", type="radio", choices="0, Female | 1, Male | 2, | 9, Male"),
+        field("ok", "f", type="yesno"),
+        field("race", "f", type="checkbox", choices="1, A"),
+        field("score", "f", type="calc"),
+        field("term", "f", choices="BIOPORTAL:CTCAE"),
     ],
     info={"missing_data_codes": "UNK, Unknown"},
     header=["redcap_survey_identifier", "f_timestamp"],
@@ -138,14 +121,9 @@ def test_labels_codes_or_both() -> None:
 
 def test_a_column_of_codes_must_not_hide_another() -> None:
     metadata = [
-        {"field_name": "id", "form_name": "f"},
-        {
-            "field_name": "a",
-            "form_name": "f",
-            "field_type": "radio",
-            "select_choices_or_calculations": "1, x",
-        },
-        {"field_name": "a_code", "form_name": "f"},
+        field("id", "f"),
+        field("a", "f", type="radio", choices="1, x"),
+        field("a_code", "f"),
     ]
     project = REDCapProject.from_exports(metadata=metadata)
     records = split_by_instrument(pa.table({"id": ["1"], "a": ["1"]}), project)["f"]

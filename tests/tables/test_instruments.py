@@ -5,18 +5,14 @@ import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import hidden_columns, split_by_instrument
+from tests.dictionary import field
 
 CLASSIC = REDCapProject.from_exports(
     metadata=[
-        {"field_name": "id", "form_name": "a"},
-        {
-            "field_name": "box",
-            "form_name": "b",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "1, One",
-        },
-        {"field_name": "sum", "form_name": "b", "field_type": "calc"},
-        {"field_name": "note", "form_name": "b", "field_type": "notes"},
+        field("id", "a"),
+        field("box", "b", type="checkbox", choices="1, One"),
+        field("sum", "b", type="calc"),
+        field("note", "b", type="notes"),
     ]
 )
 

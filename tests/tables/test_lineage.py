@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import CleaningRules, clean, column_sources, split_by_instrument
+from tests.dictionary import field
 from tests.tables.test_properties import Study, studies
 
 RULES = st.builds(
@@ -39,19 +40,9 @@ def test_every_source_matters() -> None:
     """Of a box, a list, codes and reasons: golden."""
     project = REDCapProject.from_exports(
         metadata=[
-            {"field_name": "id", "form_name": "a"},
-            {
-                "field_name": "sex",
-                "form_name": "a",
-                "field_type": "radio",
-                "select_choices_or_calculations": "0, F | 1, M",
-            },
-            {
-                "field_name": "race",
-                "form_name": "a",
-                "field_type": "checkbox",
-                "select_choices_or_calculations": "1, A | 2, B",
-            },
+            field("id", "a"),
+            field("sex", "a", type="radio", choices="0, F | 1, M"),
+            field("race", "a", type="checkbox", choices="1, A | 2, B"),
         ],
         info={"missing_data_codes": "UNK, Unknown"},
     )

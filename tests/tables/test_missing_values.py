@@ -7,22 +7,14 @@ import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules, CleanTable, clean, split_by_instrument
+from tests.dictionary import field
 
 PROJECT = REDCapProject.from_exports(
     metadata=[
-        {"field_name": "id", "form_name": "f"},
-        {
-            "field_name": "age",
-            "form_name": "f",
-            "text_validation_type_or_show_slider_number": "integer",
-        },
-        {"field_name": "sure", "form_name": "f", "field_annotation": "@NOMISSING"},
-        {
-            "field_name": "race",
-            "form_name": "f",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "1, A | 2, B, or C | 3,",
-        },
+        field("id", "f"),
+        field("age", "f", validation="integer"),
+        field("sure", "f", field_annotation="@NOMISSING"),
+        field("race", "f", type="checkbox", choices="1, A | 2, B, or C | 3,"),
     ],
     info={"missing_data_codes": "UNK, Unknown | -7, Refused"},
     header=["f_timestamp"],
@@ -68,7 +60,7 @@ def test_a_field_that_may_not_be_missing_has_no_codes() -> None:
 
 
 def test_a_reason_must_not_hide_a_field() -> None:
-    metadata = [{"field_name": name, "form_name": "f"} for name in ("id", "a", "a_missing")]
+    metadata = [field(name, "f") for name in ("id", "a", "a_missing")]
     project = REDCapProject.from_exports(metadata=metadata)
     records = split_by_instrument(pa.table({"id": ["1"], "a": ["1"]}), project)["f"]
     with pytest.raises(StructureError, match="a_missing"):
@@ -78,14 +70,9 @@ def test_a_reason_must_not_hide_a_field() -> None:
 def test_labels_and_notes_keep_their_text() -> None:
     label = "<b>x < y</b>, <5 years and >2"
     metadata = [
-        {"field_name": "id", "form_name": "f"},
-        {"field_name": "note", "form_name": "f", "field_type": "notes"},
-        {
-            "field_name": "age",
-            "form_name": "f",
-            "field_type": "radio",
-            "select_choices_or_calculations": f"1, {label}",
-        },
+        field("id", "f"),
+        field("note", "f", type="notes"),
+        field("age", "f", type="radio", choices=f"1, {label}"),
     ]
     project = REDCapProject.from_exports(metadata=metadata)
     export = pa.table({"id": ["1"], "note": [label], "age": ["1"]})

@@ -20,6 +20,7 @@ from redcap_dagster.tables import (
     list_invalid_values,
     split_by_instrument,
 )
+from tests.dictionary import field
 
 CHOICES = "1, One | 2, Two, or so | -9, | a, One"
 KINDS: dict[str, dict[str, str]] = {
@@ -58,10 +59,10 @@ class Study:
 def studies(draw: st.DrawFn) -> Study:
     forms = [f"form_{n}" for n in range(draw(st.integers(1, 3)))]
     kinds = st.lists(st.sampled_from(sorted(KINDS)), max_size=4)
-    metadata = [{"field_name": "id", "form_name": forms[0]}]
+    metadata = [field("id", forms[0])]
     for form in forms:
         for n, kind in enumerate(draw(kinds)):
-            metadata.append({"field_name": f"{form}_{kind}_{n}", "form_name": form} | KINDS[kind])
+            metadata.append(field(f"{form}_{kind}_{n}", form) | KINDS[kind])
     events = draw(st.sampled_from([[""], ["a_arm_1"], ["a_arm_1", "b_arm_1", "a_arm_2"]]))
     # How a form is in an event: not at all, once, or repeating; or the event repeats as a whole.
     how = {(event, form): draw(st.sampled_from("-1nn" if event else "1n")) for event in events

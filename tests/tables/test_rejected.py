@@ -9,27 +9,15 @@ from redcap_dagster.tables import (
     list_invalid_values,
     split_by_instrument,
 )
+from tests.dictionary import field
 
 PROJECT = REDCapProject.from_exports(
     metadata=[
-        {"field_name": "id", "form_name": "base", "identifier": "y"},
-        {"field_name": "sum", "form_name": "base", "field_type": "calc"},
-        {
-            "field_name": "box",
-            "form_name": "base",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "1, A",
-        },
-        {
-            "field_name": "dose",
-            "form_name": "drug",
-            "text_validation_type_or_show_slider_number": "number",
-        },
-        {
-            "field_name": "term",
-            "form_name": "drug",
-            "select_choices_or_calculations": "BIOPORTAL:CTCAE",
-        },
+        field("id", "base", identifier="y"),
+        field("sum", "base", type="calc"),
+        field("box", "base", type="checkbox", choices="1, A"),
+        field("dose", "drug", validation="number"),
+        field("term", "drug", choices="BIOPORTAL:CTCAE"),
     ],
     info={"project_id": 12},
     events=[

@@ -13,10 +13,11 @@ from redcap_dagster.tables import (
     clean,
     split_by_instrument,
 )
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "id", "form_name": "base"},
-    {"field_name": "note", "form_name": "visit", "field_type": "notes"},
+    field("id", "base"),
+    field("note", type="notes"),
 ]
 LONGITUDINAL: dict[str, Any] = {
     "events": [{"event_name": "A", "arm_num": 1, "unique_event_name": "a_arm_1"}],
@@ -88,14 +89,14 @@ def test_records_that_were_stored_under_another_structure() -> None:
 
 
 def test_fields_that_are_called_like_what_redcap_adds() -> None:
-    metadata = [*METADATA, {"field_name": "visit_complete", "form_name": "visit"}]
+    metadata = [*METADATA, field("visit_complete")]
     project = REDCapProject.from_exports(metadata=metadata)
     with pytest.raises(StructureError, match=r"\['visit_complete'\] of 'visit'"):
         split_by_instrument(_export(), project)
 
 
 def test_a_field_called_redcap_arm_keeps_its_values_in_a_classic_project() -> None:
-    metadata = [*METADATA, {"field_name": "redcap_arm", "form_name": "visit"}]
+    metadata = [*METADATA, field("redcap_arm")]
     project = REDCapProject.from_exports(metadata=metadata)
     records = split_by_instrument(_export(redcap_arm="left"), project)["visit"]
     assert records["redcap_arm"].to_pylist() == ["left"]

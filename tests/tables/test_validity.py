@@ -11,22 +11,15 @@ from hypothesis import strategies as st
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import CleaningRules, check_ranges, clean, count_blank_required
 from redcap_dagster.tables.profile import FEWEST_ROWS, profile
+from tests.dictionary import field
 
 
 def project_of(*fields: dict[str, str], **given: Any) -> REDCapProject:
-    rows = [{"form_name": "a", **field} for field in ({"field_name": "id"}, *fields)]
-    return REDCapProject.from_exports(metadata=rows, **given)
+    return REDCapProject.from_exports(metadata=[field("id", "a"), *fields], **given)
 
 
 def limited(validation: str, low: str, high: str) -> REDCapProject:
-    return project_of(
-        {
-            "field_name": "x",
-            "text_validation_type_or_show_slider_number": validation,
-            "text_validation_min": low,
-            "text_validation_max": high,
-        }
-    )
+    return project_of(field("x", "a", validation=validation, minimum=low, maximum=high))
 
 
 def records(*values: str | None) -> pa.Table:
@@ -101,12 +94,11 @@ ROWS = st.lists(st.tuples(CELLS, st.sampled_from(["0", "1", "2", None]), CELLS, 
 def test_as_many_required_cells_are_blank_as_python_counts(
     rows: list[tuple[str | None, str | None, str | None, str | None]],
 ) -> None:
-    boxes = {"field_type": "checkbox", "select_choices_or_calculations": "1, A | 2, B"}
     project = project_of(
-        {"field_name": "x", "required_field": "y"},
-        {"field_name": "box", "required_field": "y", **boxes},
-        {"field_name": "branch", "required_field": "y", "branching_logic": "[x] = '1'"},
-        {"field_name": "free"},
+        field("x", "a", required_field="y"),
+        field("box", "a", type="checkbox", choices="1, A | 2, B", required_field="y"),
+        field("branch", "a", required_field="y", branching_logic="[x] = '1'"),
+        field("free", "a"),
     )
     names = ("x", "a_complete", "box___1", "box___2", "branch", "free")
     wide = [(*row, None, None) for row in rows]

@@ -7,10 +7,11 @@ import pytest
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import Meanwhile
+from tests.dictionary import field
 
 METADATA = [
-    {"field_name": "record_id", "form_name": "visit"},
-    {"field_name": "age", "form_name": "visit"},
+    field("record_id"),
+    field("age"),
 ]
 
 
@@ -44,8 +45,8 @@ def newer() -> Iterator[Sandbox]:
 
 
 FIELDS = [
-    {"field_name": "record_id", "form_name": "visit"},
-    {"field_name": "dose", "form_name": "drug"},
+    field("record_id"),
+    field("dose", "drug"),
 ]
 
 

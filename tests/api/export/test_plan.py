@@ -11,12 +11,13 @@ from redcap_dagster.api.export.plan.listing import Listing
 from redcap_dagster.api.export.plan.parts import Part, select_columns
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest, plan_requests
 from redcap_dagster.project import REDCapProject
+from tests.dictionary import field
 
 PROJECT = REDCapProject.from_exports(
     metadata=[
-        {"field_name": "id", "form_name": "visit"},
-        {"field_name": "age", "form_name": "visit"},
-        {"field_name": "drug", "form_name": "medication"},
+        field("id"),
+        field("age"),
+        field("drug", "medication"),
     ],
     events=[
         {"unique_event_name": f"day_{day}_arm_1", "event_name": f"Day {day}", "arm_num": 1}

@@ -11,12 +11,13 @@ from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.snapshot import HIDDEN_IDS
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, Meanwhile, MemoryLimit
+from tests.dictionary import field
 from tests.fake_server import CANARY
 
 METADATA = [
-    {"field_name": "record_id", "form_name": "visit"},
-    {"field_name": "age", "form_name": "visit"},
-    {"field_name": "dose", "form_name": "drug"},
+    field("record_id"),
+    field("age"),
+    field("dose", "drug"),
 ]
 RECORDS = [
     {"record_id": str(n), "age": str(20 + n), "visit_complete": "2", "dose": str(n)}

@@ -17,6 +17,7 @@ from redcap_dagster.api import (
     ServerMemoryError,
 )
 from redcap_dagster.api.errors import NetworkError
+from tests.dictionary import field
 from tests.fake_server import CANARY, TOKEN, Reply, Server, json_reply
 
 Silent = Callable[[BaseException], None]
@@ -40,9 +41,7 @@ CHANGES: dict[str, tuple[str, Callable[[REDCapClient], object]]] = {
     "groups": ("dag", lambda client: client.groups.switch(CANARY)),
     "metadata": (
         "metadata",
-        lambda client: client.design.import_metadata(
-            [{"field_name": "a", "form_name": "b", "field_type": "text"}]
-        ),
+        lambda client: client.design.import_metadata([field("a", "b")]),
     ),
     "settings": (
         "project_settings",

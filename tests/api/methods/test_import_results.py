@@ -10,19 +10,15 @@ from redcap_dagster.api import (
     REDCapClient,
 )
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.fake_server import CANARY, Reply, Server, json_reply
 
-
-def field(name: str, form: str = "visit", **more: str) -> dict[str, str]:
-    return {"field_name": name, "form_name": form, "field_type": "text"} | more
-
-
 METADATA = [
-    field("record_id", field_label="Study ID"),
-    field("note", field_label="Note,\n \"as said\""),
-    field("race", field_type="checkbox", field_label="Race",
-          select_choices_or_calculations="1, A | 2, B"),
-    field("dose", "drug", field_label="Dose"),
+    field("record_id", label="Study ID"),
+    field("note", label="Note,\n \"as said\""),
+    field("race", type="checkbox", label="Race",
+          choices="1, A | 2, B"),
+    field("dose", "drug", label="Dose"),
 ]  # fmt: skip
 TEXTS = [",", ";", "|", "^", "\t", 'a"b', "a\nb", "", "plain"]
 ROWS: list[dict[str, object]] = [

@@ -15,23 +15,19 @@ from redcap_dagster.api import (
     RightsError,
 )
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.fake_server import CANARY
-
-
-def field(name: str, **more: str) -> dict[str, str]:
-    return {"field_name": name, "form_name": "visit", "field_type": "text"} | more
-
 
 CLASSIC: dict[str, Any] = {
     "metadata": [
         field("record_id"),
-        field("age", text_validation_type_or_show_slider_number="integer"),
-        field("day", text_validation_type_or_show_slider_number="date_dmy"),
-        field("at", text_validation_type_or_show_slider_number="datetime_ymd"),
-        field("note", field_type="notes"),
-        field("race", field_type="checkbox", select_choices_or_calculations="1, A | -9, B"),
-        field("twice", field_type="calc", select_choices_or_calculations="[age]*2"),
-        field("scan", field_type="file"),
+        field("age", validation="integer"),
+        field("day", validation="date_dmy"),
+        field("at", validation="datetime_ymd"),
+        field("note", type="notes"),
+        field("race", type="checkbox", choices="1, A | -9, B"),
+        field("twice", type="calc", choices="[age]*2"),
+        field("scan", type="file"),
         field("dose") | {"form_name": "drug"},
     ],
     "repeatingFormsEvents": [{"form_name": "drug", "custom_form_label": ""}],

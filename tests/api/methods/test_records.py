@@ -11,6 +11,7 @@ from redcap_dagster.api import (
     RecordSelection,
     REDCapClient,
 )
+from tests.dictionary import field
 from tests.fake_server import RECORDS, TOKEN, Reply, Server, json_reply
 
 CLASSIC = {"is_longitudinal": 0, "has_repeating_instruments_or_events": 0}
@@ -88,9 +89,7 @@ def test_a_field_that_was_added_meanwhile_is_asked_for(
 ) -> None:
     server.say("record", Reply(RECORDS))
     client.export_records(fields=["name", "visit_complete"])
-    dictionary = [
-        {"field_name": name, "form_name": "visit"} for name in ("record_id", "name", "age")
-    ]
+    dictionary = [field(name) for name in ("record_id", "name", "age")]
     server.say("metadata", json_reply(dictionary))
     client.export_records(fields=["age"])
     assert len(server.asked("record")) == 2

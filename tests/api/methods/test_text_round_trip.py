@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 EDGES = [
@@ -32,9 +33,9 @@ EDGES = [
 @pytest.fixture(scope="module")
 def redcap() -> Iterator[REDCapClient]:
     metadata = [
-        {"field_name": "record_id", "form_name": "visit", "field_type": "text"},
-        {"field_name": "note", "form_name": "visit", "field_type": "notes"},
-        {"field_name": "line", "form_name": "visit", "field_type": "text"},
+        field("record_id"),
+        field("note", type="notes"),
+        field("line"),
     ]
     with Sandbox() as sandbox:
         token = sandbox.add_project(exports={"metadata": metadata})

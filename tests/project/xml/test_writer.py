@@ -5,25 +5,16 @@ import re
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile, parse_odm
 from redcap_dagster.project.xml.writer import write_odm
+from tests.dictionary import field
 
 PROJECT = REDCapProject.from_exports(
     metadata=[
-        {"field_name": "id", "form_name": "a"},
-        {"field_name": "note", "form_name": "a", "field_label": "<b>Say</b> & \r\n\tmore"},
-        {
-            "field_name": "race",
-            "form_name": "a",
-            "field_type": "checkbox",
-            "select_choices_or_calculations": "-1, A | b.2, B | XY, C",
-        },
-        {"field_name": "none", "form_name": "a", "field_type": "checkbox"},
-        {
-            "field_name": "sex",
-            "form_name": "a",
-            "field_type": "radio",
-            "select_choices_or_calculations": "1, A | 1, B | 2, ",
-        },
-        {"field_name": "scan", "form_name": "b", "field_type": "file"},
+        field("id", "a"),
+        field("note", "a", label="<b>Say</b> & \r\n\tmore"),
+        field("race", "a", type="checkbox", choices="-1, A | b.2, B | XY, C"),
+        field("none", "a", type="checkbox"),
+        field("sex", "a", type="radio", choices="1, A | 1, B | 2, "),
+        field("scan", "b", type="file"),
     ],
     info={"missing_data_codes": "NI, No information"},
     repeating=[{"form_name": "b", "custom_form_label": "[scan]"}],

@@ -1,0 +1,41 @@
+"""The data dictionaries of made-up projects, a row for each field."""
+
+
+def field(
+    name: str,
+    form: str = "visit",
+    *,
+    type: str = "text",  # noqa: A002
+    label: str = "",
+    choices: str = "",
+    validation: str = "",
+    minimum: str = "",
+    maximum: str = "",
+    note: str = "",
+    **columns: str,
+) -> dict[str, str]:
+    """Return the row of a field as REDCap's dictionary has it, without columns that are blank.
+
+    Args:
+        name: The field's name.
+        form: The instrument that it is on.
+        type: The kind of field, such as ``"radio"``. Defaults to ``"text"``.
+        label: The field's label.
+        choices: Its choices, as in ``"1, Yes | 0, No"``, or its calculation.
+        validation: The kind of text that it takes, such as ``"integer"``.
+        minimum: The least value that it takes.
+        maximum: The greatest value that it takes.
+        note: The field's note.
+        columns: Other columns of the dictionary, by their names in REDCap.
+    """
+    others = {
+        "field_label": label,
+        "select_choices_or_calculations": choices,
+        "field_note": note,
+        "text_validation_type_or_show_slider_number": validation,
+        "text_validation_min": minimum,
+        "text_validation_max": maximum,
+        **columns,
+    }
+    filled = {column: cell for column, cell in others.items() if cell}
+    return {"field_name": name, "form_name": form, "field_type": type, **filled}
