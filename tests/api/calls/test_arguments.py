@@ -48,7 +48,7 @@ def prepare(server: Server) -> None:
         (lambda c: c.records.import_("id\n1", return_content="auto_ids"), ValueError, "goes with"),
         (lambda c: c.export_records(raw_or_label_headers="both"), ValueError, "raw_or_label_hea"),
         (lambda c: c.records.export_eav(date_range_end="2024"), TypeError, "date_range_end"),
-        (lambda c: c.records.export_eav(raw_or_label_headers="label"), TypeError, "no parameter"),
+        (lambda c: c.records.export_eav(raw_or_label_headers="label"), TypeError, "no option"),
         (lambda c: c.reports.export(1, csv_delimiter=":"), ValueError, "csv_delimiter"),
         (lambda c: c.reports.export(1, type="odm"), ValueError, "type"),
         (lambda c: c.users.import_([{"user": CANARY}]), ValueError, "1 of 1 rows have no username"),

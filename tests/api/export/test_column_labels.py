@@ -74,7 +74,7 @@ def test_names_stay_where_there_is_no_row(redcap: REDCapClient) -> None:
 def test_labels_of_other_columns_are_refused(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(RECORDS), Reply(b"Study ID,Name,Another\n1,a,b\n"))
 
-    with pytest.raises(MalformedResponseError, match="labels of 3 columns, and names of 2"):
+    with pytest.raises(MalformedResponseError, match="3 column labels for 2 columns"):
         client.export_records(raw_or_label_headers="label")
 
     first, second = server.asked("record")
@@ -85,7 +85,7 @@ def test_labels_of_other_columns_are_refused(server: Server, client: REDCapClien
 def test_rows_with_labels_are_held_to_their_keys(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(b"record_id,name\n1,a\n1,b\n"))
 
-    with pytest.raises(MalformedResponseError, match="1 are of a record"):
+    with pytest.raises(MalformedResponseError, match="1 are duplicate rows of a record"):
         client.export_records(raw_or_label_headers="label")
 
 

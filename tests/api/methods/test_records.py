@@ -33,7 +33,7 @@ CLASSIC = {"is_longitudinal": 0, "has_repeating_instruments_or_events": 0}
         ({"date_range_begin": "2024-01-01"}, TypeError, "date_range_begin: must be a datetime"),
         ({"date_range_end": datetime(2024, 1, 1, tzinfo=UTC)}, ValueError, "own time zone"),
         ({"export_survey_fields": "false"}, TypeError, "export_survey_fields"),
-        ({"record": ["101"]}, TypeError, "no parameter record"),
+        ({"record": ["101"]}, TypeError, "no option 'record'. Did you mean 'records'"),
         ({"csv_delimiter": "\t"}, ValueError, "csv_delimiter: must be one of ',', 'tab'"),
         ({"raw_or_label": "both"}, ValueError, "raw_or_label"),
         ({"decimal_character": ";"}, ValueError, "decimal_character"),

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.export.reader.row_keys import drop_records, key_texts
+from redcap_dagster.api.export.reader.row_keys import drop_records, join_key_columns
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
@@ -45,8 +45,8 @@ def join_parts(
     places = pa.concat_tables([table.select(keys) for table in tables])
     places = places.group_by(keys, use_threads=False).aggregate([])
     places = places.take(_row_order(places, project, records))
-    wanted = key_texts(places, keys)
-    rows = [pc.index_in(wanted, key_texts(table, keys).combine_chunks()) for table in tables]
+    wanted = join_key_columns(places, keys)
+    rows = [pc.index_in(wanted, join_key_columns(table, keys).combine_chunks()) for table in tables]
     columns: dict[str, Any] = {name: places[name] for name in keys}
     for name in _column_order([table.column_names for table in tables], project):
         if name not in columns:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.export.reader.row_keys import key_texts, select_records
+from redcap_dagster.api.export.reader.row_keys import join_key_columns, select_records
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
 
 Counts = npt.NDArray[np.int64]
@@ -169,4 +169,4 @@ def _is_new(rows: pa.Table, others: pa.Table, names: list[str]) -> pa.ChunkedArr
     """Tell which rows differ in some columns from all others."""
     if rows.select(names).equals(others.select(names)):  # mostly so, and seen at a glance
         return pa.chunked_array([pa.repeat(False, rows.num_rows)])
-    return pc.invert(pc.is_in(key_texts(rows, names), key_texts(others, names)))
+    return pc.invert(pc.is_in(join_key_columns(rows, names), join_key_columns(others, names)))

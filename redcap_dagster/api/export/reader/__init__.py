@@ -1,4 +1,4 @@
-"""The CSV of a record export becomes Arrow text: selection, blocks, rows and their keys.
+"""Reads a record export as Arrow text: selection, CSV blocks, batches, row keys, records.
 
-The ground of `api.export`; imports `api.calls` and below.
+Used by all other folders of `api.export`. Imports `api.calls` and below.
 """

@@ -1,6 +1,6 @@
-"""The CSV of a record export -> Arrow, as it comes: every cell is text, a blank one is null.
+"""The CSV of a record export as Arrow batches: every cell is text, a blank one is null.
 
-What Arrow says about bad data quotes the row, so only rows, columns and counts are passed on.
+Arrow's messages about bad data quote the row, so errors have only row numbers, columns and counts.
 """
 
 import csv
@@ -28,45 +28,49 @@ from redcap_dagster.api.http.response import (
 
 T = TypeVar("T")
 
-# A batch is worth the work on it.
-_BLOCKS_OF_A_BATCH = 4
+# A batch of several blocks makes fewer, larger batches.
+_BLOCKS_PER_BATCH = 4
 
-# Bytes; 40,000 fields were seen.
+# Bytes. A header of 40,000 fields has been seen.
 _LONGEST_HEADER = 1 << 24
 
-# Batches that may be parsed before they are wanted.
+# Batches that are parsed ahead of the reader.
 _AHEAD = 2
 
 
 @dataclass(frozen=True)
 class CSVResponse:
-    """A CSV whose header has come: its columns, and its rows in at least one batch."""
+    """A CSV whose header was received.
+
+    Attributes:
+        columns: The column names.
+        batches: The rows in batches as they are received; at least one.
+    """
 
     columns: tuple[str, ...]
     batches: Iterator[pa.RecordBatch] = field(repr=False)
 
     def read_all(self) -> pa.Table:
-        """Read the rows into one table."""
+        """Return the rows as one table."""
         return pa.Table.from_batches(self.batches)
 
 
 def empty_batch(columns: tuple[str, ...]) -> pa.RecordBatch:
-    """Make a batch that has columns of text and no rows."""
+    """Return a batch that has columns of text and no rows."""
     return pa.record_batch([pa.nulls(0, pa.string())] * len(columns), names=columns)
 
 
 def open_csv(response: Response, must_have: str | None, delimiter: str = ",") -> CSVResponse:
-    """Read the header of a record export, and make its rows ready to be read as they come.
+    """Return the header of a CSV and its rows, which are read as they are received.
 
     Args:
         response: A response with status 200.
-        must_have: A column without which the rows are of no use, the record id; None for a report,
-            which may have any.
-        delimiter: What stands between two cells.
+        must_have: A required column, the record id. None for a report, which may have any columns.
+        delimiter: The delimiter between two cells. Defaults to a comma.
 
     Raises:
-        REDCapError: It is something else; the type says what. The iterator over the rows raises
-            too, where the answer breaks further down.
+        REDCapError: The response is not a CSV with that column. The type says what it is. The
+            iterator over the rows raises too, where the response is malformed further down.
     """
     start = b""
     for chunk in response.chunks:
@@ -77,11 +81,11 @@ def open_csv(response: Response, must_have: str | None, delimiter: str = ",") ->
             raise malformed_error(
                 response, f"its header is longer than {_LONGEST_HEADER >> 20} MiB"
             )
-    if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"<", b"{"):  # no header: see more of it
+    if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"<", b"{"):  # not a header
         start += read_start(response.chunks)
     check_data(response, start)
     line, newline, rows = start.partition(b"\n")
-    columns = _header(response, line, must_have, delimiter)
+    columns = _read_header(response, line, must_have, delimiter)
     if not newline:
         raise malformed_error(response, "it ends within its header", broke_off=True)
     return CSVResponse(
@@ -89,15 +93,15 @@ def open_csv(response: Response, must_have: str | None, delimiter: str = ",") ->
     )
 
 
-def _header(
+def _read_header(
     response: Response, line: bytes, must_have: str | None, delimiter: str
 ) -> tuple[str, ...]:
     text = line.decode("utf-8-sig", "replace")
     if "\ufffd" in text:
-        raise not_utf8_error(response, "the header of the answer")
+        raise not_utf8_error(response, "the header of the response")
     columns = tuple(next(csv.reader([text], delimiter=delimiter)))
     if must_have is not None and must_have not in columns:
-        other = next((mark for mark in ",;\t|^" if must_have in text.split(mark)), None)
+        other = next((each for each in ",;\t|^" if must_have in text.split(each)), None)
         hint = f"; its columns are separated by {other!r}" if other else ""
         raise malformed_error(response, f"its header lacks the record id, {must_have}{hint}")
     if len(set(columns)) < len(columns):
@@ -108,11 +112,11 @@ def _header(
 def _batches(
     response: Response, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
 ) -> Iterator[pa.RecordBatch]:
-    """Put the rows of several blocks into a batch; there is at least one."""
+    """Yield the rows of several blocks as one batch; at least one batch."""
     parse = partial(_parse, empty_batch(columns).schema, delimiter)
     before = 0
-    for parsed in _ahead(parse, _several(split_rows(response, delimiter, chunks))):
-        if isinstance(parsed, _Broken):
+    for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, delimiter, chunks))):
+        if isinstance(parsed, _BadBlock):
             raise _arrow_error(response, columns, parsed.problem, before + parsed.before)
         before += parsed.num_rows
         yield from parsed.to_batches()
@@ -120,15 +124,17 @@ def _batches(
         yield empty_batch(columns)
 
 
-def _several(blocks: Iterator[memoryview]) -> Iterator[list[memoryview]]:
-    while some := list(islice(blocks, _BLOCKS_OF_A_BATCH)):
+def _group_blocks(blocks: Iterator[memoryview]) -> Iterator[list[memoryview]]:
+    while some := list(islice(blocks, _BLOCKS_PER_BATCH)):
         yield some
 
 
-def _ahead(parse: Callable[[list[memoryview]], T], work: Iterator[list[memoryview]]) -> Iterator[T]:
-    """Parse blocks in threads, which Arrow lets work, while others are on their way.
+def _parse_ahead(
+    parse: Callable[[list[memoryview]], T], work: Iterator[list[memoryview]]
+) -> Iterator[T]:
+    """Yield parsed blocks, parsed in threads while others are being received.
 
-    The last ones are parsed here: a small answer needs no thread.
+    The last ones are parsed here: a small response needs no thread.
     """
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
@@ -145,23 +151,23 @@ def _ahead(parse: Callable[[list[memoryview]], T], work: Iterator[list[memoryvie
 
 
 @dataclass(frozen=True)
-class _Broken:
-    """What Arrow says is wrong with a block, and how many rows of the same batch are before it."""
+class _BadBlock:
+    """Arrow's message about a malformed block, and the number of rows before it in the batch."""
 
     problem: str = field(repr=False)
     before: int
 
 
-def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Table | _Broken:
-    """Parse blocks of rows, each by itself, into columns of one piece."""
+def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Table | _BadBlock:
+    """Return blocks of rows as one table whose columns are in one piece."""
     tables: list[pa.Table] = []
     for rows in blocks:
-        # The blank line before the rows is none. Without it, Arrow would take a byte order mark
-        # off the first cell.
+        # The newline before the rows is not a row. Without it, Arrow would remove a byte order mark
+        # from the first cell.
         try:
             table = pa_csv.read_csv(
                 pa.BufferReader(rows),
-                # One thread for a block: with more, errors name no row.
+                # One thread for a block: with more, errors do not name the row.
                 read_options=pa_csv.ReadOptions(
                     column_names=schema.names, block_size=len(rows) + 1, use_threads=False
                 ),
@@ -171,7 +177,7 @@ def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Ta
                 ),
             )
         except pa.ArrowException as error:
-            return _Broken(str(error), sum(map(len, tables)))
+            return _BadBlock(str(error), sum(map(len, tables)))
         tables.append(table)
     return pa.concat_tables(tables).combine_chunks()
 
@@ -179,7 +185,7 @@ def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Ta
 def _arrow_error(
     response: Response, columns: tuple[str, ...], problem: str, before: int
 ) -> REDCapError:
-    """Say what Arrow found, without the row that it quotes."""
+    """Return the error for a message of Arrow, without the row that it quotes."""
     row = re.search(r"Row #(\d+): ", problem)
     where = f"row {before + int(row.group(1))}" if row else "a row"
     column = re.match(r"In CSV column #(\d+): ", problem)
@@ -188,4 +194,4 @@ def _arrow_error(
     cells = re.search(r"Expected (\d+) columns, got (\d+)", problem)
     if cells:
         return malformed_error(response, f"{where} has {cells.group(2)} cells of {cells.group(1)}")
-    return malformed_error(response, "its rows cannot be told apart")
+    return malformed_error(response, "its rows cannot be parsed")

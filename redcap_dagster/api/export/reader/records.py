@@ -1,4 +1,4 @@
-"""The rows of a record export, whole or batch by batch."""
+"""The rows of a record export, as one table or batch by batch."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,8 +12,6 @@ from redcap_dagster.api.http.response import Response, read_json
 from redcap_dagster.api.http.retries import ShouldRetry, is_temporary
 from redcap_dagster.api.http.transport import Transport
 
-# -- rows -----------------------------------------------------------------------------------------
-
 
 def read_records(
     transport: Transport,
@@ -21,66 +19,66 @@ def read_records(
     record_id_field: str,
     should_retry: ShouldRetry = is_temporary,
 ) -> pa.Table:
-    """Export records whole, a row per record, event and instance.
-
-    What breaks off is asked for again, as long as it may pass.
+    """Return exported records as a table: one row per record, event and instance.
 
     Raises:
-        MalformedResponseError: Rows have no record id, or come twice.
-        REDCapError: Of the type that says what is wrong.
+        MalformedResponseError: Rows have no record id, or are duplicate rows.
+        REDCapError: The request failed. The type says why.
     """
 
     def receive(response: Response) -> pa.Table:
-        return pa.Table.from_batches(_records(response, parameters, record_id_field))
+        return pa.Table.from_batches(_read_batches(response, parameters, record_id_field))
 
-    return _whole(transport, parameters, receive, record_id_field, should_retry)
+    return _export_table(transport, parameters, receive, record_id_field, should_retry)
 
 
 def read_values(transport: Transport, parameters: dict[str, str]) -> pa.Table:
-    """Export single values whole, a row for each; a checkbox may have several of one key.
+    """Return exported values as a table: one row per value; a checkbox may have several rows.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        MalformedResponseError: Rows have no record id.
+        REDCapError: The request failed. The type says why.
     """
 
     def receive(response: Response) -> pa.Table:
         rows = open_csv(response, "record", get_delimiter(parameters)).batches
         return pa.Table.from_batches(check_record_ids(rows, "record"))
 
-    return _whole(transport, parameters, receive, "record")
+    return _export_table(transport, parameters, receive, "record")
 
 
-def _whole(
+def _export_table(
     transport: Transport,
     parameters: dict[str, str],
     receive: Callable[[Response], pa.Table],
     id_column: str,
     should_retry: ShouldRetry = is_temporary,
 ) -> pa.Table:
-    wanted = csv_parameters(parameters)
+    parameters = csv_parameters(parameters)
     try:
-        return transport.post(REQUEST, wanted, receive, should_retry)
+        return transport.post(REQUEST, parameters, receive, should_retry)
     except EmptyResponseError:
         pass
-    if transport.post(REQUEST, wanted | {"format": "json"}, read_json) == []:
+    if transport.post(REQUEST, parameters | {"format": "json"}, read_json) == []:
         return pa.Table.from_batches([empty_batch((id_column,))])
-    return transport.post(REQUEST, wanted, receive, should_retry)  # there are rows
+    return transport.post(REQUEST, parameters, receive, should_retry)  # there are rows
 
 
 def iterate_records(
     transport: Transport, parameters: dict[str, str], record_id_field: str
 ) -> Iterator[pa.RecordBatch]:
-    """Export records batch by batch, as they come; there is at least one batch.
+    """Yield exported records in batches as they are received; at least one batch.
 
     Raises:
-        MalformedResponseError: Rows have no record id, or come twice; their batch is not given.
-        REDCapError: Of the type that says what is wrong; after some batches too, where the
-            answer breaks off. What came before is then incomplete.
+        MalformedResponseError: Rows have no record id, or are duplicate rows. Their batch is not
+            yielded.
+        REDCapError: The request failed, possibly after some batches, which are then incomplete.
+            The type says why.
     """
     empty: EmptyResponseError
     try:
         with transport.open(REQUEST, csv_parameters(parameters)) as response:
-            yield from _records(response, parameters, record_id_field)
+            yield from _read_batches(response, parameters, record_id_field)
         return
     except EmptyResponseError as error:
         empty = error
@@ -88,7 +86,7 @@ def iterate_records(
     yield empty_batch((record_id_field,))
 
 
-def _records(
+def _read_batches(
     response: Response, parameters: dict[str, str], record_id_field: str
 ) -> Iterator[pa.RecordBatch]:
     rows = open_csv(response, record_id_field, get_delimiter(parameters)).batches
@@ -97,12 +95,14 @@ def _records(
 
 
 def confirm_empty(
-    transport: Transport, request: str, wanted: dict[str, str], empty: EmptyResponseError
+    transport: Transport, request: str, parameters: dict[str, str], empty: EmptyResponseError
 ) -> None:
-    """Make sure that an empty CSV means no rows: newer servers send no header, JSON tells.
+    """Raise unless an empty CSV means no rows: newer servers then send no header either.
+
+    The same request for JSON shows it.
 
     Raises:
-        EmptyResponseError: There are rows, and the server sent none of them.
+        EmptyResponseError: There are rows, and the server did not send them.
     """
-    if transport.post(request, wanted | {"format": "json"}, read_json) != []:
+    if transport.post(request, parameters | {"format": "json"}, read_json) != []:
         raise empty

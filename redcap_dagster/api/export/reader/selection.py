@@ -1,4 +1,4 @@
-"""Which records an export is of, and what of them: checked, and written as REDCap's parameters."""
+"""The selection of a record export, checked and written as REDCap's parameters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,6 +10,8 @@ from redcap_dagster.api.calls.parameters import (
     write_list,
     write_server_time,
 )
+from redcap_dagster.options import misspelt
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     EVENT_NAME,
@@ -25,21 +27,46 @@ ADDED: Final = frozenset(
         SURVEY_IDENTIFIER,
     }
 )
-"""REDCap adds these to a row by itself, and refuses them as fields since 13.4.10."""
+"""Columns that REDCap adds to rows by itself. It refuses them as fields since 13.4.10."""
 
 
 class RecordSelection(TypedDict, total=False):
-    """Which records to export, and what of them; by REDCap's own names. None means all.
+    """The records to export, their fields, and how values are written; with REDCap's own names.
 
-    Fields and forms add up. Filter logic is applied to each row by itself, so that it drops rows
-    of repeating forms. Dates are of the server's time zone and mean "created or modified", by the
-    server's log. The record id field is always added, so that rows can be told apart.
+    The record id field is always exported, as rows could not be verified without it.
 
-    ``raw_or_label`` is ``raw`` or ``label``: labels instead of codes, event and group names;
-    ``export_checkbox_label`` then gives the option's label instead of ``Checked``.
-    ``combine_checkbox_options`` gives one column per checkbox (REDCap 16). ``decimal_character`` is
-    ``.`` or ``,``; None leaves numbers as they were saved. ``csv_delimiter`` is what stands
-    between two cells on the way: ``,``, ``tab``, ``;``, ``|`` or ``^``; the rows are the same.
+    Attributes:
+        records: Ids of the records. Defaults to all records.
+        fields: Fields to export, in addition to those of `forms`. Defaults to all fields, if
+            `forms` are not given either.
+        forms: Instruments to export, in addition to `fields`. Defaults to all instruments, if
+            `fields` are not given either.
+        events: Unique names of events. Defaults to all events.
+        filter_logic: REDCap logic, such as ``[age] > 40``. REDCap applies it to each row by itself,
+            so it drops rows of repeating instruments. Defaults to no filter.
+        date_range_begin: Only records created or modified after this time, by the server's log and
+            in the server's time zone. Defaults to no limit.
+        date_range_end: Only records created or modified before this time, in the same way. Defaults
+            to no limit.
+        export_survey_fields: Whether to export survey identifiers and timestamps. Defaults to
+            False.
+        export_data_access_groups: Whether to export each record's data access group. Defaults to
+            False.
+        export_blank_for_gray_form_status: Whether the status of an instrument that was never saved
+            is blank instead of 0. Defaults to False.
+        raw_or_label: ``raw`` for codes, event and group names; ``label`` for their labels. Defaults
+            to ``raw``.
+        export_checkbox_label: With ``raw_or_label="label"``: whether a ticked box has the label of
+            its choice instead of ``Checked``. Defaults to False.
+        combine_checkbox_options: Whether a checkbox field is one column (REDCap 16). Defaults to
+            False.
+        decimal_character: ``.`` or ``,``. Defaults to numbers as they were saved.
+        csv_delimiter: Delimiter of the CSV that REDCap sends: ``,``, ``tab``, ``;``, ``|`` or
+            ``^``. It does not change the rows. Defaults to ``,``.
+
+    Example:
+        >>> RecordSelection(forms=["visit"], filter_logic="[age] > 40")
+        {'forms': ['visit'], 'filter_logic': '[age] > 40'}
     """
 
     records: Sequence[str | int] | None
@@ -81,24 +108,25 @@ DECIMAL_CHARACTERS = (".", ",")
 
 
 DELIMITERS = {",": ",", "tab": "\t", ";": ";", "|": "|", "^": "^"}
-"""REDCap's word for a delimiter, and the delimiter."""
+"""The delimiters by REDCap's words for them."""
 
 
 def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
-    """Check a selection, and write it as parameters of the API; the record id is not yet added.
+    """Return a checked selection as API parameters, without the record id field.
 
     Raises:
-        TypeError: A value of another type, such as one string where a list is wanted.
-        ValueError: An empty list, a field that REDCap adds by itself, or a date with a time zone.
+        TypeError: A parameter is misspelt, or a value has another type, such as one string
+            instead of a list.
+        ValueError: A list is empty, a field is one that REDCap adds by itself, or a date has a
+            time zone.
 
     Example:
         >>> check_selection(forms=["visit"], date_range_begin=datetime(2024, 1, 31))
         {'forms[0]': 'visit', 'dateRangeBegin': '2024-01-31 00:00:00'}
     """
     given: dict[str, Any] = {name: value for name, value in selection.items() if value is not None}
-    unknown = given.keys() - RecordSelection.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"A record export has no parameter {', '.join(sorted(unknown))}.")
+    if unknown := misspelt(given, RecordSelection.__annotations__.keys(), "A record export"):
+        raise TypeError(unknown)
     parameters: dict[str, str] = {}
     for name in _LISTS:
         if name in given:
@@ -106,12 +134,12 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
     added = ADDED.intersection(given.get("fields", ()))
     if added:
         raise ValueError(
-            f"fields: REDCap adds {', '.join(sorted(added))} by itself and refuses it as a field; "
-            "leave it out."
+            f"fields: REDCap adds {list_names(sorted(added))} by itself and refuses it as a field. "
+            "Leave it out."
         )
     if "filter_logic" in given:
         if not isinstance(given["filter_logic"], str):
-            raise TypeError("filter_logic: give REDCap logic as a string.")
+            raise TypeError("filter_logic: must be REDCap logic as a text.")
         parameters["filterLogic"] = given["filter_logic"]
     for name, key in _DATES.items():
         if name in given:
@@ -133,7 +161,7 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
 
 
 def add_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str, str]:
-    """Add the record id to what is asked for: without it, rows come without any key.
+    """Return parameters that export the record id field too, without which rows have no key.
 
     Example:
         >>> add_record_id({"forms[0]": "visit"}, "record_id")
@@ -146,18 +174,18 @@ def add_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str,
 
 
 def get_delimiter(parameters: dict[str, str]) -> str:
-    """Give what stands between two cells of an export."""
+    """Return the delimiter between two cells of an export."""
     return DELIMITERS[parameters.get("csvDelimiter", ",")]
 
 
 def csv_parameters(parameters: dict[str, str]) -> dict[str, str]:
-    """Write the parameters of an export as CSV."""
+    """Return the parameters of a record export as CSV."""
     return {
         "content": "record",
         "action": "export",
         "format": "csv",
         "type": "flat",
-        "csvDelimiter": ",",  # the server's own default may be another
+        "csvDelimiter": ",",  # the server may have another default
         "returnFormat": "json",
         **parameters,
     }
