@@ -37,7 +37,7 @@ def test_a_row_that_comes_twice_is_counted_wherever_it_came_before(
 
     assert [len(batch) for batch in islice(rows, passed)] == list(map(len, batches[:passed]))
     if again:
-        with pytest.raises(MalformedResponseError, match=f" and {again} are duplicate rows of a record"):
+        with pytest.raises(MalformedResponseError, match=f" and {again} are duplicate rows"):
             next(rows)
     assert next(rows, None) is None
 
@@ -53,7 +53,7 @@ PLACES = "record_id,redcap_event_name,redcap_repeat_instrument,redcap_repeat_ins
     ("header", "rows", "says"),
     [
         ("record_id,name", [f",{CANARY}", "2,b"], "1 rows have no record id, and 0 "),
-        ("record_id,name", [f"{CANARY},a", f"{CANARY},b", f"{CANARY},c"], "and 2 are duplicate rows"),
+        ("record_id,name", [f"{CANARY},a", f"{CANARY},b", f"{CANARY},c"], "and 2 are duplicate"),
         (PLACES, [f"{CANARY},e,,,a", f"{CANARY},e,,,b"], "0 rows have no record id, and 1 "),
         (PLACES, [f"{CANARY},e,f,2,a", f"{CANARY},e,f,1,a", f"{CANARY},e,f,2,a"], "and 1 are"),
     ],
