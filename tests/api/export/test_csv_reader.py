@@ -88,7 +88,7 @@ def test_a_part_of_a_row_is_never_data(table: Table, data: st.DataObject) -> Non
 
 def test_rows_come_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_BLOCK", 100)
-    monkeypatch.setattr(rows, "_BLOCKS_OF_A_BATCH", 2)
+    monkeypatch.setattr(rows, "_BLOCKS_PER_BATCH", 2)
     table = [(str(number), "x\n,y\n" * (number % 5), "z") for number in range(100)]
 
     batches = list(open_csv(answer(in_chunks(csv_of(table), [50])), "record_id").batches)

@@ -90,7 +90,7 @@ def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapCli
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "_CHUNK", 100)
     monkeypatch.setattr(blocks, "_BLOCK", 100)
-    monkeypatch.setattr(api_rows, "_BLOCKS_OF_A_BATCH", 1)
+    monkeypatch.setattr(api_rows, "_BLOCKS_PER_BATCH", 1)
 
 
 @pytest.mark.usefixtures("small_batches")
