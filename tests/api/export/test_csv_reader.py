@@ -29,7 +29,7 @@ ROWS = st.lists(st.tuples(TEXT.filter(bool), TEXT, TEXT), max_size=6)
 def blocks_of(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run each test with rows that are of one block, and of many."""
     block, seam = request.param
-    with mock.patch.multiple(blocks, _BLOCK=block, _SEAM=seam):
+    with mock.patch.multiple(blocks, _BLOCK=block, _OVERLAP=seam):
         yield
 
 
