@@ -13,6 +13,7 @@ from benchmarks.study import MARKER, project_of
 from redcap_dagster import (
     CleaningRules,
     DuckDBTableIOManager,
+    PartitionSettings,
     REDCapResource,
     build_redcap_definitions,
 )
@@ -38,10 +39,10 @@ def definitions(
         name="study",
         redcap=REDCapResource(url=url, token=dg.EnvVar(_VARIABLE), max_cells=max_cells),
         project=project_of(fields),
-        rules=CleaningRules(missing_values=[MARKER]),
-        io_manager=DuckDBTableIOManager(database=database),
+        cleaning=CleaningRules(missing_values=[MARKER]),
+        storage=DuckDBTableIOManager(database=database),
         change_sensor=True,
-        buckets=buckets,
+        partitions=PartitionSettings(buckets) if buckets else None,
     )
 
 

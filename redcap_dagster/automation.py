@@ -1,33 +1,38 @@
-"""When tables are made anew, and how old they may be: conditions, schedules, freshness."""
+"""When tables are materialized, and how old they may be: conditions, schedules, freshness."""
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import dagster as dg
+from pydantic import Field
+
+from redcap_dagster.options import option, written_as
 
 SPAN = re.compile(r"(\d+)\s*([mhdw])")
-"""How a span of time is written."""
+"""How a span of time is written, such as 36h."""
+
+# For a schema of YAML, which sees templates as they stand.
+SpanText = Annotated[str, Field(json_schema_extra=written_as(SPAN), examples=["36h"])]
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def on_change() -> dg.AutomationCondition[Any]:
-    """Give the condition that makes an asset anew when what it is made from has changed.
+    """Return the condition that materializes an asset when the data it is made from changed.
 
     `dagster.AutomationCondition.eager` does so whenever an upstream asset was materialized. The
-    tables of a project are materialized night after night, mostly with the data of the night
-    before; their data versions say so, and this condition looks at those.
+    tables of a project are materialized every night, mostly with the data of the night before;
+    their data versions tell, and this condition compares those.
 
-    Give it to assets of yours that are made from the tables of a project. Given to these tables
-    (as the option ``automation_condition``), it makes records anew where the dictionary changed,
-    and clean tables where records did: what changes in REDCap itself only an export can tell, for
-    which there are schedules and sensors. The first time is not its business.
+    Use it for your own assets that depend on the tables of a project. Used for the tables
+    themselves (option ``automation``), it materializes records when the dictionary changed, and
+    clean tables when records changed. It cannot see changes inside REDCap: a schedule or the change
+    sensor does that. It never materializes an asset for the first time.
 
-    Dagster evaluates conditions where its sensor ``default_automation_condition_sensor`` is
-    switched on; it is off by default.
+    Dagster evaluates conditions while its sensor ``default_automation_condition_sensor`` is on. It
+    is off by default; switch it on in the UI, under Automation.
 
     Returns:
         The condition, which can be combined with others.
@@ -43,14 +48,14 @@ def on_change() -> dg.AutomationCondition[Any]:
 
 
 def fresh_within(fail_after: str, warn_after: str | None = None) -> dg.FreshnessPolicy:
-    """Say in plain words how old a table may be.
+    """Return the freshness policy of a table that may be so old, in plain words.
 
     Args:
-        fail_after: Older than this is a failure: a number and ``m``, ``h``, ``d`` or ``w``.
-        warn_after: Older than this is a warning.
+        fail_after: Age from which the table fails: a number and ``m``, ``h``, ``d`` or ``w``.
+        warn_after: Age from which the table warns. Defaults to no warning.
 
     Raises:
-        ValueError: One of them is no span of time.
+        ValueError: One of them is not a span of time.
 
     Example:
         >>> policy = fresh_within("36h", warn_after="1d")
@@ -61,17 +66,46 @@ def fresh_within(fail_after: str, warn_after: str | None = None) -> dg.Freshness
     return dg.FreshnessPolicy.time_window(time_span(fail_after), warning)
 
 
-@dataclass(frozen=True)
-class REDCapSchedule:
-    """When all tables of a project are made anew; for `build_redcap_definitions`.
+@option
+class FreshnessSettings:
+    """How old the tables of a project may be; for `build_redcap_definitions`.
 
     Attributes:
-        cron: A cron expression.
-        timezone: Its time zone, such as ``Europe/Berlin``.
-        default_status: ``RUNNING`` starts it without being switched on in the UI.
+        fail_after: Age from which a table fails: a number and ``m``, ``h``, ``d`` or ``w``, such as
+            ``36h``.
+        warn_after: Age from which a table warns, written the same way. Defaults to no warning.
+
+    Raises:
+        ValueError: One of them is not a span of time.
 
     Example:
-        >>> schedule = REDCapSchedule("0 3 * * *", timezone="Europe/Berlin")
+        >>> FreshnessSettings("36h", warn_after="1d").policy().warn_window.to_timedelta()
+        datetime.timedelta(days=1)
+    """
+
+    fail_after: SpanText
+    warn_after: SpanText | None = None
+
+    def __post_init__(self) -> None:
+        self.policy()
+
+    def policy(self) -> dg.FreshnessPolicy:
+        """Return Dagster's policy."""
+        return fresh_within(self.fail_after, self.warn_after)
+
+
+@option
+class ScheduleSettings:
+    """When all tables of a project are materialized; for `build_redcap_definitions`.
+
+    Attributes:
+        cron: Cron expression, such as ``0 3 * * *``.
+        timezone: Time zone of the expression, such as ``Europe/Berlin``. Defaults to ``UTC``.
+        default_status: ``RUNNING`` starts the schedule without the switch in Dagster's UI. Defaults
+            to ``STOPPED``.
+
+    Example:
+        >>> schedule = ScheduleSettings("0 3 * * *", timezone="Europe/Berlin")
         >>> schedule.definition("trial", []).name
         'trial__schedule'
     """
@@ -81,18 +115,23 @@ class REDCapSchedule:
     default_status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
 
     def definition(self, name: str, assets: Sequence[dg.AssetsDefinition]) -> dg.ScheduleDefinition:
-        """Give the schedule ``NAME__schedule`` of a project's assets.
+        """Return the schedule ``NAME__schedule`` of a project's assets.
 
-        Records in buckets have a run for each bucket, or for as many as their backfill policy says.
+        Partitioned records get one run for each bucket, or for as many buckets as their backfill
+        policy allows.
+
+        Args:
+            name: Name of the project in Dagster.
+            assets: What `build_redcap_assets_definitions` returned.
         """
-        keys = [key for made in assets for key in made.keys]
+        keys = [key for each in assets for key in each.keys]
 
         def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
             tick = context.scheduled_execution_time.isoformat()
-            for made in assets:
-                yield from _whole(made, tick)
+            for each in assets:
+                yield from _request_all(each, tick)
 
-        partitioned = any(made.partitions_def for made in assets)
+        partitioned = any(each.partitions_def for each in assets)
         return dg.ScheduleDefinition(
             name=f"{name}__schedule",
             target=dg.AssetSelection.assets(*keys),
@@ -103,19 +142,21 @@ class REDCapSchedule:
         )
 
 
-@dataclass(frozen=True)
-class REDCapChangeSensor:
-    """How often REDCap is asked what changed; for `build_redcap_definitions`.
+@option
+class ChangeSensorSettings:
+    """How often REDCap is asked for changes; for `build_redcap_definitions`.
 
     Attributes:
-        every: Seconds from one time to the next; see `build_redcap_change_sensor`.
-        default_status: ``RUNNING`` starts it without being switched on in the UI.
+        every: Seconds between two ticks of the sensor; see `build_redcap_change_sensor`. Defaults
+            to 300.
+        default_status: ``RUNNING`` starts the sensor without the switch in Dagster's UI. Defaults
+            to ``STOPPED``.
 
     Raises:
-        ValueError: Less than a second.
+        ValueError: ``every`` is less than a second.
 
     Example:
-        >>> REDCapChangeSensor(every=600).default_status.name
+        >>> ChangeSensorSettings(every=600).default_status.name
         'STOPPED'
     """
 
@@ -124,21 +165,39 @@ class REDCapChangeSensor:
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise ValueError(f"every: give seconds, from 1 on; got {self.every}.")
+            raise ValueError(f"every: give a number of seconds, at least 1; got {self.every}.")
 
 
-def _whole(assets: dg.AssetsDefinition, tick: str) -> Iterator[dg.RunRequest]:
-    """Request all of some assets, as many partitions in a run as their backfill policy says."""
+def automation_condition(
+    automation: dg.AutomationCondition[Any] | Literal["on_change"] | None,
+) -> dg.AutomationCondition[Any] | None:
+    """Return the automation condition that an option stands for.
+
+    Args:
+        automation: A condition, or ``on_change`` for `on_change`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if automation is None or isinstance(automation, dg.AutomationCondition):
+        return automation
+    if automation == "on_change":
+        return on_change()
+    raise ValueError("automation: give a dagster.AutomationCondition, or 'on_change'.")
+
+
+def _request_all(assets: dg.AssetsDefinition, tick: str) -> Iterator[dg.RunRequest]:
+    """Request every partition, as many in one run as the backfill policy allows."""
     keys = list(assets.keys)
     if assets.partitions_def is None:
         yield dg.RunRequest(run_key=f"{tick}-{assets.node_def.name}", asset_selection=keys)
         return
     partitions = assets.partitions_def.get_partition_keys()
     policy = assets.backfill_policy or dg.BackfillPolicy.multi_run()
-    in_a_run = policy.max_partitions_per_run or len(partitions)
-    for first in range(0, len(partitions), in_a_run):
-        some = partitions[first : first + in_a_run]
-        of_several = {
+    per_run = policy.max_partitions_per_run or len(partitions)
+    for first in range(0, len(partitions), per_run):
+        some = partitions[first : first + per_run]
+        range_tags = {
             "dagster/asset_partition_range_start": some[0],
             "dagster/asset_partition_range_end": some[-1],
         }
@@ -146,15 +205,15 @@ def _whole(assets: dg.AssetsDefinition, tick: str) -> Iterator[dg.RunRequest]:
             run_key=f"{tick}-{some[0]}",
             asset_selection=keys,
             partition_key=some[0] if len(some) == 1 else None,
-            tags=of_several if len(some) > 1 else {},
+            tags=range_tags if len(some) > 1 else {},
         )
 
 
 def time_span(text: str) -> timedelta:
-    """Read a span of time in plain words.
+    """Return a span of time that is written in plain words.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not a span of time.
 
     Example:
         >>> time_span("36h")
@@ -162,5 +221,7 @@ def time_span(text: str) -> timedelta:
     """
     match = SPAN.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no span of time: write a number and m, h, d or w, as 36h.")
+        raise ValueError(
+            f"{text!r} is not a span of time. Write a number and m, h, d or w, such as 36h."
+        )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -7,7 +7,11 @@ from dagster._core.definitions.definitions_load_context import (
     StateBackedDefinitionsLoader,
 )
 from dagster._utils.env import using_dagster_dev
-from dagster.components.resolved.core_models import OpSpec
+from dagster.components.resolved.core_models import (
+    MultiRunBackfillPolicyModel,
+    SingleRunBackfillPolicyModel,
+    resolve_backfill_policy,
+)
 from dagster.components.resolved.form_config import FormWidget
 from dagster.components.utils.project_paths import get_local_state_path
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
@@ -18,11 +22,13 @@ __all__ = [
     "DefinitionsLoadType",
     "DefsStateManagementType",
     "FormWidget",
-    "OpSpec",
+    "MultiRunBackfillPolicyModel",
     "PartialResource",
+    "SingleRunBackfillPolicyModel",
     "StateBackedDefinitionsLoader",
     "TranslationFn",
     "TranslationFnResolver",
     "get_local_state_path",
+    "resolve_backfill_policy",
     "using_dagster_dev",
 ]

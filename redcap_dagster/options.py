@@ -111,3 +111,13 @@ def attribute_texts(cls: type) -> Mapping[str, str]:
         return {}
     entries = re.findall(r"^    (\w+): (.*(?:\n(?:        .*)?)*)", section[1], re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in entries}
+
+
+def written_as(pattern: re.Pattern[str]) -> dict[str, Any]:
+    """Return what a JSON schema says of a text, which may also be a template.
+
+    Example:
+        >>> bool(re.search(written_as(re.compile("[a-z]+"))["pattern"], "{{ env.NAME }}"))
+        True
+    """
+    return {"pattern": rf"^({pattern.pattern})$|\{{\{{"}

@@ -6,6 +6,8 @@ import zlib
 import dagster as dg
 import pyarrow as pa
 
+from redcap_dagster.options import option
+
 BUCKET = "_bucket"
 """The column of a frame, and of a stored table, that says which partition a row is of."""
 
@@ -49,29 +51,31 @@ def bucket_keys(count: int) -> list[str]:
     return [f"{number:0{width}}-of-{count}" for number in range(1, count + 1)]
 
 
-def bucket_count(count: int | None, partitions_def: dg.PartitionsDefinition[str] | None) -> int:
-    """Say how many buckets are asked for, by number or as what `buckets` gives; 0 for none.
+@option
+class PartitionSettings:
+    """How the records of a project are partitioned; for `build_redcap_definitions`.
+
+    Attributes:
+        buckets: Number of buckets over which records are spread by their ids, such as 32. Each
+            bucket is exported, cleaned and stored by itself; types are then never inferred, as no
+            bucket has all values. Metadata tables are not partitioned.
 
     Raises:
-        ValueError: Both are given, fewer than one, or partitions of another kind.
+        ValueError: There is less than one bucket.
 
     Example:
-        >>> bucket_count(None, buckets(16)), bucket_count(None, None)
-        (16, 0)
+        >>> PartitionSettings(buckets=16).definition().get_partition_keys()[2]
+        '03-of-16'
     """
-    if partitions_def is None:
-        return 0 if count is None else len(bucket_keys(count))
-    if count is not None:
-        raise ValueError("Give buckets or partitions_def, not both: one says the other.")
-    is_static = isinstance(partitions_def, dg.StaticPartitionsDefinition)
-    keys = partitions_def.get_partition_keys() if is_static else []
-    if not keys or keys != bucket_keys(len(keys)):
-        raise ValueError(
-            "partitions_def: REDCap can export a partition by itself only where the ids of its "
-            "records say that they belong to it. Give buckets=N, or what "
-            "redcap_dagster.partitions.buckets(N) gives."
-        )
-    return len(keys)
+
+    buckets: int
+
+    def __post_init__(self) -> None:
+        bucket_keys(self.buckets)
+
+    def definition(self) -> dg.StaticPartitionsDefinition:
+        """Return Dagster's partitions."""
+        return buckets(self.buckets)
 
 
 def assign_buckets(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:

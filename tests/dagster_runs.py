@@ -31,7 +31,7 @@ class Study:
         given = {
             "name": "study",
             "redcap": REDCapResource(url=self.sandbox.url, token=dg.EnvVar(TOKEN_VARIABLE)),
-            "io_manager": DuckDBTableIOManager(database=str(self.database)),
+            "storage": DuckDBTableIOManager(database=str(self.database)),
         }
         return build_redcap_definitions(**{**given, **options})
 

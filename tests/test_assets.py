@@ -161,7 +161,7 @@ def defs():
     return build_redcap_definitions(
         name="study",
         redcap=REDCapResource(url={study.sandbox.url!r}, token=dg.EnvVar({TOKEN_VARIABLE!r})),
-        io_manager=DuckDBTableIOManager(database={str(study.database)!r}),
+        storage=DuckDBTableIOManager(database={str(study.database)!r}),
     )
 """
     )
@@ -203,7 +203,7 @@ def test_a_token_of_another_project_gives_other_versions(study: Study, tmp_path:
 
 def test_a_form_that_fails_does_not_stop_the_others(study: Study) -> None:
     """A field was added whose name is that of the codes of another."""
-    definitions = study.definitions(rules=CleaningRules(labels="both"))
+    definitions = study.definitions(cleaning=CleaningRules(labels="both"))
     added = [*METADATA, field("sex_code", "base")]
     token = study.sandbox.add_project(exports={"metadata": added}, records=RECORDS)
     with pytest.MonkeyPatch.context() as patch:
@@ -272,7 +272,7 @@ def test_edges_and_storage_follow_the_translated_key(study: Study) -> None:
 def test_lists_and_reasons_are_stored(study: Study) -> None:
     rules = CleaningRules(checkboxes="lists", missing_reasons=True)
     study.sandbox.edit(study.token, record="2", field="pain___2", value="1")
-    definitions = study.definitions(rules=rules)
+    definitions = study.definitions(cleaning=rules)
     result = study.run(definitions)
     assert result.success
     table = study.table("study_clean.visit")
@@ -290,6 +290,6 @@ def test_cells_that_belong_to_no_table_are_told(study: Study) -> None:
 
 def test_rules_reach_the_tables(study: Study) -> None:
     rules = CleaningRules(labels="codes", types={"weight": "text"}, missing_values=[])
-    assert study.run(study.definitions(rules=rules)).success
+    assert study.run(study.definitions(cleaning=rules)).success
     assert study.table("study_clean.base")["sex"].to_pylist() == ["0", "1", "1"]
     assert study.table("study_clean.visit")["weight"].to_pylist() == ["70", "?", "81.5"]

@@ -108,7 +108,7 @@ def test_changed_data_wakes_nothing_that_the_same_run_made(downstream: Daemon) -
 
 
 def test_a_projects_own_tables_follow_what_they_are_made_from(study: Study) -> None:
-    daemon = Daemon(study, study.definitions(automation_condition=on_change()))
+    daemon = Daemon(study, study.definitions(automation=on_change()))
     daemon.tick()
     assert study.run(daemon.definitions).success
     assert daemon.tick() == set()
@@ -119,7 +119,7 @@ def test_a_projects_own_tables_follow_what_they_are_made_from(study: Study) -> N
 
 def test_a_tick_of_the_clock_wakes_all_tables_at_once(study: Study) -> None:
     condition = dg.AutomationCondition.on_cron("0 3 * * *", "Europe/Berlin")
-    daemon = Daemon(study, study.definitions(automation_condition=condition))
+    daemon = Daemon(study, study.definitions(automation=condition))
     assert daemon.tick(datetime(2026, 7, 1, 0, 59, tzinfo=UTC)) == set()
     everything = {key.to_user_string() for key in daemon.definitions.resolve_all_asset_keys()}
     assert daemon.tick(datetime(2026, 7, 1, 1, 1, tzinfo=UTC)) == everything

@@ -1,5 +1,6 @@
 """Definitions: what they are made of, and what is refused before anything is sent."""
 
+import inspect
 import warnings
 from datetime import timedelta
 from pathlib import Path
@@ -9,15 +10,23 @@ import dagster as dg
 import pytest
 
 from redcap_dagster import (
+    ChangeSensorSettings,
+    CheckRules,
+    CheckSettings,
     CleaningRules,
+    DagsterREDCapTranslator,
+    FreshnessSettings,
+    OpSettings,
     ParquetTableIOManager,
-    REDCapChangeSensor,
+    PartitionSettings,
     REDCapProject,
     REDCapResource,
-    REDCapSchedule,
+    ScheduleSettings,
+    StorageSettings,
     build_redcap_assets_definitions,
     build_redcap_definitions,
     load_redcap_asset_specs,
+    on_change,
 )
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import StructureError
@@ -30,13 +39,12 @@ METADATA = [
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
 SHOWN: dict[str, Any] = {
-    "key_prefix": "clinic",
-    "group_name": "trials",
-    "owners": ["team:trials"],
-    "tags": {"phase": "3"},
-    "freshness_policy": dg.FreshnessPolicy.time_window(timedelta(hours=36)),
-    "automation_condition": dg.AutomationCondition.on_cron("@daily"),
-    "io_manager_key": "warehouse",
+    "translator": DagsterREDCapTranslator(
+        key_prefix="clinic", group_name="trials", owners=["team:trials"], tags={"phase": "3"}
+    ),
+    "freshness": FreshnessSettings("36h"),
+    "automation": dg.AutomationCondition.on_cron("@daily"),
+    "storage": StorageSettings("warehouse"),
 }
 REDCAP = REDCapResource(url="https://redcap.example.edu/api/", token=dg.EnvVar("NOT_SET_ANYWHERE"))
 
@@ -52,7 +60,7 @@ def test_definitions_load_without_the_token_being_there() -> None:
 
 
 def test_two_projects_never_collide() -> None:
-    given: dict[str, Any] = {"schedule": REDCapSchedule("@daily"), "change_sensor": True}
+    given: dict[str, Any] = {"schedule": ScheduleSettings("@daily"), "change_sensor": True}
     both = dg.Definitions.merge(_build(name="a", **given), _build(name="a_clean", **given))
     dg.Definitions.validate_loadable(both)
     assert len(both.resolve_all_asset_keys()) == 18
@@ -77,12 +85,10 @@ def test_two_projects_never_collide() -> None:
         ({"name": ""}, "name"),
         ({"instruments": ["visits"]}, r"\['visits'\]"),
         ({"instruments": "visit"}, "list"),
-        ({"io_manager": ParquetTableIOManager(), "io_manager_key": "own"}, "not both"),
-        ({"rules": CleaningRules(types={"wieght": "text"})}, r"\['wieght'\]"),
-        ({"buckets": 0}, "from 1 on"),
-        ({"buckets": 4, "partitions_def": buckets(4)}, "not both"),
-        ({"partitions_def": dg.DailyPartitionsDefinition("2024-01-01")}, "buckets=N"),
-        ({"partitions_def": dg.StaticPartitionsDefinition(["north", "south"])}, "buckets=N"),
+        ({"cleaning": CleaningRules(types={"wieght": "text"})}, r"\['wieght'\]"),
+        ({"partitions": dg.DailyPartitionsDefinition("2024-01-01")}, "PartitionSettings"),
+        ({"partitions": buckets(4)}, "PartitionSettings"),
+        ({"automation": "on_chnage"}, "'on_change'"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(options: dict[str, Any], message: str) -> None:
@@ -90,13 +96,70 @@ def test_what_cannot_be_is_refused_by_name(options: dict[str, Any], message: str
         _build(**options)
 
 
-@pytest.mark.parametrize("misspelt", ["owner", "bucket", "retry_polcy", "allow_shrnk"])
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [("clening", "cleaning"), ("partition", "partitions"), ("translater", "translator")],
+)
 @pytest.mark.parametrize(
     "build", [_build, build_redcap_assets_definitions, load_redcap_asset_specs]
 )
-def test_a_misspelt_option_is_refused(build: Any, misspelt: str) -> None:
-    with pytest.raises(TypeError, match=misspelt):
+def test_a_misspelt_option_is_refused_with_the_name_meant(
+    build: Any, misspelt: str, meant: str
+) -> None:
+    with pytest.raises(TypeError, match=f"no option '{misspelt}'. Did you mean '{meant}'?"):
         build(name="study", project=PROJECT, **{misspelt: None})
+
+
+@pytest.mark.parametrize(
+    ("option", "misspelt", "meant"),
+    [
+        (CheckRules, "max_dropp", "max_drop"),
+        (CheckSettings, "severty", "severity"),
+        (ChangeSensorSettings, "evry", "every"),
+        (CleaningRules, "missing_value", "missing_values"),
+        (DagsterREDCapTranslator, "owner", "owners"),
+        (FreshnessSettings, "fail_afer", "fail_after"),
+        (OpSettings, "retry_polcy", "retry_policy"),
+        (PartitionSettings, "bucket", "buckets"),
+        (REDCapResource, "rate_limits", "rate_limit"),
+        (ScheduleSettings, "time_zone", "timezone"),
+        (StorageSettings, "io_manager", "io_manager_key"),
+    ],
+)
+def test_a_misspelt_field_of_an_option_is_refused_with_the_name_meant(
+    option: Any, misspelt: str, meant: str
+) -> None:
+    # Of pydantic's values, the resource among them, it is a ValueError.
+    with pytest.raises((TypeError, ValueError), match=f"'{misspelt}'. Did you mean '{meant}'?"):
+        option(**{misspelt: None})
+
+
+def test_no_function_has_more_than_sixteen_options() -> None:
+    builders = (build_redcap_definitions, build_redcap_assets_definitions, load_redcap_asset_specs)
+    counts = [len(inspect.signature(build).parameters) for build in builders]
+    assert max(counts) == counts[0] <= 16
+    assert counts == sorted(counts, reverse=True)
+    assert len(set(counts)) == len(counts)
+
+
+@pytest.mark.parametrize("automation", [on_change(), "on_change"])
+def test_on_change_can_be_named(automation: Any) -> None:
+    specs = _build(automation=automation).resolve_all_asset_specs()
+    assert {spec.automation_condition for spec in specs} == {on_change()}
+
+
+def test_freshness_is_a_value_or_a_policy() -> None:
+    policy = dg.FreshnessPolicy.time_window(timedelta(hours=36), timedelta(days=1))
+    for freshness in (policy, FreshnessSettings("36h", warn_after="1d")):
+        specs = _build(freshness=freshness).resolve_all_asset_specs()
+        assert {spec.freshness_policy for spec in specs} == {policy}
+    with pytest.raises(ValueError, match="'36 hours' is not a span of time"):
+        FreshnessSettings("36 hours")
+
+
+def test_there_is_at_least_one_bucket() -> None:
+    with pytest.raises(ValueError, match=r"from 1 on|at least 1"):
+        PartitionSettings(buckets=0)
 
 
 def test_a_token_that_is_written_out_is_warned_of_once() -> None:
@@ -139,14 +202,14 @@ def test_a_resource_can_be_configured_at_launch(tmp_path: Path) -> None:
 
 
 def test_how_often_the_sensor_asks_is_up_to_the_user() -> None:
-    asked = REDCapChangeSensor(every=3_000, default_status=dg.DefaultSensorStatus.RUNNING)
+    asked = ChangeSensorSettings(every=3_000, default_status=dg.DefaultSensorStatus.RUNNING)
     (sensor,) = _build(change_sensor=asked).sensors or ()
     assert isinstance(sensor, dg.SensorDefinition)
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     assert 3_000 <= (sensor.minimum_interval_seconds or 0) <= 3_600
     assert not _build().sensors
-    with pytest.raises(ValueError, match="from 1 on"):
-        REDCapChangeSensor(every=0)
+    with pytest.raises(ValueError, match=r"every: .* at least 1"):
+        ChangeSensorSettings(every=0)
 
 
 def test_tables_are_parquet_under_the_instance_by_default(tmp_path: Path) -> None:
@@ -158,7 +221,7 @@ def test_tables_are_parquet_under_the_instance_by_default(tmp_path: Path) -> Non
 
 
 def test_a_schedule_is_of_all_tables() -> None:
-    when = REDCapSchedule("0 3 * * *", "Europe/Berlin", dg.DefaultScheduleStatus.RUNNING)
+    when = ScheduleSettings("0 3 * * *", "Europe/Berlin", dg.DefaultScheduleStatus.RUNNING)
     definitions = _build(schedule=when)
     (schedule,) = definitions.schedules or ()
     assert isinstance(schedule, dg.ScheduleDefinition)
@@ -173,7 +236,7 @@ def test_a_schedule_is_of_all_tables() -> None:
 
 
 def test_specs_without_ops_are_external_assets() -> None:
-    shown = {**SHOWN, "buckets": 4}
+    shown = {**SHOWN, "partitions": PartitionSettings(buckets=4)}
     specs = load_redcap_asset_specs(name="study", project=PROJECT, **shown)
     warehouse = ParquetTableIOManager(base_path="x")
     resources = dg.Definitions(resources={"warehouse": warehouse})
@@ -191,11 +254,13 @@ def test_specs_without_ops_are_external_assets() -> None:
 def test_options_pass_through() -> None:
     ours = _build(
         **SHOWN,
-        pool="redcap",
-        op_tags={"priority": "1"},
-        partitions_def=buckets(4),
-        backfill_policy=dg.BackfillPolicy.multi_run(2),
-        retry_policy=dg.RetryPolicy(max_retries=2),
+        partitions=PartitionSettings(buckets=4),
+        op=OpSettings(
+            pool="redcap",
+            tags={"priority": "1"},
+            backfill_policy=dg.BackfillPolicy.multi_run(2),
+            retry_policy=dg.RetryPolicy(max_retries=2),
+        ),
     )
     warehouse = dg.Definitions(resources={"warehouse": ParquetTableIOManager(base_path="x")})
     definitions = dg.Definitions.merge(ours, warehouse)

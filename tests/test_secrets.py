@@ -87,7 +87,7 @@ def test_checks_that_fail_tell_counts_and_names_alone(study: Study, listen: List
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_VARIABLE, token)
-        definitions = study.definitions(checks=CheckRules(max_drop=0), allow_shrink=True)
+        definitions = study.definitions(checks=CheckRules(max_drop=0, allow_shrink=True))
         results = [study.run(definitions)]
         study.sandbox.edit(token, record="2", field="free", value=CANARY)
         results.append(study.run(definitions))
@@ -224,7 +224,7 @@ def test_a_warehouse_that_fails(
 
 def test_a_cell_that_cannot_be_computed_with(study: Study, listen: Listen) -> None:
     """Records in storage whose type no cast takes, as another IO manager may return them."""
-    definitions = study.definitions(io_manager=_Odd())
+    definitions = study.definitions(storage=_Odd())
     result = study.run(definitions, select=["study/clean/base"])
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]

@@ -6,23 +6,24 @@ from typing import Literal
 
 import dagster as dg
 
+from redcap_dagster.options import option
 from redcap_dagster.project import REDCapProject, StructureError
 
 Layer = Literal["metadata", "records", "clean"]
 Severity = Literal["warn", "error"]
 
 
-@dataclass(frozen=True)
+@option
 class CheckSettings:
     """How one check is treated; None leaves it as it is by default.
 
     Attributes:
-        enabled: Whether there is the check.
-        severity: ``warn`` or ``error``, of a result that did not pass.
-        blocking: Whether a failure stops what is made of the asset: of records, the form's clean
-            table; of the others, the assets downstream. As everywhere in Dagster, a warning
-            stops nothing. Where `keys_unique` blocks, the records are not stored either. An export
-            that is not complete is stored of no form, whatever is set: it is one moment of all.
+        enabled: Declare and evaluate the check. Defaults to true.
+        severity: ``warn`` or ``error``, of a result that did not pass. Defaults to the check's.
+        blocking: A failure of severity ``error`` stops what is made from the asset: from records,
+            the clean table of the form; from others, the assets downstream. Defaults to the check's
+            own. Where `keys_unique` blocks, the records are not stored either. An incomplete export
+            is never stored, whatever is set here, as it is one snapshot of all forms.
     """
 
     enabled: bool | None = None
@@ -101,15 +102,20 @@ CHECKS: Mapping[str, Check] = {
 """Every check, by name. None of their texts holds a value."""
 
 
-@dataclass(frozen=True)
+@option
 class CheckRules:
     """What is changed about the checks of a project.
 
     Attributes:
-        settings: Name of a check to what holds for all instruments.
-        by_instrument: Name of an instrument to what differs there, by name of the check.
-        max_drop: The part of its rows that a form may lose from one run to the next before the
-            check fails, and the project of its records before a run refuses to replace anything.
+        settings: Settings by name of the check, for all instruments. Defaults to none.
+        by_instrument: Settings by name of the instrument and name of the check; they overrule
+            ``settings``. Defaults to none.
+        max_drop: Largest part of its rows that a table may lose from one run to the next: for a
+            form, before `rows_not_dropping` fails; for the census, before a run refuses to replace
+            anything. Defaults to 0.2.
+        allow_shrink: Replace tables even where records dropped by more than ``max_drop`` or columns
+            are newly hidden by the user's rights. Defaults to false: such a run fails before it
+            replaces anything. The run tag ``redcap/allow_shrink`` does the same for one run.
 
     Example:
         >>> rules = CheckRules(
@@ -122,6 +128,7 @@ class CheckRules:
     settings: Mapping[str, CheckSettings] = field(default_factory=dict)
     by_instrument: Mapping[str, Mapping[str, CheckSettings]] = field(default_factory=dict)
     max_drop: float = 0.2
+    allow_shrink: bool = False
 
     def __post_init__(self) -> None:
         of_forms = [name for own in self.by_instrument.values() for name in own]

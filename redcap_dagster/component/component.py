@@ -3,50 +3,54 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, create_model, field_validator
 
+from redcap_dagster.api import ClientSettings
 from redcap_dagster.api.http.url import normalize_url
-from redcap_dagster.automation import SPAN, time_span
-from redcap_dagster.component.attributes import (
-    ChangeSensorAttributes,
-    CheckRulesAttributes,
-    CleaningRulesAttributes,
-    ClientAttributes,
-    DuckDBAttributes,
-    FreshnessAttributes,
-    OnCronAttributes,
-    ParquetAttributes,
-    PartitionsAttributes,
-    RetryAttributes,
-    ScheduleAttributes,
-    condition,
-    lazily,
-    matching,
-    written_as,
+from redcap_dagster.automation import (
+    SPAN,
+    ChangeSensorSettings,
+    FreshnessSettings,
+    ScheduleSettings,
+    time_span,
 )
+from redcap_dagster.checks import CheckRules
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
+from redcap_dagster.component.yaml_options import OptionModel, option_model, yaml_resolver
+from redcap_dagster.component.yaml_values import (
+    OnCronModel,
+    StorageModel,
+    match_instruments,
+    resolve_automation,
+    resolve_lazily,
+)
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
     DefsStateManagementType,
     FormWidget,
-    OpSpec,
     TranslationFn,
     TranslationFnResolver,
     get_local_state_path,
     using_dagster_dev,
 )
 from redcap_dagster.definitions import build_redcap_definitions
+from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.failures import reason
+from redcap_dagster.options import written_as
+from redcap_dagster.partitions import PartitionSettings
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.specs.asset_specs import NAME, check_name
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
+from redcap_dagster.tables import CleaningRules
 
 logger = logging.getLogger("redcap_dagster")
 
@@ -60,31 +64,33 @@ Translation = Annotated[
 
 
 @dg.scaffold_with(REDCapProjectScaffolder)
-class REDCapProjectComponent(
-    dg.StateBackedComponent, dg.Model, dg.Resolvable, DagsterREDCapTranslator
-):
+class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     """A REDCap project as Dagster assets: one typed table per instrument, from its dictionary.
 
     Its state is the structure of the project, without records and token. ``dg utils
     refresh-defs-state`` fetches it; ``dagster dev`` and ``dg`` fetch it only where there is none
     yet, or where it is older than ``max_age``.
 
-    Translated ``deps`` come on top of a table's own. No asset can depend on itself: where they name
-    a table of the project, such as ``trial/metadata/fields``, give them under a condition on
-    ``props``. A subclass may override the methods of a translator to change more than YAML can.
+    Its options are those of `build_redcap_definitions`, with the same names and fields;
+    ``translation`` stands for ``translator``, and ``client`` has the settings of `REDCapResource`.
+
+    Translated ``deps`` are added to a table's own. No asset can depend on itself: where they name a
+    table of the project, such as ``trial/metadata/fields``, give them under a condition on
+    ``props``. A subclass may override `get_asset_spec` and `get_check_specs` to change more than
+    YAML can.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # it may be a token
 
     name: str = Field(
-        description="What the project is called in Dagster.",
+        description="Name of the project in Dagster.",
         json_schema_extra=written_as(NAME),
         examples=["trial"],
     )
     url: Annotated[
         Any,
         dg.Resolver(
-            lazily,
+            resolve_lazily,
             model_field_type=str,
             inject_before_resolve=False,
             description="URL of the REDCap API.",
@@ -93,7 +99,7 @@ class REDCapProjectComponent(
     token: Annotated[
         Any,
         dg.Resolver(
-            lazily,
+            resolve_lazily,
             model_field_type=Any,
             inject_before_resolve=False,
             description="API token. Write {{ env.NAME }}, so that it stays in the environment.",
@@ -101,56 +107,73 @@ class REDCapProjectComponent(
         ),
     ] = Field(repr=False)
     instruments: list[str] | None = Field(
-        default=None, description="Names or patterns (follow_up_*) of instruments; all by default."
-    )
-    cleaning: CleaningRulesAttributes = Field(
-        default=CleaningRulesAttributes(), description="How records become clean tables."
-    )
-    checks: CheckRulesAttributes = Field(
-        default=CheckRulesAttributes(), description="What is changed about the checks."
-    )
-    client: ClientAttributes = Field(default=ClientAttributes(), description="How REDCap is asked.")
-    translation: Translation | None = Field(
-        default=None, description="Attributes of the assets, with {{ props... }} of each table."
-    )
-    storage: DuckDBAttributes | ParquetAttributes | None = Field(
-        default=None, description="Where the tables are kept."
-    )
-    io_manager_key: str | None = Field(
-        default=None, description="A resource of yours that keeps the tables, instead of storage."
-    )
-    partitions: PartitionsAttributes | None = Field(
-        default=None, description="Records in buckets, for a project that is too large for one run."
-    )
-    allow_shrink: bool = Field(
-        default=False,
-        description="Lets tables be replaced although much of them is gone, or hidden.",
-    )
-    preview_rows: int = Field(
-        default=0,
-        description="How many rows of each table Dagster shows, and keeps: people's health data.",
-    )
-    op: OpSpec | None = Field(default=None, description="Settings of the ops, such as their pool.")
-    retries: RetryAttributes | None = Field(
-        default=None, description="When an op fails as a whole."
-    )
-    freshness: FreshnessAttributes | None = Field(
-        default=None, description="How old tables may be."
-    )
-    automation: Literal["on_change"] | OnCronAttributes | None = Field(
         default=None,
-        description="What wakes tables: a change of what they are made from, or ticks of a clock.",
+        description="Names or patterns (follow_up_*) of the instruments that get assets. Defaults "
+        "to all.",
     )
-    change_sensor: bool | ChangeSensorAttributes = Field(
-        default=False, description="Whether, or how often, a sensor asks REDCap what changed."
+    client: ClientSettings = Field(
+        default=ClientSettings(),
+        description="How requests are sent to REDCap. Defaults to the defaults of each setting.",
     )
-    schedule: ScheduleAttributes | None = Field(
-        default=None, description="When tables are made anew."
+    cleaning: Annotated[
+        InstanceOf[CleaningRules] | None, yaml_resolver(CleaningRules, "cleaning")
+    ] = Field(default=None, description="How records become clean tables.")
+    checks: Annotated[InstanceOf[CheckRules] | None, yaml_resolver(CheckRules, "checks")] = Field(
+        default=None, description="What is changed about the checks."
+    )
+    partitions: Annotated[
+        InstanceOf[PartitionSettings] | None, yaml_resolver(PartitionSettings, "partitions")
+    ] = Field(
+        default=None,
+        description="Partitions of the records, for a project that is too large for one run. "
+        "Defaults to none.",
+    )
+    storage: StorageModel | None = Field(
+        default=None,
+        description="Where the tables are kept. Defaults to Parquet files in the storage directory "
+        "of the Dagster instance.",
+    )
+    schedule: Annotated[
+        InstanceOf[ScheduleSettings] | None, yaml_resolver(ScheduleSettings, "schedule")
+    ] = Field(
+        default=None, description="When all tables are materialized. Defaults to no schedule."
+    )
+    change_sensor: Annotated[
+        bool | InstanceOf[ChangeSensorSettings],
+        yaml_resolver(
+            ChangeSensorSettings,
+            "change_sensor",
+            bool | option_model(ChangeSensorSettings, "change_sensor"),
+        ),
+    ] = Field(
+        default=False,
+        description="True, or settings, for a sensor that requests the tables that changed in "
+        "REDCap. Defaults to no sensor.",
+    )
+    freshness: Annotated[
+        InstanceOf[FreshnessSettings] | None, yaml_resolver(FreshnessSettings, "freshness")
+    ] = Field(default=None, description="How old the tables may be. Defaults to no policy.")
+    automation: Annotated[
+        InstanceOf[dg.AutomationCondition[Any]] | Literal["on_change"] | None,
+        dg.Resolver(resolve_automation, model_field_type=Literal["on_change"] | OnCronModel | None),
+    ] = Field(
+        default=None,
+        description="Automation condition of all assets: on_change, or after ticks of a clock. "
+        "Defaults to none.",
+    )
+    op: Annotated[InstanceOf[OpSettings] | None, yaml_resolver(OpSettings, "op")] = Field(
+        default=None, description="How Dagster runs the two ops, such as their pool."
+    )
+    translation: Translation | None = Field(
+        default=None,
+        description="Attributes of the assets, such as group_name, owners, tags and key_prefix, "
+        "with {{ props... }} of each table.",
     )
     max_age: str | None = Field(
         default=None,
-        description="When dagster dev fetches the structure anew: 12h, 7d.",
         json_schema_extra=written_as(SPAN),
+        description="Age from which dagster dev fetches the structure again, such as 12h or 7d. "
+        "Defaults to never.",
     )
     defs_state: ResolvedDefsStateConfig = DefsStateConfigArgs.local_filesystem()
 
@@ -171,7 +194,8 @@ class REDCapProjectComponent(
     @classmethod
     def _check_token(cls, token: Any) -> Any:
         if not isinstance(token, str):
-            raise ValueError(f"token: it is {type(token).__name__}, not text. Put it into quotes.")
+            kind = type(token).__name__
+            raise ValueError(f"token: it is of type {kind}, not a text. Put it into quotes.")
         return token
 
     @field_validator("max_age")
@@ -182,13 +206,18 @@ class REDCapProjectComponent(
         return max_age
 
     @classmethod
+    def model(cls) -> type[BaseModel]:
+        """Return the model of the YAML, which refuses a misspelt option with the name meant."""
+        return _refuse_misspelt(super().model())
+
+    @classmethod
     def get_form_config(cls) -> dg.ComponentFormConfig:
-        """Show the component in Dagster's forms."""
+        """Return how Dagster's forms show the component."""
         return dg.ComponentFormConfig(label="REDCap project", editable=True)
 
     @property
     def defs_state_config(self) -> DefsStateConfig:
-        """Where the state is: by project name, since two projects of one server are two."""
+        """The place of the state, by project name: two projects of one server are two."""
         return DefsStateConfig.from_args(
             # This class decides by itself when to fetch; see `build_defs`.
             self.defs_state.model_copy(update={"refresh_if_dev": False}),
@@ -196,13 +225,13 @@ class REDCapProjectComponent(
         )
 
     def write_state_to_path(self, state_path: Path) -> None:
-        """Fetch the structure; what was there stays until all of it has come."""
+        """Fetch the structure; the old state stays until the new one is complete."""
         fetched = state_path.with_suffix(".fetched")
         fetched.write_text(self._resource().get_client().export_project().to_json())
         fetched.replace(state_path)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Build the definitions; where there is none yet, or it is too old, fetch the state."""
+        """Return the definitions, after fetching a state that is missing or too old."""
         if (
             self.defs_state.refresh_if_dev
             and self.defs_state.management_type is not _IN_MEMORY
@@ -216,7 +245,7 @@ class REDCapProjectComponent(
     def build_defs_from_state(
         self, context: dg.ComponentLoadContext, state_path: Path | None
     ) -> dg.Definitions:
-        """Build the definitions, offline; there are none where they do not fit the structure."""
+        """Return the definitions, offline: none where YAML and structure do not fit."""
         if state_path is None:
             logger.warning(
                 "REDCap project %s: no structure yet, so no assets. Run: dg utils "
@@ -237,39 +266,35 @@ class REDCapProjectComponent(
             return dg.Definitions()
 
     def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
-        """Give the spec of a table's asset."""
-        spec = super().get_asset_spec(props)
+        """Return the spec of a table's asset; see `DagsterREDCapTranslator.get_asset_spec`."""
+        spec = DagsterREDCapTranslator().get_asset_spec(props)
         return spec if self.translation is None else self.translation(spec, props)
+
+    def get_check_specs(
+        self, props: REDCapTableProps, spec: dg.AssetSpec
+    ) -> Sequence[dg.AssetCheckSpec]:
+        """Return the checks of a table; see `DagsterREDCapTranslator.get_check_specs`."""
+        return DagsterREDCapTranslator().get_check_specs(props, spec)
 
     def _resource(self) -> REDCapResource:
         return REDCapResource(url=self.url, token=self.token, **self.client.model_dump())
 
     def _definitions(self, project: REDCapProject, root: Path) -> dg.Definitions:
-        op = self.op or OpSpec()
-        sensor = self.change_sensor
         return build_redcap_definitions(
             name=self.name,
             redcap=self._resource(),
             project=project,
-            instruments=matching(project, self.instruments),
-            rules=self.cleaning.rules(),
-            translator=self,
-            io_manager=None if self.storage is None else self.storage.io_manager(root),
-            io_manager_key=self.io_manager_key,
-            schedule=None if self.schedule is None else self.schedule.schedule(),
-            change_sensor=sensor if isinstance(sensor, bool) else sensor.change_sensor(),
-            checks=self.checks.rules(),
-            buckets=None if self.partitions is None else self.partitions.buckets,
-            allow_shrink=self.allow_shrink,
-            preview_rows=self.preview_rows,
-            freshness_policy=None if self.freshness is None else self.freshness.policy(),
-            automation_condition=condition(self.automation),
-            op_name=op.name,
-            op_description=op.description,
-            op_tags=op.tags,
-            pool=op.pool,
-            backfill_policy=op.backfill_policy,
-            retry_policy=None if self.retries is None else self.retries.policy(),
+            instruments=match_instruments(project, self.instruments),
+            cleaning=self.cleaning,
+            checks=self.checks,
+            partitions=self.partitions,
+            storage=None if self.storage is None else self.storage.storage(root),
+            schedule=self.schedule,
+            change_sensor=self.change_sensor,
+            freshness=self.freshness,
+            automation=self.automation,
+            op=self.op,
+            translator=_ComponentTranslator(self),
         )
 
     def _is_due(self, project_root: Path) -> bool:
@@ -306,3 +331,24 @@ class REDCapProjectComponent(
             logger.warning(said, self.name, reason(error))
         else:
             DefinitionsLoadContext.get().add_defs_state_info(self.defs_state_config.key, version)
+
+
+class _ComponentTranslator(DagsterREDCapTranslator):
+    """The methods of a component, which a subclass of it may have overridden."""
+
+    def __init__(self, component: REDCapProjectComponent) -> None:
+        super().__init__()
+        self._component = component
+
+    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
+        return self._component.get_asset_spec(props)
+
+    def get_check_specs(
+        self, props: REDCapTableProps, spec: dg.AssetSpec
+    ) -> Sequence[dg.AssetCheckSpec]:
+        return self._component.get_check_specs(props, spec)
+
+
+@cache
+def _refuse_misspelt(model: type[BaseModel]) -> type[BaseModel]:
+    return create_model(model.__name__, __base__=(OptionModel, model))

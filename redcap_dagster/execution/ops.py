@@ -1,9 +1,7 @@
 """The two ops of a project: one exports its structure, the other its records, and cleans them."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -20,6 +18,7 @@ from redcap_dagster.execution.op_failures import (
     unevaluated_checks,
     will_be_retried,
 )
+from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import with_observed_columns
 from redcap_dagster.execution.run import Result, Run, start_run
@@ -37,37 +36,24 @@ from redcap_dagster.project import (
 )
 from redcap_dagster.tables import census_table, choices_table, structure_table
 
-
-@dataclass(frozen=True)
-class OpSettings:
-    """How Dagster runs an op."""
-
-    name: str
-    description: str | None = None
-    pool: str | None = None
-    tags: Mapping[str, Any] = field(default_factory=dict)
-    backfill_policy: dg.BackfillPolicy | None = None
-    retry_policy: dg.RetryPolicy | None = None
-
-
 # -- metadata -----------------------------------------------------------------------------------
 
 
-def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
+def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.AssetsDefinition:
     """Make the op ``NAME__metadata``: what REDCap says of the project, as exported."""
     tables = recipe.tables
     resource = f"{tables.name}__redcap"
     keys = {spec.key for spec in tables.metadata.values()}
 
     @dg.multi_asset(
-        name=settings.name,
+        name=op_name,
         description=settings.description,
         specs=list(tables.metadata.values()),
         check_specs=[check for check in tables.checks if check.asset_key in keys],
         can_subset=True,
         required_resource_keys={resource},
         pool=settings.pool,
-        op_tags=settings.tags,
+        op_tags=dict(settings.tags),
         backfill_policy=settings.backfill_policy,
         retry_policy=settings.retry_policy,
     )
@@ -117,7 +103,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
 # -- records and clean --------------------------------------------------------------------------
 
 
-def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
+def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.AssetsDefinition:
     """Make the op ``NAME__tables``: the census, and the records and clean table of each form.
 
     One export is one moment for all forms. A form that fails stops no other: what succeeded is
@@ -135,14 +121,14 @@ def tables_asset(recipe: Recipe, settings: OpSettings) -> dg.AssetsDefinition:
     keys = {spec.key for spec in specs}
 
     @dg.multi_asset(
-        name=settings.name,
+        name=op_name,
         description=settings.description,
         specs=specs,
         check_specs=[check for check in tables.checks if check.asset_key in keys],
         can_subset=True,
         required_resource_keys={resource},
         pool=settings.pool,
-        op_tags=settings.tags,
+        op_tags=dict(settings.tags),
         partitions_def=buckets(tables.buckets) if tables.buckets else None,
         backfill_policy=settings.backfill_policy,
         retry_policy=settings.retry_policy,

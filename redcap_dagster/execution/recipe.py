@@ -26,7 +26,6 @@ class Recipe:
         checks: What is changed about the checks.
         preview_rows: How many rows of its tables an instrument's assets show; see
             `redcap_dagster.catalog.metadata.preview`.
-        allow_shrink: Whether tables may be replaced by ones that lack much of them.
     """
 
     tables: TableSpecs
@@ -34,7 +33,6 @@ class Recipe:
     rules: CleaningRules
     checks: CheckRules
     preview_rows: int
-    allow_shrink: bool = False
 
     def check_result(self, spec: dg.AssetSpec, finding: Finding) -> dg.AssetCheckResult:
         """Return the result of a check of an asset, with the severity that the settings give."""

@@ -24,7 +24,10 @@ def refuse_to_shrink(run: Run) -> None:
     Raises:
         StructureError: It says how many records are gone and which columns are hidden.
     """
-    if run.recipe.allow_shrink or run.context.run.tags.get(ALLOW_SHRINK, "").lower() == "true":
+    if (
+        run.recipe.checks.allow_shrink
+        or run.context.run.tags.get(ALLOW_SHRINK, "").lower() == "true"
+    ):
         return
     tables = run.recipe.tables
     census = _stored(run, tables.census)

@@ -8,12 +8,16 @@ of the asset key is the table, the parts before it are the schema: see `TablePla
 from redcap_dagster.io_managers.duckdb import DuckDBTableIOManager
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.parquet import ParquetTableIOManager
+from redcap_dagster.io_managers.storage import Storage, StorageSettings, storage_kind
 from redcap_dagster.io_managers.table import TableIOManager, to_frame
 
 __all__ = [
     "DuckDBTableIOManager",
     "ParquetTableIOManager",
+    "Storage",
+    "StorageSettings",
     "TableIOManager",
     "TablePlace",
+    "storage_kind",
     "to_frame",
 ]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -43,6 +43,7 @@ class DuckDBTableIOManager(TableIOManager):
         'trial_clean.visit'
     """
 
+    kind: ClassVar[str | None] = "duckdb"
     database: str = Field(description="Path of the DuckDB file; it is made when missing.")
     lock_timeout: float = Field(
         default=60, description="Seconds to wait for other processes that use the file."

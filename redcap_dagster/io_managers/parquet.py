@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 from urllib.parse import quote, unquote
 
 import dagster as dg
@@ -56,6 +56,7 @@ class ParquetTableIOManager(TableIOManager):
         's3://bucket/redcap/trial_clean/visit.parquet'
     """
 
+    kind: ClassVar[str | None] = "parquet"
     base_path: str | None = Field(
         default=None,
         description="A folder, or a URL that universal-pathlib knows; by default the folder redcap "

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 import pandas as pd
@@ -25,6 +25,9 @@ class TableIOManager(dg.ConfigurableIOManager):
     Each table says which asset it is of (`TablePlace.owner`), and no other asset gets or replaces
     it (`TablePlace.check_owner`).
     """
+
+    kind: ClassVar[str | None] = None
+    """Kind of storage that Dagster\'s UI shows."""
 
     @abstractmethod
     def write_table(self, place: TablePlace, table: pa.Table) -> None:

@@ -1,18 +1,21 @@
-"""The specs of one project's assets: what Dagster knows of its tables without the ops."""
+"""The specs of one project's assets, declared without the ops that materialize them."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 from dagster_shared.libraries import DagsterLibraryRegistry
 
+from redcap_dagster.automation import FreshnessSettings, automation_condition
 from redcap_dagster.catalog.versions import code_version
 from redcap_dagster.checks.rules import CheckRules, Layer, with_rules
-from redcap_dagster.partitions import bucket_count, buckets
+from redcap_dagster.io_managers import Storage, StorageSettings, storage_kind
+from redcap_dagster.options import refuse_misspelt
+from redcap_dagster.partitions import PartitionSettings, buckets
 from redcap_dagster.project import Instrument, REDCapProject, StructureError, from_xml
 from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
@@ -31,71 +34,60 @@ DagsterLibraryRegistry.register(
 
 @dataclass(frozen=True)
 class SpecOptions:
-    """How Dagster shows the assets of a project; see `load_redcap_asset_specs`."""
+    """What the specs of a project's assets have in common; see `load_redcap_asset_specs`."""
 
-    key_prefix: str | Sequence[str] | None = None
-    group_name: str | None = None
-    owners: Sequence[str] | None = None
-    tags: Mapping[str, str] | None = None
-    freshness_policy: dg.FreshnessPolicy | None = None
-    automation_condition: dg.AutomationCondition[Any] | None = None
-    io_manager_key: str | None = None
-    url: str | None = None
-    storage_kind: str | None = None
-    buckets: int = 0
+    partitions: PartitionSettings | None = None
+    storage: Storage | None = None
+    freshness: dg.FreshnessPolicy | None = None
+    automation: dg.AutomationCondition[Any] | None = None
+    translator: DagsterREDCapTranslator = field(default_factory=DagsterREDCapTranslator)
+    url: str = ""
+
+    @property
+    def buckets(self) -> int:
+        """The number of buckets; 0 for none."""
+        return 0 if self.partitions is None else self.partitions.buckets
 
 
+@refuse_misspelt
 def load_redcap_asset_specs(
     *,
     name: str,
     project: REDCapProject | str | Path,
     instruments: Sequence[str] | None = None,
-    rules: CleaningRules | None = None,
+    cleaning: CleaningRules | None = None,
+    partitions: PartitionSettings | None = None,
+    storage: Storage | None = None,
+    freshness: FreshnessSettings | dg.FreshnessPolicy | None = None,
+    automation: dg.AutomationCondition[Any] | Literal["on_change"] | None = None,
     translator: DagsterREDCapTranslator | None = None,
-    buckets: int | None = None,
-    partitions_def: dg.PartitionsDefinition[str] | None = None,
-    key_prefix: str | Sequence[str] | None = None,
-    group_name: str | None = None,
-    owners: Sequence[str] | None = None,
-    tags: Mapping[str, str] | None = None,
-    freshness_policy: dg.FreshnessPolicy | None = None,
-    automation_condition: dg.AutomationCondition[Any] | None = None,
-    io_manager_key: str | None = None,
-    url: str | None = None,
-    storage_kind: str | None = None,
 ) -> list[dg.AssetSpec]:
-    """Load the specs of one project's assets, without anything that makes them.
+    """Return the specs of one project's assets, without what materializes them.
 
-    Put into `dagster.Definitions` as they are, they are external assets: a code location shows,
-    and hangs its own assets onto, what another one makes. Or make them by a `multi_asset` of yours.
-    They need the resource ``NAME__io_manager``, which loads the tables where assets take them as
-    inputs.
+    In `dagster.Definitions` as they are, they are external assets: a code location shows the tables
+    that another one materializes, and its own assets can depend on them. Or materialize them with a
+    `multi_asset` of your own. The resource ``NAME__io_manager`` loads the tables where assets take
+    them as inputs.
 
     Args:
-        name: What the project is called in Dagster.
-        project: The structure, or the path of a project XML. ``export_project()`` of a client
-            fetches it.
-        instruments: The forms to have assets of; all by default.
-        rules: How records become clean tables, which is part of the version of an asset's code.
-        translator: Makes the specs; override it to change them.
-        buckets: How many partitions the records are spread over; none by default.
-        partitions_def: The same, as `redcap_dagster.partitions.buckets` gives it for a number.
-        key_prefix: Comes before all keys.
-        group_name: Instead of the project's name.
-        owners: Of all assets, besides those that the translator gives.
-        tags: Of all assets, likewise.
-        freshness_policy: Of all assets; see `fresh_within`.
-        automation_condition: Of all assets; see `on_change`.
-        io_manager_key: The resource that keeps the tables, instead of ``NAME__io_manager``.
-        url: The address of the API, for links to the project.
-        storage_kind: What Dagster shows as the kind of storage, such as ``duckdb``.
+        name: Name of the project in Dagster.
+        project: Structure, or path of a project XML. ``export_project()`` of a client fetches it.
+        instruments: Names of the instruments that get assets. Defaults to all.
+        cleaning: Cleaning rules; they are part of each asset's code version. Defaults to
+            `CleaningRules()`.
+        partitions: Partitions of the records. Defaults to none.
+        storage: Where the tables are kept. Defaults to the resource ``NAME__io_manager``.
+        freshness: How old the tables may be. Defaults to no policy.
+        automation: Automation condition of all assets; see `on_change`. Defaults to none.
+        translator: Look and names of the assets. Defaults to `DagsterREDCapTranslator()`.
 
     Returns:
-        A spec for each table, with its upstream assets.
+        One spec for each table, with its upstream assets.
 
     Raises:
-        StructureError: The project has no such form.
-        ValueError: The name or the partitions cannot be used, or the file is no project XML.
+        StructureError: The project does not have one of the instruments.
+        TypeError: An option is misspelt.
+        ValueError: The name cannot be used, or the file is not a project XML.
 
     Example:
         >>> specs = load_redcap_asset_specs(
@@ -109,26 +101,49 @@ def load_redcap_asset_specs(
     """
     if not isinstance(project, REDCapProject):
         project = from_xml(project)
-    options = SpecOptions(
-        key_prefix=key_prefix,
-        group_name=group_name,
-        owners=owners,
-        tags=tags,
-        freshness_policy=freshness_policy,
-        automation_condition=automation_condition,
-        io_manager_key=io_manager_key,
+    options = spec_options(partitions, storage, freshness, automation, translator)
+    cleaning = cleaning_rules(cleaning, options.buckets)
+    return table_specs(name, project, instruments, cleaning, CheckRules(), options).all
+
+
+def spec_options(
+    partitions: PartitionSettings | None,
+    storage: Storage | None,
+    freshness: FreshnessSettings | dg.FreshnessPolicy | None,
+    automation: dg.AutomationCondition[Any] | Literal["on_change"] | None,
+    translator: DagsterREDCapTranslator | None,
+    url: str = "",
+) -> SpecOptions:
+    """Return options as Dagster's own values.
+
+    Raises:
+        TypeError: ``partitions`` are Dagster's own.
+        ValueError: ``automation`` is neither a condition nor ``on_change``.
+    """
+    if not isinstance(partitions, PartitionSettings | None):
+        raise TypeError(
+            "partitions: REDCap can export a partition by itself only where the record ids decide "
+            "which records it has. Give PartitionSettings(buckets=N)."
+        )
+    if isinstance(freshness, FreshnessSettings):
+        freshness = freshness.policy()
+    return SpecOptions(
+        partitions=partitions,
+        storage=storage,
+        freshness=freshness,
+        automation=automation_condition(automation),
+        translator=translator or DagsterREDCapTranslator(),
         url=url,
-        storage_kind=storage_kind,
-        buckets=bucket_count(buckets, partitions_def),
     )
-    rules = rules_for(rules, options.buckets)
-    return table_specs(name, project, instruments, rules, translator, CheckRules(), options).all
 
 
-def rules_for(rules: CleaningRules | None, buckets: int) -> CleaningRules:
-    """Give the rules, by default as they are; no bucket sees all values to infer types from."""
-    rules = rules or CleaningRules()
-    return replace(rules, infer_types=False) if buckets else rules
+def cleaning_rules(cleaning: CleaningRules | None, buckets: int) -> CleaningRules:
+    """Return the rules, which infer no types where records are partitioned.
+
+    No bucket has all values to infer types from.
+    """
+    cleaning = cleaning or CleaningRules()
+    return replace(cleaning, infer_types=False) if buckets else cleaning
 
 
 def check_name(name: str) -> None:
@@ -140,7 +155,7 @@ def check_name(name: str) -> None:
         )
 
 
-def _chosen(project: REDCapProject, names: Sequence[str] | None) -> list[Instrument]:
+def _select_instruments(project: REDCapProject, names: Sequence[str] | None) -> list[Instrument]:
     if isinstance(names, str):
         raise TypeError("instruments is a list of form names; got a single text.")
     known = {instrument.instrument_name: instrument for instrument in project.instruments}
@@ -154,22 +169,24 @@ def table_specs(
     name: str,
     project: REDCapProject,
     instruments: Sequence[str] | None,
-    rules: CleaningRules,
-    translator: DagsterREDCapTranslator | None,
+    cleaning: CleaningRules,
     check_rules: CheckRules,
     options: SpecOptions,
 ) -> TableSpecs:
-    """Make the specs of all tables and their checks."""
+    """Return the specs of all tables and their checks."""
     check_name(name)
-    forms = _chosen(project, instruments)
-    translator = translator or DagsterREDCapTranslator()
+    forms = _select_instruments(project, instruments)
+    translator = options.translator
+    storage = options.storage
+    own_key = storage.io_manager_key if isinstance(storage, StorageSettings) else None
+    io_manager_key = own_key or f"{name}__io_manager"
     checks: list[dg.AssetCheckSpec] = []
 
     def spec(
         layer: Layer, table: str, instrument: Instrument | None = None, *upstream: dg.AssetSpec
     ) -> dg.AssetSpec:
-        props = REDCapTableProps(name, layer, table, instrument, project, options.url or "")
-        version = code_version(layer, project, instrument, rules)
+        props = REDCapTableProps(name, layer, table, instrument, project, options.url)
+        version = code_version(layer, project, instrument, cleaning)
         translated = _with_options(translator.get_asset_spec(props), layer, version, options)
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
@@ -178,7 +195,7 @@ def table_specs(
         return translated.merge_attributes(
             deps=[other.key for other in upstream],
             metadata={
-                "dagster/io_manager_key": options.io_manager_key or f"{name}__io_manager",
+                "dagster/io_manager_key": io_manager_key,
                 **translated.metadata,  # the translator's own choice
                 "redcap/layer": layer,
                 "redcap/table": table,
@@ -203,24 +220,19 @@ def table_specs(
 def _with_options(
     spec: dg.AssetSpec, layer: Layer, version: str, options: SpecOptions
 ) -> dg.AssetSpec:
-    """Put what was asked for all assets onto one; owners and tags add to its own."""
-    is_spread = options.buckets and layer != "metadata"
-    shows_kind = options.storage_kind and len(spec.kinds) < _MOST_KINDS
-    asked: dict[str, Any] = {
-        "group_name": options.group_name,
-        "freshness_policy": options.freshness_policy,
-        "automation_condition": options.automation_condition,
+    """Add the options of all assets to the spec of one."""
+    is_partitioned = options.partitions is not None and layer != "metadata"
+    kind = storage_kind(options.storage)
+    shows_kind = kind is not None and len(spec.kinds) < _MOST_KINDS
+    added: dict[str, Any] = {
+        "freshness_policy": options.freshness,
+        "automation_condition": options.automation,
         "code_version": version if spec.code_version is None else None,
-        "key": spec.key.with_prefix(options.key_prefix) if options.key_prefix else None,
-        "partitions_def": buckets(options.buckets) if is_spread else None,
-        "kinds": spec.kinds | {options.storage_kind} if shows_kind else None,
+        "partitions_def": buckets(options.buckets) if is_partitioned else None,
+        "kinds": {*spec.kinds, kind} if shows_kind else None,
     }
-    changed = {name: value for name, value in asked.items() if value is not None}
-    if changed:
-        spec = spec.replace_attributes(**changed)
-    if options.owners or options.tags:
-        spec = spec.merge_attributes(owners=options.owners or [], tags=options.tags or {})
-    return spec
+    changed = {name: value for name, value in added.items() if value is not None}
+    return spec.replace_attributes(**changed) if changed else spec
 
 
 def _metadata_tables(project: REDCapProject) -> list[str]:

@@ -10,9 +10,12 @@ import pytest
 
 from redcap_dagster import (
     CleaningRules,
+    DagsterREDCapTranslator,
+    OpSettings,
     ParquetTableIOManager,
     REDCapProject,
     REDCapResource,
+    StorageSettings,
     build_redcap_assets_definitions,
     build_redcap_definitions,
 )
@@ -82,7 +85,7 @@ def test_columns_say_what_the_dictionary_asks_of_them(study: Study) -> None:
 
 def test_lineage_of_columns_is_exact(study: Study) -> None:
     rules = CleaningRules(labels="both", checkboxes="lists", missing_reasons=True)
-    made = materializations(study.run(study.definitions(rules=rules)))
+    made = materializations(study.run(study.definitions(cleaning=rules)))
     lineage = entry(made["study/clean/visit"], "dagster/column_lineage").deps_by_column
     records = columns(made["study/records/visit"])
     assert list(lineage) == list(columns(made["study/clean/visit"]))
@@ -132,7 +135,7 @@ def test_counts_by_column(study: Study) -> None:
 def test_rows_are_shown_only_where_asked_for(study: Study) -> None:
     made = materializations(study.run())
     assert not any("redcap/preview" in one.metadata for one in made.values())
-    made = materializations(study.run(study.definitions(preview_rows=1)))
+    made = materializations(study.run(study.definitions(op=OpSettings(preview_rows=1))))
     assert entry(made["study/clean/visit"], "redcap/preview") == (
         "| id | pain___1 | pain___2 | note | visit_complete |\n"
         "| --- | --- | --- | --- | --- |\n"
@@ -159,7 +162,7 @@ def specs(**options: Any) -> dict[str, dg.AssetSpec]:
 def test_descriptions_link_to_the_project() -> None:
     url = "https://redcap.example.edu/api/"
     home = "https://redcap.example.edu/redcap_v14.7.3/index.php?pid=12"
-    for spec in specs(url=url).values():
+    for spec in specs(translator=DagsterREDCapTranslator(url=url)).values():
         assert str(spec.description).endswith(f"\n\nProject: [A small study]({home})")
     assert str(specs()["s/clean/visit"].description).startswith("Visit: typed")
     assert str(specs()["s/clean/visit"].description).endswith("\n\nProject: A small study")
@@ -183,11 +186,11 @@ def test_what_resources_tell_is_shown(tmp_path: Path) -> None:
 
     parquet = shown(
         url="https://redcap.example.edu/api/",
-        io_manager=ParquetTableIOManager(base_path=str(tmp_path)),
+        storage=ParquetTableIOManager(base_path=str(tmp_path)),
     )
     assert parquet.kinds == {"redcap", "table", "parquet"}
     assert "https://redcap.example.edu/redcap_v14.7.3/" in str(parquet.description)
-    elsewhere = shown(url=dg.EnvVar("Y"), io_manager_key="warehouse", storage_kind="postgres")
+    elsewhere = shown(url=dg.EnvVar("Y"), storage=StorageSettings("warehouse", kind="postgres"))
     assert elsewhere.kinds == {"redcap", "table", "postgres"}
     assert "https" not in str(elsewhere.description)
 
@@ -205,13 +208,19 @@ def changed(**options: Any) -> set[str]:
 def test_code_versions_go_with_dictionary_and_rules() -> None:
     assert all(spec.code_version for spec in specs().values())
     assert changed() == set()
-    assert changed(group_name="other", project=project(project_title="Another")) == set()
+    assert (
+        changed(
+            translator=DagsterREDCapTranslator(group_name="other"),
+            project=project(project_title="Another"),
+        )
+        == set()
+    )
     edited = {"field_name": "note", "field_label": "Notes"}
     assert changed(project=project(edited)) == {"s/records/visit", "s/clean/visit"}
     clean = {"s/clean/base", "s/clean/visit"}
-    assert changed(rules=CleaningRules(labels="codes")) == clean
+    assert changed(cleaning=CleaningRules(labels="codes")) == clean
     assert changed(project=project(missing_data_codes="UNK, Unknown")) >= clean
-    unsaved = changed(rules=CleaningRules(keep_unsaved=True))
+    unsaved = changed(cleaning=CleaningRules(keep_unsaved=True))
     assert unsaved == clean | {"s/records/base", "s/records/visit"}
 
 
@@ -219,7 +228,7 @@ def test_code_versions_do_not_go_with_the_order_of_rules() -> None:
     types = {"born": "text", "note": "text"}
     rules = CleaningRules(types=types, missing_values=["?", "-"])
     other = CleaningRules(types=dict(reversed(types.items())), missing_values=["-", "?"])
-    once, again = specs(rules=rules), specs(rules=other)
+    once, again = specs(cleaning=rules), specs(cleaning=other)
     assert {key: spec.code_version for key, spec in once.items()} == {
         key: spec.code_version for key, spec in again.items()
     }

@@ -1,5 +1,6 @@
 """What each check finds in real runs, and which results a run has."""
 
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -155,7 +156,7 @@ def test_required_fields_that_are_hidden_are_not_taken_for_blank(study: Study) -
 
 
 def test_rows_that_drop_are_an_error_that_stops_nothing(study: Study) -> None:
-    definitions = study.definitions(checks=CheckRules(max_drop=0.3), allow_shrink=True)
+    definitions = study.definitions(checks=CheckRules(max_drop=0.3, allow_shrink=True))
     assert study.run(definitions).success
     without(study, "1")
     assert failures(study.run(definitions)) == {}
@@ -171,7 +172,7 @@ def test_rows_that_drop_are_an_error_that_stops_nothing(study: Study) -> None:
 
 def test_a_blocking_check_stops_the_clean_table_of_its_form_alone(study: Study) -> None:
     rules = CheckRules(by_instrument={"visit": {"rows_not_dropping": CheckSettings(blocking=True)}})
-    definitions = study.definitions(checks=rules, allow_shrink=True)
+    definitions = study.definitions(checks=replace(rules, allow_shrink=True))
     assert study.run(definitions).success
     without(study, "1", "2", "3")
     result = study.run(definitions)
@@ -205,7 +206,7 @@ def test_severity_and_enabled_by_check_and_instrument(study: Study) -> None:
             "base": {"required_filled": CheckSettings(enabled=True)},
         },
     )
-    definitions = study.definitions(checks=rules, allow_shrink=True)
+    definitions = study.definitions(checks=replace(rules, allow_shrink=True))
     assert study.run(definitions).success
     study.sandbox.edit(study.token, record="1", field="age", value="1")
     study.sandbox.edit(study.token, record="1", field="seen", value="1999-01-01")

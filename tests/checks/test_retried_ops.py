@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster import (
+    OpSettings,
     REDCapResource,
 )
 from redcap_dagster.api import RecordExport, REDCapClient
@@ -25,7 +26,9 @@ from tests.dagster_runs import (
 def retrying(study: Study) -> dg.Definitions:
     """Definitions whose ops are tried twice, while the client tries each request once."""
     redcap = REDCapResource(url=study.sandbox.url, token=dg.EnvVar(TOKEN_VARIABLE), retries=0)
-    return study.definitions(redcap=redcap, retry_policy=dg.RetryPolicy(max_retries=1))
+    return study.definitions(
+        redcap=redcap, op=OpSettings(retry_policy=dg.RetryPolicy(max_retries=1))
+    )
 
 
 def test_an_op_is_tried_again_when_the_server_fails(study: Study) -> None:

@@ -1,12 +1,13 @@
 """The component from YAML, as Dagster loads it."""
 
+import inspect
 import os
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,22 +29,24 @@ from dagster.components.testing.utils import DefsFolderSandbox, create_defs_fold
 from jsonschema import Draft202012Validator
 
 from redcap_dagster import (
+    ChangeSensorSettings,
     CheckRules,
     CheckSettings,
     CleaningRules,
     DuckDBTableIOManager,
+    FreshnessSettings,
+    OpSettings,
     ParquetTableIOManager,
+    PartitionSettings,
     REDCapProjectComponent,
     REDCapResource,
+    ScheduleSettings,
+    build_redcap_definitions,
     on_change,
 )
-from redcap_dagster.component.attributes import (
-    CheckRulesAttributes,
-    CheckSettingsAttributes,
-    CleaningRulesAttributes,
-    ClientAttributes,
-    matching,
-)
+from redcap_dagster.api import ClientSettings
+from redcap_dagster.component.yaml_options import option_model
+from redcap_dagster.component.yaml_values import match_instruments
 from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import REDCapProject, StructureError
@@ -146,8 +149,13 @@ def test_settings_reach_the_assets() -> None:
     with _loaded(
         instruments=["follow_up_*"],
         freshness={"fail_after": "36h"},
-        op={"description": "Ask.", "pool": "redcap_example_edu", "tags": {"priority": "1"}},
-        retries={"max_retries": 3, "backoff": "EXPONENTIAL", "jitter": "FULL"},
+        op={
+            "description": "Ask.",
+            "pool": "redcap_example_edu",
+            "tags": {"priority": "1"},
+            "retry_policy": {"max_retries": 3, "backoff": "EXPONENTIAL", "jitter": "FULL"},
+            "preview_rows": 5,
+        },
         translation={
             "owners": ["team:trials"],
             "tags": {"table": "{{ props.table }}"},
@@ -157,7 +165,6 @@ def test_settings_reach_the_assets() -> None:
         storage={"duckdb": "trial.duckdb"},
         partitions={"buckets": 4},
         change_sensor={"every": 3_000, "default_status": "RUNNING"},
-        preview_rows=5,
     ) as (_, definitions):
         keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
         assert "clinic/trial/clean/follow_up_2" in keys
@@ -203,7 +210,12 @@ def test_places_of_tables_are_those_of_the_project_wherever_dagster_starts() -> 
 
 @pytest.mark.parametrize(
     "storage",
-    [{}, {"duckdb": "a", "parquet": "b"}, {"parquet": "b", "lock_timeout": 5}],
+    [
+        {},
+        {"duckdb": "a", "parquet": "b"},
+        {"parquet": "b", "lock_timeout": 5},
+        {"io_manager_key": "a", "storage_options": {}},
+    ],
 )
 def test_tables_have_one_place(storage: dict[str, Any]) -> None:
     assert _wrong_in_yaml(storage=storage)
@@ -229,7 +241,7 @@ def test_what_wakes_the_tables(automation: Any, condition: dg.AutomationConditio
 
 
 def test_whatever_the_resource_takes_yaml_can_say() -> None:
-    assert set(ClientAttributes.model_fields) == set(REDCapResource.model_fields) - {"url", "token"}
+    assert set(ClientSettings.model_fields) == set(REDCapResource.model_fields) - {"url", "token"}
     given = {
         "ca_bundle": "ca.pem",
         "verify_tls": False,
@@ -237,12 +249,13 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         "read_timeout": 60.0,
         "total_timeout": 600.0,
         "retries": 1,
+        "backoff": 0.5,
         "max_cells": 1_000,
         "max_records": None,
         "concurrency": 2,
         "rate_limit": None,
     }
-    assert set(given) == set(ClientAttributes.model_fields)
+    assert set(given) == set(ClientSettings.model_fields)
     with _loaded(client=given) as (_, definitions):
         resource = (definitions.resources or {})["trial__redcap"]
         assert {name: getattr(resource, name) for name in given} == given
@@ -252,27 +265,169 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         assert (definitions.resources or {})["trial__redcap"] == by_default
 
 
-def test_whatever_the_rules_take_yaml_can_say() -> None:
-    for model, rules in (
-        (CleaningRulesAttributes, CleaningRules),
-        (CheckRulesAttributes, CheckRules),
-        (CheckSettingsAttributes, CheckSettings),
-    ):
-        assert set(model.model_fields) == {field.name for field in fields(rules)}
-    assert CleaningRulesAttributes().rules() == CleaningRules()
-    assert CheckRulesAttributes().rules() == CheckRules()
-    asked = CheckRulesAttributes.model_validate(
+OPTIONS: dict[str, tuple[type, dict[str, Any], Any]] = {
+    "cleaning": (
+        CleaningRules,
+        {
+            "missing_values": ["?", "99"],
+            "labels": "both",
+            "checkboxes": "lists",
+            "missing_reasons": True,
+            "infer_types": False,
+            "types": {"weight": "text"},
+            "keep_unsaved": True,
+        },
+        CleaningRules(["?", "99"], "both", "lists", True, False, {"weight": "text"}, True),
+    ),
+    "checks": (
+        CheckRules,
         {
             "settings": {"nothing_hidden": {"enabled": False}},
             "by_instrument": {"base": {"choices_known": {"severity": "error", "blocking": True}}},
             "max_drop": 0.5,
-        }
-    )
-    assert asked.rules() == CheckRules(
-        settings={"nothing_hidden": CheckSettings(enabled=False)},
-        by_instrument={"base": {"choices_known": CheckSettings(severity="error", blocking=True)}},
-        max_drop=0.5,
-    )
+            "allow_shrink": True,
+        },
+        CheckRules(
+            settings={"nothing_hidden": CheckSettings(enabled=False)},
+            by_instrument={
+                "base": {"choices_known": CheckSettings(severity="error", blocking=True)}
+            },
+            max_drop=0.5,
+            allow_shrink=True,
+        ),
+    ),
+    "partitions": (PartitionSettings, {"buckets": 4}, PartitionSettings(4)),
+    "schedule": (
+        ScheduleSettings,
+        {"cron": "@daily", "timezone": "Europe/Berlin", "default_status": "RUNNING"},
+        ScheduleSettings("@daily", "Europe/Berlin", dg.DefaultScheduleStatus.RUNNING),
+    ),
+    "change_sensor": (
+        ChangeSensorSettings,
+        {"every": 600, "default_status": "RUNNING"},
+        ChangeSensorSettings(600, dg.DefaultSensorStatus.RUNNING),
+    ),
+    "freshness": (
+        FreshnessSettings,
+        {"fail_after": "36h", "warn_after": "1d"},
+        FreshnessSettings("36h", "1d"),
+    ),
+    "op": (
+        OpSettings,
+        {
+            "name": "trial",
+            "description": "Ask.",
+            "pool": "redcap",
+            "tags": {"priority": "1"},
+            "retry_policy": {"max_retries": 2, "delay": 5},
+            "backfill_policy": {"type": "single_run"},
+            "preview_rows": 5,
+        },
+        OpSettings(
+            "trial",
+            "Ask.",
+            "redcap",
+            {"priority": "1"},
+            dg.RetryPolicy(max_retries=2, delay=5),
+            dg.BackfillPolicy.single_run(),
+            5,
+        ),
+    ),
+}
+"""Name of an option to its class, YAML that gives each of its fields, and what that reads as."""
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_yaml_has_the_options_of_python(name: str) -> None:
+    option, written, read = OPTIONS[name]
+    assert list(written) == [field.name for field in fields(option)]
+    assert _wrong_in_yaml(**{name: written}) == []
+    with _loaded(PROJECT, **{name: written}) as (component, _):
+        assert getattr(component, name) == read
+        assert type(getattr(component, name)) is option
+
+
+def test_the_options_of_yaml_are_those_of_python() -> None:
+    python = set(inspect.signature(build_redcap_definitions).parameters)
+    yaml = set(REDCapProjectComponent.model().model_fields)
+    assert python - yaml == {"redcap", "project", "translator"}
+    assert yaml - python == {"url", "token", "client", "translation", "max_age", "defs_state"}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_schema_has_the_text_and_the_default_of_each_field(name: str) -> None:
+    option, _, read = OPTIONS[name]
+    schema = option_model(option, name).model_json_schema()
+    required = {
+        each.name
+        for each in fields(option)
+        if each.default is MISSING and each.default_factory is MISSING
+    }
+    assert set(schema.get("required", [])) == required
+    given = option(**{each: getattr(read, each) for each in required})
+    for field, shown in schema["properties"].items():
+        assert len(shown["description"]) > 10
+        if field not in required:
+            default = getattr(given, field)
+            expected = getattr(default, "value", default)
+            assert shown["default"] == (list(expected) if isinstance(expected, tuple) else expected)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_misspelt_field_in_yaml_is_refused_with_the_name_meant(name: str) -> None:
+    option, written, _ = OPTIONS[name]
+    meant = fields(option)[0].name
+    misspelt = {**written, meant + "x": written[meant]}
+    assert _wrong_in_yaml(**{name: misspelt})
+    with pytest.raises(ComponentTreeException) as refused, _loaded(PROJECT, **{name: misspelt}):
+        pass
+    said = "".join(traceback.format_exception(refused.value))
+    assert f"{name} has no option '{meant}x'. Did you mean '{meant}'?" in said
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"clening": {}}, "no option 'clening'. Did you mean 'cleaning'?"),
+        ({"client": {"rate_limits": 3}}, "no option 'rate_limits'. Did you mean 'rate_limit'?"),
+        ({"storage": {"duckbd": "a"}}, "storage has no option 'duckbd'. Did you mean 'duckdb'?"),
+        (
+            {"checks": {"settings": {"keys_unique": {"blokcing": True}}}},
+            "has no option 'blokcing'. Did you mean 'blocking'?",
+        ),
+        (
+            {"op": {"retry_policy": {"max_retry": 3}}},
+            "retry_policy has no option 'max_retry'. Did you mean 'max_retries'?",
+        ),
+        ({"automation": {"on_corn": "@daily"}}, "Did you mean 'on_cron'?"),
+    ],
+)
+def test_what_is_misspelt_anywhere_in_yaml_is_refused_with_the_name_meant(
+    attributes: dict[str, Any], said: str
+) -> None:
+    assert _wrong_in_yaml(**attributes)
+    with pytest.raises(ComponentTreeException) as refused, _loaded(**attributes):
+        pass
+    assert said in "".join(traceback.format_exception(refused.value))
+
+
+def test_templates_within_options_are_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOL", "redcap")
+    with _loaded(
+        op={"pool": "{{ env.POOL }}", "tags": {"pool": "{{ env.POOL }}"}},
+        cleaning={"missing_values": ["{{ env.POOL }}"]},
+    ) as (component, _):
+        assert component.op == OpSettings(pool="redcap", tags={"pool": "redcap"})
+        assert component.cleaning == CleaningRules(missing_values=["redcap"])
+
+
+def test_a_storage_of_ones_own() -> None:
+    with _loaded(storage={"io_manager_key": "warehouse", "kind": "postgres"}) as (_, definitions):
+        warehouse = dg.Definitions(resources={"warehouse": ParquetTableIOManager(base_path="x")})
+        spec = next(iter(dg.Definitions.merge(definitions, warehouse).resolve_all_asset_specs()))
+        assert spec.metadata["dagster/io_manager_key"] == "warehouse"
+        assert "postgres" in spec.kinds
+        assert set(definitions.resources or {}) == {"trial__redcap"}
 
 
 def test_two_components_never_collide(tmp_path: Path) -> None:
@@ -505,6 +660,7 @@ def test_what_is_scaffolded_loads_as_written() -> None:
 
 
 def test_patterns_that_choose_nothing_are_named() -> None:
-    assert matching(PROJECT, ["follow_up_?", "base"]) == ["base", "follow_up_1", "follow_up_2"]
+    matched = match_instruments(PROJECT, ["follow_up_?", "base"])
+    assert matched == ["base", "follow_up_1", "follow_up_2"]
     with pytest.raises(StructureError, match=r"\['visit_\*'\]"):
-        matching(PROJECT, ["visit_*", "base"])
+        match_instruments(PROJECT, ["visit_*", "base"])

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.testing import assert_frame_equal
 
-from redcap_dagster import REDCapResource, build_redcap_definitions
+from redcap_dagster import OpSettings, PartitionSettings, REDCapResource, build_redcap_definitions
 from redcap_dagster.io_managers import TableIOManager, TablePlace
 from redcap_dagster.io_managers.table import to_frame
 from redcap_dagster.partitions import BUCKET, assign_buckets, bucket_keys, buckets
@@ -54,9 +54,9 @@ class Spread:
             # It does not answer before others have asked, which takes as long as it takes.
             redcap=REDCapResource(url=self.url, token=token, read_timeout=PATIENCE),
             project=PROJECT,
-            buckets=16,
-            backfill_policy=policy,
-            io_manager=self._tables(),
+            partitions=PartitionSettings(buckets=16),
+            op=OpSettings(backfill_policy=policy),
+            storage=self._tables(),
         )
         executor = _celery() if self.by_celery else dg.in_process_executor
         own = dg.Definitions(assets=[adults(policy)], executor=executor)

@@ -29,7 +29,7 @@ def materialize(kind: str, folder: Path, url: str, token: str) -> None:
     definitions = build_redcap_definitions(
         name="study",
         redcap=REDCapResource(url=url, token=dg.EnvVar(TOKEN_VARIABLE)),
-        io_manager=io_manager(kind, folder),
+        storage=io_manager(kind, folder),
     )
     job = definitions.resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral(tempdir=str(folder)) as instance:

@@ -11,7 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from redcap_dagster import CleaningRules, REDCapProject, REDCapSchedule
+from redcap_dagster import (
+    CleaningRules,
+    OpSettings,
+    PartitionSettings,
+    REDCapProject,
+    ScheduleSettings,
+)
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.io_managers.location import TablePlace
@@ -40,7 +46,8 @@ def study(tmp_path: Path) -> Iterator[Study]:
 
 
 def definitions(study: Study, count: int | None = 4, **options: Any) -> dg.Definitions:
-    return study.definitions(project=PROJECT, buckets=count, **options)
+    partitions = None if count is None else PartitionSettings(count)
+    return study.definitions(project=PROJECT, partitions=partitions, **options)
 
 
 def run(
@@ -99,7 +106,7 @@ def test_buckets_together_are_the_project_and_renumbering_leaves_no_duplicates(
     study: Study,
 ) -> None:
     policy = dg.BackfillPolicy.single_run()
-    whole = study.definitions(project=PROJECT, rules=CleaningRules(infer_types=False))
+    whole = study.definitions(project=PROJECT, cleaning=CleaningRules(infer_types=False))
     assert study.run(whole, select=TABLES).success
     expected = {
         table: study.table(table).sort_by("record_id")
@@ -109,7 +116,7 @@ def test_buckets_together_are_the_project_and_renumbering_leaves_no_duplicates(
         for key in bucket_keys(count):
             assert run(study, [key], definitions(study, count)).success
         assert ids(study) == EVERY
-    some = definitions(study, 4, backfill_policy=policy)
+    some = definitions(study, 4, op=OpSettings(backfill_policy=policy))
     assert run(study, bucket_keys(4), some).success
     for table, before in expected.items():
         now = study.table(table).drop_columns("_bucket").sort_by("record_id")
@@ -121,7 +128,7 @@ def test_buckets_together_are_the_project_and_renumbering_leaves_no_duplicates(
 def test_a_single_run_of_some_buckets_tells_of_each(study: Study) -> None:
     policy = dg.BackfillPolicy.single_run()
     some = bucket_keys(4)[1:3]
-    result = run(study, some, definitions(study, backfill_policy=policy))
+    result = run(study, some, definitions(study, op=OpSettings(backfill_policy=policy)))
     assert result.success
     counts = {
         event.partition: event.materialization.metadata["dagster/row_count"].value
@@ -129,7 +136,12 @@ def test_a_single_run_of_some_buckets_tells_of_each(study: Study) -> None:
         if event.asset_key == dg.AssetKey(["study", "clean", "visit"])
     }
     assert counts == {key: len(of_bucket(key)) for key in some}
-    again = run(study, some, definitions(study, backfill_policy=policy), ["study/clean/visit"])
+    again = run(
+        study,
+        some,
+        definitions(study, op=OpSettings(backfill_policy=policy)),
+        ["study/clean/visit"],
+    )
     assert again.success  # from storage
     assert ids(study) == sorted([*of_bucket(some[0]), *of_bucket(some[1])], key=int)
 
@@ -292,7 +304,7 @@ def test_what_another_run_notes_meanwhile_counts_where_a_form_fails_too(
 def test_parquet_in_buckets(study: Study, tmp_path: Path) -> None:
     io_manager = ParquetTableIOManager(base_path=str(tmp_path / "tables"))
     for key in bucket_keys(4):
-        assert run(study, [key], definitions(study, io_manager=io_manager)).success
+        assert run(study, [key], definitions(study, storage=io_manager)).success
     files = sorted(path.name for path in (tmp_path / "tables/study_clean/visit").glob("*.parquet"))
     assert files == [f"{key}.parquet" for key in bucket_keys(4)]
 
@@ -319,7 +331,9 @@ def requested(study: Study, defs: dg.Definitions) -> Sequence[dg.RunRequest]:
 def test_a_tick_of_the_schedule_makes_all_tables_in_all_buckets(
     study: Study, policy: dg.BackfillPolicy | None, buckets_of_runs: list[int]
 ) -> None:
-    defs = definitions(study, schedule=REDCapSchedule("0 3 * * *"), backfill_policy=policy)
+    defs = definitions(
+        study, schedule=ScheduleSettings("0 3 * * *"), op=OpSettings(backfill_policy=policy)
+    )
     job = defs.resolve_job_def("__anonymous_asset_job_study__schedule")
     metadata, *runs = [
         [

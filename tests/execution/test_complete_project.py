@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from redcap_dagster import CleaningRules, REDCapResource, build_redcap_definitions
+from redcap_dagster import CheckRules, CleaningRules, REDCapResource, build_redcap_definitions
 from redcap_dagster.sandbox import Sandbox
 from tests.dagster_runs import Study, entry, materializations, studying
 from tests.dictionary import field
@@ -149,7 +149,7 @@ def test_records_are_the_text_that_was_sent(study: Study) -> None:
 
 
 def test_unsaved_forms_on_request(study: Study) -> None:
-    assert study.run(study.definitions(rules=CleaningRules(keep_unsaved=True))).success
+    assert study.run(study.definitions(cleaning=CleaningRules(keep_unsaved=True))).success
     assert [row[:2] for row in _rows(study, "study_clean.visit")] == [
         ("1", "start_arm_1"),
         ("1", "later_arm_1"),
@@ -162,7 +162,7 @@ def test_unsaved_forms_on_request(study: Study) -> None:
 def test_without_records_the_tables_keep_their_columns(version: str, tmp_path: Path) -> None:
     """The newer server sends no header for no rows; it was asked when there was a record."""
     with studying(tmp_path, exports=EXPORTS, records=RECORDS, version=version) as study:
-        definitions = study.definitions(allow_shrink=True)
+        definitions = study.definitions(checks=CheckRules(allow_shrink=True))
         assert study.run(definitions).success
         before = {form: study.table(f"study_clean.{form}").schema for form in CLEAN}
         for record in ("1", "2"):

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from redcap_dagster import CheckRules, OpSettings
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.partitions import bucket_keys
 from tests.dagster_runs import Study, check_results, studying
@@ -59,7 +60,7 @@ def test_a_user_who_lost_export_rights_hides_no_column(study: Study) -> None:
     assert not result.success
     assert "no longer sees columns: dose" in what_failed(result)
     assert study.table("study_clean.drug")["dose"].null_count == 0
-    assert study.run(study.definitions(allow_shrink=True)).success
+    assert study.run(study.definitions(checks=CheckRules(allow_shrink=True))).success
 
 
 def test_some_records_may_be_deleted(study: Study) -> None:
@@ -121,7 +122,7 @@ def test_what_a_user_reports_as_materialized_breaks_nothing(study: Study) -> Non
 
 
 def test_columns_that_any_bucket_has_are_not_lost(study: Study) -> None:
-    defs = definitions(study, backfill_policy=dg.BackfillPolicy.single_run())
+    defs = definitions(study, op=OpSettings(backfill_policy=dg.BackfillPolicy.single_run()))
     assert run(study, bucket_keys(4)).success
     study.sandbox.set_rights(study.token, {"forms_export": {"drug": 0}})
     allowed = {"redcap/allow_shrink": "true"}

@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from redcap_dagster import ParquetTableIOManager
+from redcap_dagster import OpSettings, ParquetTableIOManager
 from redcap_dagster.partitions import bucket_keys
 from tests.checks.conftest import reasons
 from tests.dagster_runs import (
@@ -84,9 +84,9 @@ def test_each_bucket_is_as_it_was_stored(
     study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: str
 ) -> None:
     """A table of buckets has a new column as soon as one of them has it."""
-    options: dict[str, Any] = {"backfill_policy": dg.BackfillPolicy.single_run()}
+    options: dict[str, Any] = {"op": OpSettings(backfill_policy=dg.BackfillPolicy.single_run())}
     if stored == "parquet":
-        options["io_manager"] = ParquetTableIOManager(base_path=str(tmp_path / "tables"))
+        options["storage"] = ParquetTableIOManager(base_path=str(tmp_path / "tables"))
     defs = definitions(study, **options)
     assert run(study, bucket_keys(4), defs).success
     change(study, monkeypatch, RENAMED)
@@ -114,7 +114,7 @@ class GuessingIOManager(dg.ConfigurableIOManager):
 
 
 def test_what_an_io_manager_guessed_is_no_text_as_sent(study: Study, tmp_path: Path) -> None:
-    defs = study.definitions(io_manager=GuessingIOManager(folder=str(tmp_path)))
+    defs = study.definitions(storage=GuessingIOManager(folder=str(tmp_path)))
     assert study.run(defs, select=VISIT).success
     result = study.run(defs, select=CLEAN)
     assert not result.success
@@ -140,7 +140,7 @@ def test_a_clean_table_tells_when_and_how_its_records_were_exported(study: Study
 
 
 def test_buckets_that_were_exported_together_tell_so(study: Study) -> None:
-    defs = definitions(study, backfill_policy=dg.BackfillPolicy.single_run())
+    defs = definitions(study, op=OpSettings(backfill_policy=dg.BackfillPolicy.single_run()))
     keys = bucket_keys(4)
     at = entry(
         materializations(run(study, keys, defs))["study/records/visit"], "redcap/exported_at"

@@ -1,0 +1,42 @@
+"""How Dagster runs the two ops of a project."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
+
+import dagster as dg
+
+from redcap_dagster.options import option
+
+
+@option
+class OpSettings:
+    """How Dagster runs the two ops of a project; for `build_redcap_definitions`.
+
+    Attributes:
+        name: Name of the op of records and clean tables. Defaults to ``NAME__tables``. The op of
+            metadata is then called ``OP_NAME__metadata``, by default ``NAME__metadata``.
+        description: Description of both ops, shown in Dagster's UI. Defaults to none.
+        pool: Concurrency pool of both ops. Defaults to none.
+        tags: Tags of both ops. Defaults to none.
+        retry_policy: When an op is run again after it failed as a whole for a reason that may pass:
+            the network, a server that fails or is too busy, a response that is broken or
+            incomplete. What REDCap refuses is not retried, nor is a form that fails alone. Defaults
+            to no retry.
+        backfill_policy: How many partitions one run takes. Defaults to one.
+        preview_rows: Number of rows of each instrument's tables that Dagster's UI shows. Dagster
+            then keeps people's health data in its own database and shows them to everyone who may
+            see its pages. Defaults to 0.
+
+    Example:
+        >>> OpSettings(pool="redcap_example_edu", retry_policy=dg.RetryPolicy(max_retries=3)).pool
+        'redcap_example_edu'
+    """
+
+    name: str | None = None
+    description: str | None = None
+    pool: str | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    retry_policy: dg.RetryPolicy | None = None
+    backfill_policy: dg.BackfillPolicy | None = None
+    preview_rows: int = 0
