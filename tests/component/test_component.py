@@ -340,7 +340,7 @@ OPTIONS: dict[str, tuple[type, dict[str, Any], Any]] = {
 @pytest.mark.parametrize("name", OPTIONS)
 def test_yaml_has_the_options_of_python(name: str) -> None:
     option, written, read = OPTIONS[name]
-    assert list(written) == [field.name for field in fields(option)]
+    assert list(written) == [each.name for each in fields(option)]
     assert _wrong_in_yaml(**{name: written}) == []
     with _loaded(PROJECT, **{name: written}) as (component, _):
         assert getattr(component, name) == read
@@ -365,10 +365,10 @@ def test_the_schema_has_the_text_and_the_default_of_each_field(name: str) -> Non
     }
     assert set(schema.get("required", [])) == required
     given = option(**{each: getattr(read, each) for each in required})
-    for field, shown in schema["properties"].items():
+    for name_of_field, shown in schema["properties"].items():
         assert len(shown["description"]) > 10
-        if field not in required:
-            default = getattr(given, field)
+        if name_of_field not in required:
+            default = getattr(given, name_of_field)
             expected = getattr(default, "value", default)
             assert shown["default"] == (list(expected) if isinstance(expected, tuple) else expected)
 
