@@ -1,4 +1,18 @@
-"""A project as REDCap describes it: frozen values, no I/O.
+"""A project as REDCap describes it: frozen values without input or output, except `from_xml`.
+
+In the order of use: `rows`, `choices`, `columns`, `model`, then `drift`, `links` and `xml`. Imports
+nothing else of this package.
+
+For users:
+
+- `REDCapProject`: the structure of a project.
+- `from_xml`: the structure of a project XML file.
+- `Field`: one row of the data dictionary.
+- `Choice`: one option of a multiple-choice field.
+- `compare_projects`: the changes between two structures, each a `Change`.
+- `StructureError`: the error of a structure that does not match its tables.
+
+The other names are for the package itself.
 
 Example:
     >>> from redcap_dagster.project import REDCapProject
@@ -8,9 +22,10 @@ Example:
 """
 
 from redcap_dagster.project.choices import Choice, parse_choices
+from redcap_dagster.project.columns import NOT_COMPLETED, Column
 from redcap_dagster.project.drift import Change, compare_projects
 from redcap_dagster.project.links import build_page_url
-from redcap_dagster.project.model import NOT_COMPLETED, Column, REDCapProject
+from redcap_dagster.project.model import REDCapProject
 from redcap_dagster.project.rows import (
     Arm,
     Event,

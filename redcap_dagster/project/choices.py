@@ -1,7 +1,7 @@
-"""The grammar of choice lists: ``code, label | code, label``.
+"""Choice lists, ``code, label | code, label``, and the export columns of checkbox options.
 
-Segments are split at ``|``, a segment at its first comma, so that labels may hold commas.
-Evidence: dictionaries of real servers; see the tests for each form that has been met.
+A list is split at each ``|``, an option at its first comma: labels may hold commas. The tests have
+every form that dictionaries of real servers were seen to have.
 """
 
 import re
@@ -10,18 +10,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One option of a multiple-choice field: the stored code and the label shown to people."""
+    """One option of a multiple-choice field: the stored code and the label that people see."""
 
     code: str
     label: str
 
 
 def parse_choices(text: str) -> tuple[Choice, ...]:
-    """Read a choice list.
+    """Return the options of a choice list.
 
-    Empty segments are skipped (``|1, a| |2, b|``). A segment without a comma is an option of an
-    old label-only list, whose code is the label. A blank label (``3,``) is kept blank. Where a
-    code comes twice the first stands, as only one label can be shown for it.
+    Empty options are skipped (``|1, a| |2, b|``). An option without a comma has its label as code,
+    as in old lists. A blank label (``3,``) stays blank. Of a code that comes twice, the first
+    label is returned.
+
+    Args:
+        text: Choice list.
 
     Example:
         >>> parse_choices("1, Yes, often | 0, No")
@@ -38,7 +41,7 @@ def parse_choices(text: str) -> tuple[Choice, ...]:
 
 
 def format_choices(choices: tuple[Choice, ...]) -> str:
-    """Write a choice list the way the API sends it.
+    """Return a choice list as the API sends it.
 
     Example:
         >>> format_choices((Choice("1", "Yes"), Choice("0", "No")))
@@ -48,10 +51,14 @@ def format_choices(choices: tuple[Choice, ...]) -> str:
 
 
 def checkbox_column(field_name: str, code: str) -> str:
-    """Name the export column of one checkbox option.
+    """Return the export column of a checkbox option.
 
-    The code is lower-cased and every character outside ``[a-z0-9_]`` becomes ``_``: recorded for
-    ``-99`` (``field____99``). Two codes can fall onto one column; callers must notice.
+    The code is in lower case, and each character outside of ``[a-z0-9_]`` becomes ``_`` (recorded
+    from real servers). Two codes can have the same column: callers must check.
+
+    Args:
+        field_name: Name of the checkbox field.
+        code: Code of the option.
 
     Example:
         >>> checkbox_column("race", "-99")

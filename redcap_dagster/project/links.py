@@ -1,20 +1,20 @@
-"""The addresses of a project's pages in REDCap."""
+"""The URLs of a project's pages in REDCap."""
 
 from redcap_dagster.project.model import REDCapProject
 
 
 def build_page_url(url: str, project: REDCapProject, path: str = "index.php") -> str | None:
-    """Give the address of a page of a project; its home by default.
+    """Return the URL of a page of a project in REDCap.
 
-    The form of these links is a guess from those that other clients make.
+    The form of the URL is a guess from those that other clients build.
 
     Args:
-        url: The address of the API.
-        project: The structure.
-        path: The page.
+        url: URL of the API.
+        project: Structure of the project.
+        path: Path of the page. Defaults to the project's home page.
 
     Returns:
-        The address; None where address, version or project id is unknown.
+        The URL; None if the API's URL, REDCap's version or the project id is unknown.
 
     Example:
         >>> project = REDCapProject.from_exports(

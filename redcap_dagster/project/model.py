@@ -1,12 +1,13 @@
-"""A project as REDCap describes it: frozen values, no I/O, no record and no token."""
+"""The structure of a project, without any record or token."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from redcap_dagster.project.choices import Choice, checkbox_column, parse_choices
+from redcap_dagster.project.columns import Column, status_field, timestamp_field
 from redcap_dagster.project.rows import (
     Arm,
     Event,
@@ -26,48 +27,39 @@ from redcap_dagster.project.system_columns import (
     REPEAT_INSTANCE,
     REPEAT_INSTRUMENT,
     SURVEY_IDENTIFIER,
-    status_column,
     timestamp_column,
 )
 
+_T = TypeVar("_T")
+
 FORMAT = 1
-"""Version of what `REDCapProject.to_json` writes; readers accept older ones."""
+"""Version of the text that `REDCapProject.to_json` returns; older ones can be read."""
 
-STATUS_CHOICES = "0, Incomplete | 1, Unverified | 2, Complete"
-NOT_COMPLETED = "[not completed]"
-"""What stands in a survey's timestamp while the response is unfinished."""
-
-# Servers since this version are taken to honour exportBlankForGrayFormStatus. Clients date it
-# 11.4 or 13; an older one that ignored it would make unsaved forms look saved, so the later one.
+# First version that surely supports exportBlankForGrayFormStatus. Other clients say 11.4 or 13: the
+# later one is safe, as a server that ignores the parameter makes unsaved instruments look saved.
 BLANK_STATUS_SINCE = (13, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a record export: of a field, or of one option of a checkbox field."""
-
-    name: str
-    field: Field
-    choice: Choice | None = None
-
-    @property
-    def label(self) -> str:
-        """The field's label, with the option's for a checkbox, as REDCap writes its headers."""
-        if self.choice is None:
-            return self.field.field_label
-        return f"{self.field.field_label} (choice={self.choice.label})"
 
 
 @dataclass(frozen=True)
 class REDCapProject:
-    """The structure of a REDCap project: what says which tables, keys and columns exist.
+    """The structure of a REDCap project, which determines its tables, keys and columns.
 
     Attributes:
-        fields: The data dictionary in its order; the first is the record id.
-        has_access_groups: Whether exports carry ``redcap_data_access_group``.
-        has_survey_identifier: Whether exports carry ``redcap_survey_identifier``.
-        surveys: Names of the instruments that are surveys.
-        version: The server's REDCap version, blank if unknown.
+        fields: Data dictionary, in its order; the first field is the record id.
+        instruments: Instruments, in their order.
+        info: Settings of the project. Defaults to unknown.
+        arms: Arms of a longitudinal project. Defaults to none.
+        events: Events of a longitudinal project. Defaults to none.
+        form_events: Instruments designated for events. Defaults to none.
+        repeating: Repeating instruments and events. Defaults to none.
+        field_names: Export columns of fields and checkbox options. Defaults to none.
+        version: REDCap version of the server. Defaults to blank: unknown.
+        has_access_groups: Whether exports have ``redcap_data_access_group``. Defaults to False.
+        has_survey_identifier: Whether exports have ``redcap_survey_identifier``. Defaults to False.
+        surveys: Names of the instruments that are surveys. Defaults to none.
+
+    Raises:
+        StructureError: There is no field, or a longitudinal project does not have events.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -96,51 +88,53 @@ class REDCapProject:
     def __post_init__(self) -> None:
         if not self.fields:
             raise StructureError(
-                "A REDCap project has at least one field, the record id; got none."
+                "The project has no fields, but it needs at least the record id. Give its data "
+                "dictionary as metadata."
             )
         if self.info.is_longitudinal and not self.events:
             raise StructureError(
-                "The project is longitudinal: give its events and its form-event mapping too."
+                "The project is longitudinal, but its events are missing. Give events and "
+                "form_event_mapping too."
             )
 
     # -- rows -------------------------------------------------------------------------------
 
     @property
     def record_id_field(self) -> str:
-        """The field that holds the record id: the first of the dictionary, whatever its name."""
+        """Name of the record id: the first field of the dictionary."""
         return self.fields[0].field_name
 
     @property
     def is_longitudinal(self) -> bool:
-        """Whether records have events; exports then carry ``redcap_event_name``."""
+        """Whether records have events; their exports have ``redcap_event_name``."""
         return bool(self.events)
 
     @property
     def has_repeating(self) -> bool:
-        """Whether any form or event repeats; exports then carry both repeat columns."""
+        """Whether any form or event repeats; exports then have both repeat columns."""
         return bool(self.repeating)
 
     @property
     def honors_blank_status(self) -> bool:
-        """Whether the server answers ``exportBlankForGrayFormStatus``, by its version."""
+        """Whether the server's version supports ``exportBlankForGrayFormStatus``."""
         numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
         return numbers >= BLANK_STATUS_SINCE
 
     def designated_events(self, form: str) -> tuple[str, ...]:
-        """The unique names of the events in which a form is designated; none if classic."""
+        """Return the unique names of the events that have a form; none in a classic project."""
         return tuple(row.unique_event_name for row in self.form_events if row.form == form)
 
     def events_where_repeating(self, form: str) -> tuple[str, ...]:
-        """The events in which the form itself repeats; ``("",)`` for one of a classic project."""
+        """Return the events in which a form itself repeats; ``("",)`` in a classic project."""
         return tuple(row.event_name for row in self.repeating if row.form_name == form)
 
     @cached_property
     def repeating_events(self) -> frozenset[str]:
-        """The unique names of the events that repeat as a whole."""
+        """Unique names of the events that repeat with all of their forms."""
         return frozenset(row.event_name for row in self.repeating if not row.form_name)
 
     def can_repeat(self, form: str) -> bool:
-        """Whether rows of a form can have an instance: it repeats, or an event of it does."""
+        """Return whether rows of a form can have an instance: it repeats, or one of its events."""
         return bool(self.events_where_repeating(form)) or not self.repeating_events.isdisjoint(
             self.designated_events(form)
         )
@@ -148,7 +142,7 @@ class REDCapProject:
     # -- columns ----------------------------------------------------------------------------
 
     def key_columns(self, form: str) -> tuple[str, ...]:
-        """The columns that identify a row of a form's table, from configuration alone."""
+        """Return the columns that identify a row of a form's table, by the configuration alone."""
         keys: tuple[str, ...] = (self.record_id_field,)
         if self.is_longitudinal:
             keys += (EVENT_NAME, ARM)
@@ -158,43 +152,28 @@ class REDCapProject:
 
     @property
     def context_columns(self) -> tuple[str, ...]:
-        """The columns that every row carries besides its key: access group, survey identifier."""
+        """Columns that every row has besides its key: access group, survey identifier."""
         return (ACCESS_GROUP,) * self.has_access_groups + (
             SURVEY_IDENTIFIER,
         ) * self.has_survey_identifier
 
     def form_fields(self, form: str) -> tuple[Field, ...]:
-        """What a form's table holds, in REDCap's order.
+        """Return the fields of a form's table, in REDCap's order.
 
         The survey timestamp (of a survey), the dictionary's fields without the record id and
-        descriptive texts, and the form status. The first and the last are in no dictionary; they
-        are given here as the fields that they behave like.
+        descriptive texts, and the form status. The dictionary does not have the first and the
+        last; they are returned as the fields that they resemble.
         """
-        timestamp = Field(
-            timestamp_column(form),
-            form,
-            field_label="Survey Timestamp",
-            text_validation_type_or_show_slider_number="datetime_seconds_ymd",
-        )
-        status = Field(
-            status_column(form),
-            form,
-            section_header="Form Status",
-            field_type="dropdown",
-            field_label="Complete?",
-            select_choices_or_calculations=STATUS_CHOICES,
-        )
-        own = self._fields_by_form.get(form, ())
-        return (timestamp,) * (form in self.surveys) + own + (status,)
+        timestamp = (timestamp_field(form),) * (form in self.surveys)
+        return (*timestamp, *self._fields_by_form.get(form, ()), status_field(form))
 
     def columns(self, form: str) -> tuple[Column, ...]:
-        """The export columns of a form, without keys and context.
+        """Return the export columns of a form, without keys and context columns.
 
-        Checkbox columns are named by the server's own list where there is one. A checkbox has a
-        column for each missing data code of the project as well.
+        A checkbox has a column for each of its options and of the project's missing data codes.
 
         Raises:
-            StructureError: Two options of a checkbox fall onto one column.
+            StructureError: Two options of a checkbox have the same column.
         """
         columns: list[Column] = []
         for form_field in self.form_fields(form):
@@ -208,28 +187,28 @@ class REDCapProject:
         columns: dict[str, Column] = {}
         for choice in self.options(checkbox):
             name = self.export_column(checkbox.field_name, choice.code)
-            twin = columns.setdefault(name, Column(name, checkbox, choice)).choice
-            if twin is not None and twin.code != choice.code:
+            other = columns.setdefault(name, Column(name, checkbox, choice)).choice
+            if other is not None and other.code != choice.code:
                 raise StructureError(
-                    f"Field {checkbox.field_name!r}: the codes {twin.code!r} and "
-                    f"{choice.code!r} are exported as one column, {name!r}, so that their values "
-                    "cannot be told apart. Change one of the two codes in REDCap."
+                    f"Field {checkbox.field_name!r}: REDCap exports the codes {other.code!r} and "
+                    f"{choice.code!r} as one column, {name!r}, so their values cannot be told "
+                    "apart. Change one of the two codes in REDCap."
                 )
         return list(columns.values())
 
     def options(self, checkbox: Field) -> tuple[Choice, ...]:
-        """The options of a checkbox: its own, and the project's missing data codes."""
+        """Return the options of a checkbox: its own, and the project's missing data codes."""
         if "@NOMISSING" in checkbox.field_annotation:
             return checkbox.choices
         return checkbox.choices + self.missing_data_codes
 
     def export_column(self, checkbox_name: str, code: str) -> str:
-        """The export column of a checkbox option: as the server named it, else by REDCap's rule."""
+        """Return the export column of a checkbox option: by the server's list, or REDCap's rule."""
         return self._export_names.get((checkbox_name, code), checkbox_column(checkbox_name, code))
 
     @property
     def missing_data_codes(self) -> tuple[Choice, ...]:
-        """The project's own codes for missing values, valid in any field."""
+        """Missing data codes of the project, which are valid in any field."""
         return parse_choices(self.info.missing_data_codes or "")
 
     @cached_property
@@ -265,48 +244,51 @@ class REDCapProject:
         version: str = "",
         header: Iterable[str] = (),
     ) -> Self:
-        """Build a project from what the API exports, as lists of dicts; only metadata is required.
+        """Return the project that the API's exports describe, each a list of dicts.
 
-        Columns that this version of the package does not know are passed over, missing ones take
-        their default: servers differ.
+        Unknown columns are ignored and missing ones take their default, as servers differ.
 
         Args:
-            metadata: The data dictionary (``content=metadata``); its first row is the record id.
-            instruments: ``content=instrument``; by default the forms that the dictionary names.
-            info: ``content=project``.
-            arms: ``content=arm``, of a longitudinal project.
-            events: ``content=event``, of a longitudinal project.
-            form_event_mapping: ``content=formEventMapping``, of a longitudinal project.
-            repeating: ``content=repeatingFormsEvents``, of a project that has any.
-            field_names: ``content=exportFieldNames``.
-            version: ``content=version``.
-            header: Column names of a record export of all forms, asked for with access groups and
-                survey fields: no other export tells whether a project has them.
+            metadata: Data dictionary (``content=metadata``); its first row is the record id.
+            instruments: Export of ``content=instrument``. Defaults to the forms of the dictionary.
+            info: Export of ``content=project``. Defaults to unknown.
+            arms: Export of ``content=arm``. Defaults to none.
+            events: Export of ``content=event``. Defaults to none.
+            form_event_mapping: Export of ``content=formEventMapping``. Defaults to none.
+            repeating: Export of ``content=repeatingFormsEvents``. Defaults to none.
+            field_names: Export of ``content=exportFieldNames``. Defaults to none.
+            version: Export of ``content=version``. Defaults to blank: unknown.
+            header: Column names of a record export of all forms, with access groups and survey
+                fields: only such an export shows whether the project has them. Defaults to none.
 
         Raises:
-            StructureError: No field, or a longitudinal project without its events.
+            StructureError: There is no field, or a longitudinal project does not have events.
         """
-        rows = tuple(parse_row(Field, row) for row in metadata)
+        rows = _parse_rows(Field, metadata)
         if instruments is None:
             forms = list(dict.fromkeys(row.form_name for row in rows))
             named = tuple(Instrument(form, form.replace("_", " ").capitalize()) for form in forms)
         else:
-            named = tuple(parse_row(Instrument, row) for row in instruments)
+            named = _parse_rows(Instrument, instruments)
         return cls(
             fields=rows,
             instruments=named,
             info=parse_row(ProjectInfo, info or {}),
-            arms=tuple(parse_row(Arm, row) for row in arms),
-            events=tuple(parse_row(Event, row) for row in events),
-            form_events=tuple(parse_row(FormEvent, row) for row in form_event_mapping),
-            repeating=tuple(parse_row(Repeating, row) for row in repeating),
-            field_names=tuple(parse_row(ExportFieldName, row) for row in field_names),
+            arms=_parse_rows(Arm, arms),
+            events=_parse_rows(Event, events),
+            form_events=_parse_rows(FormEvent, form_event_mapping),
+            repeating=_parse_rows(Repeating, repeating),
+            field_names=_parse_rows(ExportFieldName, field_names),
             version=version,
         ).with_observed_columns(header)
 
     def with_observed_columns(self, header: Iterable[str]) -> Self:
-        """Give the project as the columns of a record export tell of groups and surveys."""
-        # A field of the dictionary may be called FORM_timestamp without FORM being a survey.
+        """Return the project with the access groups and surveys that a record export has.
+
+        Args:
+            header: Column names of a record export of all forms.
+        """
+        # A field of the dictionary may be named FORM_timestamp although FORM is not a survey.
         columns = set(header) - {row.field_name for row in self.fields}
         names = [form.instrument_name for form in self.instruments]
         return replace(
@@ -317,31 +299,40 @@ class REDCapProject:
         )
 
     def to_json(self) -> str:
-        """Write the project as JSON: no record and no token is in it."""
+        """Return the project as JSON, without any record or token."""
         return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote, by this version of the package or an older one."""
+        """Return the project of a text that `to_json` returned, in this version or an older one.
+
+        Args:
+            text: The text.
+
+        Raises:
+            StructureError: A newer version wrote the text.
+        """
         data = json.loads(text)
         if data.get("format", FORMAT) > FORMAT:
             raise StructureError(
-                "The structure was written by a newer redcap-dagster than this one; upgrade it, or "
-                "fetch the structure anew."
+                "The structure was stored by a newer version of redcap-dagster, which this one "
+                "cannot read. Upgrade redcap-dagster, or fetch the structure again."
             )
         return cls(
-            fields=tuple(parse_row(Field, row) for row in data["fields"]),
-            instruments=tuple(parse_row(Instrument, row) for row in data["instruments"]),
+            fields=_parse_rows(Field, data["fields"]),
+            instruments=_parse_rows(Instrument, data["instruments"]),
             info=parse_row(ProjectInfo, data.get("info", {})),
-            arms=tuple(parse_row(Arm, row) for row in data.get("arms", ())),
-            events=tuple(parse_row(Event, row) for row in data.get("events", ())),
-            form_events=tuple(parse_row(FormEvent, row) for row in data.get("form_events", ())),
-            repeating=tuple(parse_row(Repeating, row) for row in data.get("repeating", ())),
-            field_names=tuple(
-                parse_row(ExportFieldName, row) for row in data.get("field_names", ())
-            ),
+            arms=_parse_rows(Arm, data.get("arms", ())),
+            events=_parse_rows(Event, data.get("events", ())),
+            form_events=_parse_rows(FormEvent, data.get("form_events", ())),
+            repeating=_parse_rows(Repeating, data.get("repeating", ())),
+            field_names=_parse_rows(ExportFieldName, data.get("field_names", ())),
             version=data.get("version", ""),
             has_access_groups=data.get("has_access_groups", False),
             has_survey_identifier=data.get("has_survey_identifier", False),
             surveys=tuple(data.get("surveys", ())),
         )
+
+
+def _parse_rows(kind: type[_T], rows: Iterable[Mapping[str, Any]]) -> tuple[_T, ...]:
+    return tuple(parse_row(kind, row) for row in rows)

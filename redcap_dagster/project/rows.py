@@ -1,4 +1,4 @@
-"""The rows of a project's structure exports, as frozen values by REDCap's own column names."""
+"""The rows of the structure exports, as frozen values with REDCap's own column names."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ _T = TypeVar("_T")
 
 
 class StructureError(ValueError):
-    """A project's structure cannot be made into tables; the text names fields, never values."""
+    """A structure from which tables cannot be made; the message names fields, never values."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
-    """What ``content=project`` says; None where the server's version does not send a value."""
+    """The settings of a project (``content=project``); None where the server does not send one."""
 
     project_id: int | None = None
     project_title: str = ""
@@ -73,19 +73,19 @@ class Field:
 
     @property
     def validation(self) -> str:
-        """The validation of a text field (``date_dmy``, ``integer``, ...), or blank."""
+        """Validation of a text field, for example ``date_dmy``; blank without one."""
         return self.text_validation_type_or_show_slider_number
 
     @property
     def is_calculated(self) -> bool:
-        """Whether REDCap fills it by itself, even on a form that nobody saved."""
+        """Whether REDCap calculates the value, even on a form that nobody saved."""
         return self.field_type == "calc" or any(
             tag in self.field_annotation for tag in ("@CALCTEXT", "@CALCDATE")
         )
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """The options of a multiple-choice field; yes/no and true/false have theirs built in."""
+        """Options of a multiple-choice field, also of yes/no and true/false."""
         match self.field_type:
             case "radio" | "dropdown" | "checkbox":
                 return parse_choices(self.select_choices_or_calculations)
@@ -138,7 +138,7 @@ class FormEvent:
 
 @dataclass(frozen=True, slots=True)
 class Repeating:
-    """A repeating form (of an event, where longitudinal); with a blank form, a repeating event."""
+    """A repeating form, in its event if longitudinal; or, without a form, a repeating event."""
 
     form_name: str = ""
     event_name: str = ""
@@ -155,26 +155,41 @@ class ExportFieldName:
 
 
 def parse_row(kind: type[_T], row: Mapping[str, Any]) -> _T:
-    """Make a frozen value of a row, with numbers where the value has numbers."""
-    numbers, required = _columns(kind)  # type: ignore[arg-type]
-    known: dict[str, Any] = {}
+    """Return a row of a structure export as a frozen value.
+
+    Args:
+        kind: Class of the row, for example `Field`.
+        row: Columns of the row; unknown ones are ignored.
+
+    Raises:
+        StructureError: The row lacks a required column.
+
+    Example:
+        >>> parse_row(Arm, {"arm_num": "1", "name": "Drug"})
+        Arm(arm_num=1, name='Drug')
+    """
+    numbers, required = _inspect_columns(kind)  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
     for column, is_number in numbers.items():
         given = row.get(column)
         if given is None:
             continue
         if not is_number:
-            known[column] = str(given)
+            values[column] = str(given)
         elif re.fullmatch(r"-?[0-9]+", str(given)):
-            known[column] = int(given)
-    missing = [column for column in required if column not in known]
+            values[column] = int(given)
+    missing = [column for column in required if column not in values]
     if missing:
-        raise StructureError(f"A row of {kind.__name__} lacks {missing}.")
-    return kind(**known)
+        raise StructureError(
+            f"A row of {kind.__name__} lacks {missing}. The export was probably edited, or comes "
+            "from an unknown version of REDCap. Export it again."
+        )
+    return kind(**values)
 
 
 @cache
-def _columns(kind: Any) -> tuple[Mapping[str, bool], Sequence[str]]:
-    """Say which columns of a row are numbers, and which must be there."""
+def _inspect_columns(kind: Any) -> tuple[Mapping[str, bool], Sequence[str]]:
+    """Return which columns of a row are integers, and which are required."""
     columns = fields(kind)
     return (
         {column.name: "int" in str(column.type) for column in columns},

@@ -1,13 +1,13 @@
-"""The names of the columns that REDCap adds to the rows of a record export by itself.
+"""The names of the columns that REDCap adds to record exports.
 
-A name alone never decides what a column is: a field of the dictionary may be called like one.
+A name alone does not decide what a column is: a field of the dictionary may have the same name.
 """
 
 from typing import Final
 
 EVENT_NAME: Final = "redcap_event_name"
 ARM: Final = "redcap_arm"
-"""Ours: the number of the event's arm. REDCap has it inside the event's unique name."""
+"""Number of the event's arm, which this package adds: REDCap has it in the event's name only."""
 
 REPEAT_INSTRUMENT: Final = "redcap_repeat_instrument"
 REPEAT_INSTANCE: Final = "redcap_repeat_instance"
@@ -17,7 +17,7 @@ SURVEY_IDENTIFIER: Final = "redcap_survey_identifier"
 
 
 def status_column(form: str) -> str:
-    """Return the name of a form's status: Incomplete, Unverified or Complete.
+    """Return the column of a form's status: Incomplete, Unverified or Complete.
 
     Example:
         >>> status_column("visit")
@@ -27,7 +27,7 @@ def status_column(form: str) -> str:
 
 
 def timestamp_column(form: str) -> str:
-    """Return the name of a survey's timestamp: when its response was completed.
+    """Return the column of a survey's timestamp: the time when its response was completed.
 
     Example:
         >>> timestamp_column("visit")

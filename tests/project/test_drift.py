@@ -40,7 +40,7 @@ def test_fields_that_came_and_went() -> None:
         (
             "sex",
             {"select_choices_or_calculations": "0, female | 2, Other"},
-            [("choices", "added 2; removed 1; relabelled 0")],
+            [("choices", "added 2; removed 1; relabeled 0")],
         ),
         (
             "sex",

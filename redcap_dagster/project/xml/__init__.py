@@ -1,4 +1,5 @@
 """Project XML (CDISC ODM): the structure and the records, read and written.
 
-`reader` and `writer` are the entries. Imports `project.model` and below.
+In the order of use: `reader`, `writer`, each with the structure in a module of its own. Imports
+`redcap_dagster.project.model` and what that imports.
 """

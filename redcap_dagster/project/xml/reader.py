@@ -1,10 +1,9 @@
-"""Project XML (CDISC ODM 1.3.1 as REDCap writes it) into a project and its records.
+"""Project XML (CDISC ODM 1.3.1 as REDCap writes it) -> a project and its records.
 
-Facts come from files of servers 8.1 to 15.2. Quirks that are tolerated: items without a field type
-(access group, survey columns; some come twice under one OID), the type names ``textarea`` and
-``select``, the validations ``int`` and ``float``, files embedded in the data, and newlines and tabs
-written as they are inside attribute values. Lost by the format itself: a slider's minimum and
-maximum, and the spacing inside choice lists.
+Recorded from servers 8.1 to 15.2. Accepted peculiarities: items without a field type (access group,
+survey columns; some twice with one OID), the types ``textarea`` and ``select``, the validations
+``int`` and ``float``, embedded files, and newlines and tabs that are not escaped in attributes. The
+format does not hold the minimum and maximum of sliders or the spacing of choice lists.
 """
 
 import binascii
@@ -22,14 +21,14 @@ from defusedxml.ElementTree import iterparse
 from redcap_dagster.project.model import REDCapProject
 from redcap_dagster.project.xml.structure_reader import ODM, REDCAP, read_study
 
-# Left to right, so that CDATA and comments are skipped whole and keep their bytes.
+# CDATA and comments are matched first, so that nothing inside of them is changed.
 _ATTRIBUTE = re.compile(r"""<!\[CDATA\[.*?\]\]>|<!--.*?-->|=\s*(?:"[^"<]*"|'[^'<]*')""", re.DOTALL)
 _BLANK = re.compile(r"[\t\n\r]")
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFile:
-    """A file kept in a file or signature field."""
+    """A file in a file or signature field."""
 
     name: str
     mime_type: str
@@ -38,15 +37,19 @@ class EmbeddedFile:
 
 @dataclass(frozen=True, slots=True)
 class DataPoint:
-    """One stored value, placed as REDCap places it.
+    """One stored value and its place in the project.
 
-    A ticked checkbox option is a point of its field with the option's code as value; unticked ones
-    are no points. The access group and the survey columns are points of their pseudo fields.
+    A ticked checkbox option is a data point of its field, with its code as value; an option that is
+    not ticked does not have one. The access group and survey columns have data points of their own.
 
     Attributes:
-        event: The unique event name; blank if classic.
-        repeat_instrument: The repeating form, blank for none and for repeating events.
-        repeat_instance: The number of the instance; 0 if neither form nor event repeats.
+        record: Record id.
+        event: Unique event name; blank in a classic project.
+        repeat_instrument: Repeating form; blank without one and in repeating events.
+        repeat_instance: Number of the instance; 0 if neither form nor event repeats.
+        field_name: Name of the field, or of REDCap's own column.
+        value: Stored text; of a file, its name.
+        file: Embedded file. Defaults to None.
     """
 
     record: str
@@ -63,17 +66,17 @@ class DataPoint:
 
 @dataclass(frozen=True)
 class OdmFile:
-    """What a project XML holds."""
+    """The content of a project XML: the structure and the data points."""
 
     project: REDCapProject
     points: tuple[DataPoint, ...] = field(repr=False)
 
 
 def from_xml(path: str | Path) -> REDCapProject:
-    """Return the structure of a project from its XML, as REDCap exports it, without its records.
+    """Return the structure of a project from its XML file, as REDCap exports it.
 
     Args:
-        path: The file.
+        path: Path of the file; records in it are ignored.
 
     Raises:
         ValueError: The file is not a REDCap project XML.
@@ -82,11 +85,13 @@ def from_xml(path: str | Path) -> REDCapProject:
 
 
 def read_odm(path: str | Path) -> OdmFile:
-    """Read a project XML file: the project's structure and its records.
+    """Return the structure and the records of a project XML file.
+
+    Args:
+        path: Path of the file.
 
     Raises:
-        ValueError: The file is no REDCap project XML; the text says what is wrong with it and
-            holds nothing of its contents.
+        ValueError: The file is not a REDCap project XML; the message does not show its content.
     """
     try:
         return parse_odm(Path(path).read_bytes())
@@ -95,19 +100,21 @@ def read_odm(path: str | Path) -> OdmFile:
 
 
 def parse_odm(content: bytes) -> OdmFile:
-    """Read the bytes of a project XML; see `read_odm`."""
+    """Return the structure and the records of a project XML; see `read_odm`."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start}; export the XML anew.") from None
+        raise ValueError(
+            f"not UTF-8 at byte {error.start}. It was probably edited: export the XML again."
+        ) from None
     project: REDCapProject | None = None
     columns: Mapping[str, tuple[str, str]] = {}
     points: list[DataPoint] = []
     version = ""
     try:
         source = io.BytesIO(_escape_attributes(text).encode())
-        for happened, element in iterparse(source, events=("start", "end"), forbid_dtd=True):
-            if happened == "start":
+        for event, element in iterparse(source, events=("start", "end"), forbid_dtd=True):
+            if event == "start":
                 if element.tag == f"{ODM}ODM":
                     version = element.get("SourceSystemVersion", "")
             elif element.tag == f"{ODM}Study":
@@ -115,28 +122,37 @@ def parse_odm(content: bytes) -> OdmFile:
                 element.clear()
             elif element.tag == f"{ODM}SubjectData":
                 if project is None:
-                    raise ValueError("its records stand before its structure.")
+                    raise ValueError("the records come before the structure. Export the XML again.")
                 points.extend(_read_subject(element, project, columns))
                 element.clear()
     except ParseError as error:
         line, column = error.position
-        raise ValueError(f"not well-formed XML at line {line}, column {column}.") from None
+        raise ValueError(
+            f"not well-formed XML at line {line}, column {column}. Export it again."
+        ) from None
     except DefusedXmlException:
-        raise ValueError("declares a document type or entities, as REDCap never does.") from None
+        raise ValueError(
+            "declares a document type or entities, which REDCap never does. Export the XML again."
+        ) from None
     except KeyError as error:
-        raise ValueError(f"an element lacks the attribute {_local(error.args[0])}.") from None
+        raise ValueError(
+            f"an element lacks the attribute {_strip_namespace(error.args[0])}. It was probably "
+            "edited: export the XML again."
+        ) from None
     except binascii.Error:
-        raise ValueError("a file inside it is not base64.") from None
+        raise ValueError("an embedded file is not base64. Export the XML again.") from None
     if project is None:
-        raise ValueError("not a REDCap project XML: it has no Study element.")
+        raise ValueError(
+            "not a REDCap project XML: it does not have a Study element. Export the metadata "
+            "and data of the project as XML in REDCap."
+        )
     return OdmFile(project, tuple(points))
 
 
 def _escape_attributes(text: str) -> str:
-    """Escape newlines and tabs inside attribute values, which a parser would turn into spaces.
+    """Return the XML with newlines and tabs of attributes escaped: parsers make spaces of them.
 
-    A stretch of text that only looks like an attribute may be met: there a character reference
-    means the same character, so nothing changes.
+    Other text that looks like an attribute is escaped too, which does not change its meaning.
     """
 
     def escape(match: re.Match[str]) -> str:
@@ -148,7 +164,7 @@ def _escape_attributes(text: str) -> str:
     return _ATTRIBUTE.sub(escape, text)
 
 
-def _local(name: str) -> str:
+def _strip_namespace(name: str) -> str:
     return name.rpartition("}")[2]
 
 
@@ -158,17 +174,17 @@ def _local(name: str) -> str:
 def _read_subject(
     subject: Element, project: REDCapProject, checkboxes: Mapping[str, tuple[str, str]]
 ) -> Iterator[DataPoint]:
-    """Give the points of one record. Forms of a classic project stand in it without an event."""
+    """Yield the data points of a record; forms of a classic project do not have an event."""
     for child in subject:
         if child.tag == f"{ODM}StudyEventData" and project.is_longitudinal:
             event = child.attrib[f"{REDCAP}UniqueEventName"]
-            event_instance = _repeat_key(child, "StudyEventRepeatKey")
+            event_instance = _read_repeat_key(child, "StudyEventRepeatKey")
         else:
             event, event_instance = "", 1
         for form in child.iter(f"{ODM}FormData"):
             name = form.attrib["FormOID"].removeprefix("Form.")
             if event in project.events_where_repeating(name):
-                instrument, instance = name, _repeat_key(form, "FormRepeatKey")
+                instrument, instance = name, _read_repeat_key(form, "FormRepeatKey")
             else:
                 instrument = ""
                 instance = event_instance if event in project.repeating_events else 0
@@ -177,10 +193,10 @@ def _read_subject(
                 yield from _read_item(item, place, checkboxes)
 
 
-def _repeat_key(element: Element, name: str) -> int:
+def _read_repeat_key(element: Element, name: str) -> int:
     text = element.get(name, "1")
     if not re.fullmatch("[0-9]+", text):
-        raise ValueError(f"a {name} is no number.")
+        raise ValueError(f"a {name} is not a number. Export the XML again.")
     return int(text)
 
 

@@ -1,6 +1,7 @@
-"""The structure inside a project XML; see `redcap_dagster.project.xml.reader`."""
+"""Project XML -> the structure of a project; see `redcap_dagster.project.xml.reader`."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 from xml.etree.ElementTree import Element
 
 from redcap_dagster.project.choices import Choice, checkbox_column, format_choices, parse_choices
@@ -19,12 +20,18 @@ from redcap_dagster.project.system_columns import status_column, timestamp_colum
 ODM = "{http://www.cdisc.org/ns/odm/v1.3}"
 REDCAP = "{https://projectredcap.org}"
 
-_FIELD_TYPES = {"textarea": "notes", "select": "dropdown"}
-_VALIDATIONS = {"int": "integer", "float": "number"}
+FIELD_TYPES: Final = {"textarea": "notes", "select": "dropdown"}
+VALIDATIONS: Final = {"int": "integer", "float": "number"}
+"""Names of field types and validations in project XML, and in the dictionary."""
 
 
 def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str, tuple[str, str]]]:
-    """Give the project, and for each checkbox item its field and code."""
+    """Return the project, and the field and code of each checkbox item.
+
+    Args:
+        study: Element ``Study``.
+        version: REDCap version of the server.
+    """
     items = {item.attrib["OID"]: item for item in study.iter(f"{ODM}ItemDef")}
     lists = {codes.attrib["OID"]: codes for codes in study.iter(f"{ODM}CodeList")}
     groups = {group.attrib["OID"]: group for group in study.iter(f"{ODM}ItemGroupDef")}
@@ -49,7 +56,7 @@ def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str
                 if variable not in fields:
                     fields[variable] = _read_field(item, variable, name, lists)
                 if field_type == "checkbox":
-                    checkboxes[oid] = (variable, _code_of(oid, fields[variable].choices))
+                    checkboxes[oid] = (variable, _find_code(oid, fields[variable].choices))
     events = tuple(_read_event(event) for event in study.iter(f"{ODM}StudyEventDef"))
     project = REDCapProject(
         fields=tuple(fields.values()),
@@ -87,7 +94,7 @@ def _read_field(item: Element, variable: str, form: str, lists: Mapping[str, Ele
     def own(name: str) -> str:
         return item.get(f"{REDCAP}{name}", "")
 
-    field_type = _FIELD_TYPES.get(own("FieldType"), own("FieldType"))
+    field_type = FIELD_TYPES.get(own("FieldType"), own("FieldType"))
     validation = own("TextValidationType")
     limits = {
         check.get("Comparator"): check.findtext(f"{ODM}CheckValue", "")
@@ -96,7 +103,7 @@ def _read_field(item: Element, variable: str, form: str, lists: Mapping[str, Ele
     question = item.find(f"{ODM}Question")
     label = ""
     if question is not None:
-        # The formatted text, where there is one, is the label with its HTML, as the API sends it.
+        # The formatted text is the label with its HTML, as the API sends it.
         plain = question.findtext(f"{ODM}TranslatedText", "")
         label = question.findtext(f"{REDCAP}FormattedTranslatedText", "") or plain
     return Field(
@@ -107,7 +114,7 @@ def _read_field(item: Element, variable: str, form: str, lists: Mapping[str, Ele
         field_label=label,
         select_choices_or_calculations=_read_choices(item, field_type, lists),
         field_note=own("FieldNote"),
-        text_validation_type_or_show_slider_number=_VALIDATIONS.get(validation, validation),
+        text_validation_type_or_show_slider_number=VALIDATIONS.get(validation, validation),
         text_validation_min=limits.get("GE", ""),
         text_validation_max=limits.get("LE", ""),
         identifier=own("Identifier"),
@@ -145,8 +152,8 @@ def _read_choices(item: Element, field_type: str, lists: Mapping[str, Element]) 
             return ""
 
 
-def _code_of(oid: str, choices: tuple[Choice, ...]) -> str:
-    """The code of a checkbox item: its OID is the export column, or holds the code as it is."""
+def _find_code(oid: str, choices: tuple[Choice, ...]) -> str:
+    """Return the code of a checkbox item: its OID has the code, or is the export column."""
     variable, _, suffix = oid.partition("___")
     for choice in choices:
         if suffix == choice.code or checkbox_column(variable, choice.code) == oid:

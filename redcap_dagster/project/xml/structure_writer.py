@@ -1,21 +1,20 @@
-"""A project's structure into project XML; see `redcap_dagster.project.xml.writer`."""
+"""The structure of a project -> project XML; see `redcap_dagster.project.xml.writer`."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from xml.etree.ElementTree import Element, SubElement
 
 from redcap_dagster.project.choices import Choice
-from redcap_dagster.project.model import STATUS_CHOICES, REDCapProject
+from redcap_dagster.project.columns import status_field
+from redcap_dagster.project.model import REDCapProject
 from redcap_dagster.project.rows import Event, Field
 from redcap_dagster.project.system_columns import (
-    ACCESS_GROUP,
-    SURVEY_IDENTIFIER,
-    status_column,
     timestamp_column,
 )
+from redcap_dagster.project.xml.structure_reader import FIELD_TYPES, VALIDATIONS
 
-_FIELD_TYPES = {"notes": "textarea", "dropdown": "select"}
-_VALIDATIONS = {"integer": "int", "number": "float"}
+_XML_FIELD_TYPES = {name: xml_name for xml_name, name in FIELD_TYPES.items()}
+_XML_VALIDATIONS = {name: xml_name for xml_name, name in VALIDATIONS.items()}
 _SETTINGS = {
     "RecordAutonumberingEnabled": "record_autonumbering_enabled",
     "CustomRecordLabel": "custom_record_label",
@@ -36,7 +35,7 @@ _TAG = re.compile(r"<[^<>]*>")
 def write_study(
     root: Element, project: REDCapProject, access_groups: Iterable[str]
 ) -> Mapping[str, str]:
-    """Write the structure; give the group that each item is in."""
+    """Write the structure below `root`, and return the item group of each item."""
     study = SubElement(root, "Study", {"OID": "Project"})
     _write_settings(study, project, access_groups)
     return _write_metadata(study, project)
@@ -67,7 +66,7 @@ def _write_settings(study: Element, project: REDCapProject, groups: Iterable[str
             SubElement(forms, "redcap:RepeatingInstrument", written)
     if project.has_access_groups:
         written_groups = SubElement(settings, "redcap:DataAccessGroupsGroup")
-        # A group without records is not known here; a blank one says that there are groups.
+        # Groups without records are unknown here; a blank name says that there are groups.
         for name in list(groups) or [""]:
             SubElement(written_groups, "redcap:DataAccessGroups", {"group_name": name})
 
@@ -103,7 +102,7 @@ def _write_metadata(study: Element, project: REDCapProject) -> Mapping[str, str]
         definition = Element("FormDef", {"OID": f"Form.{name}", "Name": form.instrument_label})
         definition.attrib |= {"Repeating": "No", "redcap:FormName": name}
         forms.append(definition)
-        for number, (oid, field, options) in enumerate(_items(project, name)):
+        for number, (oid, field, options) in enumerate(_list_items(project, name)):
             header = field.section_header
             if not number or (header and items[-1].get("redcap:Variable") != field.field_name):
                 group = {"OID": f"{name}.{oid}", "Name": header or form.instrument_label}
@@ -113,9 +112,9 @@ def _write_metadata(study: Element, project: REDCapProject) -> Mapping[str, str]
             variable = {"redcap:Variable": field.field_name}
             SubElement(groups[-1], "ItemRef", {"ItemOID": oid, "Mandatory": "No", **variable})
             groups_of_items[oid] = groups[-1].attrib["OID"]
-            items.append(_item_definition(oid, field, coded=bool(options)))
+            items.append(_build_item(oid, field, coded=bool(options)))
             if options:
-                lists.append(_code_list(oid, field, options))
+                lists.append(_build_code_list(oid, field, options))
     metadata.extend((*forms, *groups, *items, *lists))
     return groups_of_items
 
@@ -142,8 +141,10 @@ def _write_event_definition(
         SubElement(definition, "FormRef", {**reference, "redcap:FormName": form})
 
 
-def _items(project: REDCapProject, form: str) -> Iterator[tuple[str, Field, tuple[Choice, ...]]]:
-    """The items of a form with their options; pseudo fields have a blank field type."""
+def _list_items(
+    project: REDCapProject, form: str
+) -> Iterator[tuple[str, Field, tuple[Choice, ...]]]:
+    """Yield the items of a form with their options; REDCap's own have a blank field type."""
     for field in project.fields:
         if field.form_name != form:
             continue
@@ -152,30 +153,24 @@ def _items(project: REDCapProject, form: str) -> Iterator[tuple[str, Field, tupl
             for oid, _ in option_items(project, field):
                 yield oid, field, own
         else:
-            yield field.field_name, field, _choices_as_written(field)
+            yield field.field_name, field, _parse_all_choices(field)
         if field is project.fields[0]:
-            for name, there in (
-                (ACCESS_GROUP, project.has_access_groups),
-                (SURVEY_IDENTIFIER, project.has_survey_identifier),
-            ):
-                if there:
-                    yield name, Field(name, form, field_type=""), ()
+            for name in project.context_columns:
+                yield name, Field(name, form, field_type=""), ()
     if form in project.surveys:
         yield timestamp_column(form), Field(timestamp_column(form), form, field_type=""), ()
-    status = status_column(form)
-    options = STATUS_CHOICES
-    written = Field(status, form, "Form Status", "dropdown", "Complete?", options)
-    yield status, written, written.choices
+    status = status_field(form)
+    yield status.field_name, status, status.choices
 
 
 def option_items(project: REDCapProject, checkbox: Field) -> Iterator[tuple[str, Choice]]:
-    """The item of each option: named by its code as it is, as its column has no capitals."""
+    """Yield the item name of each option: it has the code itself, unlike the export column."""
     for choice in project.options(checkbox) or (Choice("", ""),):
         yield f"{checkbox.field_name}___{choice.code}", choice
 
 
-def _choices_as_written(field: Field) -> tuple[Choice, ...]:
-    """The options with those that come twice, which a project keeps in its dictionary."""
+def _parse_all_choices(field: Field) -> tuple[Choice, ...]:
+    """Return all options of a field, also those whose code comes twice."""
     if field.field_type not in ("radio", "dropdown"):
         return field.choices
     written = []
@@ -186,12 +181,12 @@ def _choices_as_written(field: Field) -> tuple[Choice, ...]:
     return tuple(written)
 
 
-def _item_definition(oid: str, field: Field, *, coded: bool) -> Element:
+def _build_item(oid: str, field: Field, *, coded: bool) -> Element:
     validation = field.validation
     written = {
         "Variable": field.field_name,
-        "FieldType": _FIELD_TYPES.get(field.field_type, field.field_type),
-        "TextValidationType": _VALIDATIONS.get(validation, validation),
+        "FieldType": _XML_FIELD_TYPES.get(field.field_type, field.field_type),
+        "TextValidationType": _XML_VALIDATIONS.get(validation, validation),
         "FieldNote": field.field_note,
         "SectionHeader": field.section_header,
         "Calculation": field.select_choices_or_calculations * (field.field_type == "calc"),
@@ -206,7 +201,7 @@ def _item_definition(oid: str, field: Field, *, coded: bool) -> Element:
         "FieldAnnotation": field.field_annotation,
     }
     named = {f"redcap:{name}": value for name, value in written.items() if value}
-    # The data types of a server follow its validations; readers of REDCap's XML need none.
+    # A server writes data types by validation; readers of REDCap's XML do not need them.
     item = Element("ItemDef", {"OID": oid, "Name": oid, "DataType": "text", **named})
     question = SubElement(item, "Question")
     SubElement(question, "TranslatedText").text = _TAG.sub("", field.field_label)
@@ -221,7 +216,7 @@ def _item_definition(oid: str, field: Field, *, coded: bool) -> Element:
     return item
 
 
-def _code_list(oid: str, field: Field, options: Iterable[Choice]) -> Element:
+def _build_code_list(oid: str, field: Field, options: Iterable[Choice]) -> Element:
     codes = Element("CodeList", {"OID": f"{oid}.choices", "Name": oid, "DataType": "text"})
     codes.set("redcap:Variable", field.field_name)
     if field.field_type == "checkbox":

@@ -1,8 +1,8 @@
-"""A project and its records into project XML (CDISC ODM 1.3.1), as REDCap writes it.
+"""A project and its records -> project XML (CDISC ODM 1.3.1), as REDCap writes it.
 
-The reverse of `redcap_dagster.project.xml.reader`, with the losses of the format: a slider's
-minimum and maximum, the query of an sql field, and the names of access groups and events' ids. The
-times at which a server wrote its file are left out.
+The reverse of `redcap_dagster.project.xml.reader`. The format does not hold the minimum and maximum
+of sliders, the query of sql fields, the names of access groups and the ids of events. The times at
+which a server writes its file are left out.
 """
 
 import re
@@ -25,20 +25,20 @@ _NAMESPACES = {
     "xmlns": "http://www.cdisc.org/ns/odm/v1.3",
     "xmlns:redcap": "https://projectredcap.org",
 }
-# XML has no way to write these, not even as a reference.
+# XML cannot hold these characters, not even as a reference.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_odm(project: REDCapProject, points: Iterable[DataPoint], *, with_files: bool) -> bytes:
-    """Write a project XML.
+    """Return a project and its records as project XML.
 
     Args:
-        project: The structure.
-        points: The values, those of a record and of a place in it one after the other.
-        with_files: Whether files come along; without, their fields are blank (guess).
+        project: Structure of the project.
+        points: Data points, those of each record, event and instance together.
+        with_files: Whether files are embedded; if not, their fields are blank (a guess).
 
     Returns:
-        UTF-8. A character that XML cannot hold stands as U+FFFD.
+        The XML in UTF-8. Characters that XML cannot hold are U+FFFD.
 
     Example:
         >>> project = REDCapProject.from_exports(
@@ -70,7 +70,7 @@ def write_odm(project: REDCapProject, points: Iterable[DataPoint], *, with_files
         if field.field_type == "checkbox"
         for oid, choice in option_items(project, field)
     }
-    forms = _form_of_fields(project)
+    forms = _map_fields(project)
     for (record, event), subject in groupby(points, lambda point: (point.record, point.event)):
         if not len(data) or data[-1].get("SubjectKey") != record:
             id_field = {"redcap:RecordIdField": project.record_id_field}
@@ -84,14 +84,14 @@ def write_odm(project: REDCapProject, points: Iterable[DataPoint], *, with_files
                     SubElement(at, "FormData", written), items, oids, groups_of_items, with_files
                 )
     text = _UNWRITABLE.sub("\ufffd", tostring(root, encoding="unicode"))
-    # Those in attributes are references already; readers take a bare one for a newline.
+    # Carriage returns in attributes are references already; parsers make newlines of bare ones.
     return ('<?xml version="1.0" encoding="UTF-8" ?>\n' + text.replace("\r", "&#13;")).encode()
 
 
 # -- records --------------------------------------------------------------------------------------
 
 
-def _form_of_fields(project: REDCapProject) -> Mapping[str, str]:
+def _map_fields(project: REDCapProject) -> Mapping[str, str]:
     first = project.fields[0].form_name
     forms = {ACCESS_GROUP: first, SURVEY_IDENTIFIER: first}
     for form in project.instruments:
@@ -101,7 +101,7 @@ def _form_of_fields(project: REDCapProject) -> Mapping[str, str]:
 
 
 def _write_event(subject: Element, event: str, instrument: str, instance: int) -> Element:
-    """The element of an event of a record; the record's own in a classic project."""
+    """Return the element of a record's event; the record's element in a classic project."""
     if not event:
         return subject
     key = str(instance or 1) if not instrument else "1"

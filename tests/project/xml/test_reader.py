@@ -18,7 +18,7 @@ def test_a_repeat_key_that_is_none_is_not_shown() -> None:
             ' redcap:RepeatInstrument="f"/></GlobalVariables><MetaDataVersion',
         )
     )
-    with pytest.raises(ValueError, match="FormRepeatKey is no number") as caught:
+    with pytest.raises(ValueError, match="FormRepeatKey is not a number") as caught:
         parse_odm(spoilt.encode())
     assert "Xanthippe" not in str(caught.value)
 
@@ -52,7 +52,7 @@ def test_nothing_of_the_contents_is_shown() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<html><body>Please log in</body></html>", "no Study"),
+        (b"<html><body>Please log in</body></html>", "not have a Study"),
         (b"not XML at all", "line 1"),
         (MINIMAL.replace("ItemOID=", "Item=").encode(), "attribute Item"),
         (MINIMAL.encode("latin-1") + b"\xe9", "UTF-8"),

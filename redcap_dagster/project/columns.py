@@ -1,0 +1,65 @@
+"""The columns of a record export: their fields, and two that are not in any dictionary."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from redcap_dagster.project.choices import Choice
+from redcap_dagster.project.rows import Field
+from redcap_dagster.project.system_columns import status_column, timestamp_column
+
+NOT_COMPLETED: Final = "[not completed]"
+"""Value of a survey's timestamp while its response is in progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a record export.
+
+    Attributes:
+        name: Name of the column.
+        field: Field of the column.
+        choice: Option of the column, for a checkbox field. Defaults to None.
+    """
+
+    name: str
+    field: Field
+    choice: Choice | None = None
+
+    @property
+    def label(self) -> str:
+        """Label of the field, with that of the option for a checkbox, as REDCap exports it."""
+        if self.choice is None:
+            return self.field.field_label
+        return f"{self.field.field_label} (choice={self.choice.label})"
+
+
+def status_field(form: str) -> Field:
+    """Return a form's status as the field that REDCap treats it as: a dropdown.
+
+    Example:
+        >>> [choice.label for choice in status_field("visit").choices]
+        ['Incomplete', 'Unverified', 'Complete']
+    """
+    return Field(
+        status_column(form),
+        form,
+        section_header="Form Status",
+        field_type="dropdown",
+        field_label="Complete?",
+        select_choices_or_calculations="0, Incomplete | 1, Unverified | 2, Complete",
+    )
+
+
+def timestamp_field(form: str) -> Field:
+    """Return a survey's timestamp as the field that it resembles: a date and time with seconds.
+
+    Example:
+        >>> timestamp_field("visit").validation
+        'datetime_seconds_ymd'
+    """
+    return Field(
+        timestamp_column(form),
+        form,
+        field_label="Survey Timestamp",
+        text_validation_type_or_show_slider_number="datetime_seconds_ymd",
+    )
