@@ -111,8 +111,8 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Names or patterns (follow_up_*) of the instruments that get assets. Defaults "
         "to all.",
     )
-    client: ClientSettings = Field(
-        default=ClientSettings(),
+    client: ClientSettings | None = Field(
+        default=None,
         description="How requests are sent to REDCap. Defaults to the defaults of each setting.",
     )
     cleaning: Annotated[
@@ -208,7 +208,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     @classmethod
     def model(cls) -> type[BaseModel]:
         """Return the model of the YAML, which refuses a misspelt option with the name meant."""
-        return _refuse_misspelt(super().model())
+        return _described_model(cls, super().model())
 
     @classmethod
     def get_form_config(cls) -> dg.ComponentFormConfig:
@@ -277,7 +277,8 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         return DagsterREDCapTranslator().get_check_specs(props, spec)
 
     def _resource(self) -> REDCapResource:
-        return REDCapResource(url=self.url, token=self.token, **self.client.model_dump())
+        settings = self.client or ClientSettings()
+        return REDCapResource(url=self.url, token=self.token, **settings.model_dump())
 
     def _definitions(self, project: REDCapProject, root: Path) -> dg.Definitions:
         return build_redcap_definitions(
@@ -350,5 +351,10 @@ class _ComponentTranslator(DagsterREDCapTranslator):
 
 
 @cache
-def _refuse_misspelt(model: type[BaseModel]) -> type[BaseModel]:
-    return create_model(model.__name__, __base__=(OptionModel, model))
+def _described_model(component: type[BaseModel], model: type[BaseModel]) -> type[BaseModel]:
+    """Return a model of YAML with the component's texts, which Dagster drops beside a default."""
+    described = create_model(model.__name__, __base__=(OptionModel, model))
+    for name, field in described.model_fields.items():
+        field.description = component.model_fields[name].description or field.description
+    described.model_rebuild(force=True)
+    return described

@@ -411,6 +411,17 @@ def test_what_is_misspelt_anywhere_in_yaml_is_refused_with_the_name_meant(
     assert said in "".join(traceback.format_exception(refused.value))
 
 
+def test_every_option_has_a_text_and_a_default_in_the_schema() -> None:
+    schema = REDCapProjectComponent.model().model_json_schema()
+    for name, shown in schema["properties"].items():
+        assert len(shown["description"]) > 10, name
+        if name not in ("name", "url", "token", "defs_state"):  # the last is of Dagster
+            assert shown["default"] in (None, False), name
+    for name, shown in schema["$defs"]["ClientSettings"]["properties"].items():
+        assert len(shown["description"]) > 10, name
+        assert shown["default"] == ClientSettings.model_fields[name].default
+
+
 def test_templates_within_options_are_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POOL", "redcap")
     with _loaded(
