@@ -54,12 +54,24 @@ class Server(ThreadingHTTPServer):
         self.requests: list[dict[str, str]] = []
         self.headers: list[dict[str, str]] = []
         self.stopped = threading.Event()
+        self._received = threading.Condition()
 
     def say(self, content: str, *replies: Reply) -> None:
         self.replies[content] = list(replies)
 
     def asked(self, content: str) -> list[dict[str, str]]:
         return [request for request in self.requests if request.get("content") == content]
+
+    def receive(self, request: dict[str, str], headers: dict[str, str]) -> None:
+        with self._received:
+            self.requests.append(request)
+            self.headers.append(headers)
+            self._received.notify_all()
+
+    def wait_for(self, content: str, number: int) -> None:
+        """Wait until requests have arrived, of a client that did not wait for their responses."""
+        with self._received:
+            assert self._received.wait_for(lambda: len(self.asked(content)) >= number, 60)
 
     @property
     def url(self) -> str:
@@ -76,8 +88,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         form = self.rfile.read(int(self.headers["Content-Length"])).decode()
         request = dict(parse_qsl(form, keep_blank_values=True))
-        self.server.requests.append(request)
-        self.server.headers.append(dict(self.headers))
+        self.server.receive(request, dict(self.headers))
         replies = self.server.replies[request["content"]]
         self.send(replies.pop(0) if len(replies) > 1 else replies[0])
 

@@ -22,7 +22,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def client(server: Server, waits: list[float]) -> REDCapClient:  # noqa: ARG001
     return REDCapClient(
-        server.url, TOKEN, connect_timeout=2, read_timeout=2, retries=2, max_cells=None
+        server.url, TOKEN, connect_timeout=60, read_timeout=60, retries=2, max_cells=None
     )
 
 

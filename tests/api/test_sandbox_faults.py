@@ -55,6 +55,7 @@ from redcap_dagster.sandbox.faults import (
 from redcap_dagster.sandbox.http.fault import Fault
 from tests.dictionary import field
 from tests.fake_server import CANARY, TOKEN
+from tests.waiting import wait_until
 
 PAGE = f"<html><body>{CANARY}</body></html>"
 IDS = [CANARY, *(str(number) for number in range(1, 60))]
@@ -97,7 +98,11 @@ class Case:
         return self.error in (ServerError, NetworkError)
 
     def client(self, sandbox: Sandbox) -> REDCapClient:
-        return REDCapClient(sandbox.url, TOKEN, read_timeout=self.read_timeout, retries=1)
+        """Return a client that has asked for the metadata, with patience."""
+        client = REDCapClient(sandbox.url, TOKEN, retries=1)
+        client.export_metadata()
+        client._transport._timeout = (60, self.read_timeout)
+        return client
 
 
 @pytest.fixture
@@ -164,7 +169,6 @@ def test_records(
     assert_silent: Callable[[BaseException], None],
 ) -> None:
     client = case.client(sandbox)
-    client.export_metadata()
     sandbox.inject(case.fault, content="record")
 
     error = provoke(case, lambda: client.export_records(**case.selection))
@@ -182,9 +186,10 @@ def test_structure(
     waits: list[float],
     assert_silent: Callable[[BaseException], None],
 ) -> None:
+    client = case.client(sandbox)
     sandbox.inject(case.fault, content="metadata")
 
-    error = provoke(case, case.client(sandbox).export_metadata)
+    error = provoke(case, client.export_metadata)
 
     assert len(waits) == case.passes
     assert_silent(error)
@@ -322,6 +327,7 @@ def test_a_change_is_sent_once_and_its_outcome_is_unknown(
     with pytest.raises(REDCapError) as caught:
         transport.post_once("record import", change, read_json)
 
+    wait_until(lambda: len(sandbox.requests) > before)
     assert len(sandbox.requests) == before + 1
     assert not waits
     assert CANARY not in str(caught.value)

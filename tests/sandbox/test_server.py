@@ -96,7 +96,7 @@ def test_add_project_wants_one_kind_of_project(sandbox: Sandbox) -> None:
 
 
 def test_it_is_gone_when_it_stops_and_starts_anew() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     sandbox = Sandbox()
     with pytest.raises(RuntimeError, match="not running"):
         sandbox.add_project(exports=CLASSIC)
@@ -104,9 +104,18 @@ def test_it_is_gone_when_it_stops_and_starts_anew() -> None:
     token, url = sandbox.add_project(exports=CLASSIC), sandbox.url
     assert url.startswith("http://127.0.0.1:")
     assert asker(sandbox)(token, content="version").text == "14.7.3"
+    ours = {
+        thread
+        for thread in set(threading.enumerate()) - before
+        if thread.name.startswith(("redcap-sandbox", "AnyIO worker"))
+    }
+    assert "redcap-sandbox" in {thread.name for thread in ours}
+    assert len(ours) > 1
     sandbox.stop()
     sandbox.stop()
-    assert threading.active_count() == before
+    for thread in ours:
+        thread.join(60)
+        assert not thread.is_alive()
     with pytest.raises(requests.ConnectionError):
         requests.post(url, timeout=20)
     with sandbox:

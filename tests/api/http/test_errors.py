@@ -211,6 +211,7 @@ def test_no_answer_within_the_time_limit(
     with pytest.raises(NetworkError, match="raise read_timeout") as caught:
         client.export_project_info()
 
+    server.wait_for("project", 2)
     assert len(server.asked("project")) == 2
     assert len(waits) == 1
     assert_silent(caught.value)
