@@ -1,5 +1,6 @@
 """Replace ``<!-- generated: NAME -->`` in pages by what the code declares."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -23,18 +24,23 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def yaml_options() -> str:
     """Return every option of `REDCapProjectComponent`: a table of all, then a section for each."""
     schema = REDCapProjectComponent.model().model_json_schema()
-    required = schema.get("required", [])
-    sections = []
-    overview = []
+    defs = schema["$defs"]
+
+    def row(name: str, option: Mapping[str, Any], required: bool) -> list[str]:
+        return [
+            name,
+            _text(option),
+            _type(option, defs),
+            "required" if required else _default(option),
+        ]
+
+    overview, sections = [], []
     for name, option in schema["properties"].items():
-        rows = [_row(path, below) for path, below in _nested(option, schema["$defs"])]
-        default = "required" if name in required else _default(option)
-        overview.append(
-            [f"[`{name}`](#{name})" if rows else f"`{name}`", _text(option), _type(option), default]
-        )
-        if rows:
-            head = f"## {name}\n\n{_text(option)}"
-            sections.append(f"{head}\n\n{_table(_COLUMNS, rows)}")
+        below = [row(f"`{path}`", each, needed) for path, each, needed in _nested(option, defs)]
+        title = f"[`{name}`](#{name})" if below else f"`{name}`"
+        overview.append(row(title, option, name in schema["required"]))
+        if below:
+            sections.append(f"## {name}\n\n{_text(option)}\n\n{_table(_COLUMNS, below)}")
     return "\n\n".join([_table(_COLUMNS, overview), *sections])
 
 
@@ -71,47 +77,43 @@ GENERATED: Mapping[str, Callable[[], str]] = {
 
 def _nested(
     schema: Mapping[str, Any], defs: Mapping[str, Any], path: str = ""
-) -> Iterator[tuple[str, tuple[Mapping[str, Any], bool]]]:
-    """Yield the options inside an option, each with its path and whether it is required."""
+) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    """Yield the options inside an option: path, schema, and whether it is required."""
     for kind in [schema, *schema.get("anyOf", [])]:
-        reference = kind.get("$ref", "").rpartition("/")[2]
         if isinstance(kind.get("additionalProperties"), Mapping):
             yield from _nested(kind["additionalProperties"], defs, f"{path}NAME.")
+        reference = kind.get("$ref", "").rpartition("/")[2]
         if reference and not reference.endswith(_OF_DAGSTER):
             model = defs[reference]
             for name, option in model.get("properties", {}).items():
-                yield f"{path}{name}", (option, name in model.get("required", []))
+                yield f"{path}{name}", option, name in model.get("required", [])
                 yield from _nested(option, defs, f"{path}{name}.")
 
 
-def _row(path: str, option: tuple[Mapping[str, Any], bool]) -> list[str]:
-    schema, required = option
-    return [f"`{path}`", _text(schema), _type(schema), "required" if required else _default(schema)]
-
-
 def _text(option: Mapping[str, Any]) -> str:
-    return str(option.get("description", ""))
+    return str(option.get("description") or "").replace("\n\n", "<br>").replace("\n", " ")
 
 
-def _type(option: Mapping[str, Any]) -> str:
-    if "enum" in option:
-        return ", ".join(f"`{value}`" for value in option["enum"])
-    if "const" in option:
-        return f"`{option['const']}`"
+def _type(option: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    if "$ref" in option:
+        return _type(defs[option["$ref"].rpartition("/")[2]], defs)
     if "anyOf" in option:
-        kinds = [_type(kind) for kind in option["anyOf"] if kind.get("type") != "null"]
-        return " or ".join(dict.fromkeys(kinds))
+        kinds = dict.fromkeys(_type(kind, defs) for kind in option["anyOf"])
+        # Any option can be a template, and so a string.
+        named = [kind for kind in kinds if kind not in ("null", "any", "string")]
+        return " or ".join(named or ["string"])
+    if "enum" in option or "const" in option:
+        return ", ".join(f"`{value}`" for value in option.get("enum", [option.get("const")]))
     if option.get("type") == "array":
-        return f"list of {_type(option.get('items', {}))}"
-    return str(option.get("type", "object" if "$ref" in option else "any"))
+        return f"list of {_type(option.get('items', {}), defs)}"
+    return str(option.get("type", "any"))
 
 
 def _default(option: Mapping[str, Any]) -> str:
     default = option.get("default")
-    if default is None or default == "__DAGSTER_UNSET_DEFAULT__":
+    if default in (None, {}, "__DAGSTER_UNSET_DEFAULT__"):
         return ""
-    shown = {True: "true", False: "false"}.get(default) if isinstance(default, bool) else default
-    return f"`{shown}`" if not isinstance(default, Mapping) or not default else ""
+    return f"`{json.dumps(default) if not isinstance(default, str) else default}`"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

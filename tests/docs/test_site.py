@@ -78,6 +78,16 @@ def test_the_reference_has_every_public_name(site: Path, page: str, module: obje
     assert own - documented == set()  # earlier names of the same are not shown
 
 
+def test_every_option_has_a_text(site: Path) -> None:
+    page = (site / "reference" / "yaml.html").read_text()
+    rows = re.findall(r"<tr>\s*<td>(.*?)</td>\s*<td>(.*?)</td>", page, re.S)
+
+    assert len(rows) > 50
+    blank = {re.sub("<.*?>", "", name) for name, text in rows if not text}
+    of_dagster = {"key", "backfill_policy.type", "backfill_policy.max_partitions_per_run"}
+    assert blank <= of_dagster
+
+
 def test_generated_parts_and_examples_are_there(site: Path) -> None:
     assert "<code>cleaning</code>" in (site / "reference" / "yaml.html").read_text()
     assert "<code>keys_unique</code>" in (site / "reference" / "checks.html").read_text()
