@@ -9,7 +9,7 @@ TESTS = -m pytest -n 2 --dist loadscope $(if $(CI),,-m 'not slow')
 DEV = $(EXAMPLE) --group dev --group docs
 export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: help demo ui test test-quick test-pandas2 lint docs package bench soak pictures
+.PHONY: help demo ui test test-quick test-pandas2 coverage lint docs package bench soak pictures
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make test          run the tests'
 	@echo 'make test-quick    run those of the client, the tables and where they are stored'
 	@echo 'make test-pandas2  run the tests on pandas 2'
+	@echo 'make coverage      measure line coverage, without and with responses of real servers'
 	@echo 'make bench         measure speed and memory, side by side, for half an hour'
 	@echo 'make soak          export while everything goes wrong, for five minutes'
 	@echo 'make pictures      take those of the README anew, with Chromium'
@@ -42,6 +43,9 @@ test-quick: .venv/dev
 
 test-pandas2: .venv-pandas2/dev
 	.venv-pandas2/bin/python $(TESTS)
+
+coverage: .venv/dev
+	.venv/bin/python -m tests.compare_coverage
 
 bench: .venv/dev
 	.venv/bin/python -m benchmarks.tables
