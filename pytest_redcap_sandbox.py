@@ -1,7 +1,7 @@
-"""A pytest plugin of redcap-dagster: the fixture ``redcap_sandbox``.
+"""The pytest fixture ``redcap_sandbox``, a REDCap on this machine for one test.
 
-It is there as soon as redcap-dagster is installed with its extra ``sandbox``, and costs nothing
-where no test asks for it. A test of a pipeline::
+pytest finds it once redcap-dagster is installed with its extra ``sandbox``; tests that do not use
+it pay nothing for it. A test of a pipeline::
 
     from redcap_dagster.api import REDCapClient
 
@@ -17,7 +17,7 @@ where no test asks for it. A test of a pipeline::
         assert list(records["visit_complete"]) == ["2"]
 """
 
-# pytest loads this at every start, so it stands outside the package, which loads Dagster.
+# pytest imports this at every start, so it is outside the package, which imports Dagster.
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def redcap_sandbox() -> Iterator[Sandbox]:
-    """A REDCap on this machine, with no project yet, for one test.
+    """Yield a running `redcap_dagster.sandbox.Sandbox` without projects, for one test.
 
-    See redcap_dagster.sandbox.Sandbox: add_project gives a token, inject lets things go wrong.
+    `add_project` returns the token of a new project; `inject` adds a fault.
     """
     from redcap_dagster.sandbox import Sandbox
 

@@ -1,1 +1,1 @@
-"""What is claimed about speed and memory, as something to run."""
+"""Benchmarks of time and memory, which measure what the documentation claims."""

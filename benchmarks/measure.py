@@ -1,8 +1,8 @@
-"""Time and memory of a way to do something, in a process of its own, and the table of them all.
+"""Time and memory of tasks, each measured in a fresh process, and the table of the results.
 
-A way is a function of this package that makes ready what is not measured, and gives what is: a
-function without arguments. `python -m benchmarks.measure MODULE FUNCTION ARGUMENT...` is how a
-process measures one; `in_turns` starts these.
+A task is a function of this package that prepares what is not measured, and returns what is: a
+function without arguments. `measure_in_turns` starts the processes, each with
+`python -m benchmarks.measure MODULE FUNCTION ARGUMENT...`.
 """
 
 # ruff: noqa: T201
@@ -21,18 +21,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-_TOLD = ("dagster", "duckdb", "pandas", "PyCap", "pyarrow", "requests")
+_PACKAGES = ("dagster", "duckdb", "pandas", "PyCap", "pyarrow", "requests")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What something took, and what came of it.
+class Measurement:
+    """Time and memory of a task.
 
     Attributes:
-        seconds: By the clock.
+        seconds: Seconds of the clock.
         cpu: Seconds of processors, of all threads together.
-        peak: The most bytes of memory that the process had, from its start on.
-        shape: Rows and columns, of what has them.
+        peak: Peak memory of the process since its start, in bytes.
+        shape: Rows and columns of the result. Defaults to an empty tuple, if it has none.
     """
 
     seconds: float
@@ -42,21 +42,21 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to do something, and what to give it.
+class Task:
+    """A task to measure.
 
     Attributes:
-        prepare: Makes ready what is measured.
-        arguments: What to give it.
-        environment: Variables of the environment to set.
+        prepare: Function that prepares the task, and returns the function to measure.
+        arguments: Arguments of the former.
+        environment: Environment variables to set. Defaults to none.
     """
 
     prepare: Callable[..., Callable[[], Any]]
     arguments: tuple[object, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def measure(self) -> Measured:
-        """Measure it in a fresh process, which has imported what its module needs, and no more."""
+    def measure(self) -> Measurement:
+        """Return the task's time and memory in a fresh process, which only imports its module."""
         names = [self.prepare.__module__, self.prepare.__name__, *map(str, self.arguments)]
         output = subprocess.run(  # noqa: S603
             [sys.executable, "-m", "benchmarks.measure", *names],
@@ -65,24 +65,24 @@ class Way:
             stdout=subprocess.PIPE,
             text=True,
         ).stdout
-        told = json.loads(output.splitlines()[-1])
-        return Measured(**told | {"shape": tuple(told["shape"])})
+        result = json.loads(output.splitlines()[-1])
+        return Measurement(**result | {"shape": tuple(result["shape"])})
 
 
-def in_turns(runs: int, ways: Mapping[str, Way]) -> dict[str, Measured]:
-    """Measure ways in turn, several times, and give the medians of each.
+def measure_in_turns(runs: int, tasks: Mapping[str, Task]) -> dict[str, Measurement]:
+    """Measure tasks in turn, several times, and return the medians of each.
 
     Raises:
-        AssertionError: They do not give the same number of rows and columns.
+        AssertionError: The results do not have the same number of rows and columns.
     """
-    results: dict[str, list[Measured]] = {name: [] for name in ways}
+    results: dict[str, list[Measurement]] = {name: [] for name in tasks}
     for _ in range(runs):
-        for name, way in ways.items():
-            results[name].append(way.measure())
-    shapes = {one.shape for took in results.values() for one in took if one.shape}
-    assert len(shapes) <= 1, f"not the same rows and columns: {shapes}"  # noqa: S101
+        for name, task in tasks.items():
+            results[name].append(task.measure())
+    shapes = {one.shape for runs_of_task in results.values() for one in runs_of_task if one.shape}
+    assert len(shapes) <= 1, f"the results have different rows and columns: {shapes}"  # noqa: S101
     return {
-        name: Measured(
+        name: Measurement(
             median(one.seconds for one in took),
             median(one.cpu for one in took),
             int(median(one.peak for one in took)),
@@ -95,16 +95,22 @@ def in_turns(runs: int, ways: Mapping[str, Way]) -> dict[str, Measured]:
 # -- the table ------------------------------------------------------------------------------------
 
 
-def print_head(title: str) -> None:
-    """Print what follows, on which machine, and the head of its table."""
-    versions = ", ".join(f"{name} {version(name)}" for name in _TOLD)
+def print_heading(title: str) -> None:
+    """Print a title, the machine, the versions and the head of a table."""
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     print(f"\n{title}\n{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
-    print("| what | ours | theirs | ratio | goal | |\n|---|---|---|---|---|---|", flush=True)
+    print(
+        "| measured | redcap_dagster | compared with | ratio | goal | result |\n"
+        "|---|---|---|---|---|---|",
+        flush=True,
+    )
 
 
-def print_times(what: str, ours: Measured, theirs: Measured, goal: float | None = None) -> None:
-    """Print two times, by the clock and, in brackets, of processors."""
-    _print(
+def print_times(
+    what: str, ours: Measurement, theirs: Measurement, goal: float | None = None
+) -> None:
+    """Print two times: seconds of the clock and, in brackets, of processors."""
+    _print_row(
         what,
         f"{ours.seconds:.2f} s ({ours.cpu:.2f})",
         f"{theirs.seconds:.2f} s ({theirs.cpu:.2f})",
@@ -115,46 +121,55 @@ def print_times(what: str, ours: Measured, theirs: Measured, goal: float | None 
 
 
 def print_sizes(what: str, ours: float, theirs: float, goal: float | None = None) -> None:
-    """Print two sizes in bytes."""
-    _print(what, f"{ours / 1e6:,.1f} MB", f"{theirs / 1e6:,.1f} MB", ours / theirs, goal)
+    """Print two sizes, which are given in bytes."""
+    _print_row(what, f"{ours / 1e6:,.1f} MB", f"{theirs / 1e6:,.1f} MB", ours / theirs, goal)
 
 
 def print_count(what: str, ours: float, goal: float | None = None, unit: str = "") -> None:
-    """Print a number that is to be no more than another."""
-    state = "" if goal is None else "ok" if ours <= goal else f"short by {ours - goal:,.0f}{unit}"
-    told = "" if goal is None else f"{goal:,.0f}{unit}"
-    print(f"| {what} | {ours:,.0f}{unit} | | | {told} | {state} |", flush=True)
+    """Print a number and its goal, which it should not exceed."""
+    state = "" if goal is None else "ok" if ours <= goal else f"over by {ours - goal:,.0f}{unit}"
+    goal_text = "" if goal is None else f"{goal:,.0f}{unit}"
+    print(f"| {what} | {ours:,.0f}{unit} | | | {goal_text} | {state} |", flush=True)
 
 
-def _print(
-    what: str, ours: str, theirs: str, ratio: float, goal: float | None, of_cpu: str = ""
+def _print_row(
+    what: str, ours: str, theirs: str, ratio: float, goal: float | None, cpu_ratio: str = ""
 ) -> None:
-    state = "" if goal is None else "ok" if ratio <= goal else f"short by {ratio - goal:.2f}"
-    told = "" if goal is None else f"{goal:g}"
-    print(f"| {what} | {ours} | {theirs} | {ratio:.2f}{of_cpu} | {told} | {state} |", flush=True)
+    state = "" if goal is None else "ok" if ratio <= goal else f"over by {ratio - goal:.2f}"
+    goal_text = "" if goal is None else f"{goal:g}"
+    print(
+        f"| {what} | {ours} | {theirs} | {ratio:.2f}{cpu_ratio} | {goal_text} | {state} |",
+        flush=True,
+    )
 
 
 # -- in the process that is measured --------------------------------------------------------------
 
 
-def peak_memory() -> int:
-    """Give the most bytes of memory that this process has had.
+def read_peak_memory() -> int:
+    """Return the peak memory of this process in bytes.
 
-    Not by `getrusage`: what that tells is inherited from the process that started this one.
+    Not by `getrusage`, whose value is inherited from the parent process.
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     kilobytes = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     if kilobytes is None:
-        raise RuntimeError("This system does not tell the memory of a process.")
+        raise RuntimeError(
+            "This system does not have the peak memory in /proc/self/status; use Linux."
+        )
     return int(kilobytes[1]) * 1024
 
 
 def _main(module: str, function: str, *arguments: str) -> None:
-    way = getattr(import_module(module), function)(*arguments)
+    run = getattr(import_module(module), function)(*arguments)
     start, used = time.perf_counter(), time.process_time()
-    came = way()
+    result = run()
     seconds, cpu = time.perf_counter() - start, time.process_time() - used
-    print(json.dumps(asdict(Measured(seconds, cpu, peak_memory(), getattr(came, "shape", ())))))
+    print(
+        json.dumps(
+            asdict(Measurement(seconds, cpu, read_peak_memory(), getattr(result, "shape", ())))
+        )
+    )
 
 
 if __name__ == "__main__":

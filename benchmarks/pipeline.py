@@ -1,4 +1,4 @@
-"""From a request to clean tables in DuckDB, as Dagster runs it."""
+"""Runs of Dagster that export a study and store its clean tables in DuckDB."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 import dagster as dg
 
 from benchmarks.server import TOKEN
-from benchmarks.study import MARKER, project_of
+from benchmarks.study import MARKER, make_project
 from redcap_dagster import (
     CleaningRules,
     DuckDBTableIOManager,
@@ -26,19 +26,19 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 _VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
 
 
-def definitions(
+def build_definitions(
     url: str,
     fields: int,
     database: str,
     buckets: int | None = None,
     max_cells: int | None = MAX_CELLS,
 ) -> dg.Definitions:
-    """Define a study whose tables are kept in a DuckDB file."""
+    """Return the definitions of a study whose tables are stored in a DuckDB file."""
     os.environ[_VARIABLE] = TOKEN
     return build_redcap_definitions(
         name="study",
         redcap=REDCapResource(url=url, token=dg.EnvVar(_VARIABLE), max_cells=max_cells),
-        project=project_of(fields),
+        project=make_project(fields),
         cleaning=CleaningRules(missing_values=[MARKER]),
         storage=DuckDBTableIOManager(database=database),
         change_sensor=True,
@@ -46,24 +46,24 @@ def definitions(
     )
 
 
-def by_default(url: str, fields: str, folder: str) -> Callable[[], None]:
-    """Materialize all of a study in one run: metadata, census, records and clean tables."""
+def prepare_run(url: str, fields: str, folder: str) -> Callable[[], None]:
+    """Prepare one run of all assets: metadata, census, records and clean tables."""
     defined, instance = (
-        definitions(url, int(fields), _new_database(folder)),
+        build_definitions(url, int(fields), _new_database(folder)),
         dg.DagsterInstance.ephemeral(),
     )
     return partial(materialize, defined, instance)
 
 
-def as_one_request(url: str, fields: str, folder: str) -> Callable[[], None]:
-    """Likewise, with all records in one request, which is held against a census."""
-    defined = definitions(url, int(fields), _new_database(folder), max_cells=None)
+def prepare_one_request_run(url: str, fields: str, folder: str) -> Callable[[], None]:
+    """Prepare one run of all assets, with all records in one request, checked with a census."""
+    defined = build_definitions(url, int(fields), _new_database(folder), max_cells=None)
     return partial(materialize, defined, dg.DagsterInstance.ephemeral())
 
 
-def by_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
-    """Make the clean tables alone, as a script of our functions would, without Dagster."""
-    client, project = REDCapClient(url, TOKEN), project_of(int(fields))
+def prepare_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
+    """Prepare a script that makes clean tables with our functions, without Dagster."""
+    client, project = REDCapClient(url, TOKEN), make_project(int(fields))
     rules = CleaningRules(missing_values=[MARKER])
     warehouse = DuckDBTableIOManager(database=_new_database(folder))
 
@@ -76,17 +76,17 @@ def by_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
     return run
 
 
-def one_bucket(
+def prepare_bucket_run(
     url: str, fields: str, database: str, buckets: str, bucket: str
 ) -> Callable[[], None]:
-    """Materialize the records of a bucket, as the run of a partition does.
+    """Prepare the run of a bucket, as Dagster runs a partition.
 
-    Not by `dg.materialize`, which keeps all that is materialized until it ends.
+    Not with `dg.materialize`, which keeps all values in memory until it ends.
     """
     instance = dg.DagsterInstance.local_temp(mkdtemp(dir=Path(database).parent))
     job = dg.build_reconstructable_job(
         __name__,
-        "bucket_job",
+        "build_bucket_job",
         reconstructable_kwargs={
             "url": url,
             "fields": int(fields),
@@ -107,10 +107,10 @@ def one_bucket(
     return run
 
 
-def bucket_job(url: str, fields: int, database: str, buckets: int) -> dg.JobDefinition:
-    """Make the job of a study in buckets."""
-    defined = definitions(url, fields, database, buckets)
-    job = dg.define_asset_job("study", dg.AssetSelection.assets(*_in_buckets(defined)))
+def build_bucket_job(url: str, fields: int, database: str, buckets: int) -> dg.JobDefinition:
+    """Return the job of a study in buckets."""
+    defined = build_definitions(url, fields, database, buckets)
+    job = dg.define_asset_job("study", dg.AssetSelection.assets(*_list_bucketed_assets(defined)))
     return dg.Definitions.merge(defined, dg.Definitions(jobs=[job])).resolve_job_def("study")
 
 
@@ -120,9 +120,16 @@ def materialize(
     keys: Sequence[dg.AssetKey] = (),
     bucket: str | None = None,
 ) -> None:
-    """Materialize assets of a study, by default all that have such partitions, in this process."""
+    """Materialize assets of a study in this process.
+
+    Args:
+        defined: Definitions of the study.
+        instance: Dagster instance.
+        keys: Assets to materialize. Defaults to all.
+        bucket: Bucket to materialize. Defaults to None, for assets without partitions.
+    """
     dg.materialize(
-        _in_buckets(defined) if bucket else _assets(defined),
+        _list_bucketed_assets(defined) if bucket else _list_assets(defined),
         selection=list(keys) or None,
         partition_key=bucket,
         resources=dict(defined.resources or {}),
@@ -131,12 +138,12 @@ def materialize(
     )
 
 
-def _assets(defined: dg.Definitions) -> list[dg.AssetsDefinition]:
+def _list_assets(defined: dg.Definitions) -> list[dg.AssetsDefinition]:
     return [one for one in defined.assets or () if isinstance(one, dg.AssetsDefinition)]
 
 
-def _in_buckets(defined: dg.Definitions) -> list[dg.AssetsDefinition]:
-    return [one for one in _assets(defined) if one.partitions_def]
+def _list_bucketed_assets(defined: dg.Definitions) -> list[dg.AssetsDefinition]:
+    return [one for one in _list_assets(defined) if one.partitions_def]
 
 
 def _new_database(folder: str) -> str:

@@ -1,8 +1,7 @@
-"""A REDCap that answers at once, as it has the lines of its answers ready.
+"""A REDCap that responds at once, because it prepares the lines of its responses.
 
-It runs in a process of its own, and knows the parameters that exports use, not their limits: no
-user, no rights, no logic. `redcap_dagster.sandbox` is the REDCap that is meant to be right, and
-would take longer than what is measured here.
+It runs in a process of its own and only has what the benchmarks use: no users, no rights, no logic.
+`redcap_dagster.sandbox` imitates REDCap completely, but would take longer than what is measured.
 """
 
 # ruff: noqa: T201
@@ -23,7 +22,7 @@ from urllib.parse import parse_qsl
 
 import pyarrow as pa
 
-from benchmarks.study import csv_lines, dictionary, make_records, project_of
+from benchmarks.study import make_dictionary, make_project, make_records, write_csv_lines
 
 TOKEN = "0" * 32
 
@@ -33,11 +32,11 @@ _Body = bytes | memoryview
 
 @dataclass(frozen=True)
 class Costs:
-    """What an answer costs such a server, in seconds: it comes so much later.
+    """The seconds by which a response is delayed.
 
     Attributes:
-        per_record: For each record in it.
-        per_cell: For each cell.
+        per_record: Seconds for each record. Defaults to 0.
+        per_cell: Seconds for each cell. Defaults to 0.
     """
 
     per_record: float = 0.0
@@ -45,8 +44,8 @@ class Costs:
 
 
 @contextmanager
-def serving(records: int, fields: int, costs: Costs = Costs()) -> Iterator[str]:
-    """Serve a study from a process of its own, and give the URL of its API."""
+def serve_study(records: int, fields: int, costs: Costs = Costs()) -> Iterator[str]:
+    """Serve a study from another process, and yield the URL of its API."""
     numbers = map(str, (records, fields, costs.per_record, costs.per_cell))
     command = [sys.executable, "-m", "benchmarks.server", *numbers]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
@@ -54,15 +53,15 @@ def serving(records: int, fields: int, costs: Costs = Costs()) -> Iterator[str]:
         try:
             yield process.stdout.readline().strip()
         finally:
-            process.kill()  # Whoever started us may have let all ignore a gentler signal.
+            process.kill()  # The process may inherit that it ignores other signals.
 
 
-class _Lines:
-    """The rows of some columns, as lines of CSV one after the other."""
+class _CSVLines:
+    """The rows of some columns as lines of CSV."""
 
     def __init__(self, records: Sequence[pa.Table]) -> None:
         self.names = tuple(records[0].column_names)
-        lines = pa.concat_arrays([csv_lines(piece) for piece in records])
+        lines = pa.concat_arrays([write_csv_lines(piece) for piece in records])
         _, offsets, text = lines.buffers()
         self.offsets = memoryview(offsets).cast("i")
         self.text = memoryview(text)
@@ -71,8 +70,8 @@ class _Lines:
     def header(self) -> bytes:
         return ",".join(self.names).encode() + b"\n"
 
-    def of(self, rows: Sequence[int]) -> _Body:
-        """Give some lines, in their order; those of a row of records are there as they are."""
+    def take(self, rows: Sequence[int]) -> _Body:
+        """Return some lines, in order; consecutive lines are not copied."""
         if not rows:
             return b""
         first, last = rows[0], rows[-1]
@@ -83,7 +82,7 @@ class _Lines:
 
 @dataclass
 class _Study:
-    """The study, and what was asked of it."""
+    """The study, its log, and the requests and bytes so far."""
 
     records: int
     fields: int
@@ -96,55 +95,55 @@ class _Study:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.project = project_of(self.fields)
+        self.project = make_project(self.fields)
         self.pieces = list(make_records(self.fields, self.records))
         self.ids = [str(number) for number in range(1, self.records + 1)]
         self.position = {record: row for row, record in enumerate(self.ids)}
         names = self.pieces[0].column_names
-        self.lines = {tuple(some): self._lines(some) for some in (names, names[:1])}
+        self.lines = {tuple(some): self._make_lines(some) for some in (names, names[:1])}
 
-    def _lines(self, names: Sequence[str]) -> _Lines:
-        return _Lines([piece.select(names) for piece in self.pieces])
+    def _make_lines(self, names: Sequence[str]) -> _CSVLines:
+        return _CSVLines([piece.select(names) for piece in self.pieces])
 
-    def answer(self, text: str) -> tuple[int, str, Sequence[_Body]]:
-        """Give status, format and body."""
+    def respond(self, text: str) -> tuple[int, str, Sequence[_Body]]:
+        """Return status, format and body of the response to a form."""
         if text not in self.read:
             self.read[text] = dict(parse_qsl(text))
-        asked = self.read[text]
-        content = asked["content"]
+        parameters = self.read[text]
+        content = parameters["content"]
         if content == "version":
             return 200, "html", [b"14.7.3"]
         if content == "record":
-            return self._records(asked)
+            return self._export_records(parameters)
         if content == "log":
-            return _json(self._log(asked))
+            return _respond_with_json(self._read_log(parameters))
         if content not in self.structure:
             return 400, "json", [b'{"error":"You cannot export this of classic projects"}']
         if content == "project":
-            self._note("Manage/Design ", "Export project information (API)")
-        return _json(self.structure[content])
+            self._add_log_entry("Manage/Design ", "Export project information (API)")
+        return _respond_with_json(self.structure[content])
 
-    def _records(self, asked: Mapping[str, str]) -> tuple[int, str, Sequence[_Body]]:
-        fields, forms = _listed(asked, "fields"), _listed(asked, "forms")
-        names = tuple(self._columns(fields, forms))
+    def _export_records(self, parameters: Mapping[str, str]) -> tuple[int, str, Sequence[_Body]]:
+        fields, forms = _read_list(parameters, "fields"), _read_list(parameters, "forms")
+        names = tuple(self._select_columns(fields, forms))
         if names not in self.lines:
-            self.lines[names] = self._lines(names)
-        ids, begin = _listed(asked, "records"), asked.get("dateRangeBegin")
+            self.lines[names] = self._make_lines(names)
+        ids, begin = _read_list(parameters, "records"), parameters.get("dateRangeBegin")
         rows: Sequence[int] = range(self.records)
         if ids:
             rows = sorted(self.position[record] for record in ids if record in self.position)
         if begin is not None:
             since = datetime.fromisoformat(begin).replace(tzinfo=UTC)
-            of_late = {self.position[one] for one, when in self.changed.items() if when >= since}
-            rows = [row for row in rows if row in of_late]
+            recent = {self.position[one] for one, when in self.changed.items() if when >= since}
+            rows = [row for row in rows if row in recent]
         time.sleep(len(rows) * (self.costs.per_record + len(names) * self.costs.per_cell))
-        self._note("Data export (API)", "")
-        if asked.get("format") == "json":
-            return _json([{"record_id": self.ids[row]} for row in rows])
+        self._add_log_entry("Data export (API)", "")
+        if parameters.get("format") == "json":
+            return _respond_with_json([{"record_id": self.ids[row]} for row in rows])
         lines = self.lines[names]
-        return 200, "csv", [lines.header, lines.of(rows)]
+        return 200, "csv", [lines.header, lines.take(rows)]
 
-    def _columns(self, fields: Sequence[str], forms: Sequence[str]) -> list[str]:
+    def _select_columns(self, fields: Sequence[str], forms: Sequence[str]) -> list[str]:
         exported: list[str] = self.pieces[0].column_names
         if not fields and not forms:
             return exported
@@ -157,22 +156,22 @@ class _Study:
         return [name for name in exported if name in named or name in fields]
 
     def change(self, records: Sequence[str], ago: timedelta) -> None:
-        """Let a value of some records have been changed a while ago, as the log tells it."""
+        """Log that a value of some records was changed some time ago."""
         self.changed.update(dict.fromkeys(records, datetime.now(UTC) - ago))
         for record in records:
-            self._note(f"Update record {record}", "field_0 = 'seen at home'", record, ago)
+            self._add_log_entry(f"Update record {record}", "field_0 = 'seen at home'", record, ago)
         self.log.sort(key=itemgetter("timestamp"), reverse=True)
 
-    def _note(
+    def _add_log_entry(
         self, action: str, details: str, record: str = "", ago: timedelta = timedelta()
     ) -> None:
         minute = (datetime.now(UTC) - ago).strftime(_MINUTE)
         entry = {"timestamp": minute, "username": "bench", "action": action, "details": details}
         self.log.insert(0, entry | {"record": record})
 
-    def _log(self, asked: Mapping[str, str]) -> list[dict[str, str]]:
-        kind = {"export": "Data export", "manage": "Manage"}.get(asked.get("logtype", ""), "")
-        first, last = asked.get("beginTime", ""), asked.get("endTime", "9")
+    def _read_log(self, parameters: Mapping[str, str]) -> list[dict[str, str]]:
+        kind = {"export": "Data export", "manage": "Manage"}.get(parameters.get("logtype", ""), "")
+        first, last = parameters.get("beginTime", ""), parameters.get("endTime", "9")
         return [
             entry
             for entry in self.log
@@ -181,16 +180,16 @@ class _Study:
 
     @cached_property
     def structure(self) -> Mapping[str, Any]:
-        """What REDCap exports of the structure, by content."""
+        """Exports of the structure, by content."""
         forms = [form.instrument_name for form in self.project.instruments]
         return {
             "project": {
                 "project_id": 1,
-                "project_title": "A made-up study",
+                "project_title": "A synthetic study",
                 "is_longitudinal": 0,
                 "has_repeating_instruments_or_events": 0,
             },
-            "metadata": dictionary(self.fields),
+            "metadata": make_dictionary(self.fields),
             "instrument": [{"instrument_name": form, "instrument_label": form} for form in forms],
             "exportFieldNames": [
                 {
@@ -204,11 +203,11 @@ class _Study:
         }
 
 
-def _listed(asked: Mapping[str, str], name: str) -> list[str]:
-    return [value for key, value in asked.items() if key.startswith(f"{name}[")]
+def _read_list(parameters: Mapping[str, str], name: str) -> list[str]:
+    return [value for key, value in parameters.items() if key.startswith(f"{name}[")]
 
 
-def _json(content: Any) -> tuple[int, str, Sequence[_Body]]:
+def _respond_with_json(content: Any) -> tuple[int, str, Sequence[_Body]]:
     return 200, "json", [json.dumps(content).encode()]
 
 
@@ -223,18 +222,18 @@ def _serve(study: _Study) -> None:
                 study.change(text.split(), timedelta(minutes=int(self.path.rpartition("/")[2])))
                 self._send(200, "plain", [b""])
                 return
-            status, kind, body = study.answer(text)
+            status, kind, body = study.respond(text)
             with study.lock:
                 study.requests += 1
                 study.sent += sum(map(len, body))
             self._send(status, kind, body)
 
         def do_GET(self) -> None:
-            """Tell what was asked since the last time."""
+            """Send the requests and bytes since the last time, and reset them."""
             with study.lock:
-                told = {"requests": study.requests, "bytes": study.sent}
+                counts = {"requests": study.requests, "bytes": study.sent}
                 study.requests = study.sent = 0
-            self._send(*_json(told))
+            self._send(*_respond_with_json(counts))
 
         def _send(self, status: int, kind: str, body: Sequence[_Body]) -> None:
             self.send_response(status)
@@ -253,5 +252,5 @@ def _serve(study: _Study) -> None:
 
 
 if __name__ == "__main__":
-    _records, _fields, *_costs = sys.argv[1:]
-    _serve(_Study(int(_records), int(_fields), Costs(*map(float, _costs))))
+    _export_records, _fields, *_costs = sys.argv[1:]
+    _serve(_Study(int(_export_records), int(_fields), Costs(*map(float, _costs))))

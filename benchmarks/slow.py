@@ -1,47 +1,53 @@
-"""Records from a server that takes its time: four requests side by side, beside one after another.
+"""Exports from a slow server: four concurrent requests compared with one after another.
 
-Run it with ``python -m benchmarks.slow [--records N] [--fields N]``. An answer takes such a server
-a second for each 1,000 records, and requests are served side by side. It is measured for two kinds
-of servers: one where a whole record costs that and a listing of ids as much less as it has fewer
-cells, and one where each record costs that however little is asked of it.
+Run it with ``python -m benchmarks.slow [--records N] [--fields N]``. The server handles requests
+concurrently and takes a second for 1,000 records. Two servers are measured: one takes the time per
+cell, so that listing the record ids is fast; the other takes it per record, whatever is requested.
 """
 
 import argparse
 
-from benchmarks import others, ours
-from benchmarks.measure import Way, in_turns, print_head, print_times
-from benchmarks.server import Costs, serving
-from benchmarks.study import project_of
+from benchmarks import client_exports, other_tools
+from benchmarks.measure import Task, measure_in_turns, print_heading, print_times
+from benchmarks.server import Costs, serve_study
+from benchmarks.study import make_project
 
 _PER_RECORD = 0.001
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--fields", type=int, default=120)
-    asked = parser.parse_args()
-    project = project_of(asked.fields)
+    options = parser.parse_args()
+    project = make_project(options.fields)
     cells = sum(len(project.columns(form.instrument_name)) for form in project.instruments) + 1
-    print_head(
-        f"{asked.records:,} records x {asked.fields} fields from a server that takes 1 s ..."
+    print_heading(
+        f"{options.records:,} records x {options.fields} fields from a server that takes 1 s"
     )
     for what, costs in {
         "for the cells of 1,000 records": Costs(per_cell=_PER_RECORD / cells),
-        "for 1,000 records, listed ones too": Costs(per_record=_PER_RECORD),
+        "for 1,000 records, listings too": Costs(per_record=_PER_RECORD),
     }.items():
-        with serving(asked.records, asked.fields, costs) as url:
-            took = in_turns(
+        with serve_study(options.records, options.fields, costs) as url:
+            took = measure_in_turns(
                 1,
                 {
-                    "PyCap": Way(others.pycap, (url,)),
-                    "four": Way(ours.four_at_once, (url,)),
-                    "batches": Way(others.in_batches, (url,)),
+                    "PyCap": Task(other_tools.prepare_pycap, (url,)),
+                    "four": Task(client_exports.prepare_four_requests, (url,)),
+                    "batches": Task(other_tools.prepare_batches, (url,)),
                 },
             )
-        print_times(f"... {what}, PyCap", took["four"], took["PyCap"], goal=0.3)
-        print_times(f"... {what}, REDCapR's way", took["four"], took["batches"], goal=0.3)
+        print_times(
+            f"export, 1 s {what}; compared with PyCap", took["four"], took["PyCap"], goal=0.3
+        )
+        print_times(
+            f"export, 1 s {what}; compared with batches like REDCapR's",
+            took["four"],
+            took["batches"],
+            goal=0.3,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A made-up study of any size: its dictionary as REDCap exports it, and its records as text."""
+"""A synthetic study of any size: its dictionary as REDCap exports it, and its records as text."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 from redcap_dagster.project import REDCapProject
 
 MARKER = "?"
-"""What was typed in where a value is missing."""
+"""Text that was entered where a value is missing."""
 
 _FIELDS_OF_A_FORM = 20
 _BLANK = 0.6
@@ -20,64 +20,70 @@ _MARKED = 0.01
 _CHOICES = "1, Never | 2, Sometimes, but rarely | 3, Often | 9, Not known"
 _BOXES = "1, Fever | 2, Cough | 3, Pain"
 
-# Records that are made at once: a study of a million is never whole in memory.
+# Records that are made at a time, so that a million of them are never in memory together.
 _PIECE = 50_000
 
 _Random = np.random.Generator
 _Row = dict[str, str]
 
 
-def _validated(name: str) -> _Row:
+def _set_validation(name: str) -> _Row:
     return {"text_validation_type_or_show_slider_number": name}
 
 
-def _chosen_from(field_type: str, choices: str) -> _Row:
+def _set_choices(field_type: str, choices: str) -> _Row:
     return {"field_type": field_type, "select_choices_or_calculations": choices}
 
 
-def _texts(values: Any) -> pa.Array:
+def _make_texts(values: Any) -> pa.Array:
     return pc.cast(pa.array(values), pa.string())
 
 
-def _dates(random: _Random, records: int) -> pa.Array:
+def _make_dates(random: _Random, records: int) -> pa.Array:
     return pa.array(random.integers(0, 20_000, records), pa.int32()).cast(pa.date32())
 
 
-def _moments(random: _Random, records: int) -> pa.Array:
+def _make_times(random: _Random, records: int) -> pa.Array:
     minutes = pa.array(random.integers(0, 28_000_000, records) * 60).cast(pa.timestamp("s"))
     return pc.strftime(minutes, "%Y-%m-%d %H:%M")
 
 
-def _words(random: _Random, records: int) -> pa.Array:
-    numbers = _texts(random.integers(0, 50_000, records))
+def _make_words(random: _Random, records: int) -> pa.Array:
+    numbers = _make_texts(random.integers(0, 50_000, records))
     return pc.binary_join_element_wise("seen at home, case", numbers, " ")
 
 
-def _notes(random: _Random, records: int) -> pa.Array:
-    numbers = _texts(random.integers(0, 50_000, records))
+def _make_notes(random: _Random, records: int) -> pa.Array:
+    numbers = _make_texts(random.integers(0, 50_000, records))
     return pc.binary_join_element_wise('said "better",\nsee case', numbers, " ")
 
 
-# What a field is and what is typed into it; the fields take them in turn.
+# Kinds of fields and the values entered in them; the fields take them in turn.
 _KINDS: tuple[tuple[_Row, Callable[[_Random, int], pa.Array]], ...] = (
-    ({}, _words),
-    ({}, lambda random, n: _texts(random.integers(0, 90, n))),
-    ({"field_type": "notes"}, _notes),
-    (_validated("integer"), lambda random, n: _texts(random.integers(0, 10_000, n))),
-    (_validated("number"), lambda random, n: _texts(random.normal(70, 9, n).round(2))),
-    (_validated("date_dmy"), lambda random, n: _dates(random, n).cast(pa.string())),
-    (_validated("datetime_ymd"), _moments),
-    ({"field_type": "yesno"}, lambda random, n: _texts(random.integers(0, 2, n))),
-    (_chosen_from("radio", _CHOICES), lambda random, n: _texts(random.choice([1, 2, 3, 9], n))),
-    (_chosen_from("dropdown", _CHOICES), lambda random, n: _texts(random.choice([1, 2, 3, 9], n))),
-    (_chosen_from("checkbox", _BOXES), lambda random, n: _texts(random.integers(0, 2, n))),
-    ({"field_type": "calc"}, lambda random, n: _texts(random.normal(25, 4, n).round(6))),
-    (_validated("phone"), lambda random, n: _texts(random.integers(10**9, 10**10, n))),
+    ({}, _make_words),
+    ({}, lambda random, n: _make_texts(random.integers(0, 90, n))),
+    ({"field_type": "notes"}, _make_notes),
+    (_set_validation("integer"), lambda random, n: _make_texts(random.integers(0, 10_000, n))),
+    (_set_validation("number"), lambda random, n: _make_texts(random.normal(70, 9, n).round(2))),
+    (_set_validation("date_dmy"), lambda random, n: _make_dates(random, n).cast(pa.string())),
+    (_set_validation("datetime_ymd"), _make_times),
+    ({"field_type": "yesno"}, lambda random, n: _make_texts(random.integers(0, 2, n))),
+    (
+        _set_choices("radio", _CHOICES),
+        lambda random, n: _make_texts(random.choice([1, 2, 3, 9], n)),
+    ),
+    (
+        _set_choices("dropdown", _CHOICES),
+        lambda random, n: _make_texts(random.choice([1, 2, 3, 9], n)),
+    ),
+    (_set_choices("checkbox", _BOXES), lambda random, n: _make_texts(random.integers(0, 2, n))),
+    ({"field_type": "calc"}, lambda random, n: _make_texts(random.normal(25, 4, n).round(6))),
+    (_set_validation("phone"), lambda random, n: _make_texts(random.integers(10**9, 10**10, n))),
 )
 
 
-def dictionary(fields: int) -> list[_Row]:
-    """Make the dictionary of a classic project: forms of twenty fields, of all kinds in turn."""
+def make_dictionary(fields: int) -> list[_Row]:
+    """Return the dictionary of a classic project: instruments of 20 fields, all kinds in turn."""
     rows: list[_Row] = [{"field_name": "record_id", "form_name": "form_0", "field_type": "text"}]
     rows += [
         {
@@ -91,40 +97,40 @@ def dictionary(fields: int) -> list[_Row]:
     return rows
 
 
-def project_of(fields: int) -> REDCapProject:
-    """Make the model of that project."""
-    return REDCapProject.from_exports(metadata=dictionary(fields), version="14.7.3")
+def make_project(fields: int) -> REDCapProject:
+    """Return the project of that dictionary."""
+    return REDCapProject.from_exports(metadata=make_dictionary(fields), version="14.7.3")
 
 
 def make_records(fields: int, records: int) -> Iterator[pa.Table]:
-    """Make records piece by piece, all text: many cells blank, some of them marked as missing."""
-    project = project_of(fields)
+    """Yield the records in pieces, all text: many cells are blank, some are marked as missing."""
+    project = make_project(fields)
     for first in range(1, records + 1, _PIECE):
         yield _make_piece(project, first, min(_PIECE, records + 1 - first))
 
 
 def _make_piece(project: REDCapProject, first: int, count: int) -> pa.Table:
     random = np.random.default_rng(first)
-    columns: dict[str, pa.Array] = {"record_id": _texts(np.arange(first, first + count))}
+    columns: dict[str, pa.Array] = {"record_id": _make_texts(np.arange(first, first + count))}
     for form in project.instruments:
         for column in project.columns(form.instrument_name):
             if column.name == f"{form.instrument_name}_complete":
-                columns[column.name] = _texts(random.integers(0, 3, count))
+                columns[column.name] = _make_texts(random.integers(0, 3, count))
                 continue
             number = int(column.field.field_name.removeprefix("field_"))
             values = _KINDS[number % len(_KINDS)][1](random, count)
-            columns[column.name] = values if column.choice else _with_gaps(random, values)
+            columns[column.name] = values if column.choice else _add_gaps(random, values)
     return pa.table(columns)
 
 
-def _with_gaps(random: _Random, values: pa.Array) -> pa.Array:
+def _add_gaps(random: _Random, values: pa.Array) -> pa.Array:
     chance = pa.array(random.random(len(values)))
     values = pc.if_else(pc.less(chance, _BLANK + _MARKED), MARKER, values)
     return pc.if_else(pc.less(chance, _BLANK), None, values)
 
 
-def csv_lines(records: pa.Table) -> pa.Array:
-    """Write each row as REDCap does, its newline included: quotes where PHP puts them."""
+def write_csv_lines(records: pa.Table) -> pa.Array:
+    """Return each row as a line of CSV with its newline, quoted as PHP does it."""
     cells = []
     for text in records.combine_chunks().columns:
         quoted = pc.replace_substring(text, '"', '""')
@@ -135,16 +141,16 @@ def csv_lines(records: pa.Table) -> pa.Array:
 
 
 def write_export(path: Path, fields: int, records: int) -> None:
-    """Write the CSV that REDCap would send of all records."""
+    """Write REDCap's CSV export of all records to a file."""
     with path.open("wb") as file:
         for number, piece in enumerate(make_records(fields, records)):
             if not number:
                 file.write(",".join(piece.column_names).encode() + b"\n")
-            file.write(b"".join(line.as_buffer() for line in csv_lines(piece)))
+            file.write(b"".join(line.as_buffer() for line in write_csv_lines(piece)))
 
 
-def as_text(path: Path) -> pa_csv.ConvertOptions:
-    """Say that all columns of a CSV file are read as text, blank cells as nulls."""
+def make_text_options(path: Path) -> pa_csv.ConvertOptions:
+    """Return options that read all columns of a CSV file as text, blank cells as nulls."""
     with path.open(encoding="utf-8") as file:
         names = file.readline().rstrip("\n").split(",")
     return pa_csv.ConvertOptions(

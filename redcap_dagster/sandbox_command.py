@@ -1,4 +1,4 @@
-"""``redcap-sandbox``, or one sentence where the extra that it needs is not installed."""
+"""The command ``redcap-sandbox``, or one sentence if its extra is not installed."""
 
 import sys
 

@@ -9,9 +9,9 @@ import pyarrow.csv as pa_csv
 import pytest
 import requests
 
-from benchmarks import others, ours, pipeline
-from benchmarks.measure import Way, in_turns
-from benchmarks.server import TOKEN, serving
+from benchmarks import client_exports, other_tools, pipeline
+from benchmarks.measure import Task, measure_in_turns
+from benchmarks.server import TOKEN, serve_study
 from redcap_dagster.api import REDCapClient
 
 RECORDS, FIELDS = 300, 30
@@ -19,25 +19,29 @@ RECORDS, FIELDS = 300, 30
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving(RECORDS, FIELDS) as url:
+    with serve_study(RECORDS, FIELDS) as url:
         yield url
 
 
 def test_all_ways_read_the_same_values(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(others, "_PAUSE", 0)
-    read = others.in_batches(url)().fillna("")
+    monkeypatch.setattr(other_tools, "_PAUSE", 0)
+    read = other_tools.prepare_batches(url)().fillna("")
     assert len(read) == RECORDS
     assert (read == "?").any(axis=None)
-    for way in (ours.as_one_request, ours.by_default, ours.four_at_once):
+    for way in (
+        client_exports.prepare_one_request,
+        client_exports.prepare_default_plan,
+        client_exports.prepare_four_requests,
+    ):
         frame = way(url)()
         assert list(frame.columns) == list(read.columns)
         assert frame.fillna("").values.tolist() == read.values.tolist()
-    assert others.pycap(url)().shape == read.shape
+    assert other_tools.prepare_pycap(url)().shape == read.shape
     path = tmp_path / "export.csv"
     path.write_bytes(requests.post(url, data={"content": "record"}, timeout=60).content)
-    table: pa_csv.Table = others.arrow(str(path))()
+    table: pa_csv.Table = other_tools.prepare_arrow(str(path))()
     assert table.to_pandas().fillna("").values.tolist() == read.values.tolist()
 
 
@@ -52,9 +56,9 @@ def test_the_server_answers_in_pieces_what_it_answers_at_once(url: str) -> None:
 @pytest.mark.slow
 def test_pipelines_and_script_store_all_records(url: str, tmp_path: Path) -> None:
     ways = {
-        "records": others.script(url, str(tmp_path)),
-        "study_clean.form_1": pipeline.by_default(url, str(FIELDS), str(tmp_path)),
-        "study_clean.form_0": pipeline.by_functions(url, str(FIELDS), str(tmp_path)),
+        "records": other_tools.prepare_script(url, str(tmp_path)),
+        "study_clean.form_1": pipeline.prepare_run(url, str(FIELDS), str(tmp_path)),
+        "study_clean.form_0": pipeline.prepare_functions(url, str(FIELDS), str(tmp_path)),
     }
     seen: set[Path] = set()
     for table, way in ways.items():
@@ -66,7 +70,7 @@ def test_pipelines_and_script_store_all_records(url: str, tmp_path: Path) -> Non
 
 
 def test_a_way_is_measured_in_a_process_of_its_own(url: str) -> None:
-    took = in_turns(1, {"one": Way(ours.as_one_request, (url,))})["one"]
+    took = measure_in_turns(1, {"one": Task(client_exports.prepare_one_request, (url,))})["one"]
     assert took.shape[0] == RECORDS
     assert took.peak > 10**7
     assert took.seconds > 0

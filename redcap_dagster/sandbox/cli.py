@@ -1,4 +1,4 @@
-"""``redcap-sandbox``: the sandbox from a shell."""
+"""The command ``redcap-sandbox``, which serves a sandbox from a shell."""
 
 import logging
 import signal
@@ -26,7 +26,7 @@ def _read_zone(_: click.Context, __: click.Parameter, name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
-        raise click.BadParameter("not a time zone, such as Europe/Vienna.") from None
+        raise click.BadParameter(f"{name!r} is not a time zone, such as Europe/Vienna.") from None
 
 
 @click.group()
@@ -36,20 +36,26 @@ def main() -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free port.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port to listen on. Defaults to 0, which takes any free port.",
+)
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="The address to listen on; any but a loopback one opens it to others, without TLS.",
+    help="Host name or IP address to listen on. Any that is not a loopback address opens the "
+    "sandbox to the network, without TLS.",
 )
-@click.option("--version", default="14.7.3", show_default=True, help="The version of REDCap.")
+@click.option("--version", default="14.7.3", show_default=True, help="REDCap version to report.")
 @click.option(
     "--time-zone",
     default="UTC",
     show_default=True,
     callback=_read_zone,
-    help="The server's, in which REDCap tells and takes all times.",
+    help="Time zone of the server, in which REDCap sends and reads times.",
 )
 @click.option(
     "--fault",
@@ -57,9 +63,10 @@ def main() -> None:
     callback=_read_faults,
     multiple=True,
     metavar="'KIND [NAME=VALUE ...]'",
-    help="Let something go wrong; may be given several times. For instance 'status status=503 "
-    'body="<html>" content=record after=1 times=2\'. Content, after and times say when, for every '
-    f"kind. The kinds: {', '.join(KINDS)}.",
+    help="Fault to inject; can be given several times. Example: 'status status=503 "
+    'body="<html>" content=record after=1 times=2\'. Every kind takes content (which requests), '
+    "after (how many of them pass first) and times (how many it intercepts). "
+    f"Kinds: {', '.join(KINDS)}.",
 )
 def serve(
     file: Path,
@@ -71,8 +78,8 @@ def serve(
 ) -> None:
     """Serve the project XML FILE until interrupted.
 
-    The first two lines give the URL and the token as environment variables. Requests are logged
-    to the standard error, without what they hold.
+    The first two lines of the output are the URL and the token as environment variables.
+    Requests are logged to the standard error, without their values.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("redcap_dagster.sandbox").setLevel(logging.INFO)
@@ -84,7 +91,7 @@ def serve(
         sandbox.start()
     except OSError:
         raise click.ClickException(
-            f"Port {port} of {host} cannot be had; leave --port and --host out."
+            f"Port {port} of {host} is not available. Omit --port and --host, or give others."
         ) from None
     except ValueError as error:
         raise click.ClickException(str(error)) from None

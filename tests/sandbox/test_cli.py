@@ -103,7 +103,10 @@ def test_serve_says_when_a_port_is_taken(tmp_path: Path) -> None:
         )
     assert (done.returncode, done.stderr) == (
         1,
-        f"Error: Port {port} of 127.0.0.1 cannot be had; leave --port and --host out.\n",
+        (
+            f"Error: Port {port} of 127.0.0.1 is not available. "
+            "Omit --port and --host, or give others.\n"
+        ),
     )
 
 

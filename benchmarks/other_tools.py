@@ -1,4 +1,4 @@
-"""What people do otherwise to have the records of a project."""
+"""Exports of a project's records with other tools."""
 
 import io
 import time
@@ -15,20 +15,21 @@ import requests
 from redcap.project import Project
 
 from benchmarks.server import TOKEN
-from benchmarks.study import MARKER, as_text
+from benchmarks.study import MARKER, make_text_options
 
 _BATCH = 100
 _PAUSE = 0.5
+"""Seconds between two requests."""
 
 
-def pycap(url: str) -> Callable[[], pd.DataFrame]:
-    """Export with PyCap, in one request; pandas guesses the types."""
+def prepare_pycap(url: str) -> Callable[[], pd.DataFrame]:
+    """Prepare an export with PyCap, in one request; pandas guesses the types."""
     project = Project(url, TOKEN)
     return partial(project.export_records, format_type="df", df_kwargs={"index_col": False})
 
 
-def script(url: str, folder: str) -> Callable[[], None]:
-    """Do what a script does: export with PyCap, replace, convert by the dictionary, store."""
+def prepare_script(url: str, folder: str) -> Callable[[], None]:
+    """Prepare a script: export with PyCap, replace, convert by the dictionary, store."""
 
     def run() -> None:
         project = Project(url, TOKEN)
@@ -51,29 +52,31 @@ def script(url: str, folder: str) -> Callable[[], None]:
     return run
 
 
-def in_batches(url: str) -> Callable[[], pd.DataFrame]:
-    """Export as REDCapR does: the ids first, then a hundred records at a time, with pauses."""
-    asked = {"token": TOKEN, "content": "record", "format": "csv", "type": "flat"}
+def prepare_batches(url: str) -> Callable[[], pd.DataFrame]:
+    """Prepare an export like REDCapR's: ids first, then 100 records per request, with pauses."""
+    query = {"token": TOKEN, "content": "record", "format": "csv", "type": "flat"}
 
-    def ask(more: dict[str, str]) -> pd.DataFrame:
-        answer = requests.post(url, data=asked | more, timeout=600)
-        return pd.read_csv(io.StringIO(answer.text), dtype=str)
+    def request(more: dict[str, str]) -> pd.DataFrame:
+        response = requests.post(url, data=query | more, timeout=600)
+        return pd.read_csv(io.StringIO(response.text), dtype=str)
 
     def batches() -> pd.DataFrame:
-        ids = ask({"fields[0]": "record_id"})["record_id"].tolist()
+        ids = request({"fields[0]": "record_id"})["record_id"].tolist()
         frames = []
         for first in range(0, len(ids), _BATCH):
             batch = ids[first : first + _BATCH]
-            frames.append(ask({f"records[{place}]": one for place, one in enumerate(batch)}))
+            frames.append(
+                request({f"records[{index}]": record for index, record in enumerate(batch)})
+            )
             time.sleep(_PAUSE)
         return pd.concat(frames)
 
     return batches
 
 
-def arrow(path: str) -> Callable[[], pa.Table]:
-    """Read the same bytes from a file as text with Arrow, as it does by default."""
-    options = as_text(Path(path))
+def prepare_arrow(path: str) -> Callable[[], pa.Table]:
+    """Prepare to read the same bytes from a file as text with Arrow."""
+    options = make_text_options(Path(path))
     # A note may hold newlines.
     parse = pa_csv.ParseOptions(newlines_in_values=True)
     return partial(pa_csv.read_csv, path, convert_options=options, parse_options=parse)
