@@ -1,8 +1,11 @@
-"""Where tables are kept: IO managers that store any asset's frame as a table, never as a pickle.
+"""IO managers that store each asset's frame as a table, never as a pickle.
 
-An asset hands out a `pandas.DataFrame` or a `pyarrow.Table`; an asset that takes it as input gets
-a frame with pyarrow dtypes, or a `pyarrow.Table` where its parameter is annotated so. The last part
-of the asset key is the table, the parts before it are the schema: see `TablePlace`.
+In the order of use: `duckdb` and `parquet`, then `table`, `location`, and what only one of the two
+needs. Imports `redcap_dagster.partitions` only.
+
+An asset returns a `pandas.DataFrame` or a `pyarrow.Table`. An asset that takes it as input gets a
+frame with pyarrow dtypes, or a `pyarrow.Table` if its parameter is annotated so. The last part of
+the asset key is the table, the other parts are the schema: see `TablePlace`.
 """
 
 from redcap_dagster.io_managers.duckdb import DuckDBTableIOManager

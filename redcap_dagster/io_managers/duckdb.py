@@ -14,27 +14,27 @@ from pydantic import Field
 
 from redcap_dagster.io_managers.duckdb_connection import connect
 from redcap_dagster.io_managers.location import TablePlace
-from redcap_dagster.io_managers.schema_evolution import concatenate, conform, widen_schema
-from redcap_dagster.io_managers.table import DESCRIPTION, TableIOManager, with_key
+from redcap_dagster.io_managers.schema_evolution import concatenate, conform, merge_schemas
+from redcap_dagster.io_managers.table import DESCRIPTION, TableIOManager, add_partition_column
 from redcap_dagster.partitions import BUCKET, get_partitioning
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _OWNER = "Dagster asset "
-"""What the comment of a table begins with, before the key of its asset."""
+"""Beginning of a table's comment, before the key of its asset."""
 
 
 class DuckDBTableIOManager(TableIOManager):
-    """Keeps each asset as a table of a DuckDB file, partitions in one table by column ``_bucket``.
+    """IO manager that stores each asset as a table of a DuckDB file.
 
-    DuckDB lets one process at a time into its file, so each read and write is one short
-    connection, behind a lock file beside the database. A write is one transaction. Files and
-    folders that this makes are for the user alone (0600, 0700); those that exist keep their mode.
+    DuckDB allows one process at a time: each read and write is one short connection, protected by
+    a lock file beside the database. A write is one transaction. New files and folders are for the
+    user alone (0600, 0700); existing ones keep their mode.
 
-    Columns of a partitioned table are added and widened as its partitions bring them, and neither
-    dropped nor narrowed until all of its partitions are written at once. DuckDB compares names
-    without regard to case, and has no dictionary type: a dictionary column is text.
+    Partitions share one table, with the column ``_bucket``. Its schema evolves: new columns are
+    added and types become more general, until all partitions are written at once. DuckDB ignores
+    the case of names, and stores a dictionary column as text.
 
     Example:
         >>> import dagster as dg
@@ -44,35 +44,36 @@ class DuckDBTableIOManager(TableIOManager):
     """
 
     kind: ClassVar[str | None] = "duckdb"
-    database: str = Field(description="Path of the DuckDB file; it is made when missing.")
+    database: str = Field(description="Path of the DuckDB file, which is made if it is missing.")
     lock_timeout: float = Field(
-        default=60, description="Seconds to wait for other processes that use the file."
+        default=60,
+        description="Seconds to wait for other processes that use the file. Defaults to 60.",
     )
 
     def get_table_name(self, place: TablePlace) -> str:
-        """Say where a table is: its schema and name."""
+        """Return the schema and name of a table."""
         return str(place)
 
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
-        """Replace the table, in one transaction."""
+        """Replace the table in one transaction."""
         with self._open(place) as stored:
             stored.connection.execute("begin")
             stored.replace(table)
-            stored.sign()
+            stored.write_owner()
             stored.connection.execute("commit")
 
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
-        """Replace the rows of partitions, all of them in one transaction."""
+        """Replace the rows of partitions in one transaction."""
         with self._open(place) as stored:
             stored.connection.execute("begin")
             stored.replace_partitions(parts)
-            stored.sign()
+            stored.write_owner()
             stored.connection.execute("commit")
 
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
-        """Read the table without its partition column."""
+        """Return the table, or some of its partitions, without the partition column."""
         if not self._path.exists():
-            raise place.never_written()
+            raise place.missing_error()
         with self._open(place) as stored:
             return stored.read(partition_keys)
 
@@ -84,20 +85,20 @@ class DuckDBTableIOManager(TableIOManager):
     def _open(self, place: TablePlace) -> "Iterator[_Table]":
         with connect(self._path, self.lock_timeout, purpose=f"table {place}") as connection:
             stored = _Table(connection, place)
-            place.check_owner(stored.owner())
+            place.check_owner(stored.read_owner())
             yield stored
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A table of an open database, whether it is there yet or not."""
+    """A table of an open database, which may not exist yet."""
 
     connection: "DuckDBPyConnection"
     place: TablePlace
 
     @cached_property
     def schema_name(self) -> str:
-        # With the name of the database, which is that of its file and may be that of a schema too.
+        # With the database, which is named after its file: a schema may have the same name.
         database = self.connection.sql("select current_database()").fetchall()[0][0]
         return f"{_quote(database)}.{_quote(self.place.schema)}"
 
@@ -105,9 +106,9 @@ class _Table:
     def name(self) -> str:
         return f"{self.schema_name}.{_quote(self.place.table)}"
 
-    def owner(self) -> str | None:
-        """Give the asset that the table says it is of; None if it is not there, or says nothing."""
-        # Names are compared as DuckDB does it.
+    def read_owner(self) -> str | None:
+        """Return the asset in the table's comment; None without a table or such a comment."""
+        # DuckDB ignores the case of names.
         found = self.connection.execute(
             "select comment from duckdb_tables() where database_name = current_database() "
             "and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
@@ -116,14 +117,14 @@ class _Table:
         comments = [comment for (comment,) in found if (comment or "").startswith(_OWNER)]
         return comments[0].removeprefix(_OWNER) if comments else None
 
-    def sign(self) -> None:
-        """Say in the comment of the table which asset it is of."""
+    def write_owner(self) -> None:
+        """Write the asset into the table's comment."""
         comment = _literal(f"{_OWNER}{self.place.owner}")
         self.connection.execute(f"comment on table {self.name} is {comment}")
 
-    def columns(self) -> pa.Schema | None:
-        """Give the stored columns, that of the partitions included; None if there is no table."""
-        # fetchall, always: DuckDB 2 lets nothing else begin before a result is read to its end.
+    def read_schema(self) -> pa.Schema | None:
+        """Return the stored columns with the partition column; None without a table."""
+        # fetchall, always: DuckDB 2 does not run anything else before a result is read to its end.
         found = self.connection.execute(
             "select 1 from duckdb_tables() where database_name = current_database() "
             "and schema_name = ? and table_name = ?",
@@ -133,8 +134,8 @@ class _Table:
             return None
         return self.connection.sql(f"from {self.name} limit 0").to_arrow_table().schema
 
-    def partitions(self) -> list[str]:
-        """Give the partitions that were written; one without rows is known by this list alone."""
+    def read_partition_keys(self) -> list[str]:
+        """Return the partitions that were written; those without rows have no other trace."""
         found = self.connection.execute(
             "select comment from duckdb_columns() where database_name = current_database() "
             "and schema_name = ? and table_name = ? and column_name = ? and comment is not null",
@@ -143,51 +144,54 @@ class _Table:
         return [key for (comment,) in found for key in json.loads(comment)]
 
     def read(self, partition_keys: Sequence[str] | None) -> pa.Table:
-        columns = self.columns()
-        if columns is None or not set(partition_keys or ()) <= set(self.partitions()):
-            raise self.place.never_written()
+        """Return the table, or some of its partitions."""
+        columns = self.read_schema()
+        if columns is None or not set(partition_keys or ()) <= set(self.read_partition_keys()):
+            raise self.place.missing_error()
         names = ", ".join(_quote(name) for name in columns.names if name != BUCKET)
         query = f"select {names} from {self.name}"
         if partition_keys is None:
             return self.connection.sql(query).to_arrow_table()
-        of_partition = f"{query} where {_quote(BUCKET)} = ?"
+        partition_query = f"{query} where {_quote(BUCKET)} = ?"
         return pa.concat_tables(
-            self.connection.sql(of_partition, params=[key]).to_arrow_table()
+            self.connection.sql(partition_query, params=[key]).to_arrow_table()
             for key in partition_keys
         )
 
     def replace(self, table: pa.Table) -> None:
-        """Put a table where another may be, with the descriptions of its columns as comments."""
+        """Replace the table, with the descriptions of its columns as comments."""
         self.connection.execute(f"create schema if not exists {self.schema_name}")
-        with self._incoming(conform(table, _with_types(table.schema))):
+        with self._register(conform(table, _replace_null_types(table.schema))):
             self.connection.execute(
-                f"create or replace table {self.name} as select * from incoming"
+                f"create or replace table {self.name} as select * from new_rows"
             )
         self._comment(table.schema)
 
     def replace_partitions(self, parts: Mapping[str, pa.Table]) -> None:
-        """Replace the rows of partitions in a table whose columns grow as needed."""
-        table = concatenate(with_key(part, key) for key, part in parts.items())
+        """Replace the rows of partitions in a table whose schema evolves as needed."""
+        table = concatenate(add_partition_column(part, key) for key, part in parts.items())
         present = {get_partitioning(key) for key in parts}
-        kept = {key for key in self.partitions() if get_partitioning(key) in present} - parts.keys()
+        kept = {
+            key for key in self.read_partition_keys() if get_partitioning(key) in present
+        } - parts.keys()
         if kept:
             self._exchange(table, kept)
         else:
             self.replace(table)
-        # The list is in the comment of its column: it changes and goes together with the table.
+        # The keys are in the column's comment: they change and are dropped with the table.
         text = {DESCRIPTION: json.dumps(sorted({*kept, *parts}))}
         self._comment(pa.schema([pa.field(BUCKET, pa.string(), metadata=text)]))
 
     def _exchange(self, table: pa.Table, kept: set[str]) -> None:
-        """Put rows in the place of all that are not of the partitions to be kept."""
+        """Replace all rows except those of the partitions to keep."""
         stored = self.connection.sql(f"from {self.name} limit 0").to_arrow_table().schema
-        schema = _with_types(widen_schema(stored, table.schema))
+        schema = _replace_null_types(merge_schemas(stored, table.schema))
         if any(schema.field(column.name).type != column.type for column in stored):
-            # Rare. Cast by Arrow, which refuses to lose a digit where DuckDB would round.
+            # Rare. Arrow casts the rows: it refuses to lose a digit, where DuckDB rounds.
             rows = self.connection.sql(f"from {self.name}").to_arrow_table()
             self.replace(conform(rows, schema))
             stored = schema
-        with self._incoming(conform(table, schema)) as types:
+        with self._register(conform(table, schema)) as types:
             for added in schema.names[len(stored.names) :]:
                 self.connection.execute(
                     f"alter table {self.name} add column {_quote(added)} {types[added]}"
@@ -196,25 +200,26 @@ class _Table:
                 f"delete from {self.name} where not list_contains(?, {_quote(BUCKET)})",
                 [sorted(kept)],
             )
-            self.connection.execute(f"insert into {self.name} by name select * from incoming")
+            self.connection.execute(f"insert into {self.name} by name select * from new_rows")
         self._comment(table.schema)
 
     @contextmanager
-    def _incoming(self, table: pa.Table) -> Iterator[dict[str, str]]:
-        """Let queries read a table as `incoming`; gives the types of its columns in DuckDB."""
-        self.connection.register("incoming", table)
-        relation = self.connection.sql("from incoming")
+    def _register(self, table: pa.Table) -> Iterator[dict[str, str]]:
+        """Let queries read a table as `new_rows`, and yield the DuckDB types of its columns."""
+        self.connection.register("new_rows", table)
+        relation = self.connection.sql("from new_rows")
         types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-        # DuckDB renames what it takes for the same name: no data may go by a name not its own.
+        # DuckDB renames columns whose names it considers equal: data would get a wrong name.
         if renamed := [name for name in table.column_names if name not in types]:
             raise ValueError(
-                f"Columns of table {self.place} whose name differs from another's only by case, "
-                f"which DuckDB takes for the same: {', '.join(renamed)}. Rename them."
+                f"Table {self.place} has columns whose names differ from others by case only: "
+                f"{', '.join(renamed)}. DuckDB ignores the case. Rename them."
             )
         yield types
-        self.connection.unregister("incoming")
+        self.connection.unregister("new_rows")
 
     def _comment(self, schema: pa.Schema) -> None:
+        """Write the descriptions of columns as their comments."""
         for field in schema:
             if text := (field.metadata or {}).get(DESCRIPTION, b"").decode():
                 self.connection.execute(
@@ -222,8 +227,8 @@ class _Table:
                 )
 
 
-def _with_types(schema: pa.Schema) -> pa.Schema:
-    """Make columns of only nulls text: DuckDB has no column without a type, or makes it integer."""
+def _replace_null_types(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with text for columns of only nulls, which DuckDB makes integer."""
     return pa.schema(
         field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema
     )

@@ -1,4 +1,4 @@
-"""A DuckDB file that many processes use, one at a time."""
+"""Connections to a DuckDB file that several processes use, one at a time."""
 
 import os
 import re
@@ -21,53 +21,59 @@ if TYPE_CHECKING:
 
 @contextmanager
 def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyConnection]":
-    """Have a database to ourselves for a moment; what is not committed is gone after it.
+    """Yield an exclusive connection to a database; what is not committed is rolled back.
 
-    Our own processes take turns by a lock file. Other programs know nothing of it, so DuckDB's own
+    Processes of this package take turns by a lock file. Other programs do not know it: DuckDB's own
     lock is tried again until the same deadline.
 
     Args:
-        path: The database file, made when missing.
-        timeout: Seconds to wait for others.
-        purpose: What it is wanted for, for the error.
+        path: Database file; it is made if it is missing.
+        timeout: Seconds to wait for other processes.
+        purpose: Object of the work, for error messages, for example ``table a.b``.
 
     Raises:
-        TimeoutError: Another process kept the file; the text says which.
-        RuntimeError: DuckDB refused. Its own text is left out, as it holds values.
-        ImportError: The extra is not installed.
+        TimeoutError: Another process kept the file; the message says which.
+        RuntimeError: DuckDB failed; its own message is left out, as it holds values.
+        ImportError: duckdb is not installed.
     """
     try:
         import duckdb
     except ImportError:
         raise ImportError(
-            "DuckDBTableIOManager needs duckdb: pip install 'redcap-dagster[duckdb]'."
+            "DuckDBTableIOManager needs duckdb, which is not installed. Run "
+            "pip install 'redcap-dagster[duckdb]'."
         ) from None
     deadline = time.monotonic() + timeout
     make_private_folder(path.parent)
     lock = path.with_name(f"{path.name}.lock")
     try:
         with FileLock(lock, timeout=timeout, mode=0o600), _private_files():
-            connection = _open(path, deadline)
+            connection = _connect(path, deadline)
             try:
-                # Moments with a time zone leave DuckDB in that of the session.
+                # DuckDB returns timestamps in the time zone of the session.
                 connection.execute("set TimeZone = 'UTC'")
                 yield connection
             finally:
                 connection.close()
     except Timeout:
-        raise _in_use(path, timeout, _ask_for_holder(path)) from None
+        raise _build_timeout_error(path, timeout, _query_holder(path)) from None
     except (duckdb.Error, pa.ArrowException) as error:
         if holder := _find_holder(error):
-            raise _in_use(path, timeout, holder) from None
+            raise _build_timeout_error(path, timeout, holder) from None
         raise RuntimeError(
-            f"DuckDB refused at {purpose} of {path} ({type(error).__name__}); nothing was changed. "
-            "Is the file a database that this version of DuckDB reads, may you write there, is the "
-            "disk full, has a view the table's name, is the file open in this process otherwise?"
+            f"DuckDB could not read or write {purpose} in {path} ({type(error).__name__}); nothing "
+            "was changed. Possible causes: the file is not a database or has an incompatible "
+            "version, missing write permission, a full disk, a view with the table's name, a "
+            "connection of this process to the file. Correct the cause, then run again."
         ) from None
 
 
-def _open(path: Path, deadline: float) -> "DuckDBPyConnection":
-    """Connect as soon as no other program has the file open, or raise DuckDB's error in the end."""
+def _connect(path: Path, deadline: float) -> "DuckDBPyConnection":
+    """Return a connection as soon as no other program has the file open.
+
+    Raises:
+        duckdb.Error: DuckDB failed, or the deadline passed.
+    """
     import duckdb
 
     retrying = tenacity.Retrying(
@@ -80,7 +86,7 @@ def _open(path: Path, deadline: float) -> "DuckDBPyConnection":
 
 
 def _find_holder(error: BaseException) -> str | None:
-    """Say who has the file open, if that is what DuckDB's error is about."""
+    """Return who has the file open, if that is the cause of an error; else None."""
     text = str(error)
     if found := re.search(r"Conflicting lock is held in (.+?) \(PID (\d+)\)", text):
         return f"{found[1]} (process {found[2]})"
@@ -89,8 +95,8 @@ def _find_holder(error: BaseException) -> str | None:
     return None
 
 
-def _ask_for_holder(path: Path) -> str:
-    """Learn from DuckDB which process has the file open while it holds our lock file."""
+def _query_holder(path: Path) -> str:
+    """Return the process that has the file open, which it also locked for us."""
     import duckdb
 
     try:
@@ -100,19 +106,19 @@ def _ask_for_holder(path: Path) -> str:
     return "another process"
 
 
-def _in_use(path: Path, timeout: float, holder: str) -> TimeoutError:
+def _build_timeout_error(path: Path, timeout: float, holder: str) -> TimeoutError:
     return TimeoutError(
-        f"{path} was in use for {timeout:g} seconds by {holder}. DuckDB lets one process at a time "
-        "into its file: close it there, or raise lock_timeout."
+        f"{path} was in use for {timeout:g} seconds by {holder}. DuckDB allows one process at a "
+        "time. Close the file there, or increase lock_timeout."
     )
 
 
 @contextmanager
 def _private_files() -> Iterator[None]:
-    """Make all files of DuckDB private: it has no setting for it, and makes some at any time.
+    """Make all files private that DuckDB makes, for which it does not have a setting.
 
-    The umask is that of the whole process: it is changed by the first thread that needs it and
-    put back by the last; other threads that make a file meanwhile make it private too.
+    The umask belongs to the whole process: the first thread that needs it changes it, and the last
+    one restores it. Files that other threads make meanwhile are private too.
     """
     with _umask.lock:
         if not _umask.users:
@@ -128,7 +134,7 @@ def _private_files() -> Iterator[None]:
 
 
 class _Umask:
-    """Who of this process needs private files at the moment."""
+    """The umask before the first user, and how many threads need private files now."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The place of a table in storage: a schema and a name, taken from an asset key."""
+"""The schema and name of an asset's table, and the error if another asset owns the table."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,18 +8,18 @@ import dagster as dg
 
 @dataclass(frozen=True, slots=True)
 class TablePlace:
-    """Where the table of an asset is kept: its schema (in Parquet, its folder) and its name.
+    """The place of an asset's table: its schema (in Parquet, its folder) and its name.
 
-    The last part of the key is the table, the others make the schema. All the others, so that the
-    tables of two projects do not meet: with the last of them alone ``a/clean/visit`` and
-    ``b/clean/visit`` would be one table. Keys that meet even so, as ``a/b/x`` and ``a_b/x`` do, are
-    told apart by what is kept with the table; see `check_owner`.
+    The last part of the key is the table's name. All other parts are the schema, joined by ``_``,
+    which keeps ``a/clean/visit`` and ``b/clean/visit`` apart. Keys that still have the same place,
+    such as ``a/b/x`` and ``a_b/x``, are told apart by the owner stored with the table; see
+    `check_owner`.
 
     Attributes:
-        asset: The key of the asset.
+        asset: Key of the asset.
 
     Raises:
-        ValueError: A name that would lead out of its folder.
+        ValueError: A name would lead out of its folder.
 
     Example:
         >>> place = TablePlace(dg.AssetKey(["trial", "clean", "visit"]))
@@ -35,54 +35,57 @@ class TablePlace:
         for name in (self.schema, self.table):
             if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
                 raise ValueError(
-                    f"{name!r} cannot name a table or its schema: it would lead out of its folder. "
-                    "Give the asset a key whose parts hold no slash and are no dots."
+                    f"{name!r} cannot be the name of a table or schema: it would lead out of its "
+                    "folder. Give the asset a key whose parts are not dots and do not have slashes."
                 )
 
     @property
     def schema(self) -> str:
-        """The name of its schema, in Parquet of its folder."""
+        """Name of the schema, in Parquet of the folder."""
         return "_".join(self.asset.path[:-1]) or "main"
 
     @property
     def table(self) -> str:
-        """Its name."""
+        """Name of the table."""
         return self.asset.path[-1]
 
     @property
     def owner(self) -> str:
-        """The asset, as it is written beside the table that is stored."""
+        """Asset key as text, which is stored with the table."""
         return self.asset.to_user_string()
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.table}"
 
     def check_owner(self, stored: str | None) -> None:
-        """Refuse to read or to replace the table of another asset.
+        """Raise an error if the stored table belongs to another asset.
 
         Args:
-            stored: The owner of the table that is there, if any is there and says so.
+            stored: Owner of the stored table; None without a table, or without an owner.
 
         Raises:
-            ValueError: It is not this one.
+            ValueError: The owner is another asset.
         """
         if stored not in (None, self.owner):
             raise ValueError(
-                f"Table {self} is that of the asset {stored}, so that {self.owner} cannot have it: "
-                "the parts of a key but the last are joined by _ and make the schema. Give one of "
-                "the two another key; or drop the table, if its asset is no more."
+                f"Table {self} already belongs to asset {stored}; asset {self.owner} cannot use "
+                "it. Both keys have the same schema: all parts except the last, joined by _. Give "
+                "one asset another key; or drop the table, if its asset does not exist any more."
             )
 
-    def never_written(self) -> LookupError:
-        """The error for a table, or a partition of it, that is not there to be loaded."""
+    def missing_error(self) -> LookupError:
+        """Return the error for a table or partition that is not stored."""
         return LookupError(
-            f"Table {self} holds nothing of what was asked for: the asset that makes it, or a "
-            "partition of it, was never stored here. Materialize it first."
+            f"Table {self}, or a requested partition of it, is not stored here. Its asset was "
+            "probably never materialized with this IO manager. Materialize it first."
         )
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder and its parents, each for this user alone; leave those that exist as they are.
+    """Make a folder and its missing parents, for this user alone (0700).
+
+    Args:
+        folder: Folder to make; one that exists keeps its mode.
 
     Example:
         >>> import tempfile

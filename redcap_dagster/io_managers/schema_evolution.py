@@ -1,4 +1,4 @@
-"""One table out of tables whose columns changed meanwhile: types widen, and nothing is lost."""
+"""Schema evolution: one schema for tables with different columns, without loss of values."""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -6,14 +6,16 @@ from functools import reduce
 import pyarrow as pa
 
 
-def widen_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """Find the narrowest type that takes the values of both; where none does, that is text.
+def find_common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Return the most specific type that holds the values of both types; text if there is none.
 
     Example:
-        >>> widen_type(pa.int64(), pa.float64()), widen_type(pa.float64(), pa.string())
+        >>> find_common_type(pa.int64(), pa.float64()), find_common_type(pa.float64(), pa.string())
         (DataType(double), DataType(string))
-        >>> widen_type(pa.date32(), pa.timestamp("us")), widen_type(pa.date32(), pa.int64())
-        (TimestampType(timestamp[us]), DataType(string))
+        >>> find_common_type(pa.date32(), pa.timestamp("us"))
+        TimestampType(timestamp[us])
+        >>> find_common_type(pa.date32(), pa.int64())
+        DataType(string)
     """
     if one == other or pa.types.is_null(other):
         return one
@@ -22,9 +24,9 @@ def widen_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     if _is_text(one) or _is_text(other):
         return pa.string()
     if pa.types.is_timestamp(one) and pa.types.is_timestamp(other) and one.tz and other.tz:
-        # The same moments, told in different zones.
+        # The same instants in different time zones.
         return pa.timestamp(
-            widen_type(pa.timestamp(one.unit), pa.timestamp(other.unit)).unit, "UTC"
+            find_common_type(pa.timestamp(one.unit), pa.timestamp(other.unit)).unit, "UTC"
         )
     for date, moment in ((one, other), (other, one)):
         if pa.types.is_date(date) and pa.types.is_timestamp(moment) and not moment.tz:
@@ -41,12 +43,12 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in (*tests, pa.types.is_dictionary))
 
 
-def widen_schema(stored: pa.Schema, newer: pa.Schema) -> pa.Schema:
-    """Give the columns of both, the stored ones first; descriptions are the newer ones.
+def merge_schemas(stored: pa.Schema, newer: pa.Schema) -> pa.Schema:
+    """Return the columns of both schemas, the stored ones first, with the newer descriptions.
 
     Example:
         >>> newer = pa.schema({"b": pa.bool_(), "a": pa.string()})
-        >>> widen_schema(pa.schema({"a": pa.int64()}), newer)
+        >>> merge_schemas(pa.schema({"a": pa.int64()}), newer)
         a: string
         b: bool
     """
@@ -54,16 +56,25 @@ def widen_schema(stored: pa.Schema, newer: pa.Schema) -> pa.Schema:
     for field in newer:
         known = fields.get(field.name)
         fields[field.name] = (
-            field if known is None else field.with_type(widen_type(known.type, field.type))
+            field if known is None else field.with_type(find_common_type(known.type, field.type))
         )
     return pa.schema(list(fields.values()))
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Give a table the columns of a wider schema; those that it has not are null.
+    """Return a table with the columns and types of a merged schema; missing columns are null.
+
+    Args:
+        table: Any table.
+        schema: Schema from `merge_schemas`.
 
     Raises:
-        ValueError: A column holds values that its wider type cannot hold exactly.
+        ValueError: A column has values that its new type cannot hold exactly.
+
+    Example:
+        >>> schema = pa.schema({"a": pa.float64(), "b": pa.string()})
+        >>> conform(pa.table({"a": [1]}), schema).to_pylist()
+        [{'a': 1.0, 'b': None}]
     """
     columns = []
     for field in schema:
@@ -76,18 +87,25 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         except pa.ArrowException:
             kind = table.schema.field(position).type
             raise ValueError(
-                f"Column {field.name!r} was stored with different types, and as {field.type} some "
-                f"of its {kind} values would change. Store it as text in every partition."
+                f"Column {field.name!r} has different types in different partitions: some of its "
+                f"{kind} values would change as {field.type}. Store it as text in every partition."
             ) from None
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def concatenate(tables: Iterable[pa.Table]) -> pa.Table:
-    """Put tables below each other, in one schema that is wide enough for all of them.
+    """Return the rows of all tables as one table, with their merged schema.
+
+    Args:
+        tables: At least one table.
 
     Raises:
-        ValueError: As of `conform`.
+        ValueError: A column has values that its new type cannot hold exactly.
+
+    Example:
+        >>> concatenate([pa.table({"a": [1]}), pa.table({"a": ["x"]})])["a"].to_pylist()
+        ['1', 'x']
     """
     tables = list(tables)
-    schema = reduce(widen_schema, (table.schema for table in tables))
+    schema = reduce(merge_schemas, (table.schema for table in tables))
     return pa.concat_tables([conform(table, schema) for table in tables]).unify_dictionaries()

@@ -1,4 +1,4 @@
-"""What Dagster asks of an IO manager, for tables; each kind of storage says how it keeps them."""
+"""The IO manager for tables, on which those for each kind of storage are based."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,18 @@ from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import BUCKET
 
 DESCRIPTION = b"description"
-"""The key of a column's description in the metadata of its Arrow field."""
+"""Key of a column's description in the metadata of its Arrow field."""
 
 
 class TableIOManager(dg.ConfigurableIOManager):
-    """Stores each asset as a table; the base of the IO managers for one kind of storage.
+    """Base class of IO managers that store each asset as a table.
 
-    Partitions of an asset share one table, and the column ``_bucket`` says which partition a row
-    is of; it is dropped on load. A run of several partitions hands out one frame with that column.
+    Partitions of an asset share one table with the column ``_bucket``, the key of each row's
+    partition, which is dropped on load. An asset that is run for several partitions at once returns
+    one frame with that column.
 
-    Each table says which asset it is of (`TablePlace.owner`), and no other asset gets or replaces
-    it (`TablePlace.check_owner`).
+    The asset is stored with its table (`TablePlace.owner`); no other asset can read or replace the
+    table (`TablePlace.check_owner`).
     """
 
     kind: ClassVar[str | None] = None
@@ -31,75 +32,92 @@ class TableIOManager(dg.ConfigurableIOManager):
 
     @abstractmethod
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
-        """Replace a table; the old one stays until the new one is whole."""
+        """Replace a table; the old one stays until the new one is complete."""
 
     @abstractmethod
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
-        """Replace partitions of a table, by their keys; each stays until the new one is whole.
+        """Replace partitions of a table; each old one stays until the new one is complete.
 
-        What is stored of another partitioning goes: the table that had no partitions, and buckets
-        of another number (see `redcap_dagster.partitions.get_partitioning`).
+        Rows of another partitioning are removed: those of a table without partitions, or of
+        another number of buckets (see `redcap_dagster.partitions.get_partitioning`).
+
+        Args:
+            place: Place of the table.
+            parts: Rows of each partition, by its key.
         """
 
     @abstractmethod
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
-        """Read a table (None), or some of its partitions, in the order of their keys.
+        """Return a table, or some of its partitions in the order of their keys.
+
+        Args:
+            place: Place of the table.
+            partition_keys: Keys of the partitions; None for the whole table.
 
         Raises:
-            LookupError: The table, or one of the partitions, was never written.
+            LookupError: The table, or one of the partitions, is not stored.
         """
 
     @abstractmethod
     def get_table_name(self, place: TablePlace) -> str:
-        """Say where a table is, for `dagster/table_name`."""
+        """Return the name of a table in its storage, for the metadata `dagster/table_name`."""
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Store the frame of an asset.
 
         Raises:
-            ValueError: What the asset returned cannot be kept as a table, or in its partitions; or
-                the table is that of another asset.
-            dg.DagsterInvariantViolationError: It returned nothing, without saying so.
+            ValueError: The output cannot be stored as a table, or divided into its partitions; or
+                the table belongs to another asset.
+            dg.DagsterInvariantViolationError: The asset returned None, but is not annotated so.
         """
         if obj is None:
             raise dg.DagsterInvariantViolationError(
-                "The asset returned None, which is no table. If it is meant to store nothing, "
+                "The asset returned None, which is not a table. If it does not store anything, "
                 "annotate it with '-> None' or return a MaterializeResult without a value."
             )
-        place = _place(context)
-        table = _describe(_to_arrow(obj), context)
+        place = _get_place(context)
+        table = _add_descriptions(_to_arrow(obj), context)
         if context.has_asset_partitions:
-            self.write_partitions(place, _split(table, context.asset_partition_keys))
+            self.write_partitions(place, _split_partitions(table, context.asset_partition_keys))
         else:
             if BUCKET in table.column_names:
                 raise ValueError(
-                    f"{BUCKET} is where partition keys are kept, and this asset has none: rename "
-                    "that column."
+                    f"The frame has a column {BUCKET}, which is reserved for partition keys, but "
+                    "the asset does not have partitions. To store it, rename the column."
                 )
             self.write_table(place, table)
         if "dagster/table_name" not in {**context.definition_metadata, **context.output_metadata}:
             context.add_output_metadata({"dagster/table_name": self.get_table_name(place)})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | pa.Table | None:
-        """Load an asset as a frame with pyarrow dtypes, or as the `pyarrow.Table` asked for.
+        """Return the stored frame of an asset, with pyarrow dtypes.
 
-        Several partitions come as one table. None is for a partition that depends on none.
+        A parameter that is annotated as `pyarrow.Table` gets such a table. Several partitions are
+        one table. The input of a partition that does not depend on any partition is None.
 
         Raises:
-            LookupError: It, or one of its partitions, was never stored here.
-            ValueError: The table is that of another asset.
+            LookupError: The table, or one of its partitions, is not stored here.
+            ValueError: The table belongs to another asset.
         """
         keys = context.asset_partition_keys if context.has_asset_partitions else None
         if keys is not None and not keys:
             return None
-        table = self.read_table(_place(context), keys)
+        table = self.read_table(_get_place(context), keys)
         if context.dagster_type.typing_type is pa.Table:
             return table
         return to_frame(table)
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Give a table as pandas: Arrow dtypes, dictionaries as categoricals, which pandas can sort."""
+    """Return a table as a frame with Arrow dtypes; dictionary columns are categorical.
+
+    Args:
+        table: Any table.
+
+    Example:
+        >>> to_frame(pa.table({"age": [41, None]}))["age"].dtype
+        int64[pyarrow]
+    """
 
     def dtype(kind: pa.DataType) -> pd.ArrowDtype | None:
         return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
@@ -108,57 +126,67 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _place(context: dg.OutputContext | dg.InputContext) -> TablePlace:
+def _get_place(context: dg.OutputContext | dg.InputContext) -> TablePlace:
+    """Return the place of the asset's table.
+
+    Raises:
+        dg.DagsterInvariantViolationError: The value is not an asset.
+    """
     if not context.has_asset_key:
         raise dg.DagsterInvariantViolationError(
-            "This IO manager stores assets, and what is passed between the ops of a graph is none. "
-            "Give that op's output another io_manager_key."
+            "This IO manager stores assets only, but an op of a graph returned the value. Give the "
+            "output of that op another io_manager_key."
         )
     return TablePlace(context.asset_key)
 
 
-def _split(table: pa.Table, keys: Sequence[str]) -> Mapping[str, pa.Table]:
-    """Give each partition its rows: all of them to one, or to several by the column that says."""
+def _split_partitions(table: pa.Table, keys: Sequence[str]) -> Mapping[str, pa.Table]:
+    """Return the rows of each partition, by the column ``_bucket`` if there are several."""
     if BUCKET not in table.column_names:
         if len(keys) == 1:
             return {keys[0]: table}
         raise ValueError(
-            f"One frame for {len(keys)} partitions: which rows belong to which cannot be told. "
-            f"Give it a column {BUCKET} with the partition key of each row, or launch the backfill "
-            "with one run for each partition (BackfillPolicy.multi_run())."
+            f"The asset returned one frame for {len(keys)} partitions without the column {BUCKET}, "
+            "so its rows cannot be assigned to partitions. Add that column with the partition key "
+            "of each row, or use BackfillPolicy.multi_run(), one run per partition."
         )
-    of_rows = table[BUCKET].cast(pa.string())
-    others = pc.sum(pc.invert(pc.is_in(of_rows, pa.array(keys, pa.string()))), min_count=0).as_py()
+    row_keys = table[BUCKET].cast(pa.string())
+    others = pc.sum(pc.invert(pc.is_in(row_keys, pa.array(keys, pa.string()))), min_count=0).as_py()
     if others:
         raise ValueError(
-            f"{others} of {len(table)} rows have in {BUCKET} no partition key of this run."
+            f"{others} of {len(table)} rows have a value in the column {BUCKET} that is not a "
+            "partition key of this run. Set it to the partition key of each row."
         )
     rows = table.drop_columns(BUCKET)
-    return {key: rows.filter(pc.equal(of_rows, key)) for key in keys}
+    return {key: rows.filter(pc.equal(row_keys, key)) for key in keys}
 
 
 def _to_arrow(obj: object) -> pa.Table:
-    """Turn what an asset returned into a table, with neither values in errors nor hidden losses."""
+    """Return an asset's output as a table.
+
+    Raises:
+        ValueError: The output cannot be stored without loss; the message does not hold values.
+    """
     if isinstance(obj, pd.DataFrame):
         _check_names(list(obj.columns))
         index = obj.index
         if index.names != [None] or not index.equals(pd.RangeIndex(len(obj))):
             raise ValueError(
-                "The frame has an index of its own, which a table does not keep. Call "
-                "reset_index() to make it a column, or reset_index(drop=True) to let go of it."
+                "The frame has an index, which a table cannot store. Call reset_index() to make it "
+                "a column, or reset_index(drop=True) to drop it."
             )
         return pa.table({name: _to_arrow_column(name, obj[name]) for name in obj.columns})
     if isinstance(obj, pa.Table):
         _check_names(obj.column_names)
         return obj.replace_schema_metadata(None)
     raise ValueError(
-        f"The asset returned {type(obj).__module__}.{type(obj).__qualname__}; this IO manager "
-        "stores pandas.DataFrame and pyarrow.Table."
+        f"The asset returned {type(obj).__module__}.{type(obj).__qualname__}, which this IO "
+        "manager cannot store. Return a pandas.DataFrame or a pyarrow.Table."
     )
 
 
 def _to_arrow_column(name: str, column: "pd.Series[Any]") -> pa.ChunkedArray:
-    # Column by column, so that the error can name it: pyarrow's own text holds values.
+    """Return one column, so that the error can name it: pyarrow's own message holds values."""
     try:
         frame = pd.DataFrame({name: column})
         arrow = pa.Table.from_pandas(frame, preserve_index=False).column(0)
@@ -167,32 +195,36 @@ def _to_arrow_column(name: str, column: "pd.Series[Any]") -> pa.ChunkedArray:
         return arrow
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         raise ValueError(
-            f"Column {name!r} (dtype {column.dtype}) holds values of mixed kinds, or of one that "
-            "no table has. Give it one type, for instance with astype('string[pyarrow]')."
+            f"Column {name!r} (dtype {column.dtype}) has values of several types, or of a type "
+            "that a table cannot store. Give it one type, for instance with "
+            "astype('string[pyarrow]')."
         ) from None
 
 
 def _check_names(names: list[object]) -> None:
-    """Refuse names that a table cannot have."""
+    """Raise an error for column names that a table cannot have."""
     if not names:
-        raise ValueError("The frame has no columns, and a table needs at least one.")
+        raise ValueError("The frame does not have columns. Return a frame with at least one.")
     others = sum(not isinstance(name, str) or not name for name in names)
     if others:
-        raise ValueError(f"{others} of {len(names)} columns have a name that is no text, or blank.")
+        raise ValueError(
+            f"{others} of {len(names)} columns have a name that is not text, or is blank. Rename "
+            "them."
+        )
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"Columns that come more than once: {', '.join(twice)}. Rename them.")
+        raise ValueError(f"Columns occur more than once: {', '.join(twice)}. Rename them.")
 
 
-def with_key(table: pa.Table, partition_key: str) -> pa.Table:
-    """Add the column that says which partition the rows are of."""
+def add_partition_column(table: pa.Table, partition_key: str) -> pa.Table:
+    """Return a table with the column of its partition key."""
     return table.append_column(BUCKET, pa.repeat(pa.scalar(partition_key, pa.string()), len(table)))
 
 
-def _describe(table: pa.Table, context: dg.OutputContext) -> pa.Table:
-    """Give the columns the descriptions of the `dagster/column_schema` of their asset.
+def _add_descriptions(table: pa.Table, context: dg.OutputContext) -> pa.Table:
+    """Return a table whose columns have the descriptions of the asset's `dagster/column_schema`.
 
-    A MaterializeResult's metadata is the output's; that of the AssetSpec is the definition's.
+    Metadata of a MaterializeResult are the output's, those of an AssetSpec the definition's.
     """
     metadata = {**context.definition_metadata, **context.output_metadata}
     entry = metadata.get("dagster/column_schema")

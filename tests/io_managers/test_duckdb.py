@@ -139,7 +139,7 @@ def test_errors_of_duckdb_leave_without_values(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     database = tmp_path / "warehouse.duckdb"
     database.write_text("not a database " * 1000)
-    with pytest.raises(RuntimeError, match=r"warehouse\.duckdb.*reads"):
+    with pytest.raises(RuntimeError, match=r"warehouse\.duckdb.*incompatible version"):
         DuckDBTableIOManager(database=str(database)).read_table(VISIT, None)
 
 

@@ -28,7 +28,7 @@ def test_a_table_belongs_to_one_asset(
 ) -> None:
     assert str(ONE) == str(OTHER)
     write(io_manager, ONE, OLD)
-    with pytest.raises(ValueError, match=r"a_b\.x is that of the asset a/b/x, so that a_b/x"):
+    with pytest.raises(ValueError, match=r"a_b\.x already belongs to asset a/b/x; asset a_b/x"):
         replace(io_manager, OTHER, NEW)
     with pytest.raises(ValueError, match="another key"):
         io_manager.read_table(OTHER, None)
@@ -62,5 +62,5 @@ def test_a_table_that_does_not_say_whose_it_is_is_taken_over(io_manager: TableIO
         return
     assert io_manager.read_table(OTHER, None).to_pylist() == [{"a": 1}]
     io_manager.write_table(OTHER, NEW)
-    with pytest.raises(ValueError, match="of the asset a_b/x"):
+    with pytest.raises(ValueError, match="belongs to asset a_b/x"):
         io_manager.write_table(ONE, OLD)

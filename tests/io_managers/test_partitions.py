@@ -10,7 +10,7 @@ import pytest
 from upath import UPath
 
 from redcap_dagster.io_managers import DuckDBTableIOManager, TableIOManager
-from redcap_dagster.io_managers.schema_evolution import concatenate, widen_type
+from redcap_dagster.io_managers.schema_evolution import concatenate, find_common_type
 from redcap_dagster.partitions import bucket_keys
 from tests.io_managers.conftest import VISIT
 
@@ -184,6 +184,6 @@ KINDS = [
 @pytest.mark.parametrize("one", KINDS, ids=str)
 @pytest.mark.parametrize("other", KINDS, ids=str)
 def test_widening_does_not_depend_on_which_came_first(one: pa.DataType, other: pa.DataType) -> None:
-    assert widen_type(one, other) == widen_type(other, one)
+    assert find_common_type(one, other) == find_common_type(other, one)
     empty = [pa.table({"a": pa.array([], kind)}) for kind in (one, other)]
-    assert concatenate(empty).schema.field("a").type == widen_type(one, other)
+    assert concatenate(empty).schema.field("a").type == find_common_type(one, other)
