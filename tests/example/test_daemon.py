@@ -20,7 +20,7 @@ BY_CHANGE = {"dagster/from_automation_condition": "true"}
 def test_a_schedule_brings_what_changed_and_the_change_wakes_the_analysis(
     project: Project, sandbox: Sandbox
 ) -> None:
-    variables = local.made_up(sandbox)
+    variables = local.add_studies(sandbox)
     project.edit(
         "defs/cervical/defs.yaml", '"0 3 * * *"', '"* * * * *"\n    default_status: RUNNING'
     )

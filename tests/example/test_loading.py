@@ -27,7 +27,7 @@ def assets(found: dict[str, Any]) -> set[str]:
 @pytest.mark.slow
 def test_the_studies_load_offline_once_their_structure_was_fetched(project: Project) -> None:
     with Sandbox() as sandbox:
-        project.run("python", "-c", FETCH, **local.made_up(sandbox))
+        project.run("python", "-c", FETCH, **local.add_studies(sandbox))
     found = definitions(project)
     assert assets(found) >= {
         *(f"cervical/{layer}/risk_factors" for layer in ("records", "clean")),
@@ -49,7 +49,7 @@ def test_the_studies_load_offline_once_their_structure_was_fetched(project: Proj
 def test_your_own_project_comes_without_the_studies_and_their_analysis(
     project: Project, sandbox: Sandbox
 ) -> None:
-    project.run("python", "-c", FETCH, **local.made_up(sandbox))
+    project.run("python", "-c", FETCH, **local.add_studies(sandbox))
     own = {
         "REDCAP_API_URL": sandbox.url,
         "REDCAP_API_TOKEN": sandbox.add_project(exports=VISIT),

@@ -19,7 +19,7 @@ ROWS = {
 
 @pytest.mark.slow
 def test_two_runs_at_once_leave_whole_tables(project: Project, sandbox: Sandbox) -> None:
-    variables = local.made_up(sandbox)
+    variables = local.add_studies(sandbox)
     project.run("python", "-c", FETCH, **variables)
     with (
         project.running(*LAUNCH, **variables) as one,

@@ -1,1 +1,1 @@
-"""A study in REDCap, its tables, and what an analyst does next: a Dagster project to copy."""
+"""Two studies in REDCap, their tables and an analysis: a Dagster project to copy."""

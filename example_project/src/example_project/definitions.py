@@ -1,4 +1,4 @@
-"""What Dagster loads: everything that the modules in ``defs`` define."""
+"""The definitions that Dagster loads: those of all modules and YAML files in ``defs``."""
 
 from pathlib import Path
 
@@ -7,5 +7,5 @@ import dagster as dg
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Load the modules in ``defs``."""
+    """Return the definitions of the folder ``defs``."""
     return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)

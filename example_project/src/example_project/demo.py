@@ -1,4 +1,4 @@
-"""Materialize every asset once and tell how it went: ``python -m example_project.demo``."""
+"""Materialize every asset once and print the result: ``python -m example_project.demo``."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ MATERIALIZE = ("dg", "launch", "--assets", "*")
 
 
 def main() -> None:
-    """Run everything on the REDCap that the environment names, else on a sandbox."""
+    """Materialize the studies of the REDCap in the environment, or of a sandbox."""
     console = Console(highlight=False, soft_wrap=True)
     stored: dict[dg.AssetKey, dict[str, Any]] = {}
     failures = 0
@@ -46,7 +46,7 @@ def main() -> None:
                         f"[green]stored[/]  {done.asset_key.to_user_string()}, rows: {rows}"
                     )
     if process.returncode:
-        if not failures:  # Then the run did not come about at all.
+        if not failures:  # There was no run.
             console.print(escape(tail(LOG)), style="dim")
         console.print(f"The run failed; all that Dagster said is in {_short(LOG)}")
         sys.exit(1)
@@ -63,12 +63,12 @@ def main() -> None:
 def _events(
     instance: dg.DagsterInstance, process: subprocess.Popen[bytes]
 ) -> Iterator[dg.DagsterEvent]:
-    """Give what happens in the run that a process makes, as it happens."""
+    """Yield the events of the run that a process starts, as they are recorded."""
     begun = dg.RunsFilter(created_after=datetime.now(UTC))
     cursor = None
     ended = False
     while not ended:
-        # Looked at before the events are read, so that none of the last is missed.
+        # Polled before the events are read, so that the last ones are read, too.
         ended = process.poll() is not None
         for run in instance.get_runs(begun, limit=1):
             page = instance.get_records_for_run(run.run_id, cursor)
@@ -80,7 +80,7 @@ def _events(
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """Say which step failed, and why: the error that the others were raised from."""
+    """Return the name of a failed step and its first cause."""
     error = event.step_failure_data.error
     while error and error.cause:
         error = error.cause
@@ -107,7 +107,7 @@ def _table(stored: Mapping[dg.AssetKey, Mapping[str, Any]]) -> Table:
 
 
 def _place(keys: Iterable[dg.AssetKey]) -> str:
-    """Name the table of a clean asset, as the I/O manager does."""
+    """Return the table name of a clean asset, as the IO manager makes it."""
     *prefix, name = max(keys, key=lambda key: "clean" in key.path).path
     return f"{'_'.join(prefix)}.{name}"
 

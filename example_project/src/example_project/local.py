@@ -1,4 +1,4 @@
-"""A REDCap and a Dagster on this machine, for as long as they are needed."""
+"""Start a REDCap and Dagster on this machine, and stop them again."""
 
 import os
 import re
@@ -20,17 +20,18 @@ PROJECT = Path(__file__).parents[2]
 DAGSTER_HOME = PROJECT / "dagster_home"
 STRUCTURE = PROJECT / "src/example_project/defs/.local_defs_state"
 TOKENS = {"cervical": "REDCAP_API_TOKEN", "asthma": "REDCAP_API_TOKEN_ASTHMA"}
-"""Where each study's token is, as the defs.yaml of each says."""
+"""The variable of each study's token, as in its ``defs.yaml``."""
 PATIENCE = 20.0
-"""Seconds that Dagster gets to stop by itself."""
+"""Seconds to wait until Dagster stops by itself."""
 
 
 @contextmanager
 def redcap() -> Iterator[str]:
-    """Give the URL of the REDCap that the environment names, else of a sandbox with two studies.
+    """Yield the URL of the REDCap in the environment, or of a sandbox with two studies.
 
-    The former is asked for its version first: what is wrong with a URL or a token shows there.
-    A file .env in the project counts, and comes before the environment, as it does for Dagster.
+    The version of a REDCap in the environment is exported first, so that a wrong URL or token is
+    noticed here. Variables in the project's file ``.env`` come before the environment, as in
+    Dagster.
     """
     os.environ.update({n: v for n, v in dotenv_values(PROJECT / ".env").items() if v is not None})
     given = [name for name in ("REDCAP_API_URL", "REDCAP_API_TOKEN") if os.environ.get(name)]
@@ -48,12 +49,12 @@ def redcap() -> Iterator[str]:
         yield url
         return
     with Sandbox() as sandbox:
-        os.environ.update(made_up(sandbox))
+        os.environ.update(add_studies(sandbox))
         yield sandbox.url
 
 
-def made_up(sandbox: Sandbox) -> dict[str, str]:
-    """Put the made-up studies into a sandbox, and give the variables that name them."""
+def add_studies(sandbox: Sandbox) -> dict[str, str]:
+    """Add the made-up studies to a sandbox; return the variables with its URL and their tokens."""
     tokens = {
         TOKENS[name]: sandbox.add_project(exports=study.exports(), records=study.records())
         for name, study in (("cervical", cervical), ("asthma", asthma))
@@ -62,10 +63,9 @@ def made_up(sandbox: Sandbox) -> dict[str, str]:
 
 
 def fetch_structure() -> None:
-    """Fetch the structure of each study whose token there is, and forget what was there before.
+    """Fetch the structure of each study that has a token, and remove the structures from before.
 
-    Where another REDCap is named than the last time, so are other studies: one without a token
-    has no assets then.
+    The environment may name another REDCap than last time. A study without a token has no assets.
     """
     shutil.rmtree(STRUCTURE, ignore_errors=True)
     keys = [f"REDCapProjectComponent[{name}]" for name in TOKENS if os.environ.get(TOKENS[name])]
@@ -78,8 +78,8 @@ def fetch_structure() -> None:
 
 @contextmanager
 def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command of Dagster's in this project; neither it nor its children are left behind."""
-    # In a background job of a shell interrupts are ignored, and Dagster would ignore them too.
+    """Run a command of Dagster in this project; stop it and its children at the end."""
+    # A background job of a shell ignores interrupts, and so would Dagster.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
@@ -93,7 +93,7 @@ def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # A group of its own: Ctrl-C comes here first, and all of it can be stopped at once.
+            # In a session of its own: Ctrl-C comes here first, and all of it is stopped at once.
             start_new_session=True,
         ) as process,
     ):
@@ -105,12 +105,12 @@ def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(PATIENCE)
             finally:
-                with suppress(ProcessLookupError):  # Nothing was left.
+                with suppress(ProcessLookupError):  # Nothing is left.
                     os.killpg(process.pid, signal.SIGKILL)
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """Give what redcap-dagster complained of last, else the last lines of a log."""
+    """Return the last warning of redcap-dagster in a log, or the log's last lines."""
     said = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    complaints = [line for line in said if re.match(r"redcap_dagster[\w.]*: ", line)]
-    return "\n".join(complaints[-1:] or said[-lines:])
+    warnings = [line for line in said if re.match(r"redcap_dagster[\w.]*: ", line)]
+    return "\n".join(warnings[-1:] or said[-lines:])

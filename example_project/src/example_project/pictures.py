@@ -1,7 +1,7 @@
 """Pictures for the Dagster UI: PNG in Markdown metadata.
 
-A picture goes into the event log, where more people may see it than the data. It shows aggregates
-only, and nothing that fewer than `FEWEST` people stand for.
+A picture is in Dagster's event log, which more people may see than the data. It shows aggregates
+only, each of at least `FEWEST` people.
 """
 
 import base64
@@ -18,7 +18,7 @@ BLUE = "#4f6bed"
 
 
 def distributions(numbers: pd.DataFrame) -> dg.MarkdownMetadataValue:
-    """Draw a histogram of each measure with more than two values, without its smallest bars."""
+    """Return a histogram of each measure with more than two values, without its smallest bars."""
     ranges = {str(name): _range(values) for name, values in numbers.items()}
     shown = [name for name, values in ranges.items() if values.nunique() > 2]
     rows = max(-(-len(shown) // 4), 1)
@@ -43,7 +43,7 @@ def distributions(numbers: pd.DataFrame) -> dg.MarkdownMetadataValue:
 
 
 def correlations(numbers: pd.DataFrame, matrix: pd.DataFrame) -> dg.MarkdownMetadataValue:
-    """Draw the correlations of the measures in which enough people differ from the rest."""
+    """Return the correlations of the measures in which enough people differ from the rest."""
     shown = [
         str(name)
         for name, values in numbers.items()
@@ -61,7 +61,7 @@ def correlations(numbers: pd.DataFrame, matrix: pd.DataFrame) -> dg.MarkdownMeta
 
 
 def missingness(table: pd.DataFrame) -> dg.MarkdownMetadataValue:
-    """Draw the share of people who did not answer, of the questions that enough people left."""
+    """Return the share of missing answers, by question, where enough people left one out."""
     shown = table[table["missing"] >= FEWEST].sort_values("share")
     figure = Figure(figsize=(8, 1 + 0.22 * len(shown)))
     axes = figure.add_subplot()
@@ -69,11 +69,11 @@ def missingness(table: pd.DataFrame) -> dg.MarkdownMetadataValue:
     axes.set_xlim(0, 100)
     axes.set_xlabel("not answered, %", fontsize=8)
     axes.tick_params(labelsize=7)
-    return _markdown(figure, f"Questions that fewer than {FEWEST} people left are not drawn.")
+    return _markdown(figure, f"Questions that fewer than {FEWEST} people left out are not drawn.")
 
 
 def _range(values: pd.Series) -> pd.Series:
-    """Pull the lowest and the highest values in, so that the ends of an axis are no one's own."""
+    """Clip the lowest and the highest values, so that the ends of an axis show no single person."""
     known = values.dropna().sort_values()
     if len(known) < 2 * FEWEST:
         return known.iloc[:0]
@@ -81,7 +81,7 @@ def _range(values: pd.Series) -> pd.Series:
 
 
 def _edges(values: pd.Series) -> NDArray[np.float64]:
-    """Give whole numbers a bar each, where that makes no more than forty."""
+    """Return the edges of the bars: one bar per whole number if these are at most forty."""
     low, high = values.min(), values.max()
     if (values % 1 == 0).all() and high - low < 40:
         return np.arange(low - 0.5, high + 1)

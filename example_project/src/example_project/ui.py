@@ -1,4 +1,4 @@
-"""Open the project in the Dagster UI: ``python -m example_project.ui``, until Ctrl-C."""
+"""Serve the Dagster UI until Ctrl-C: ``python -m example_project.ui``."""
 
 import socket
 import sys
@@ -11,7 +11,7 @@ LOG = DAGSTER_HOME / "ui.log"
 
 
 def main() -> None:
-    """Serve the UI, and the sandbox unless the environment names a REDCap."""
+    """Serve the UI, and a sandbox unless the environment names a REDCap."""
     port = _free_port(preferred=3000)
     with redcap() as url:
         print("Dagster is starting ...", flush=True)

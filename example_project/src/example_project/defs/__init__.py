@@ -1,1 +1,1 @@
-"""The definitions of the project: Dagster loads every module of this folder."""
+"""The definitions of the project: Dagster loads every module and YAML file of this folder."""

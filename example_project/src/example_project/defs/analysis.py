@@ -1,7 +1,8 @@
-"""What an analyst does next: statistics and a model, as assets downstream of the clean table.
+"""An analysis: statistics and a model, as assets downstream of a clean table.
 
-These know nothing of REDCap: each takes the table as a DataFrame and returns another, which the
-warehouse keeps beside it. They are made anew whenever the clean table has changed.
+Each asset takes the clean table as a DataFrame and returns another DataFrame, which is stored in
+the same warehouse. It does not need REDCap. The assets are materialized again when the clean table
+changed.
 """
 
 from functools import partial
@@ -29,14 +30,14 @@ analysis = partial(
 )
 
 OUTCOME = "biopsy"
-# The other tests look for the same thing as the biopsy: results, not risk factors.
+# The other tests have the same aim as the biopsy: they are results, not risk factors.
 OTHER_TESTS = ["hinselmann", "schiller", "citology"]
 FEWEST_PAIRS = 30
 
 
 @analysis(kinds={"pandas"})
 def summary_statistics(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
-    """Count, mean, standard deviation, quartiles, minimum and maximum of each measure."""
+    """One row per measure: count, mean, standard deviation, quartiles, minimum and maximum."""
     numbers = measures(risk_factors)
     table = numbers.describe().T.rename_axis("measure").reset_index()
     table = table.rename(columns={"std": "sd", "25%": "q1", "50%": "median", "75%": "q3"})
@@ -46,7 +47,7 @@ def summary_statistics(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.Da
 
 @analysis(kinds={"pandas"})
 def correlations(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
-    """Spearman's rank correlation of each pair of measures that enough people answered both of."""
+    """One row per pair of measures that enough people answered: Spearman's rank correlation."""
     numbers = measures(risk_factors)
     matrix = numbers.corr(method="spearman", min_periods=FEWEST_PAIRS)
     first, second = np.triu_indices(len(matrix), k=1)
@@ -63,7 +64,7 @@ def correlations(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
 
 @analysis(kinds={"pandas"})
 def missingness(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
-    """How many people did not answer each question."""
+    """One row per question: how many people did not answer it."""
     missing = risk_factors.isna().sum()
     table = pd.DataFrame(
         {
@@ -77,10 +78,10 @@ def missingness(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame
 
 @analysis(kinds={"pandas", "scikitlearn"})
 def biopsy_model(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
-    """Logistic regression of the biopsy result on the risk factors: odds ratio by factor.
+    """One row per risk factor: its odds ratio in a logistic regression of the biopsy result.
 
-    The odds ratios are for one standard deviation more, so that they can be compared. The AUC is
-    of people whom the model had not seen, in each of five parts of the study.
+    The odds ratios are for one standard deviation, so that they can be compared. The AUC is the
+    mean of a cross-validation with five folds.
     """
     numbers = measures(risk_factors).dropna(subset=[OUTCOME])
     factors = numbers.drop(columns=[OUTCOME, *OTHER_TESTS])
@@ -110,16 +111,16 @@ def biopsy_model(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
 
 @dg.definitions
 def defs(context: dg.ComponentLoadContext) -> dg.Definitions:
-    """Define these, unless the project in REDCap is one of your own, which lacks the form."""
+    """Return the assets; none if the project in REDCap has no form ``risk_factors``."""
     if CLEAN not in context.build_defs("cervical").resolve_all_asset_keys():
         return dg.Definitions()
     return dg.Definitions(assets=[summary_statistics, correlations, missingness, biopsy_model])
 
 
 def measures(risk_factors: pd.DataFrame) -> pd.DataFrame:
-    """The numeric columns of the clean table as plain floats, missing as NaN.
+    """Return the numeric columns of the clean table as plain floats, missing values as NaN.
 
-    The record id can be a number too, and is no measure.
+    The record ID is not a measure, even if it is a number.
     """
     numbers = risk_factors.drop(columns="record_id", errors="ignore").select_dtypes("number")
     return pd.DataFrame(
@@ -128,7 +129,7 @@ def measures(risk_factors: pd.DataFrame) -> pd.DataFrame:
 
 
 def _result(table: pd.DataFrame, **metadata: Any) -> dg.MaterializeResult[pd.DataFrame]:
-    """Store a table, and tell Dagster its size and columns besides."""
+    """Return a table to store, with its number of rows and its columns as metadata."""
     columns = [dg.TableColumn(str(name), str(dtype)) for name, dtype in table.dtypes.items()]
     return dg.MaterializeResult(
         value=table,

@@ -1,19 +1,19 @@
-"""How assets are made, and what makes them by itself."""
+"""How runs are executed, and the sensor that evaluates automation conditions."""
 
 import dagster as dg
 
 
 @dg.definitions
 def execution() -> dg.Definitions:
-    """Run each run in one process, and let automation conditions wake assets."""
+    """Return an executor with one process per run, and the automation sensor, switched on."""
     return dg.Definitions(
-        # For small tables quicker than Dagster's own way, a process for each step.
+        # One process per run. Dagster's default, one per step, is slower for small tables.
         executor=dg.in_process_executor,
         sensors=[
             dg.AutomationConditionSensorDefinition(
                 "default_automation_condition_sensor",
                 target=dg.AssetSelection.all(),
-                default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's own is off at first.
+                default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's default is off.
             )
         ],
     )

@@ -1,4 +1,4 @@
-"""Where all tables are kept: those of the studies, and what is made of them."""
+"""The warehouse: a DuckDB file with the tables of the studies and of the analysis."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ WAREHOUSE = Path(__file__).parents[3] / "warehouse.duckdb"
 
 @dg.definitions
 def warehouse() -> dg.Definitions:
-    """Name it so that Dagster keeps there whatever says nothing else."""
+    """Return it as ``io_manager``, which Dagster uses for all assets without another one."""
     return dg.Definitions(resources={"io_manager": DuckDBTableIOManager(database=str(WAREHOUSE))})

@@ -1,1 +1,1 @@
-"""The made-up studies that the sandbox serves; delete this folder once you have your own."""
+"""Made-up studies for the sandbox; delete this folder when you use your own."""

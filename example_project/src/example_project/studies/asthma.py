@@ -1,9 +1,8 @@
-"""A made-up trial of an asthma inhaler, for the sandbox to serve: all shapes that tables can have.
+"""A made-up trial of an asthma inhaler, with everything that a longitudinal project can have.
 
-Two arms; a form of one event, a form of several, a form that repeats within an event, an event that
-repeats as a whole, a survey, checkboxes, dates, access groups and codes for what is missing. Every
-person here is drawn from a seeded random generator. Like real ones, some of the records are wrong:
-the checks find them.
+It has two arms, an instrument of one event, one of several events, a repeating instrument, a
+repeating event, a survey, checkboxes, dates, data access groups and missing data codes. All people
+come from a seeded random generator. As in real data, some records are wrong; the checks find them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,7 +38,7 @@ def _options(kind: str, choices: str) -> dict[str, str]:
     return {"field_type": kind, "select_choices_or_calculations": choices}
 
 
-# By form: name, label and the rest of each field.
+# By instrument: name, label and the other attributes of each field.
 FIELDS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     "enrolment": [
         ("record_id", "Participant", {}),
@@ -70,7 +69,7 @@ FIELDS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
 
 
 def exports() -> Mapping[str, Any]:
-    """The structure of the trial, as the exports of REDCap's API give it, by content."""
+    """Return the structure of the trial, as REDCap's API exports it, by content."""
     return {
         "project": {
             "project_title": "Asthma inhaler trial",
@@ -116,7 +115,7 @@ def exports() -> Mapping[str, Any]:
 
 
 def records(seed: int = 2024) -> list[dict[str, str]]:
-    """The records of the trial, as a flat record export gives them: the same for the same seed.
+    """Return the records of the trial as a flat export; the same for the same seed.
 
     Example:
         >>> rows = records()
@@ -128,7 +127,7 @@ def records(seed: int = 2024) -> list[dict[str, str]]:
 
 
 def _person(rng: np.random.Generator, number: int) -> Iterator[dict[str, str]]:
-    """Draw one person: a row for each event, and for each instance of what repeats."""
+    """Yield the rows of one person: one per event, and one per instance where something repeats."""
     arm = 1 + number % 2
     consented = date(2024, 1, 8) + timedelta(days=3 * number)
     fev1 = rng.normal(2.6, 0.5)
@@ -153,7 +152,7 @@ def _person(rng: np.random.Generator, number: int) -> Iterator[dict[str, str]]:
         "enrolment",
         initials="".join(rng.choice(list("ABCDEFGHIKLMNOPRST"), 2)),
         consented_on=consented,
-        # One was enrolled too young; of some, whoever filled in the form forgot to ask.
+        # One person is too young. For some, the age was forgotten.
         age=17 if number == 40 else "" if rng.random() < 0.03 else rng.integers(18, 80),
         sex=rng.integers(1, 3),
         smoker=int(rng.random() < 0.2),

@@ -1,9 +1,9 @@
-"""A made-up study of cervical cancer risk factors, for the sandbox to serve.
+"""A made-up study of cervical cancer risk factors.
 
-It has the fields of the risk factor data that the UCI Machine Learning Repository publishes
-(Fernandes, Cardoso and Fernandes, 2017) and about its frequencies, and no data of it: every person
-here is drawn from a seeded random generator. As in the original, all fields are plain text, numbers
-are typed in as text, and a question mark says that a question was not answered.
+Its fields and approximate frequencies are those of the data that the UCI Machine Learning
+Repository publishes (Fernandes, Cardoso and Fernandes, 2017). It holds no data of it: all people
+come from a seeded random generator. As in the original, all fields are text without validation, and
+a question mark means that a question was not answered.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ LABELS = {
     "biopsy": "Biopsy positive",
 }
 
-# How often each disease is found among those who have any. None has the two that never occur.
+# The share of each disease among people who have one. Two diseases never occur.
 DISEASES = {
     "stds_condylomatosis": 0.557,
     "stds_cervical_condylomatosis": 0.0,
@@ -75,8 +75,8 @@ DISEASES = {
     "stds_hpv": 0.025,
 }
 
-# The published share of people who did not answer, by the questions that they left out together.
-# The years since a diagnosis are missing for all who have none: a share of 0.9172.
+# The published share of missing answers, by the questions that people left out together.
+# The years since a diagnosis are missing for people without one: a share of 0.9172.
 UNANSWERED = {
     ("n_sex_partners",): 0.0303,
     ("first_intercourse",): 0.0082,
@@ -92,7 +92,7 @@ Numbers = NDArray[np.floating]
 
 
 def exports() -> Mapping[str, Any]:
-    """The structure of the study, as the exports of REDCap's API give it, by content."""
+    """Return the structure of the study, as REDCap's API exports it, by content."""
     return {
         "project": {"project_title": "Cervical cancer risk factors", "is_longitudinal": 0},
         "instrument": [{"instrument_name": FORM, "instrument_label": "Risk factors"}],
@@ -103,7 +103,7 @@ def exports() -> Mapping[str, Any]:
 
 
 def records(seed: int = 2017) -> list[dict[str, str]]:
-    """The records of the study, as a flat record export gives them: the same for the same seed.
+    """Return the records of the study as a flat export; the same for the same seed.
 
     Example:
         >>> rows = records()
@@ -130,7 +130,7 @@ def records(seed: int = 2017) -> list[dict[str, str]]:
 
 
 def _answers(rng: np.random.Generator) -> dict[str, Numbers]:
-    """Draw what each person would answer, if everyone answered everything."""
+    """Return the answers of all people, as if everyone answered every question."""
     age = np.clip(13 + rng.gamma(2.8, 4.8, RECORDS), 13, 84).round()
     first = np.clip(rng.normal(17, 2.7, RECORDS), 10, np.minimum(age, 32)).round()
     partners = 1.0 + rng.negative_binomial(2, 0.57, RECORDS)
@@ -142,7 +142,7 @@ def _answers(rng: np.random.Generator) -> dict[str, Numbers]:
     diseases = {name: carrier * _yes(rng, share) for name, share in DISEASES.items()}
     n_stds = np.sum(list(diseases.values()), axis=0)
     stds = (n_stds > 0) * 1.0
-    # Nearly all who are diagnosed have a disease; exactly so many are.
+    # Nearly all people with a diagnosis have a disease. Their number is fixed.
     weights = (stds + 0.001) / (stds + 0.001).sum()
     diagnosed = np.zeros(RECORDS)
     number = RECORDS - round(UNDIAGNOSED * RECORDS)
@@ -152,7 +152,7 @@ def _answers(rng: np.random.Generator) -> dict[str, Numbers]:
     dx_cancer = _yes(rng, np.where(dx_hpv == 1, 0.85, 0.003))
     dx_cin = _yes(rng, 0.01)
     dx = ((dx_hpv + dx_cancer + dx_cin) > 0) * _yes(rng, 0.85)
-    # The truth that a model is to find, and three tests that see it with their own errors.
+    # The risk that a model should find; the three tests detect the outcome with errors.
     log_odds = (
         -3.5
         + 0.05 * (age - 27)
