@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import redcap
+from redcap.project import Project
 
 from redcap_dagster import CleaningRules
 from redcap_dagster.api import REDCapClient, REDCapFile
@@ -31,7 +31,7 @@ def names(sandbox: Sandbox, token: str, tmp_path: Path) -> dict[str, Any]:
     """What the calls of the page speak of."""
     client = REDCapClient(sandbox.url, token, retries=0)
     return {
-        "project": redcap.Project(sandbox.url, token),
+        "project": Project(sandbox.url, token),
         "client": client,
         "url": sandbox.url,
         "token": token,

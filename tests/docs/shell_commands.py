@@ -1,5 +1,6 @@
 """What a shell block names: programs, their subcommands and options, and targets of make."""
 
+import importlib
 import importlib.util
 import re
 import shlex
@@ -14,6 +15,7 @@ from dagster_celery.cli import main as dagster_celery
 from dagster_dg_cli.cli import cli as dg
 from dagster_webserver.cli import cli as dagster_webserver
 
+from redcap_dagster.component.scaffolder import ScaffoldParams
 from redcap_dagster.sandbox.cli import main as redcap_sandbox
 from tests.docs.code_blocks import REPOSITORY
 
@@ -57,8 +59,19 @@ def check_command(words: list[str]) -> None:
         assert {word for word in rest if "=" not in word} <= set(targets)
     if program.startswith("python") and rest[:1] == ["-m"]:
         assert importlib.util.find_spec(rest[1]), rest[1]
-    if program in PROGRAMS:
+    if rest[:2] == ["scaffold", "defs"]:
+        check_scaffolding(*rest[2:])
+    elif program in PROGRAMS:
         check_options(PROGRAMS[program], program, rest)
+
+
+def check_scaffolding(component: str, name: str, *options: str) -> None:
+    """Check the component and the options of ``dg scaffold defs``, which finds them as it runs."""
+    module, _, kind = component.rpartition(".")
+    assert hasattr(importlib.import_module(module), kind), component
+    assert re.fullmatch(r"[a-z]\w*", name), name
+    known = {f"--{option.replace('_', '-')}" for option in ScaffoldParams.model_fields}
+    assert set(options[::2]) <= known, options
 
 
 def check_options(command: click.Command, name: str, words: list[str]) -> None:

@@ -248,6 +248,8 @@ def test_others_are_what_they_say(block: CodeBlock, caplog: pytest.LogCaptureFix
         "dagster asset materialise",
         "dagster asset materialize --selection x",
         "redcap-sandbox serve project.xml --ports 1",
+        "dg scaffold defs redcap_dagster.NoSuchComponent trial",
+        "dg scaffold defs redcap_dagster.REDCapProjectComponent trial --uri x",
         "python -m no_such_module",
     ],
 )
