@@ -1,1 +1,1 @@
-"""Exports while everything goes wrong: each is the truth of one moment, or fails with its error."""
+"""Exports under random faults: each is a consistent snapshot, says that it is not, or raises."""

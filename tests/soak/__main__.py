@@ -1,36 +1,38 @@
-"""Run it: ``python -m tests.soak --minutes 5``; with ``--seed``, the same once more."""
+"""Run the soak test: ``python -m tests.soak --minutes 5``; ``--seed`` repeats a run."""
 
 import argparse
 import logging
 import secrets
 
-from tests.soak.run import soak, until
-from tests.soak.verdict import WHOLE, Tally
+from tests.soak.run import make_time_limit, run_soak
+from tests.soak.verdict import COMPLETE, Tally
 
 
 def main() -> None:
-    """Soak, and fail where asking again did not mend what it should."""
+    """Export for some minutes, and fail if too few exports recovered from faults."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**9))
     parser.add_argument("--minutes", type=float, default=5)
-    given = parser.parse_args()
-    logging.getLogger("redcap_dagster").setLevel(logging.CRITICAL)  # of retries, thousands
-    print(f"seed {given.seed}, {given.minutes:g} minutes", flush=True)
-    tally = soak(given.seed, until(given.minutes))
-    print(report(tally))
-    if tally.mended < 0.99 * tally.mendable:
-        parser.exit(1, "Too few of the exports that can be mended were.\n")
+    options = parser.parse_args()
+    logging.getLogger("redcap_dagster").setLevel(logging.CRITICAL)  # thousands of retries
+    print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
+    tally = run_soak(options.seed, make_time_limit(options.minutes))
+    print(write_report(tally))
+    if tally.recovered < 0.99 * tally.recoverable:
+        parser.exit(1, "Fewer than 99% of the recoverable exports are complete.\n")
 
 
-def report(tally: Tally) -> str:
-    """Write how it went, by end and by trouble."""
-    lines = [f"{tally.exports} exports; none was lost without a word.", ""]
-    lines += [f"{count:7}  {end}" for end, count in tally.ends.most_common()]
-    share = tally.mended / max(1, tally.mendable)
-    lines += ["", f"Of {tally.mendable} that asking again can mend, {share:.2%} are whole.", ""]
-    for kind, ends in sorted(tally.troubles.items()):
-        others = ", ".join(f"{end} {count}" for end, count in ends.most_common() if end != WHOLE)
-        lines.append(f"{kind:20}{ends[WHOLE]:6} whole  {others}")
+def write_report(tally: Tally) -> str:
+    """Return the outcomes of all exports, and of those with each kind of trouble."""
+    lines = [f"{tally.exports} exports; none lost records without an error.", ""]
+    lines += [f"{count:7}  {outcome}" for outcome, count in tally.outcomes.most_common()]
+    share = tally.recovered / max(1, tally.recoverable)
+    lines += ["", f"Of {tally.recoverable} recoverable exports, {share:.2%} are complete.", ""]
+    for kind, outcomes in sorted(tally.troubles.items()):
+        others = ", ".join(
+            f"{outcome} {count}" for outcome, count in outcomes.most_common() if outcome != COMPLETE
+        )
+        lines.append(f"{kind:20}{outcomes[COMPLETE]:6} complete  {others}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The time of client and server, which goes by as it does, and leaps where clocks are put."""
+"""The time of client and server, which passes as usual and jumps to changes of summer time."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +14,7 @@ ZONE = ZoneInfo("America/New_York")
 
 
 class Clock:
-    """Tells the time; each change of summer time comes once, so that the log has no later one."""
+    """The current time; each change of summer time comes once, so that the log is in order."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()
@@ -23,7 +23,7 @@ class Clock:
         return datetime.now(UTC) + self._ahead
 
     def approach(self) -> None:
-        """Go on to two minutes before clocks are put forward or back the next time."""
+        """Jump to two minutes before the next change of summer time."""
         before, after = self(), self()
         while after.astimezone(ZONE).utcoffset() == before.astimezone(ZONE).utcoffset():
             before, after = after, after + timedelta(days=1)
@@ -33,13 +33,13 @@ class Clock:
             before, after = (middle, after) if same else (before, middle)
         self._ahead += after - timedelta(minutes=2) - self()
 
-    def leap(self) -> None:
-        """Let ten minutes go by."""
+    def advance(self) -> None:
+        """Jump ten minutes ahead."""
         self._ahead += timedelta(minutes=10)
 
     @contextmanager
-    def told_to_the_client(self) -> Iterator[None]:
-        """Let the client live by this clock."""
+    def patch_client(self) -> Iterator[None]:
+        """Give the client the time of this clock."""
         clock = self
 
         class At(datetime):
@@ -49,6 +49,6 @@ class Clock:
                 return clock()
 
         with ExitStack() as stack:
-            for room in (changes, settling, snapshot):
-                stack.enter_context(patch.object(room, "datetime", At))
+            for module in (changes, settling, snapshot):
+                stack.enter_context(patch.object(module, "datetime", At))
             yield

@@ -1,4 +1,4 @@
-"""A project of a sandbox that others work on, and what was true of it at each moment."""
+"""A project of a sandbox that another user changes, and its snapshot after each change."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ from tests.soak.clock import Clock
 Tables = Mapping[str, pa.Table]
 
 CANARY = "Xanthippe"
-"""A part of every record id and of many texts, which no error may show."""
+"""Part of every record id and of many texts, which no error may contain."""
 
 TEXTS = [
     "",
@@ -89,26 +89,25 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(repr=False)
 class Study:
-    """A project, whose records others change, and its history.
+    """A project whose records another user changes, and its snapshots.
 
     Attributes:
-        sandbox: Where it is.
-        chance: What decides.
-        kind: Its shape, one of `SHAPES`.
-        clock: The time by which all live.
-        token: Of the user who exports.
-        history: What an export would have given this user, from one change to the next; None where
-            it would have been refused.
-        broken: Changes that failed, which none should.
+        sandbox: Sandbox that has the project.
+        random: Source of all random choices.
+        kind: Key of its structure in `SHAPES`.
+        clock: Time of client and server.
+        token: Token of the user who exports.
+        history: Correct export of this user after each change; None if it would be refused.
+        failed_changes: Errors of changes, none of which should fail.
     """
 
     sandbox: Sandbox
-    chance: Random
+    random: Random
     kind: str
     clock: Clock
     token: str = ""
     history: list[pa.Table | None] = dataclasses.field(default_factory=list)
-    broken: list[Exception] = dataclasses.field(default_factory=list)
+    failed_changes: list[Exception] = dataclasses.field(default_factory=list)
     _others: str = ""
     _number: int = 0
     _limited: bool = False
@@ -119,7 +118,7 @@ class Study:
         self._others = self.sandbox.add_user(self.token, "others")
         for _ in range(MOST_RECORDS // 2):
             self._add()
-        self._remember()
+        self._record_snapshot()
         client = REDCapClient(self.sandbox.url, self.token)
         self.structure = client.export_structure()
         self.project = client.export_project()
@@ -128,20 +127,20 @@ class Study:
     def longitudinal(self) -> bool:
         return self.kind == "longitudinal"
 
-    # -- what is true -------------------------------------------------------------------------
+    # -- snapshots ----------------------------------------------------------------------------
 
     def tables(self, rows: pa.Table) -> Tables:
-        """Make the tables of an export, the way the op makes them."""
-        project = self.seen(rows)
+        """Return the tables of an export, made as the op makes them."""
+        project = self.observe_project(rows)
         return split_by_instrument(rows, project, blank_status=project.honors_blank_status)
 
-    def seen(self, rows: pa.Table) -> REDCapProject:
+    def observe_project(self, rows: pa.Table) -> REDCapProject:
         return with_observed_columns(self.project, rows, self.project)
 
-    def _remember(self) -> None:
-        """Note what an export would give now; the log knows nothing of it."""
+    def _record_snapshot(self) -> None:
+        """Append the current snapshot to the history, without an entry in REDCap's log."""
         store = self.sandbox._get_store()
-        asked = {
+        parameters = {
             "content": "record",
             "format": "csv",
             "exportSurveyFields": "true",
@@ -152,38 +151,38 @@ class Study:
         if not project.rights.api_export:
             self.history.append(None)
             return
-        table = build_flat_table(Call(store, project, Parameters.from_pairs(asked.items())))
+        table = build_flat_table(Call(store, project, Parameters.from_pairs(parameters.items())))
         columns = table.columns or ("record_id",)
         cells = zip(*table.rows, strict=True) if table.rows else ([] for _ in columns)
         texts = [[str(cell) or None for cell in column] for column in cells]
         arrays = [pa.array(column, pa.string()) for column in texts]
         self.history.append(pa.Table.from_arrays(arrays, names=list(columns)))
 
-    # -- what changes -------------------------------------------------------------------------
+    # -- changes ------------------------------------------------------------------------------
 
     def change(self) -> None:
-        """Let others change something; what is then true is noted before anyone can ask."""
+        """Make a random change, and record the snapshot before any other request is handled."""
         with self.sandbox._get_store().lock:
             try:
-                self.chance.choice(
+                self.random.choice(
                     [self._add, self._edit, self._edit, self._group, self._delete, self._rename]
                 )()
-            except Exception as error:  # noqa: BLE001 a fault hides what it fails of
-                self.broken.append(error)
-            self._remember()
+            except Exception as error:  # noqa: BLE001 the fault hides the error
+                self.failed_changes.append(error)
+            self._record_snapshot()
 
     def take_rights(self, **rights: Any) -> None:
-        """Take rights from the user who exports."""
+        """Remove rights of the user who exports."""
         self._limited = True
         self._set_rights(rights)
 
     def _set_rights(self, rights: Mapping[str, Any]) -> None:
         with self.sandbox._get_store().lock:
             self.sandbox.set_rights(self.token, rights)
-            self._remember()
+            self._record_snapshot()
 
     def give_rights_back(self) -> None:
-        """Let the user who exports have all rights again."""
+        """Give the user who exports all rights again."""
         if self._limited:
             self._limited = False
             all_rights = {"api_export": 1, "data_access_group": "", "forms_export": {}}
@@ -194,39 +193,41 @@ class Study:
             self._delete()
             return
         self._number += 1
-        # Some come first, some last, and some in between.
-        record = f"{self.chance.choice(['', '5-'])}{self._number}-{CANARY}"
-        forms = self.chance.sample(["visit", "drug", "lab"], self.chance.randint(1, 3))
+        # Some new records come first, some last, and some in between.
+        record = f"{self.random.choice(['', '5-'])}{self._number}-{CANARY}"
+        forms = self.random.sample(["visit", "drug", "lab"], self.random.randint(1, 3))
         for form in forms:
             self._import([self._row(form, record)[0]])
 
     def _edit(self) -> None:
         if records := self.records():
-            form = self.chance.choice(["visit", "drug", "lab"])
-            self._import(self._row(form, self.chance.choice(records)))
+            form = self.random.choice(["visit", "drug", "lab"])
+            self._import(self._row(form, self.random.choice(records)))
 
     def _group(self) -> None:
         if records := self.records():
             self.sandbox.edit(
                 self.token,
-                record=self.chance.choice(records),
+                record=self.random.choice(records),
                 event=EVENTS[0] if self.longitudinal else "",
                 field="redcap_data_access_group",
-                value=self.chance.choice(["north", ""]),
+                value=self.random.choice(["north", ""]),
             )
 
     def _delete(self) -> None:
         if records := self.records():
-            self._ask(action="delete", records=self.chance.choice(records))
+            self._handle_as_other_user(action="delete", records=self.random.choice(records))
 
     def _rename(self) -> None:
         if records := self.records():
             self._number += 1
-            new = f"{self.chance.choice(['', 'z'])}{self._number}-{CANARY}"
-            self._ask(action="rename", record=self.chance.choice(records), new_record_name=new)
+            new = f"{self.random.choice(['', 'z'])}{self._number}-{CANARY}"
+            self._handle_as_other_user(
+                action="rename", record=self.random.choice(records), new_record_name=new
+            )
 
     def _row(self, form: str, record: str) -> list[dict[str, object]]:
-        text = self.chance.choice
+        text = self.random.choice
         values: dict[str, object] = {"record_id": record, f"{form}_complete": text("012")}
         values |= {
             "visit": {"note": text(TEXTS), "sex": text("12"), "race___1": text("01")},
@@ -235,21 +236,21 @@ class Study:
         }[form]
         if self.longitudinal:
             where = {"visit": [EVENTS[0], EVENTS[2]], "drug": EVENTS[1:], "lab": EVENTS[:2]}
-            values["redcap_event_name"] = self.chance.choice(where[form])
+            values["redcap_event_name"] = self.random.choice(where[form])
         if form in {row["form_name"] for row in SHAPES[self.kind]["repeatingFormsEvents"]}:
             values["redcap_repeat_instrument"] = form
-            values["redcap_repeat_instance"] = self.chance.randint(1, 3)
+            values["redcap_repeat_instance"] = self.random.randint(1, 3)
         return [values]
 
     def _import(self, rows: list[dict[str, object]]) -> None:
-        self._ask(data=json.dumps(rows), overwriteBehavior="overwrite")
+        self._handle_as_other_user(data=json.dumps(rows), overwriteBehavior="overwrite")
 
-    def _ask(self, **parameters: str) -> None:
-        """Do something as another user, as if by the API: no fault stands in this way."""
-        asked = {"token": self._others, "content": "record", "format": "json", **parameters}
-        handle_request(self.sandbox._get_store(), Parameters.from_pairs(asked.items()), {})
+    def _handle_as_other_user(self, **parameters: str) -> None:
+        """Handle a request of another user, which no fault intercepts."""
+        parameters = {"token": self._others, "content": "record", "format": "json", **parameters}
+        handle_request(self.sandbox._get_store(), Parameters.from_pairs(parameters.items()), {})
 
     def records(self) -> list[str]:
-        """The ids of the records that there are."""
+        """Return the ids of all records."""
         store, project = self.sandbox._get_store(), self.sandbox._get_project(self.token)
         return sorted({row_key.record for _, row_key in store.find_rows(project, (), ())})

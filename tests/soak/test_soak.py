@@ -1,28 +1,32 @@
-"""A short soak: some hundreds of exports, none of which may be a third thing."""
+"""A short soak test: hundreds of exports, each complete, reported as inconsistent, or an error."""
 
 import pytest
 
-from tests.soak.run import soak
-from tests.soak.verdict import WHOLE, ThirdThingError
+from redcap_dagster.api.export import snapshot
+from redcap_dagster.api.export.verification import consistency
+from tests.soak.run import run_soak
+from tests.soak.verdict import COMPLETE, WrongExportError
 
 SEED = 20240131
 EXPORTS = 300
 
 
 @pytest.mark.slow
-def test_each_export_is_the_truth_of_a_moment_or_a_typed_error() -> None:
-    tally = soak(SEED, lambda tally: tally.exports < EXPORTS)
+def test_each_export_is_a_consistent_snapshot_or_says_why_not() -> None:
+    tally = run_soak(SEED, lambda tally: tally.exports < EXPORTS)
 
     assert tally.exports == EXPORTS
-    assert tally.ends[WHOLE] > EXPORTS / 2
+    assert tally.outcomes[COMPLETE] > EXPORTS / 2
 
 
 @pytest.mark.slow
-def test_a_loss_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The soak can fail: a plan that holds no answer against the census loses records."""
+def test_a_loss_without_an_error_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The soak can fail: a plan that does not check responses with the census loses records."""
 
-    for room in ("snapshot", "settling"):
-        monkeypatch.setattr(f"redcap_dagster.api.{room}.missing_records", lambda *_: {})
+    for module in (snapshot, consistency):
+        monkeypatch.setattr(module, "missing_records", lambda *_: {})
 
-    with pytest.raises(ThirdThingError, match="of no moment"):
-        soak(SEED, lambda tally: tally.exports < EXPORTS, tell=lambda _: None)
+    with pytest.raises(
+        WrongExportError, match="reported as a consistent snapshot, but equal to none"
+    ):
+        run_soak(SEED, lambda tally: tally.exports < EXPORTS, print_line=lambda _: None)

@@ -1,4 +1,4 @@
-"""One export under trouble, and whether it is the truth of a moment or failed as it should."""
+"""One export with troubles, and whether its outcome is one of those that are allowed."""
 
 import logging
 from collections import Counter
@@ -11,139 +11,159 @@ from redcap_dagster.api import RecordExport, REDCapClient, REDCapError
 from redcap_dagster.execution.record_source import export_forms
 from redcap_dagster.project import StructureError
 from redcap_dagster.tables import check_agreement
-from tests.soak.selection import Asked
+from tests.soak.selection import ExportSelection
 from tests.soak.study import CANARY, Study, Tables
 from tests.soak.troubles import Trouble
 
-WHOLE = "whole"
-PIECED = "told to be of no one moment"
+COMPLETE = "complete"
+INCONSISTENT = "reported as not a consistent snapshot"
 
 logger = logging.getLogger(__name__)
 
 
-class ThirdThingError(AssertionError):
-    """An export that is neither the truth of one moment nor a typed error."""
+class WrongExportError(AssertionError):
+    """An export that is wrong without an error, or an error that shows a value or a token."""
 
 
 @dataclass
 class Tally:
-    """How exports ended.
+    """The outcomes of exports.
 
     Attributes:
-        ends: How often each end came.
-        mendable: How many had troubles that asking again mends, or none.
-        mended: How many of these were whole.
-        troubles: How often each kind of trouble stood in the way, and the export was whole.
+        outcomes: Number of exports by outcome.
+        recoverable: Number of exports with recoverable troubles only, or none.
+        recovered: Number of these that are complete.
+        troubles: Number of exports by kind of trouble and outcome.
     """
 
-    ends: Counter[str] = field(default_factory=Counter)
-    mendable: int = 0
-    mended: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    recoverable: int = 0
+    recovered: int = 0
     troubles: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
     def exports(self) -> int:
-        return self.ends.total()
+        return self.outcomes.total()
 
-    def add(self, troubles: Sequence[Trouble], end: str) -> bool:
-        """Count one, and say whether it was mended as far as it can be."""
-        mendable = all(trouble.mends for trouble in troubles)
-        self.ends[end] += 1
-        self.mendable += mendable
-        self.mended += mendable and end == WHOLE
+    def add(self, troubles: Sequence[Trouble], outcome: str) -> bool:
+        """Count an outcome, and return whether it is as good as its troubles allow."""
+        recoverable = all(trouble.recoverable for trouble in troubles)
+        self.outcomes[outcome] += 1
+        self.recoverable += recoverable
+        self.recovered += recoverable and outcome == COMPLETE
         for kind in {trouble.kind for trouble in troubles}:
-            self.troubles.setdefault(kind, Counter())[end] += 1
-        return end == WHOLE or not mendable
+            self.troubles.setdefault(kind, Counter())[outcome] += 1
+        return outcome == COMPLETE or not recoverable
 
 
 def export_once(
-    study: Study, client: REDCapClient, asked: Asked, troubles: Sequence[Trouble]
+    study: Study, client: REDCapClient, selection: ExportSelection, troubles: Sequence[Trouble]
 ) -> str:
-    """Export once, and say how it ended: whole, pieced, or the name of an error.
+    """Export once, and return the outcome: complete, inconsistent, or the name of an error.
 
     Raises:
-        ThirdThingError: It ended in no such way.
+        WrongExportError: The outcome is not one of these.
     """
     start = len(study.history) - 1
     error: REDCapError | StructureError | None = None
     for trouble in troubles:
         trouble.inject(study)
     try:
-        export = _export(study, client, asked)
-        check_agreement(export.table, study.seen(export.table))
+        export = _export_records(study, client, selection)
+        check_agreement(export.table, study.observe_project(export.table))
     except (REDCapError, StructureError) as caught:
         error = caught
     finally:
         study.sandbox.clear_faults()
-    if study.broken:
-        raise ThirdThingError("the others could not change what they wanted") from study.broken[0]
+    if study.failed_changes:
+        raise WrongExportError("a change by the other user failed") from study.failed_changes[0]
     if error is not None:
         text = f"{error!s} {error!r}"
         if CANARY in text or study.token in text:
-            raise ThirdThingError(f"{type(error).__name__} shows what nobody may see")
+            raise WrongExportError(f"{type(error).__name__} shows a value or the token")
         return type(error).__name__
-    return judge(study, export, asked, study.history[start:])
+    return judge_export(study, export, selection, study.history[start:])
 
 
-def _export(study: Study, client: REDCapClient, asked: Asked) -> RecordExport:
-    """Export the way the op does, which asks for all records or for buckets."""
-    structure, project, forms = study.structure, study.project, asked.forms
-    if not asked.selection:
-        return export_forms(client, structure, project, forms, logger, asked.among)
+def _export_records(study: Study, client: REDCapClient, selection: ExportSelection) -> RecordExport:
+    """Export as the op does if all records or a bucket are requested."""
+    structure, project, forms = study.structure, study.project, selection.forms
+    if not selection.parameters:
+        return export_forms(client, structure, project, forms, logger, selection.among)
     return client.export_snapshot(
         structure,
         forms=forms,
         export_survey_fields=True,
         export_data_access_groups=True,
         export_blank_for_gray_form_status=project.honors_blank_status,
-        **asked.selection,
+        **selection.parameters,
     )
 
 
-def judge(
-    study: Study, export: RecordExport, asked: Asked, moments: Sequence[pa.Table | None]
+def judge_export(
+    study: Study,
+    export: RecordExport,
+    selection: ExportSelection,
+    snapshots: Sequence[pa.Table | None],
 ) -> str:
-    """Say whether an export is the truth of one of some moments, or told to be of none.
+    """Return whether an export is one of the snapshots, or reported as inconsistent.
 
     Raises:
-        ThirdThingError: It is neither.
+        WrongExportError: It is neither.
     """
-    got, forms = study.tables(export.table), asked.forms
-    truths = [study.tables(asked.keep(rows)) for rows in moments if rows is not None]
-    if any(all(_same(got[form], truth[form]) for form in forms) for truth in truths):
-        return WHOLE
+    export_tables, forms = study.tables(export.table), selection.forms
+    expected = [study.tables(selection.keep(rows)) for rows in snapshots if rows is not None]
+    if any(
+        all(_are_equal(export_tables[form], snapshot_tables[form]) for form in forms)
+        for snapshot_tables in expected
+    ):
+        return COMPLETE
     if export.consistent:
-        differences = "\n".join(_difference(got, truth, forms) for truth in truths)
-        raise ThirdThingError(f"the tables of no moment, and told to be of one:\n{differences}")
+        differences = "\n".join(
+            _describe_difference(export_tables, snapshot_tables, forms)
+            for snapshot_tables in expected
+        )
+        raise WrongExportError(
+            f"reported as a consistent snapshot, but equal to none:\n{differences}"
+        )
     for form in forms:
-        _check_pieces(form, got, truths)
-    return PIECED
+        _check_rows(form, export_tables, expected)
+    return INCONSISTENT
 
 
-def _same(got: pa.Table, truth: pa.Table) -> bool:
-    """Whether two tables are the same; without rows, a server may name no column."""
-    return bool(got.equals(truth)) or got.num_rows == truth.num_rows == 0
+def _are_equal(export_tables: pa.Table, snapshot_tables: pa.Table) -> bool:
+    """Return whether two tables are equal; without rows, a server may send no columns."""
+    return (
+        bool(export_tables.equals(snapshot_tables))
+        or export_tables.num_rows == snapshot_tables.num_rows == 0
+    )
 
 
-def _check_pieces(form: str, got: Tables, truths: Sequence[Tables]) -> None:
-    """Make sure that each row was true at some moment, and that none is missing that always was."""
-    rows = {_text(row) for row in got[form].to_pylist()}
-    seen = [{_text(row) for row in truth[form].to_pylist()} for truth in truths]
-    if made_up := rows - set().union(*seen):
-        raise ThirdThingError(f"{len(made_up)} rows of {form} were never true")
-    if lost := set.intersection(*seen) - rows:
-        raise ThirdThingError(f"{len(lost)} rows of {form} are lost that were true all the time")
+def _check_rows(form: str, export_tables: Tables, expected: Sequence[Tables]) -> None:
+    """Check that each row is in some snapshot, and that no row of all snapshots is missing."""
+    rows = {_format_row(row) for row in export_tables[form].to_pylist()}
+    observed = [
+        {_format_row(row) for row in snapshot_tables[form].to_pylist()}
+        for snapshot_tables in expected
+    ]
+    if made_up := rows - set().union(*observed):
+        raise WrongExportError(f"{len(made_up)} rows of {form} are in no snapshot")
+    if lost := set.intersection(*observed) - rows:
+        raise WrongExportError(f"{len(lost)} rows of {form} are missing that all snapshots have")
 
 
-def _difference(got: Tables, truth: Tables, forms: list[str]) -> str:
-    """Show the rows that an export has and a moment had not, and the other way round."""
+def _describe_difference(export_tables: Tables, snapshot_tables: Tables, forms: list[str]) -> str:
+    """Return the rows that only the export or only the snapshot has."""
     lines = []
     for form in forms:
-        ours, theirs = ([_text(row) for row in tables[form].to_pylist()] for tables in (got, truth))
+        ours, theirs = (
+            [_format_row(row) for row in tables[form].to_pylist()]
+            for tables in (export_tables, snapshot_tables)
+        )
         lines += [f"  + {row}" for row in ours if row not in theirs]
         lines += [f"  - {row}" for row in theirs if row not in ours]
-    return "a moment:\n" + ("\n".join(lines) or "  the same rows in another order")
+    return "a snapshot:\n" + ("\n".join(lines) or "  the same rows in another order")
 
 
-def _text(row: object) -> str:
+def _format_row(row: object) -> str:
     return repr(row)
