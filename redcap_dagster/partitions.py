@@ -1,4 +1,4 @@
-"""Buckets of records: the partitions of a project that is too large to be refreshed at once."""
+"""Buckets of records: the partitions of a project that is too large for one refresh."""
 
 import re
 import zlib
@@ -9,24 +9,24 @@ import pyarrow as pa
 from redcap_dagster.options import option
 
 BUCKET = "_bucket"
-"""The column of a frame, and of a stored table, that says which partition a row is of."""
+"""Name of the column of a frame or stored table that holds the partition key of each row."""
 
-_AT_ONCE = 1 << 15
-"""Records."""
+_CHUNK = 1 << 15
+"""Number of records that are assigned at once; a million ids as Python texts need much memory."""
 
 _KEY = re.compile(r"\d+-of-(\d+)")
 
 
 def buckets(count: int) -> dg.StaticPartitionsDefinition:
-    """Give the partitions of records that are spread over a number of buckets.
+    """Return the partitions of records that are spread over a number of buckets.
 
-    Their keys say that number, so that those of one number never pass for those of another.
+    The keys hold that number: buckets of different numbers cannot be confused.
 
     Args:
-        count: How many.
+        count: Number of buckets.
 
     Raises:
-        ValueError: Fewer than one.
+        ValueError: The number is less than 1.
 
     Example:
         >>> buckets(16).get_partition_keys()[2]
@@ -36,17 +36,20 @@ def buckets(count: int) -> dg.StaticPartitionsDefinition:
 
 
 def bucket_keys(count: int) -> list[str]:
-    """Name the buckets, in order.
+    """Return the keys of the buckets, in order.
+
+    Args:
+        count: Number of buckets.
 
     Raises:
-        ValueError: Fewer than one.
+        ValueError: The number is less than 1.
 
     Example:
         >>> bucket_keys(2)
         ['1-of-2', '2-of-2']
     """
     if count < 1:
-        raise ValueError(f"buckets: give a number from 1 on; got {count}.")
+        raise ValueError(f"buckets got {count}. Give a number, at least 1.")
     width = len(str(count))
     return [f"{number:0{width}}-of-{count}" for number in range(1, count + 1)]
 
@@ -79,11 +82,11 @@ class PartitionSettings:
 
 
 def assign_buckets(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
-    """Say which bucket each record is in: by the CRC-32 of its id in UTF-8, and nothing else.
+    """Return the bucket of each record, which depends only on the CRC-32 of its id in UTF-8.
 
     Args:
-        records: Record ids as text, none of them null.
-        count: The number of buckets.
+        records: Record ids as text, without nulls.
+        count: Number of buckets.
 
     Example:
         >>> assign_buckets(pa.chunked_array([["1", "2", "1"]]), 16).to_pylist()
@@ -91,15 +94,14 @@ def assign_buckets(records: pa.ChunkedArray, count: int) -> pa.ChunkedArray:
     """
     keys = pa.array(bucket_keys(count), pa.string())
 
-    def of_some(ids: pa.ChunkedArray) -> pa.Array:
+    def assign_chunk(ids: pa.ChunkedArray) -> pa.Array:
         encoded = ids.combine_chunks().dictionary_encode()
         digests = (zlib.crc32(text.encode()) % count for text in encoded.dictionary.to_pylist())
         numbers = pa.array(digests, pa.int32())
         return keys.take(numbers.take(encoded.indices))
 
-    # A million ids at once, as texts of Python, would take more memory than all of their bucket.
-    some = (records.slice(start, _AT_ONCE) for start in range(0, len(records), _AT_ONCE))
-    return pa.chunked_array(map(of_some, some), pa.string())
+    chunks = (records.slice(start, _CHUNK) for start in range(0, len(records), _CHUNK))
+    return pa.chunked_array(map(assign_chunk, chunks), pa.string())
 
 
 bucket_of = assign_buckets
@@ -107,7 +109,10 @@ bucket_of = assign_buckets
 
 
 def get_partitioning(partition_key: str) -> str:
-    """Name the family of a partition: the number of buckets, or blank for partitions of others.
+    """Return the partitioning of a key: the number of buckets, or blank for other partitions.
+
+    Args:
+        partition_key: Key of a partition.
 
     Example:
         >>> get_partitioning("03-of-16"), get_partitioning("2024-01-31")

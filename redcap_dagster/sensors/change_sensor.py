@@ -1,4 +1,4 @@
-"""The sensor that asks REDCap what changed, and requests just the tables concerned."""
+"""The sensor that requests the tables of a project whose records changed in REDCap."""
 
 import hashlib
 import threading
@@ -17,17 +17,17 @@ from redcap_dagster.project import REDCapProject
 from redcap_dagster.sensors.change_detection import find_changes, start_cursor
 from redcap_dagster.sensors.changes import Changes
 from redcap_dagster.sensors.cursor import Cursor
-from redcap_dagster.sensors.requested_runs import Unfinished, are_on_their_way, unfinished
+from redcap_dagster.sensors.requested_runs import FailedRun, find_failed_runs, has_active_runs
 from redcap_dagster.sensors.watched_project import WatchedProject
 
 BUDGET = 30.0
-"""Seconds after which a tick begins to read nothing more, and goes on from there next time."""
+"""Seconds after which a tick does not read more of the log; the next tick continues there."""
 
 DEADLINE = 45.0
-"""Seconds after which a tick gives up whatever REDCap does; Dagster gives it 60."""
+"""Seconds after which a tick stops waiting for REDCap; Dagster allows 60."""
 
-_DOUBT = 120
-"""Seconds between a change and an export after which it is surely in: the log tells minutes."""
+_MARGIN = 120
+"""Seconds after a change when an export surely has it, as the log has only minutes."""
 
 
 def build_redcap_change_sensor(
@@ -38,29 +38,30 @@ def build_redcap_change_sensor(
     every: int = 300,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.SensorDefinition:
-    """Build the sensor that keeps the tables of a project up with what changes in REDCap.
+    """Return a sensor that requests the tables of a project whose records changed in REDCap.
 
-    Each tick asks REDCap what changed since the last one: of the log, if the token may read it (two
-    small requests), else of the records changed in the last 26 hours, as nobody tells the server's
-    time zone, and of a census. It requests the instruments and buckets concerned, those of deleted
-    and renamed records too, and everything where the dictionary changed. What a run of Dagster took
-    in after it changed is not requested again, and while runs of this sensor are on their way, it
-    waits. What a run of this sensor failed to store is requested again, an hour after it failed.
-    The first tick requests nothing.
+    Each tick queries REDCap for the changes since the last one:
 
-    The cursor holds times and keyed digests: no record id, and no value.
+    - by the log, with two small requests, if the token may read it;
+    - else by the records that were changed in the last 26 hours, as the server's time zone is
+      unknown, and by a census.
+
+    It requests the instruments and buckets with changes, also of deleted and renamed records, and
+    everything if the dictionary changed. It does not request what a run has exported since the
+    change, and waits while its own runs are in progress. What one of its runs failed to store is
+    requested again an hour later. The first tick does not request anything.
+
+    The cursor holds times and keyed digests, without record ids or values.
 
     Args:
-        name: What the project is called in Dagster. The sensor is ``NAME__changes``, and needs
-            the resource ``NAME__redcap``.
-        project: The structure.
-        assets: What `build_redcap_assets_definitions` gave for it.
-        every: Seconds between ticks, to which up to a fifth is added by name, so that the sensors
-            of many projects ask at different times.
-        default_status: ``RUNNING`` starts it without being switched on in the UI.
-
-    Returns:
-        The sensor.
+        name: Name of the project in Dagster. The sensor is ``NAME__changes``, and needs the
+            resource ``NAME__redcap``.
+        project: Structure of the project.
+        assets: Assets of the project, from `build_redcap_assets_definitions`.
+        every: Seconds between ticks; up to a fifth is added, by name, so that the sensors of many
+            projects query at different times. Defaults to 300.
+        default_status: ``RUNNING`` starts the sensor without the switch in Dagster's UI. Defaults
+            to ``STOPPED``.
 
     Example:
         >>> from redcap_dagster import build_redcap_assets_definitions
@@ -71,38 +72,40 @@ def build_redcap_change_sensor(
         'trial__changes'
     """
     resource = f"{name}__redcap"
-    tables = _Tables.of(assets)
+    tables = _group_assets(assets)
 
     @dg.sensor(
         name=f"{name}__changes",
-        description=f"Requests the tables of {name} that are concerned by changes in REDCap.",
+        description=f"Requests the tables of {name} whose records changed in REDCap.",
         target=dg.AssetSelection.assets(*tables.keys),
         minimum_interval_seconds=every + zlib.crc32(name.encode()) % (every // 5 + 1),
         required_resource_keys={resource},
         default_status=default_status,
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        if are_on_their_way(context):
-            return dg.SensorResult(skip_reason="Runs that were requested are on their way.")
+        if has_active_runs(context):
+            return dg.SensorResult(skip_reason="Runs that this sensor requested are in progress.")
         client: REDCapClient = getattr(context.resources, resource).get_client()
-        look = _Look(WatchedProject(client, project, len(tables.partitions)), context.cursor)
-        look.start()
-        look.join(DEADLINE)
-        if look.is_alive():
+        query = _Query(WatchedProject(client, project, len(tables.partitions)), context.cursor)
+        query.start()
+        query.join(DEADLINE)
+        if query.is_alive():
             client.stop()
-        elif look.failure:
-            return dg.SensorResult(skip_reason=look.failure)
-        if look.found is None:
+        elif query.failure:
+            return dg.SensorResult(skip_reason=query.failure)
+        if query.found is None:
             return dg.SensorResult(
-                skip_reason=f"REDCap took longer than {DEADLINE:g} s; it is asked again next time."
+                skip_reason=f"REDCap took longer than {DEADLINE:g} s. The next tick tries again."
             )
-        reached, found = look.found
-        requests = [] if found is None else list(_requests(context, tables, found))
-        requests += [_again(failed) for failed in unfinished(context, datetime.now(UTC))]
+        reached, found = query.found
+        requests = [] if found is None else list(_build_requests(context, tables, found))
+        requests += [
+            _request_again(failed) for failed in find_failed_runs(context, datetime.now(UTC))
+        ]
         return dg.SensorResult(
             run_requests=requests,
             cursor=reached.to_json(),
-            skip_reason=None if requests else _nothing(found),
+            skip_reason=None if requests else _explain_skip(found),
         )
 
     return changes
@@ -110,47 +113,56 @@ def build_redcap_change_sensor(
 
 @dataclass(frozen=True)
 class _Tables:
-    """The assets of a project, by what they are of."""
+    """The assets of a project.
+
+    Attributes:
+        metadata: Keys of the metadata tables.
+        census: Key of the census.
+        instruments: Instrument to the keys of its tables, the records first.
+        partitions: Keys of the partitions; empty without partitions.
+    """
 
     metadata: Sequence[dg.AssetKey]
     census: dg.AssetKey
-    forms: Mapping[str, Sequence[dg.AssetKey]]
+    instruments: Mapping[str, Sequence[dg.AssetKey]]
     partitions: Sequence[str]
-
-    @classmethod
-    def of(cls, assets: Sequence[dg.AssetsDefinition]) -> "_Tables":
-        forms: dict[str, list[dg.AssetKey]] = {}
-        metadata, census = [], dg.AssetKey("_census")
-        partitions: Sequence[str] = ()
-        for made in assets:
-            for spec in made.specs:
-                if "redcap/layer" not in spec.metadata:
-                    continue
-                if spec.metadata["redcap/layer"] == "metadata":
-                    metadata.append(spec.key)
-                    continue
-                partitions = spec.partitions_def.get_partition_keys() if spec.partitions_def else ()
-                if spec.metadata["redcap/table"] == "_census":
-                    census = spec.key
-                else:
-                    forms.setdefault(str(spec.metadata["redcap/table"]), []).append(spec.key)
-        return cls(metadata, census, forms, partitions)
 
     @property
     def keys(self) -> list[dg.AssetKey]:
-        return [*self.metadata, self.census, *(key for own in self.forms.values() for key in own)]
+        by_instrument = (key for keys in self.instruments.values() for key in keys)
+        return [*self.metadata, self.census, *by_instrument]
 
 
-class _Look(threading.Thread):
-    """One look at REDCap, in a thread, so that nothing that hangs can hold the tick."""
+def _group_assets(assets: Sequence[dg.AssetsDefinition]) -> _Tables:
+    """Return the assets of a project by their layer and instrument."""
+    instruments: dict[str, list[dg.AssetKey]] = {}
+    metadata, census = [], dg.AssetKey("_census")
+    partitions: Sequence[str] = ()
+    for spec in (spec for definition in assets for spec in definition.specs):
+        if "redcap/layer" not in spec.metadata:
+            continue
+        if spec.metadata["redcap/layer"] == "metadata":
+            metadata.append(spec.key)
+            continue
+        partitions = spec.partitions_def.get_partition_keys() if spec.partitions_def else ()
+        if spec.metadata["redcap/table"] == "_census":
+            census = spec.key
+        else:
+            instruments.setdefault(str(spec.metadata["redcap/table"]), []).append(spec.key)
+    return _Tables(metadata, census, instruments, partitions)
+
+
+class _Query(threading.Thread):
+    """A query for changes in its own thread, so that a server that hangs cannot hold a tick."""
 
     def __init__(self, watched: WatchedProject, cursor: str | None) -> None:
         super().__init__(daemon=True)
         self._watched = watched
         self._cursor = cursor
         self.found: tuple[Cursor, Changes | None] | None = None
-        """The best so far."""
+        """The most complete result so far; None for changes if this is the first query."""
         self.failure = ""
+        """Reason why the query failed; blank if it did not."""
 
     def run(self) -> None:
         cursor = Cursor.from_json(self._cursor)
@@ -160,48 +172,50 @@ class _Look(threading.Thread):
                 for found in find_changes(self._watched, cursor, until=until):
                     self.found = found
             else:
-                # What changed since a cursor that cannot be read is not known.
-                lost = Changes(structure=True) if self._cursor else None
+                # The changes since a cursor that cannot be read are unknown: request everything.
+                changes = Changes(structure=True) if self._cursor else None
                 for started in start_cursor(self._watched):
-                    self.found = started, lost
-        except Exception as error:  # noqa: BLE001 a thread prints what it does not catch, values too
+                    self.found = started, changes
+        except Exception as error:  # noqa: BLE001 a thread prints uncaught errors, and their values
             self.failure = reason(error)
 
 
-def _requests(
+def _build_requests(
     context: dg.SensorEvaluationContext, tables: _Tables, found: Changes
 ) -> Iterator[dg.RunRequest]:
-    """Request what is concerned, a run for each bucket."""
+    """Yield a request for the metadata if needed, and one for each bucket with changes."""
     if found.structure:
-        yield _request(context, found, "", tables.metadata)
-    every = {bucket: set(tables.forms) for bucket in tables.partitions or [""]}
-    for bucket, forms in sorted((every if found.structure else found.instruments).items()):
-        concerned = [
-            form
-            for form in tables.forms
-            if form in forms
-            and (found.structure or not _are_taken_in(context, tables.forms[form], bucket, found))
+        yield _request_changed(context, found, "", tables.metadata)
+    every = {bucket: set(tables.instruments) for bucket in tables.partitions or [""]}
+    for bucket, changed in sorted((every if found.structure else found.instruments).items()):
+        keys = [
+            key
+            for instrument, own in tables.instruments.items()
+            if instrument in changed
+            and (found.structure or not _is_up_to_date(context, own, bucket, found))
+            for key in own
         ]
-        if concerned:
-            keys = [key for form in concerned for key in tables.forms[form]]
-            yield _request(context, found, bucket, [tables.census, *keys])
+        if keys:
+            yield _request_changed(context, found, bucket, [tables.census, *keys])
 
 
-def _request(
+def _request_changed(
     context: dg.SensorEvaluationContext,
     found: Changes,
     bucket: str,
     keys: Sequence[dg.AssetKey],
 ) -> dg.RunRequest:
-    """Request a run. Its key tells the mark: a change that comes a second time is another one."""
-    return _run(bucket, keys, context.cursor or "", *sorted(found.digests))
+    """Return a request for changed tables; the same changes since another cursor are other ones."""
+    return _build_request(bucket, keys, context.cursor or "", *sorted(found.digests))
 
 
-def _again(failed: Unfinished) -> dg.RunRequest:
-    return _run(failed.bucket, failed.keys, failed.run_id)
+def _request_again(failed: FailedRun) -> dg.RunRequest:
+    """Return a request for what a run failed to store."""
+    return _build_request(failed.bucket, failed.keys, failed.run_id)
 
 
-def _run(bucket: str, keys: Sequence[dg.AssetKey], *reasons: str) -> dg.RunRequest:
+def _build_request(bucket: str, keys: Sequence[dg.AssetKey], *reasons: str) -> dg.RunRequest:
+    """Return a request whose run key is a digest of its reasons and assets."""
     names = [*reasons, *(key.to_user_string() for key in keys)]
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
     return dg.RunRequest(
@@ -211,29 +225,33 @@ def _run(bucket: str, keys: Sequence[dg.AssetKey], *reasons: str) -> dg.RunReque
     )
 
 
-def _are_taken_in(
+def _is_up_to_date(
     context: dg.SensorEvaluationContext, keys: Sequence[dg.AssetKey], bucket: str, found: Changes
 ) -> bool:
-    """Whether a run of Dagster exported an instrument after its last change, and stored all of it.
+    """Return whether a run has exported an instrument since its last change, and stored it all.
 
     Args:
-        context: Of the tick.
-        keys: The instrument's assets: the records first, then what is made of them.
-        bucket: The partition; blank where there is none.
-        found: What changed.
+        context: Context of the tick.
+        keys: Assets of the instrument, the records first.
+        bucket: Partition; blank without partitions.
+        found: Changes of the project.
     """
     partitions = [bucket] if bucket else None
     filters = [dg.AssetRecordsFilter(key, asset_partitions=partitions) for key in keys]
-    made = [context.instance.fetch_materializations(one, limit=1).records for one in filters]
-    if not all(made):
+    fetch = context.instance.fetch_materializations
+    latest = [fetch(asset_filter, limit=1).records for asset_filter in filters]
+    if not all(latest):
         return False
-    told: Any = made[0][0].asset_materialization.metadata  # type: ignore[union-attr]
-    exported = told["redcap/exported_at"].value if "redcap/exported_at" in told else 0.0
-    stored = min(one[0].timestamp for one in made)
-    return exported > found.last[bucket] + _DOUBT and stored >= exported
+    metadata: Any = latest[0][0].asset_materialization.metadata  # type: ignore[union-attr]
+    exported = metadata["redcap/exported_at"].value if "redcap/exported_at" in metadata else 0.0
+    stored = min(records[0].timestamp for records in latest)
+    return exported > found.last[bucket] + _MARGIN and stored >= exported
 
 
-def _nothing(found: Changes | None) -> str:
+def _explain_skip(found: Changes | None) -> str:
+    """Return why a tick does not request anything."""
     if found is None:
-        return "Set the mark from which on changes are looked for."
-    return "Nothing changed." if not found.digests else "What changed has been taken in already."
+        return "Set the cursor: the next tick looks for changes since now."
+    if not found.digests:
+        return "Nothing changed."
+    return "The changes are already in the tables."

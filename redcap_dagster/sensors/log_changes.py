@@ -43,7 +43,7 @@ def start_log_cursor(watched: WatchedProject) -> Cursor:
     """
     now = watched.clock()
     watched.client.export_project_info()
-    # Only one type of entry, as the log of a day is long. That request is the newest of the type.
+    # Only one type of entry, as the log of a day is long: the request above is the newest of it.
     begin = to_minute(now) - MAX_BEHIND - OVERLAP
     newest = watched.client.log.export(begin_time=begin, logtype="manage")[:1]
     since = "".join(str(row["timestamp"])[:16] for row in newest)
@@ -77,7 +77,7 @@ def find_log_changes(
         for digest, entry in entries:
             if digest in seen:
                 continue
-            # The log may tell that a record was renamed as an edit of its id.
+            # Some logs show the renaming of a record as an edit of its id.
             is_renamed = entry.kind == "edit" and watched.project.record_id_field in entry.fields
             is_unclear |= is_renamed or entry.kind == "design"
             if entry.kind == "design":
@@ -164,7 +164,7 @@ def _digest_entries(
 def _find_instruments(
     watched: WatchedProject, entry: LogEntry, instrument_of_field: Mapping[str, str]
 ) -> set[str]:
-    """Return the instruments that an entry may have changed; all where it does not tell."""
+    """Return the instruments that an entry may have changed; all if that is unclear."""
     fields = {name.partition("___")[0] for name in entry.fields}  # of a checkbox's column
     fields -= {watched.project.record_id_field}
     known = {instrument_of_field[name] for name in fields & instrument_of_field.keys()}

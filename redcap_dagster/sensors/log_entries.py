@@ -1,4 +1,4 @@
-"""An entry of REDCap's log: when it was made, of which record, and what it tells of."""
+"""An entry of REDCap's log: its time, its record, and the kind of change."""
 
 import re
 from collections.abc import Mapping
@@ -7,15 +7,22 @@ from datetime import datetime
 from typing import Any, Literal, Self
 
 SHAPE = "%Y-%m-%d %H:%M"
-"""How the log tells time: in minutes, by the server's clock."""
+"""Format of the times of the log, which are minutes of the server's clock."""
 
-# As in "age = '40', race(2) = checked"; a value may hold the like, which is then looked at too.
+# As in "age = '40', race(2) = checked". A value may look the same: it then counts as a field.
 _FIELD = re.compile(r"(?<![^\s,\]])([a-z][a-z0-9_]*)(?:\([^)]*\))? = ")
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """What is taken of an entry of the log; of its details, the names of fields."""
+    """One entry of the log, without the values in its details.
+
+    Attributes:
+        minute: Time of the entry, in the server's time zone.
+        record: Record id; blank if the entry does not concern a record.
+        kind: Kind of the change; blank if nothing changed.
+        fields: Names of the fields in the details.
+    """
 
     minute: datetime
     record: str = field(repr=False)
@@ -24,19 +31,21 @@ class LogEntry:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """Read one as the log is exported, and let go of its details."""
+        """Return the entry of an exported row, without its details."""
         action, details = str(row["action"]).lower(), str(row.get("details") or "")
         record = str(row.get("record") or "")
         return cls(
             read_minute(str(row["timestamp"])[:16]),
             record,
-            _kind(action, details, record),
+            _classify(action, details, record),
             frozenset(_FIELD.findall(details)),
         )
 
 
-def _kind(action: str, details: str, record: str) -> Literal["add", "edit", "delete", "design", ""]:
-    """Say what an entry tells of: of nothing if it changed no data; if in doubt, of a change."""
+def _classify(
+    action: str, details: str, record: str
+) -> Literal["add", "edit", "delete", "design", ""]:
+    """Return the kind of a change; blank if nothing changed, a change in case of doubt."""
     if action.startswith(("data export", "lock/unlock", "edit user", "add user", "delete user")):
         return ""
     if not record:
@@ -47,5 +56,5 @@ def _kind(action: str, details: str, record: str) -> Literal["add", "edit", "del
 
 
 def read_minute(text: str) -> datetime:
-    """Read when an entry was made, in the server's own time."""
+    """Return the time of an entry, in the server's time zone."""
     return datetime.strptime(text, SHAPE)  # noqa: DTZ007 its zone is unknown

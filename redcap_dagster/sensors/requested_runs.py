@@ -1,4 +1,4 @@
-"""The runs that a change sensor requested: those on their way, and those that failed."""
+"""The runs that a change sensor requested: those in progress, and those that failed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-AGAIN = timedelta(hours=1)
-"""How long after a run failed what it did not store is requested again."""
+RETRY_AFTER = timedelta(hours=1)
+"""Time between the failure of a run and the next request for what it did not store."""
 
-_DEAD = timedelta(days=1)
-"""A run whose state has not changed for so long is taken for one that died without a word."""
+_DEAD_AFTER = timedelta(days=1)
+"""Time without a change of state after which a run is considered dead."""
 
-_MOST = 500
-"""Runs that are looked at, the newest first."""
+_MAX_RUNS = 500
+"""Number of runs that are inspected, newest first."""
 
-_ON_THEIR_WAY = [
+_ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
@@ -23,17 +23,17 @@ _ON_THEIR_WAY = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-_SETTLED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED}
+_DONE = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED}
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """What a run that failed did not store, and nothing else has stored since.
+class FailedRun:
+    """The assets that a run failed to store, and that no other run has stored since.
 
     Attributes:
-        run_id: The run.
-        bucket: The partition; blank where there is none.
-        keys: The assets.
+        run_id: Id of the run.
+        bucket: Partition; blank without partitions.
+        keys: Keys of the assets.
     """
 
     run_id: str
@@ -41,42 +41,50 @@ class Unfinished:
     keys: tuple[dg.AssetKey, ...]
 
 
-def are_on_their_way(context: dg.SensorEvaluationContext) -> bool:
-    """Whether runs that this sensor requested have not ended: their tables are about to change."""
-    alive = datetime.now(UTC) - _DEAD
-    wanted = dg.RunsFilter(tags=_of(context), statuses=_ON_THEIR_WAY, updated_after=alive)
-    return bool(context.instance.get_runs(wanted, limit=1))
+def has_active_runs(context: dg.SensorEvaluationContext) -> bool:
+    """Return whether runs that the sensor requested are in progress."""
+    alive = datetime.now(UTC) - _DEAD_AFTER
+    active = dg.RunsFilter(tags=_build_tags(context), statuses=_ACTIVE, updated_after=alive)
+    return bool(context.instance.get_runs(active, limit=1))
 
 
-def unfinished(context: dg.SensorEvaluationContext, now: datetime) -> Iterator[Unfinished]:
-    """Give what runs of this sensor failed to store, an hour after they failed.
+def find_failed_runs(context: dg.SensorEvaluationContext, now: datetime) -> Iterator[FailedRun]:
+    """Yield the runs of the sensor that failed at least an hour ago, with what they did not store.
 
-    The change that asked for it is behind the sensor's mark by then: nothing else would. Of a
-    table, its newest run tells. A run that somebody cancelled was not wanted. None is on its way.
+    Their changes are before the sensor's cursor: nothing else would request them again. Only the
+    newest run of each table counts, and a run that somebody canceled is not requested again.
+
+    Args:
+        context: Context of a tick, without runs in progress.
+        now: Current time in UTC.
     """
-    told: set[tuple[str, dg.AssetKey]] = set()
-    for record in context.instance.get_run_records(dg.RunsFilter(tags=_of(context)), limit=_MOST):
+    seen: set[tuple[str, dg.AssetKey]] = set()
+    for record in context.instance.get_run_records(
+        dg.RunsFilter(tags=_build_tags(context)), limit=_MAX_RUNS
+    ):
         run = record.dagster_run
         bucket = run.tags.get("dagster/partition", "")
-        own = {key for key in run.asset_selection or () if (bucket, key) not in told}
-        told |= {(bucket, key) for key in own}
+        assets = {key for key in run.asset_selection or () if (bucket, key) not in seen}
+        seen |= {(bucket, key) for key in assets}
         ended = record.update_timestamp.replace(tzinfo=UTC)
-        if run.status in _SETTLED or now - ended < AGAIN:
+        if run.status in _DONE or now - ended < RETRY_AFTER:
             continue
-        began = record.create_timestamp.replace(tzinfo=UTC)
-        lacking = sorted(key for key in own if not _is_stored(context, key, bucket, began))
-        if lacking:
-            yield Unfinished(run.run_id, bucket, tuple(lacking))
+        created = record.create_timestamp.replace(tzinfo=UTC)
+        missing = sorted(key for key in assets if not _is_stored(context, key, bucket, created))
+        if missing:
+            yield FailedRun(run.run_id, bucket, tuple(missing))
 
 
-def _of(context: dg.SensorEvaluationContext) -> dict[str, str]:
+def _build_tags(context: dg.SensorEvaluationContext) -> dict[str, str]:
+    """Return the tags of the runs that the sensor requested."""
     return {"dagster/sensor_name": context.sensor_name}
 
 
 def _is_stored(
     context: dg.SensorEvaluationContext, key: dg.AssetKey, bucket: str, since: datetime
 ) -> bool:
-    wanted = dg.AssetRecordsFilter(
+    """Return whether an asset has been materialized since a time."""
+    recent = dg.AssetRecordsFilter(
         key, asset_partitions=[bucket] if bucket else None, after_timestamp=since.timestamp()
     )
-    return bool(context.instance.fetch_materializations(wanted, limit=1).records)
+    return bool(context.instance.fetch_materializations(recent, limit=1).records)

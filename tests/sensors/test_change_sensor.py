@@ -167,7 +167,7 @@ def test_what_a_run_failed_to_store_is_requested_again_after_a_while(
     (request,) = ticks.tick().run_requests or []
     failed_run(ticks, request)
     assert not ticks.tick().run_requests
-    monkeypatch.setattr(runs, "AGAIN", timedelta())
+    monkeypatch.setattr(runs, "RETRY_AFTER", timedelta())
     (again,) = ticks.tick().run_requests or []
     assert again.partition_key == request.partition_key
     assert set(again.asset_selection) == set(request.asset_selection)
@@ -192,14 +192,14 @@ def test_a_run_that_died_does_not_hold_the_sensor_for_ever(
     )
     client(study).records.import_([{"record_id": "7", "dose": "3"}])
     assert not ticks.tick().run_requests
-    monkeypatch.setattr(runs, "_DEAD", timedelta())
+    monkeypatch.setattr(runs, "_DEAD_AFTER", timedelta())
     assert ticks.tick().run_requests
 
 
 def test_records_alone_do_not_take_in_what_changed(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor, "_DOUBT", -120)  # as if each change were two minutes older
+    monkeypatch.setattr(sensor, "_MARGIN", -120)  # as if each change were two minutes older
     ticks = Ticks(study, count=None)
     ticks.tick()
     assert study.run(ticks.defs).success
@@ -235,7 +235,7 @@ def test_a_census_that_takes_too_long_is_done_without(
     assert request.partition_key in bucket_keys(4)
     study.sandbox.clear_faults()
     for thread in threading.enumerate():
-        if isinstance(thread, sensor._Look):
+        if isinstance(thread, sensor._Query):
             thread.join(30)
             assert not thread.is_alive()
 
@@ -270,10 +270,10 @@ def test_what_a_run_took_in_after_it_changed_is_not_requested(
     client(study).records.import_([{"record_id": "7", "dose": "3"}])
     for key in bucket_keys(4):
         assert run(study, [key]).success
-    monkeypatch.setattr(sensor, "_DOUBT", -120)  # as if it had been two minutes before
+    monkeypatch.setattr(sensor, "_MARGIN", -120)  # as if it had been two minutes before
     result = ticks.tick()
     assert not result.run_requests
-    assert result.skip_message == "What changed has been taken in already."
+    assert result.skip_message == "The changes are already in the tables."
 
 
 def test_while_a_run_is_on_its_way_nothing_is_asked(study: Study) -> None:
@@ -315,7 +315,7 @@ def test_a_server_that_hangs_cannot_hold_a_tick(
     monkeypatch.setattr(sensor, "DEADLINE", 0)
     began = time.monotonic()
     result = ticks.tick()
-    assert "asked again next time" in str(result.skip_message)
+    assert "The next tick tries again" in str(result.skip_message)
     assert time.monotonic() - began < 60
     monkeypatch.undo()
     client(study).records.import_([{"record_id": "7", "dose": "3"}])
