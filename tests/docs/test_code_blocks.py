@@ -251,6 +251,7 @@ def test_others_are_what_they_say(block: CodeBlock, caplog: pytest.LogCaptureFix
         "dg scaffold defs redcap_dagster.NoSuchComponent trial",
         "dg scaffold defs redcap_dagster.REDCapProjectComponent trial --uri x",
         "python -m no_such_module",
+        "dg utils refresh",
     ],
 )
 def test_what_does_not_exist_is_noticed(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from redcap_dagster import REDCapProject, REDCapResource
+from redcap_dagster import OpSettings, PartitionSettings, REDCapProject, REDCapResource
 from redcap_dagster.checks import CHECKS
 from redcap_dagster.execution.shrink_guard import ALLOW_SHRINK
 from redcap_dagster.partitions import bucket_keys
@@ -66,11 +66,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dg.DagsterEvent]:
         token = dg.EnvVar(TOKEN_VARIABLE)
         in_pieces = REDCapResource(url=study.sandbox.url, token=token, max_cells=20)
         edited = REDCapProject.from_exports(metadata=METADATA[:2])
-        options = {"redcap": in_pieces, "preview_rows": 1}
+        options = {"redcap": in_pieces, "op": OpSettings(preview_rows=1)}
         events = [*study.run(study.definitions(**options, project=edited)).all_events]
         events += study.run(study.definitions(**options)).all_events
     with studying(folder / "buckets", **project) as study:
-        definitions = study.definitions(project=PROJECT, buckets=2)
+        definitions = study.definitions(project=PROJECT, partitions=PartitionSettings(2))
         for bucket in bucket_keys(2):
             events += in_bucket(study, definitions, bucket).all_events
     return events
