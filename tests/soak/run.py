@@ -94,7 +94,8 @@ def make_time_limit(
         if now - printed >= 10:
             printed = now
             print_line(
-                f"{now - began:5.0f} s  {tally.exports} exports, {tally.outcomes[COMPLETE]} complete"
+                f"{now - began:5.0f} s  {tally.exports} exports, "
+                f"{tally.outcomes[COMPLETE]} complete"
             )
         return now - began < 60 * minutes
 
