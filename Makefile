@@ -5,7 +5,12 @@ PIP = bin/python -m pip --quiet --disable-pip-version-check
 INSTALLED = pyproject.toml example_project/pyproject.toml constraints.txt
 EXAMPLE = -e '.[all]' -e example_project --group example_project/pyproject.toml:dev
 # What takes longer is left to CI.
-TESTS = -m pytest -n 2 --dist loadscope $(if $(CI),,-m 'not slow')
+TESTS = -m pytest -n 2 --dist loadgroup $(if $(CI),,-m 'not slow')
+# What takes or returns DataFrames, and one run of the example from end to end.
+PANDAS = tests/api/calls tests/api/export tests/api/methods tests/tables tests/io_managers \
+  tests/clients/test_own_client.py tests/clients/test_pycap.py tests/execution/test_stored_records.py \
+  tests/execution/test_complete_project.py tests/example/test_warehouse.py tests/test_benchmarks.py \
+  redcap_dagster/api redcap_dagster/tables redcap_dagster/io_managers example_project/tests
 DEV = $(EXAMPLE) --group dev --group docs
 export NO_MKDOCS_2_WARNING = 1
 
@@ -17,7 +22,7 @@ help:
 	@echo 'make ui            open the example in the Dagster UI'
 	@echo 'make test          run the tests'
 	@echo 'make test-quick    run those of the client, the tables and where they are stored'
-	@echo 'make test-pandas2  run the tests on pandas 2'
+	@echo 'make test-pandas2  run those that depend on pandas, on pandas 2'
 	@echo 'make coverage      measure line coverage, without and with responses of real servers'
 	@echo 'make bench         measure speed and memory, side by side, for half an hour'
 	@echo 'make soak          export while everything goes wrong, for five minutes'
@@ -42,7 +47,7 @@ test-quick: .venv/dev
 	.venv/bin/python $(TESTS) tests/api tests/tables tests/io_managers
 
 test-pandas2: .venv-pandas2/dev
-	.venv-pandas2/bin/python $(TESTS)
+	.venv-pandas2/bin/python $(TESTS) $(PANDAS)
 
 coverage: .venv/dev
 	.venv/bin/python -m tests.compare_coverage

@@ -112,6 +112,16 @@ def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder or tmp_path
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a module in one process if they share a fixture; all others go anywhere."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        known = fixtures.name2fixturedefs.values() if fixtures else ()
+        if {definitions[-1].scope for definitions in known} & {"class", "module", "package"}:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail in CI what is skipped: there, everything that a test needs is to be there."""

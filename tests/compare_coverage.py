@@ -21,7 +21,7 @@ REAL = Path("tests", "fixture_projects")
 def run(*tests: str) -> None:
     """Run tests, and add the lines that they reach to those that were reached before."""
     covered = [f"--cov=redcap_dagster.{package}" for package in PACKAGES]
-    pytest = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+    pytest = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
     chosen = ["-m", "not slow", *covered, "--cov-append", "--cov-report="]
     subprocess.run([*pytest, *chosen, *tests], check=True)
 
