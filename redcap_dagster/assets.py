@@ -115,7 +115,7 @@ def _check_fields(project: REDCapProject, rules: CleaningRules) -> None:
     known = {
         field.field_name
         for form in project.instruments
-        for field in project.form_fields(form.instrument_name)
+        for field in project.instrument_fields(form.instrument_name)
     }
     if project.record_id_field in rules.types:
         raise StructureError(

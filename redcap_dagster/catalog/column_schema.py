@@ -105,7 +105,7 @@ class _Columns:
             **KEY_DESCRIPTIONS,
         }
         self._columns = {column.name: column for column in project.columns(form)}
-        self._fields = {field.field_name: field for field in project.form_fields(form)}
+        self._fields = {field.field_name: field for field in project.instrument_fields(form)}
         self._fields[record_id.field_name] = record_id
 
     def description(self, name: str) -> str:

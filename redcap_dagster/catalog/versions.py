@@ -47,7 +47,7 @@ def code_version(
 
 def _structure(project: REDCapProject, form: str) -> Iterable[object]:
     names = (*project.key_columns(form), *project.context_columns)
-    rows = [_dictionary_row(field) for field in project.form_fields(form)]
+    rows = [_dictionary_row(field) for field in project.instrument_fields(form)]
     return names, [column.name for column in project.columns(form)], rows
 
 

@@ -1,7 +1,7 @@
 """Choice lists, ``code, label | code, label``, and the export columns of checkbox options.
 
 A list is split at each ``|``, an option at its first comma: labels may hold commas. The tests have
-every form that dictionaries of real servers were seen to have.
+every kind of list that dictionaries of real servers were seen to have.
 """
 
 import re

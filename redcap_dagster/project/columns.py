@@ -33,16 +33,16 @@ class Column:
         return f"{self.field.field_label} (choice={self.choice.label})"
 
 
-def status_field(form: str) -> Field:
-    """Return a form's status as the field that REDCap treats it as: a dropdown.
+def status_field(instrument: str) -> Field:
+    """Return an instrument's status as the field that REDCap treats it as: a dropdown.
 
     Example:
         >>> [choice.label for choice in status_field("visit").choices]
         ['Incomplete', 'Unverified', 'Complete']
     """
     return Field(
-        status_column(form),
-        form,
+        status_column(instrument),
+        instrument,
         section_header="Form Status",
         field_type="dropdown",
         field_label="Complete?",
@@ -50,7 +50,7 @@ def status_field(form: str) -> Field:
     )
 
 
-def timestamp_field(form: str) -> Field:
+def timestamp_field(instrument: str) -> Field:
     """Return a survey's timestamp as the field that it resembles: a date and time with seconds.
 
     Example:
@@ -58,8 +58,8 @@ def timestamp_field(form: str) -> Field:
         'datetime_seconds_ymd'
     """
     return Field(
-        timestamp_column(form),
-        form,
+        timestamp_column(instrument),
+        instrument,
         field_label="Survey Timestamp",
         text_validation_type_or_show_slider_number="datetime_seconds_ymd",
     )

@@ -6,7 +6,7 @@ from redcap_dagster.project.model import REDCapProject
 def build_page_url(url: str, project: REDCapProject, path: str = "index.php") -> str | None:
     """Return the URL of a page of a project in REDCap.
 
-    The form of the URL is a guess from those that other clients build.
+    How the URL is built is a guess from what other clients do.
 
     Args:
         url: URL of the API.

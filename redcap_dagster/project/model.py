@@ -111,7 +111,7 @@ class REDCapProject:
 
     @property
     def has_repeating(self) -> bool:
-        """Whether any form or event repeats; exports then have both repeat columns."""
+        """Whether any instrument or event repeats; exports then have both repeat columns."""
         return bool(self.repeating)
 
     @property
@@ -120,33 +120,40 @@ class REDCapProject:
         numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
         return numbers >= BLANK_STATUS_SINCE
 
-    def designated_events(self, form: str) -> tuple[str, ...]:
-        """Return the unique names of the events that have a form; none in a classic project."""
-        return tuple(row.unique_event_name for row in self.form_events if row.form == form)
+    def designated_events(self, instrument: str) -> tuple[str, ...]:
+        """Return the unique names of an instrument's events; none in a classic project."""
+        return tuple(row.unique_event_name for row in self.form_events if row.form == instrument)
 
-    def events_where_repeating(self, form: str) -> tuple[str, ...]:
-        """Return the events in which a form itself repeats; ``("",)`` in a classic project."""
-        return tuple(row.event_name for row in self.repeating if row.form_name == form)
+    def events_where_repeating(self, instrument: str) -> tuple[str, ...]:
+        """Return the events in which an instrument repeats; ``("",)`` in a classic project.
+
+        Events that repeat as a whole are not among them; see `repeating_events`.
+        """
+        return tuple(row.event_name for row in self.repeating if row.form_name == instrument)
 
     @cached_property
     def repeating_events(self) -> frozenset[str]:
-        """Unique names of the events that repeat with all of their forms."""
+        """Unique names of the events that repeat with all of their instruments."""
         return frozenset(row.event_name for row in self.repeating if not row.form_name)
 
-    def can_repeat(self, form: str) -> bool:
-        """Return whether rows of a form can have an instance: it repeats, or one of its events."""
-        return bool(self.events_where_repeating(form)) or not self.repeating_events.isdisjoint(
-            self.designated_events(form)
+    def can_repeat(self, instrument: str) -> bool:
+        """Return whether rows of an instrument can have an instance number."""
+        events = self.designated_events(instrument)
+        return bool(
+            self.events_where_repeating(instrument) or self.repeating_events.intersection(events)
         )
 
     # -- columns ----------------------------------------------------------------------------
 
-    def key_columns(self, form: str) -> tuple[str, ...]:
-        """Return the columns that identify a row of a form's table, by the configuration alone."""
+    def key_columns(self, instrument: str) -> tuple[str, ...]:
+        """Return the columns that identify a row of an instrument's table.
+
+        They depend on the configuration alone, never on the records.
+        """
         keys: tuple[str, ...] = (self.record_id_field,)
         if self.is_longitudinal:
             keys += (EVENT_NAME, ARM)
-        if self.can_repeat(form):
+        if self.can_repeat(instrument):
             keys += (REPEAT_INSTRUMENT, REPEAT_INSTANCE)
         return keys
 
@@ -157,18 +164,18 @@ class REDCapProject:
             SURVEY_IDENTIFIER,
         ) * self.has_survey_identifier
 
-    def form_fields(self, form: str) -> tuple[Field, ...]:
-        """Return the fields of a form's table, in REDCap's order.
+    def instrument_fields(self, instrument: str) -> tuple[Field, ...]:
+        """Return the fields of an instrument's table, in REDCap's order.
 
         The survey timestamp (of a survey), the dictionary's fields without the record id and
-        descriptive texts, and the form status. The dictionary does not have the first and the
+        descriptive texts, and the status. The dictionary does not have the first and the
         last; they are returned as the fields that they resemble.
         """
-        timestamp = (timestamp_field(form),) * (form in self.surveys)
-        return (*timestamp, *self._fields_by_form.get(form, ()), status_field(form))
+        timestamp = (timestamp_field(instrument),) * (instrument in self.surveys)
+        return (*timestamp, *self._fields_by_form.get(instrument, ()), status_field(instrument))
 
-    def columns(self, form: str) -> tuple[Column, ...]:
-        """Return the export columns of a form, without keys and context columns.
+    def columns(self, instrument: str) -> tuple[Column, ...]:
+        """Return the export columns of an instrument, without keys and context columns.
 
         A checkbox has a column for each of its options and of the project's missing data codes.
 
@@ -176,7 +183,7 @@ class REDCapProject:
             StructureError: Two options of a checkbox have the same column.
         """
         columns: list[Column] = []
-        for form_field in self.form_fields(form):
+        for form_field in self.instrument_fields(instrument):
             if form_field.field_type != "checkbox":
                 columns.append(Column(form_field.field_name, form_field))
             else:
@@ -217,7 +224,7 @@ class REDCapProject:
         for row in self.fields[1:]:
             if row.field_type != "descriptive":
                 forms.setdefault(row.form_name, []).append(row)
-        return {form: tuple(rows) for form, rows in forms.items()}
+        return {instrument: tuple(rows) for instrument, rows in forms.items()}
 
     @cached_property
     def _export_names(self) -> Mapping[tuple[str, str], str]:
@@ -250,7 +257,7 @@ class REDCapProject:
 
         Args:
             metadata: Data dictionary (``content=metadata``); its first row is the record id.
-            instruments: Export of ``content=instrument``. Defaults to the forms of the dictionary.
+            instruments: Export of ``content=instrument``. Defaults to those of the dictionary.
             info: Export of ``content=project``. Defaults to unknown.
             arms: Export of ``content=arm``. Defaults to none.
             events: Export of ``content=event``. Defaults to none.
@@ -258,16 +265,17 @@ class REDCapProject:
             repeating: Export of ``content=repeatingFormsEvents``. Defaults to none.
             field_names: Export of ``content=exportFieldNames``. Defaults to none.
             version: Export of ``content=version``. Defaults to blank: unknown.
-            header: Column names of a record export of all forms, with access groups and survey
-                fields: only such an export shows whether the project has them. Defaults to none.
+            header: Column names of a record export of all instruments with access groups and
+                survey fields: only such an export shows whether the project has them. Defaults to
+                none.
 
         Raises:
             StructureError: There is no field, or a longitudinal project does not have events.
         """
         rows = _parse_rows(Field, metadata)
         if instruments is None:
-            forms = list(dict.fromkeys(row.form_name for row in rows))
-            named = tuple(Instrument(form, form.replace("_", " ").capitalize()) for form in forms)
+            names = dict.fromkeys(row.form_name for row in rows)
+            named = tuple(Instrument(name, name.replace("_", " ").capitalize()) for name in names)
         else:
             named = _parse_rows(Instrument, instruments)
         return cls(
@@ -286,11 +294,11 @@ class REDCapProject:
         """Return the project with the access groups and surveys that a record export has.
 
         Args:
-            header: Column names of a record export of all forms.
+            header: Column names of a record export of all instruments.
         """
         # A field of the dictionary may be named FORM_timestamp although FORM is not a survey.
         columns = set(header) - {row.field_name for row in self.fields}
-        names = [form.instrument_name for form in self.instruments]
+        names = [row.instrument_name for row in self.instruments]
         return replace(
             self,
             has_access_groups=ACCESS_GROUP in columns,

@@ -78,7 +78,7 @@ class Field:
 
     @property
     def is_calculated(self) -> bool:
-        """Whether REDCap calculates the value, even on a form that nobody saved."""
+        """Whether REDCap calculates the value, even in an instrument that nobody saved."""
         return self.field_type == "calc" or any(
             tag in self.field_annotation for tag in ("@CALCTEXT", "@CALCDATE")
         )
@@ -99,7 +99,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A data collection form."""
+    """An instrument: a form to collect data."""
 
     instrument_name: str
     instrument_label: str
@@ -129,7 +129,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class FormEvent:
-    """The designation of a form in an event."""
+    """The designation of an instrument for an event."""
 
     arm_num: int
     unique_event_name: str
@@ -138,7 +138,7 @@ class FormEvent:
 
 @dataclass(frozen=True, slots=True)
 class Repeating:
-    """A repeating form, in its event if longitudinal; or, without a form, a repeating event."""
+    """A repeating instrument, in its event if longitudinal; or, if blank, a repeating event."""
 
     form_name: str = ""
     event_name: str = ""

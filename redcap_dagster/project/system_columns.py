@@ -16,21 +16,21 @@ ACCESS_GROUP: Final = "redcap_data_access_group"
 SURVEY_IDENTIFIER: Final = "redcap_survey_identifier"
 
 
-def status_column(form: str) -> str:
-    """Return the column of a form's status: Incomplete, Unverified or Complete.
+def status_column(instrument: str) -> str:
+    """Return the column of an instrument's status: Incomplete, Unverified or Complete.
 
     Example:
         >>> status_column("visit")
         'visit_complete'
     """
-    return f"{form}_complete"
+    return f"{instrument}_complete"
 
 
-def timestamp_column(form: str) -> str:
+def timestamp_column(instrument: str) -> str:
     """Return the column of a survey's timestamp: the time when its response was completed.
 
     Example:
         >>> timestamp_column("visit")
         'visit_timestamp'
     """
-    return f"{form}_timestamp"
+    return f"{instrument}_timestamp"

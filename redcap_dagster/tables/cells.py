@@ -153,12 +153,13 @@ def get_text_column(records: pa.Table, name: str) -> pa.ChunkedArray:
 def find_markers(column: Column, project: REDCapProject, rules: CleaningRules) -> list[Choice]:
     """Return the texts that mean a missing value in a column, with their labels.
 
-    A form status and a checkbox do not have any: a marker 0 or 1 would erase what people ticked.
+    The status of an instrument and a checkbox do not have any: a marker 0 or 1 would erase what
+    people ticked.
     """
-    form = column.field.form_name
-    if column.name == status_column(form) or column.field.field_type == "checkbox":
+    instrument = column.field.form_name
+    if column.name == status_column(instrument) or column.field.field_type == "checkbox":
         return []
-    if column.name == timestamp_column(form):
+    if column.name == timestamp_column(instrument):
         return [Choice(NOT_COMPLETED, NOT_COMPLETED)]
     typed = [Choice(marker, marker) for marker in rules.missing_values]
     if "@NOMISSING" in column.field.field_annotation:

@@ -19,8 +19,8 @@ class CleaningRules:
         labels: Content of a radio or dropdown column: the ``labels`` of the choices, their
             ``codes``, or ``both``, with the code in a second column ``FIELD_code``. Defaults to
             ``labels``.
-        checkboxes: Form of a checkbox: ``columns``, a boolean column for each option, or ``lists``,
-            one column with a list of the ticked options. Defaults to ``columns``.
+        checkboxes: Columns of a checkbox: ``columns``, a boolean column for each option, or
+            ``lists``, one column with a list of the ticked options. Defaults to ``columns``.
         missing_reasons: Whether each field has a second column ``FIELD_missing`` with the reason
             why a cell is null: ``blank``, ``unfit`` (an invalid value), or the marker or label of
             the missing data code. Defaults to False.

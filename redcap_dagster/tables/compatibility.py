@@ -65,33 +65,33 @@ def check_agreement(export: pa.Table, project: REDCapProject) -> None:
                 raise _build_error("The export has instances, but nothing repeats in the project")
 
 
-def check_keys(records: pa.Table, project: REDCapProject, form: str) -> None:
+def check_keys(records: pa.Table, project: REDCapProject, instrument: str) -> None:
     """Raise an error if stored records have other key columns than their instrument has now.
 
     Raises:
         StructureError: The records lack a key column, or have one too many.
     """
-    ours = set(project.key_columns(form))
+    ours = set(project.key_columns(instrument))
     possible = {EVENT_NAME, ARM, *REPEAT_COLUMNS} | ours
     if ours != possible.intersection(records.column_names):
         raise StructureError(
-            f"The stored records of {form!r} have other key columns than the instrument has now. "
-            "The project was changed since they were stored. Materialize the records again, or "
-            "together with the clean table."
+            f"The stored records of {instrument!r} have other key columns than the instrument has "
+            "now. The project was changed since they were stored. Materialize the records again, "
+            "or together with the clean table."
         )
 
 
-def check_columns(records: pa.Table, project: REDCapProject, form: str) -> None:
+def check_columns(records: pa.Table, project: REDCapProject, instrument: str) -> None:
     """Raise an error if stored records lack columns that their instrument has now.
 
     Raises:
         StructureError: The records lack columns; the message names them.
     """
-    names = (*project.context_columns, *(column.name for column in project.columns(form)))
+    names = (*project.context_columns, *(column.name for column in project.columns(instrument)))
     lacking = [name for name in names if name not in records.column_names]
     if lacking:
         raise StructureError(
-            f"The stored records of {form!r} lack columns that the instrument has now: "
+            f"The stored records of {instrument!r} lack columns that the instrument has now: "
             f"{', '.join(lacking)}. The project was changed since they were stored. Materialize "
             "the records again, or together with the clean table."
         )

@@ -58,13 +58,12 @@ def count_unplaced_cells(
         SURVEY_IDENTIFIER,
     }
     counts: dict[str, int] = {}
-    for instrument in project.instruments:
-        form = instrument.instrument_name
+    for instrument in (row.instrument_name for row in project.instruments):
         rows = find_instrument_rows(
-            export, project, form, blank_status=blank_status, keep_unsaved=keep_unsaved
+            export, project, instrument, blank_status=blank_status, keep_unsaved=keep_unsaved
         )
         outside = pc.invert(rows)
-        for column in project.columns(form):
+        for column in project.columns(instrument):
             placed.add(column.name)
             counts[column.name] = _count_entered(
                 export_text(export, column.name).filter(outside), column
@@ -78,28 +77,28 @@ def count_unplaced_cells(
 
 def _count_entered(text: pa.ChunkedArray, column: Column) -> int:
     """Return how many cells somebody entered, without what an unsaved instrument shows."""
-    form = column.field.form_name
+    instrument = column.field.form_name
     if column.field.is_calculated:
         return 0
     unsaved: list[str] = []
-    if column.field.field_type == "checkbox" or column.name == status_column(form):
+    if column.field.field_type == "checkbox" or column.name == status_column(instrument):
         unsaved = ["0"]
-    elif column.name == timestamp_column(form):
+    elif column.name == timestamp_column(instrument):
         unsaved = [NOT_COMPLETED]
     not_entered = pc.sum(pc.is_in(text, pa.array(unsaved, pa.string()))).as_py() or 0
     return int(len(text) - text.null_count - not_entered)
 
 
-def hidden_columns(export_columns: list[str], project: REDCapProject, form: str) -> list[str]:
+def hidden_columns(export_columns: list[str], project: REDCapProject, instrument: str) -> list[str]:
     """Return the columns of an instrument that an export does not have, as export rights hide them.
 
-    The form status and the survey timestamp count too: without rights to an instrument, they are
-    hidden as well.
+    The status and the survey timestamp of an instrument count too: REDCap hides them as well from
+    users without rights to the instrument.
 
     Args:
         export_columns: Names of the columns of an export.
         project: Structure of the project.
-        form: Name of the instrument.
+        instrument: Name of the instrument.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -108,16 +107,16 @@ def hidden_columns(export_columns: list[str], project: REDCapProject, form: str)
         ['age']
     """
     present = set(export_columns)
-    return [column.name for column in project.columns(form) if column.name not in present]
+    return [column.name for column in project.columns(instrument) if column.name not in present]
 
 
-def count_duplicate_rows(table: pa.Table, project: REDCapProject, form: str) -> int:
+def count_duplicate_rows(table: pa.Table, project: REDCapProject, instrument: str) -> int:
     """Return how many rows of an instrument's table have the same key as an earlier row.
 
     Args:
         table: Records or clean table of the instrument.
         project: Structure of the project.
-        form: Name of the instrument.
+        instrument: Name of the instrument.
 
     Returns:
         The count; 0 unless REDCap sent a row twice.
@@ -127,7 +126,7 @@ def count_duplicate_rows(table: pa.Table, project: REDCapProject, form: str) -> 
         >>> count_duplicate_rows(pa.table({"id": ["1", "2", "1"]}), project, "a")
         1
     """
-    keys = table.select(project.key_columns(form))
+    keys = table.select(project.key_columns(instrument))
     return int(keys.num_rows - keys.group_by(keys.column_names).aggregate([]).num_rows)
 
 
@@ -150,6 +149,6 @@ def has_hashed_ids(export: pa.Table, project: REDCapProject) -> bool:
     if project.fields[0].identifier != "y":
         return False
     ids = export_text(export, project.record_id_field).unique().drop_null()
-    # That hashes have this form is a guess from what other clients look for.
+    # That hashes look like this is a guess from what other clients look for.
     hashed = pc.match_substring_regex(ids, "^[0-9a-f]{32}$")
     return bool(pc.all(hashed, min_count=1).as_py())

@@ -71,7 +71,7 @@ def split_by_instrument(
 def instrument_table(
     export: pa.Table,
     project: REDCapProject,
-    form: str,
+    instrument: str,
     *,
     blank_status: bool = False,
     keep_unsaved: bool = False,
@@ -81,24 +81,24 @@ def instrument_table(
     Args:
         export: Columns of a flat export.
         project: Structure of the project.
-        form: Name of the instrument.
+        instrument: Name of the instrument.
         blank_status: As for `split_by_instrument`. Defaults to False.
         keep_unsaved: As for `split_by_instrument`. Defaults to False.
 
     Raises:
         StructureError: As of `split_by_instrument`.
     """
-    columns = project.columns(form)
+    columns = project.columns(instrument)
     rows = find_instrument_rows(
-        export, project, form, blank_status=blank_status, keep_unsaved=keep_unsaved
+        export, project, instrument, blank_status=blank_status, keep_unsaved=keep_unsaved
     )
-    keys = project.key_columns(form)
+    keys = project.key_columns(instrument)
     names = (*keys, *project.context_columns, *(column.name for column in columns))
     duplicates = sorted({name for name in names if names.count(name) > 1})
     if duplicates:
         raise StructureError(
-            f"The fields {duplicates} of {form!r} have the names of columns that REDCap adds to "
-            "exports: the table would have two columns of one name. Rename the fields in REDCap."
+            f"The fields {duplicates} of {instrument!r} have the names of columns that REDCap adds "
+            "to exports: the table would have two columns of one name. Rename the fields in REDCap."
         )
     table = pa.table(
         {
@@ -115,7 +115,7 @@ def instrument_table(
 def find_instrument_rows(
     export: pa.Table,
     project: REDCapProject,
-    form: str,
+    instrument: str,
     *,
     blank_status: bool = False,
     keep_unsaved: bool = False,
@@ -126,11 +126,11 @@ def find_instrument_rows(
             f"The export does not have the record id, {project.record_id_field!r}. It was probably "
             "requested with a selection of fields: add the record id to it."
         )
-    rows = _find_base_rows(export, project, form)
+    rows = _find_base_rows(export, project, instrument)
     if not keep_unsaved:
-        saved = _find_saved(export, project.columns(form), form, blank_status=blank_status)
-        rows = pc.and_(rows, saved)
-    return pc.or_(rows, _find_instances(export, project, form))
+        columns = project.columns(instrument)
+        rows = pc.and_(rows, _find_saved(export, columns, blank_status=blank_status))
+    return pc.or_(rows, _find_instances(export, project, instrument))
 
 
 def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
@@ -157,19 +157,20 @@ def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
     return rows.add_column(2, ARM, _find_arms(rows, project))
 
 
-def _find_instances(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
+def _find_instances(export: pa.Table, project: REDCapProject, instrument: str) -> pa.ChunkedArray:
     """Return True for each row that names the instrument: always one of its instances."""
     if not project.has_repeating:
         return _repeat_value(export, value=False)
-    names_form = pc.equal(export_text(export, REPEAT_INSTRUMENT), form)
-    return pc.fill_null(names_form, False)
+    is_named = pc.equal(export_text(export, REPEAT_INSTRUMENT), instrument)
+    return pc.fill_null(is_named, False)
 
 
-def _find_base_rows(export: pa.Table, project: REDCapProject, form: str) -> pa.ChunkedArray:
+def _find_base_rows(export: pa.Table, project: REDCapProject, instrument: str) -> pa.ChunkedArray:
     """Return True for each row of an event that has the instrument, outside of repeating ones."""
-    repeating = project.events_where_repeating(form)
+    repeating = project.events_where_repeating(instrument)
     if project.is_longitudinal:
-        events = [event for event in project.designated_events(form) if event not in repeating]
+        designated = project.designated_events(instrument)
+        events = [event for event in designated if event not in repeating]
         rows = pc.is_in(export_text(export, EVENT_NAME), pa.array(events, pa.string()))
     else:
         rows = _repeat_value(export, value=not repeating)
@@ -179,11 +180,11 @@ def _find_base_rows(export: pa.Table, project: REDCapProject, form: str) -> pa.C
 
 
 def _find_saved(
-    export: pa.Table, columns: tuple[Column, ...], form: str, *, blank_status: bool
+    export: pa.Table, columns: tuple[Column, ...], *, blank_status: bool
 ) -> pa.ChunkedArray:
     """Return True for each row with a value that only a saved instrument has."""
     tests = [
-        _proves_saved(export_text(export, column.name), column, form, blank_status=blank_status)
+        _proves_saved(export_text(export, column.name), column, blank_status=blank_status)
         for column in columns
         if not column.field.is_calculated
     ]
@@ -191,14 +192,15 @@ def _find_saved(
 
 
 def _proves_saved(
-    values: pa.ChunkedArray, column: Column, form: str, *, blank_status: bool
+    values: pa.ChunkedArray, column: Column, *, blank_status: bool
 ) -> pa.ChunkedArray:
     """Return True for each value that only a saved instrument has."""
+    instrument = column.field.form_name
     if column.field.field_type == "checkbox":
         test = pc.equal(values, "1")
-    elif column.name == timestamp_column(form):
+    elif column.name == timestamp_column(instrument):
         test = pc.not_equal(values, NOT_COMPLETED)
-    elif column.name == status_column(form) and not blank_status:
+    elif column.name == status_column(instrument) and not blank_status:
         test = pc.is_in(values, pa.array(["1", "2"]))
     else:
         test = pc.is_valid(values)

@@ -10,7 +10,7 @@ from redcap_dagster.tables.cleaning_rules import CleaningRules
 
 
 def column_sources(
-    form: str, project: REDCapProject, rules: CleaningRules
+    instrument: str, project: REDCapProject, rules: CleaningRules
 ) -> Mapping[str, tuple[str, ...]]:
     """Return the columns of the records from which each column of a clean table is made.
 
@@ -18,7 +18,7 @@ def column_sources(
     codes: where one of these is ticked, an option that is not ticked is missing, not false.
 
     Args:
-        form: Name of the instrument.
+        instrument: Name of the instrument.
         project: Structure of the project.
         rules: Rules of the clean table.
 
@@ -33,9 +33,9 @@ def column_sources(
         >>> column_sources("a", project, CleaningRules(checkboxes="lists"))["race"]
         ('race___1', 'race___2')
     """
-    names = (*project.key_columns(form), *project.context_columns)
+    names = (*project.key_columns(instrument), *project.context_columns)
     sources: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
-    for field, columns in groupby(project.columns(form), key=lambda column: column.field):
+    for field, columns in groupby(project.columns(instrument), key=lambda column: column.field):
         sources |= _find_field_sources(field, tuple(columns), rules)
     return sources
 

@@ -31,11 +31,11 @@ _WITH_LIMITS = ("text", "slider")
 _COMPLETE = "2"
 
 
-def choice_columns(form: str, project: REDCapProject, rules: CleaningRules) -> frozenset[str]:
+def choice_columns(instrument: str, project: REDCapProject, rules: CleaningRules) -> frozenset[str]:
     """Return the columns of an instrument's export whose codes are looked up in choices.
 
     Args:
-        form: Name of the instrument.
+        instrument: Name of the instrument.
         project: Structure of the project.
         rules: Rules of the clean table.
 
@@ -47,7 +47,7 @@ def choice_columns(form: str, project: REDCapProject, rules: CleaningRules) -> f
         >>> sorted(choice_columns("a", project, CleaningRules()))
         ['a_complete', 'sex']
     """
-    fields = project.form_fields(form)
+    fields = project.instrument_fields(instrument)
     return frozenset(field.field_name for field in fields if find_choices(field, rules, {}))
 
 
@@ -64,7 +64,7 @@ class Ranges:
     unevaluated: Mapping[str, str]
 
 
-def check_ranges(cleaned: pa.Table, form: str, project: REDCapProject) -> Ranges:
+def check_ranges(cleaned: pa.Table, instrument: str, project: REDCapProject) -> Ranges:
     """Return the counts of values below the minimum or above the maximum of their field.
 
     A limit is not evaluated if it is not a constant (``today``, ``now``, ``[field]``) or not of the
@@ -72,7 +72,7 @@ def check_ranges(cleaned: pa.Table, form: str, project: REDCapProject) -> Ranges
 
     Args:
         cleaned: Clean table of the instrument.
-        form: Name of the instrument.
+        instrument: Name of the instrument.
         project: Structure of the project.
 
     Example:
@@ -85,7 +85,7 @@ def check_ranges(cleaned: pa.Table, form: str, project: REDCapProject) -> Ranges
     """
     outside: dict[str, int] = {}
     unevaluated: dict[str, str] = {}
-    for field in project.form_fields(form):
+    for field in project.instrument_fields(instrument):
         limits = {"min": field.text_validation_min, "max": field.text_validation_max}
         limits = {end: limit.strip() for end, limit in limits.items() if limit.strip()}
         if not limits or field.field_type not in _WITH_LIMITS:
@@ -122,7 +122,7 @@ def _count_outside(values: pa.ChunkedArray, limits: Mapping[str, pa.Scalar]) -> 
 
 
 def count_blank_required(
-    records: pa.Table, form: str, project: REDCapProject, hidden: Collection[str] = ()
+    records: pa.Table, instrument: str, project: REDCapProject, hidden: Collection[str] = ()
 ) -> Mapping[str, int]:
     """Return how many rows are marked Complete although a required field is blank, by field.
 
@@ -131,7 +131,7 @@ def count_blank_required(
 
     Args:
         records: Records of the instrument, as text.
-        form: Name of the instrument.
+        instrument: Name of the instrument.
         project: Structure of the project.
         hidden: Columns that export rights hide, whose values are unknown. Defaults to none.
 
@@ -147,10 +147,10 @@ def count_blank_required(
         {'age': 1}
     """
     complete = pc.fill_null(
-        pc.equal(get_text_column(records, status_column(form)), _COMPLETE), False
+        pc.equal(get_text_column(records, status_column(instrument)), _COMPLETE), False
     )
     counts: dict[str, int] = {}
-    for field, columns in groupby(project.columns(form), key=lambda column: column.field):
+    for field, columns in groupby(project.columns(instrument), key=lambda column: column.field):
         shown = [column for column in columns if column.name not in hidden]
         if not is_required(field) or not shown:
             continue

@@ -103,7 +103,7 @@ def build_layout(project: StoredProject, parameters: Parameters) -> Layout:
     version = parse_version(structure.version)
     columns = {name: _list_exportable_columns(structure, rights, name) for name in names}
     shown = {column.field.field_name for each in columns.values() for column in each}
-    hidden = {f.field_name for name in names for f in structure.form_fields(name)} - shown
+    hidden = {f.field_name for name in names for f in structure.instrument_fields(name)} - shown
     known = ({field.field_name for field in structure.fields} | statuses) - hidden
     if version < _PSEUDO_FIELDS_REFUSED_SINCE:
         known |= {*_PSEUDO_FIELDS, *timestamps}

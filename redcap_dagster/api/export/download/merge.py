@@ -114,7 +114,7 @@ def _column_order(headers: Sequence[Sequence[str]], project: REDCapProject) -> l
     rank = {name: number for number, name in enumerate(known)}
     for instrument in project.instruments:
         rank.setdefault(timestamp_column(instrument.instrument_name), len(rank))
-        for field in project.form_fields(instrument.instrument_name):
+        for field in project.instrument_fields(instrument.instrument_name):
             number = rank.setdefault(field.field_name, len(rank))
             if field.field_type == "checkbox":
                 for choice in project.options(field):

@@ -93,7 +93,7 @@ def select_columns(
         whole = everything or form in named_forms
         widths = tuple(
             (own.field_name, len(project.options(own)) if own.field_type == "checkbox" else 1)
-            for own in project.form_fields(form)
+            for own in project.instrument_fields(form)
             if own.field_name != timestamp_column(form)
             and (whole or own.field_name in named_fields)
         )
