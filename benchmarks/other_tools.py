@@ -60,7 +60,7 @@ def prepare_batches(url: str) -> Callable[[], pd.DataFrame]:
         response = requests.post(url, data=query | more, timeout=600)
         return pd.read_csv(io.StringIO(response.text), dtype=str)
 
-    def batches() -> pd.DataFrame:
+    def export_batches() -> pd.DataFrame:
         ids = request({"fields[0]": "record_id"})["record_id"].tolist()
         frames = []
         for first in range(0, len(ids), _BATCH):
@@ -71,7 +71,7 @@ def prepare_batches(url: str) -> Callable[[], pd.DataFrame]:
             time.sleep(_PAUSE)
         return pd.concat(frames)
 
-    return batches
+    return export_batches
 
 
 def prepare_arrow(path: str) -> Callable[[], pa.Table]:

@@ -49,7 +49,7 @@ def build_definitions(
 def prepare_run(url: str, fields: str, folder: str) -> Callable[[], None]:
     """Prepare one run of all assets: metadata, census, records and clean tables."""
     defined, instance = (
-        build_definitions(url, int(fields), _new_database(folder)),
+        build_definitions(url, int(fields), _make_database_path(folder)),
         dg.DagsterInstance.ephemeral(),
     )
     return partial(materialize, defined, instance)
@@ -57,7 +57,7 @@ def prepare_run(url: str, fields: str, folder: str) -> Callable[[], None]:
 
 def prepare_one_request_run(url: str, fields: str, folder: str) -> Callable[[], None]:
     """Prepare one run of all assets, with all records in one request, checked with a census."""
-    defined = build_definitions(url, int(fields), _new_database(folder), max_cells=None)
+    defined = build_definitions(url, int(fields), _make_database_path(folder), max_cells=None)
     return partial(materialize, defined, dg.DagsterInstance.ephemeral())
 
 
@@ -65,7 +65,7 @@ def prepare_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
     """Prepare a script that makes clean tables with our functions, without Dagster."""
     client, project = REDCapClient(url, TOKEN), make_project(int(fields))
     rules = CleaningRules(missing_values=[MARKER])
-    warehouse = DuckDBTableIOManager(database=_new_database(folder))
+    warehouse = DuckDBTableIOManager(database=_make_database_path(folder))
 
     def run() -> None:
         export = client.export_records_table()
@@ -146,5 +146,5 @@ def _list_bucketed_assets(defined: dg.Definitions) -> list[dg.AssetsDefinition]:
     return [one for one in _list_assets(defined) if one.partitions_def]
 
 
-def _new_database(folder: str) -> str:
+def _make_database_path(folder: str) -> str:
     return f"{mkdtemp(dir=folder)}/warehouse.duckdb"

@@ -113,7 +113,7 @@ class Study:
     _limited: bool = False
 
     def __post_init__(self) -> None:
-        row = self._row("drug", "1")[0] | {"redcap_data_access_group": "north"}
+        row = self._make_row("drug", "1")[0] | {"redcap_data_access_group": "north"}
         self.token = self.sandbox.add_project(exports=SHAPES[self.kind], records=[row])
         self._others = self.sandbox.add_user(self.token, "others")
         for _ in range(MOST_RECORDS // 2):
@@ -129,7 +129,7 @@ class Study:
 
     # -- snapshots ----------------------------------------------------------------------------
 
-    def tables(self, rows: pa.Table) -> Tables:
+    def make_tables(self, rows: pa.Table) -> Tables:
         """Return the tables of an export, made as the op makes them."""
         project = self.observe_project(rows)
         return split_by_instrument(rows, project, blank_status=project.honors_blank_status)
@@ -197,12 +197,12 @@ class Study:
         record = f"{self.random.choice(['', '5-'])}{self._number}-{CANARY}"
         forms = self.random.sample(["visit", "drug", "lab"], self.random.randint(1, 3))
         for form in forms:
-            self._import([self._row(form, record)[0]])
+            self._import([self._make_row(form, record)[0]])
 
     def _edit(self) -> None:
         if records := self.records():
             form = self.random.choice(["visit", "drug", "lab"])
-            self._import(self._row(form, self.random.choice(records)))
+            self._import(self._make_row(form, self.random.choice(records)))
 
     def _group(self) -> None:
         if records := self.records():
@@ -226,7 +226,7 @@ class Study:
                 action="rename", record=self.random.choice(records), new_record_name=new
             )
 
-    def _row(self, form: str, record: str) -> list[dict[str, object]]:
+    def _make_row(self, form: str, record: str) -> list[dict[str, object]]:
         text = self.random.choice
         values: dict[str, object] = {"record_id": record, f"{form}_complete": text("012")}
         values |= {

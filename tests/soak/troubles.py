@@ -57,14 +57,14 @@ class Trouble:
         study.sandbox.inject(self.fault, content=self.content, after=self.after, times=self.times)
 
 
-def _status(random: Random) -> Fault:
+def _draw_status(random: Random) -> Fault:
     body, kind = random.choice([(PAGE, "text/html"), (CANARY, "text/plain")])
     return Status(random.choice([429, 500, 502, 503, 504]), body, kind)
 
 
 # Temporary faults, which retries overcome. Each intercepts one, two or three requests.
 PASSING: Mapping[str, Callable[[Random], Fault]] = {
-    "status": _status,
+    "status": _draw_status,
     "no database": lambda _: NO_DATABASE,
     "cut, length": lambda random: Cut(random.random(), "length"),
     "cut, chunks": lambda random: Cut(random.random(), "chunks"),

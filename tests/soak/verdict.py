@@ -111,8 +111,8 @@ def judge_export(
     Raises:
         WrongExportError: It is neither.
     """
-    export_tables, forms = study.tables(export.table), selection.forms
-    expected = [study.tables(selection.keep(rows)) for rows in snapshots if rows is not None]
+    export_tables, forms = study.make_tables(export.table), selection.forms
+    expected = [study.make_tables(selection.keep(rows)) for rows in snapshots if rows is not None]
     if any(
         all(_are_equal(export_tables[form], snapshot_tables[form]) for form in forms)
         for snapshot_tables in expected

@@ -69,6 +69,16 @@ def log_management(call: Call, details: str) -> None:
     write_log(call.store, call.project, "manage", "Manage/Design ", details)
 
 
+def log_record(
+    call: Call,
+    done: Literal["Create", "Update", "Delete"],
+    record: str,
+    values: Mapping[str, str] | None = None,
+) -> None:
+    """Write that a record was created, changed or deleted by the API; see `write_record_log`."""
+    write_record_log(call.store, call.project, done, record, values, how="(API)")
+
+
 def write_record_log(
     store: Store,
     project: StoredProject,

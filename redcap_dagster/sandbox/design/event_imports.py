@@ -26,7 +26,7 @@ _UNIQUE_NAME_LENGTH: Final = 18
 def _import_arms(call: Call) -> tuple[REDCapProject, int]:
     structure = _require_longitudinal(call, "arms")
     rows = read_structure_rows(call, {"arm_num", "name"})
-    arms = {} if _reads_override(call, "arms") else _index_arms(structure)
+    arms = {} if _read_override(call, "arms") else _index_arms(structure)
     for row in rows:
         number, name = _read_number(row, "arm_num"), row.get("name", "")
         if not name:
@@ -65,7 +65,7 @@ def _import_events(call: Call) -> tuple[REDCapProject, int]:
     structure = _require_longitudinal(call, "events")
     rows = read_structure_rows(call, {column.name for column in fields(Event)})
     before = {event.unique_event_name: event for event in structure.events}
-    events = {} if _reads_override(call, "events") else dict(before)
+    events = {} if _read_override(call, "events") else dict(before)
     for row in rows:
         number = _read_number(row, "arm_num")
         if not row.get("event_name") or number not in _index_arms(structure):
@@ -170,7 +170,7 @@ def _require_longitudinal(call: Call, what: str) -> REDCapProject:
     return call.project.structure
 
 
-def _reads_override(call: Call, what: str) -> bool:
+def _read_override(call: Call, what: str) -> bool:
     """Return whether the import replaces all, which REDCap only allows in development."""
     if call.parameters.get_choice("override", ("0", "1"), "0") == "0":
         return False

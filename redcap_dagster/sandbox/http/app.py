@@ -74,7 +74,7 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
         on_handled: Called with each request before its response is sent.
     """
 
-    async def api(request: Request) -> HTTPResponse:
+    async def handle_http(request: Request) -> HTTPResponse:
         began = time.perf_counter()
         parameters = Parameters.from_pairs([])
         format_ = "xml"
@@ -109,7 +109,7 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
         return HTTPResponse(response.body, status, headers)
 
     return Starlette(
-        routes=[Route(path, api, methods=_METHODS) for path in ("/api/", "/api")],
+        routes=[Route(path, handle_http, methods=_METHODS) for path in ("/api/", "/api")],
         middleware=[Middleware(GZipMiddleware, minimum_size=1, compresslevel=1)],
         exception_handlers={404: _respond_not_found},
     )

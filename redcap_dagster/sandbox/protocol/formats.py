@@ -60,15 +60,15 @@ def write_csv(table: Table) -> str:
     special = re.compile(f'[{re.escape(table.delimiter)}"\\n\\r\\t ]').search
     always = [column in table.quoted for column in table.columns]
 
-    def cell(value: str | int, quoted: bool) -> str:
+    def write_cell(value: str | int, quoted: bool) -> str:
         text = str(value)
         if quoted or special(text):
             return '"' + text.replace('"', '""') + '"'
         return text
 
     # A column name has no special characters; a column label can have them.
-    lines = [table.delimiter.join(cell(name, False) for name in table.columns)]
-    lines.extend(table.delimiter.join(map(cell, row, always)) for row in table.rows)
+    lines = [table.delimiter.join(write_cell(name, False) for name in table.columns)]
+    lines.extend(table.delimiter.join(map(write_cell, row, always)) for row in table.rows)
     return "\n".join(lines) + ("\n" if table.newline else "")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_text
-from redcap_dagster.sandbox.calls.log import write_record_log
+from redcap_dagster.sandbox.calls.log import log_record, write_record_log
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.records.selection import select_arm_rows
 from redcap_dagster.sandbox.store.rights import require
@@ -34,7 +34,7 @@ def delete_records(call: Call) -> Response:
     remaining = {row_key.record for row_key in select_arm_rows(call, records)}
     for record in records:
         if parameters.get_text("instrument") or record in remaining:
-            write_record_log(call.store, call.project, "Update", record, how="(API)")  # guess
+            log_record(call, "Update", record)  # guess
         else:
             _log_deletion(call, record)
     return respond_with_text(str(len(records)), call.format)

@@ -56,7 +56,7 @@ def export_records(call: Call) -> Response:
     if call.parameters.get_flag("combineCheckboxOptions"):
         # Documented in two ways, and no response with it is known.
         raise RequestError(
-            400, "This sandbox does not know what combineCheckboxOptions does; leave it out."
+            400, "This sandbox does not know what combineCheckboxOptions does. Omit it."
         )
     kind = call.parameters.get_choice("type", ("flat", "eav"), "flat")
     format_ = call.parameters.get_text("format", "xml")
@@ -107,7 +107,7 @@ def build_flat_table(call: Call) -> Table:
 
 def _build_rows(call: Call, layout: Layout) -> list[list[Cell]]:
     structure, store = call.project.structure, call.store
-    order, record_arm_of = make_row_sort_key(structure), make_record_arm_reader(structure)
+    sort_key, get_record_arm = make_row_sort_key(structure), make_record_arm_reader(structure)
     kinds: dict[tuple[str, str], RowKind | None] = {}
     filled: dict[int, tuple[list[Cell], Mapping[str, int]]] = {}
     placed: list[tuple[RowKey, list[Cell]]] = []
@@ -118,15 +118,15 @@ def _build_rows(call: Call, layout: Layout) -> list[list[Cell]]:
             kinds[kind_key] = layout.get_row_kind(*kind_key)
         kind = kinds[kind_key]
         if kind is None:
-            first = skipped.get(record_arm_of(row_key), row_key)
-            skipped[record_arm_of(row_key)] = min(first, row_key, key=order)
+            first = skipped.get(get_record_arm(row_key), row_key)
+            skipped[get_record_arm(row_key)] = min(first, row_key, key=sort_key)
         else:
             cells = list(kind.blank)
             placed.append((row_key, cells))
             filled[number] = (cells, kind.slots)
     if layout.keys:
         # A record of which only instances of other instruments are stored is listed too (guess).
-        for missing in skipped.keys() - {record_arm_of(row_key) for row_key, _ in placed}:
+        for missing in skipped.keys() - {get_record_arm(row_key) for row_key, _ in placed}:
             row_key = replace(skipped[missing], instrument="", instance=0)
             if kind := layout.get_row_kind(row_key.event, ""):
                 placed.append((row_key, list(kind.blank)))
@@ -135,16 +135,16 @@ def _build_rows(call: Call, layout: Layout) -> list[list[Cell]]:
             cells, slots = filled[number]
             if name in slots:
                 cells[slots[name]] = value
-    placed.sort(key=lambda each: order(each[0]))
+    placed.sort(key=lambda each: sort_key(each[0]))
     if layout.keys:
-        groups, id_of = store.list_access_groups(call.project), _make_id_writer(call.project)
+        groups, write_id = store.list_access_groups(call.project), _make_id_writer(call.project)
         for row_key, cells in placed:
             known = {
-                structure.record_id_field: id_of(row_key.record),
+                structure.record_id_field: write_id(row_key.record),
                 EVENT_NAME: row_key.event,
                 REPEAT_INSTRUMENT: row_key.instrument,
                 REPEAT_INSTANCE: row_key.instance or "",
-                ACCESS_GROUP: groups.get(record_arm_of(row_key), ""),
+                ACCESS_GROUP: groups.get(get_record_arm(row_key), ""),
             }
             cells[: len(layout.keys)] = [known[name] for name in layout.keys]
     return [cells for _, cells in placed]
@@ -218,7 +218,7 @@ def build_eav_table(call: Call) -> Table:
     """
     structure, parameters = call.project.structure, call.parameters
     delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
-    layout, id_of = build_layout(call.project, parameters), _make_id_writer(call.project)
+    layout, write_id = build_layout(call.project, parameters), _make_id_writer(call.project)
     labeled = parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label"
     columns, writers = index_columns(structure), _make_writers(call)
     events = build_event_labels(structure) if labeled else {}
@@ -232,18 +232,18 @@ def build_eav_table(call: Call) -> Table:
         *("field_name", "value"),
     )
     rows: list[tuple[Cell, ...]] = []
-    order = make_row_sort_key(structure)
-    for number, row_key in sorted(select_rows(call), key=lambda row: order(row[1])):
+    sort_key = make_row_sort_key(structure)
+    for number, row_key in sorted(select_rows(call), key=lambda row: sort_key(row[1])):
         kind = layout.get_row_kind(row_key.event, row_key.instrument)
         if kind is None:
             continue
         key: tuple[Cell, ...] = (
-            id_of(row_key.record),
+            write_id(row_key.record),
             *(events.get(row_key.event, row_key.event),) * structure.is_longitudinal,
             *(row_key.instrument, row_key.instance or "") * structure.has_repeating,
         )
         if layout.keys and not row_key.instance:
-            rows.append((*key, structure.record_id_field, id_of(row_key.record)))
+            rows.append((*key, structure.record_id_field, write_id(row_key.record)))
         own = values.get(number, {})
         for name in kind.slots:
             if (value := own.get(name, "")) == "":

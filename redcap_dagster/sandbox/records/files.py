@@ -7,7 +7,7 @@ from typing import Final, Literal
 from redcap_dagster.project import Field
 from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, Upload, respond_with_nothing
-from redcap_dagster.sandbox.calls.log import write_record_log
+from redcap_dagster.sandbox.calls.log import log_record
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.records.selection import make_record_arm_reader
 from redcap_dagster.sandbox.store.rights import NO_ACCESS, require, require_edit_rights
@@ -57,8 +57,7 @@ def save_file(
 ) -> None:
     """Store a file in a field; the row is added if it does not exist."""
     store.save_values(project, [(row_key, {field: file.name})])
-    rows = store.find_rows(project, (row_key.record,), ())
-    (row,) = (number for number, other in rows if other == row_key)
+    row = store.find_row(project, row_key)
     with store.connection as database:
         database.execute(_TABLE)
         database.execute(
@@ -97,10 +96,8 @@ def load_files(store: Store, project: StoredProject) -> Mapping[tuple[int, str],
 def export_file(call: Call) -> Response:
     """Handle ``content=file``, ``action=export``: the name is in the content type."""
     field, row_key = _find_field(call), _find_row_key(call)
-    rows = {
-        other: number for number, other in call.store.find_rows(call.project, (row_key.record,), ())
-    }
-    file = load_files(call.store, call.project).get((rows.get(row_key, 0), field.field_name))
+    key = (call.store.find_row(call.project, row_key), field.field_name)
+    file = load_files(call.store, call.project).get(key)
     if file is None:
         raise RequestError(400, "There is no file to download for this record")  # guess: 400
     return respond_with_file(file)
@@ -126,10 +123,7 @@ def delete_file(call: Call) -> Response:
     require(call.project.rights.api_import, 403, "You do not have API Import/Update privileges")
     field, row_key = _find_field(call), _find_row_key(call)
     require_edit_rights(call.project.rights, [field.form_name])
-    rows = {
-        other: number for number, other in call.store.find_rows(call.project, (row_key.record,), ())
-    }
-    key = (rows.get(row_key, 0), field.field_name)
+    key = (call.store.find_row(call.project, row_key), field.field_name)
     if key not in load_files(call.store, call.project):
         raise RequestError(400, "There is no file to delete for this record")  # guess
     with call.store.connection as database:
@@ -189,5 +183,5 @@ def _log_and_respond(
     call: Call, done: Literal["Create", "Update"], record: str, values: Mapping[str, str]
 ) -> Response:
     """Log the change, and return a response without a body, as clients found it."""
-    write_record_log(call.store, call.project, done, record, values, how="(API)")
+    log_record(call, done, record, values)
     return respond_with_nothing(call)

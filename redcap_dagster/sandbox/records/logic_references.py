@@ -49,7 +49,7 @@ class _Row:
         return arms.get(self.event.arm_num, "") if self.event else ""
 
 
-# That they are blank value_row there is no value is a guess.
+# That they are blank if there is no value is a guess.
 _SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
     "record-name": lambda row: row.row_key.record,
     "record-dag-name": lambda row: row.group,
@@ -123,26 +123,27 @@ def make_value_reader(
         )
 
     def find_instance(reference: ResolvedReference, row_key: RowKey, event: str, form: str) -> int:
-        here = row_key.instance if (row_key.event, row_key.instrument) == (event, form) else 0
+        own = row_key.instance if (row_key.event, row_key.instrument) == (event, form) else 0
         match reference.instance:
             case "first-instance":
                 return min(instances.get((row_key.record, event, form), [0]))
             case "last-instance":
                 return max(instances.get((row_key.record, event, form), [0]))
             case "previous-instance":
-                return here - 1
+                return own - 1
             case "next-instance":
-                return here + 1
+                return own + 1
             case "current-instance" | "":
-                return here or 1  # the first, for a row without instance (guess)
+                return own or 1  # the first, for a row without instance (guess)
             case number:
                 return int(number)
 
     def read_value(reference: ResolvedReference, row_key: RowKey) -> str:
         if reference.column in _SMART:
-            at = events.get(row_key.event)
-            group = groups.get((row_key.record, at.arm_num if at else 0), "")
-            return _SMART[reference.column](_Row(project, row_key, at, group))
+            row_event = events.get(row_key.event)
+            arm = row_event.arm_num if row_event else 0
+            group = groups.get((row_key.record, arm), "")
+            return _SMART[reference.column](_Row(project, row_key, row_event, group))
         if reference.column == structure.record_id_field:
             return row_key.record
         column = columns[reference.column]

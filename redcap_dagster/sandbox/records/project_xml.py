@@ -48,7 +48,7 @@ def build_data_points(call: Call) -> Iterator[DataPoint]:
     if hides_record_id(call.project):
         raise RequestError(400, "This sandbox writes no project XML with hashed record ids.")
     layout, columns = build_layout(call.project, call.parameters), index_columns(structure)
-    groups, record_arm_of = (
+    groups, get_record_arm = (
         call.store.list_access_groups(call.project),
         make_record_arm_reader(structure),
     )
@@ -59,18 +59,18 @@ def build_data_points(call: Call) -> Iterator[DataPoint]:
     for row, name, value in call.store.find_values(call.project, records, (), layout.header):
         values.setdefault(row, {})[name] = value
 
-    def order(found: tuple[int, RowKey]) -> tuple[object, ...]:
+    def get_sort_key(found: tuple[int, RowKey]) -> tuple[object, ...]:
         row_key = found[1]
         event = events.get(row_key.event, 0)
         return make_record_sort_key(row_key.record), event, row_key.instrument, row_key.instance
 
-    for row, row_key in sorted(select_rows(call), key=order):
+    for row, row_key in sorted(select_rows(call), key=get_sort_key):
         kind = layout.get_row_kind(row_key.event, row_key.instrument)
         if kind is None:
             continue
         key = (row_key.record, row_key.event, row_key.instrument, row_key.instance)
         yield DataPoint(*key, structure.record_id_field, row_key.record)
-        if ACCESS_GROUP in layout.keys and (group := groups.get(record_arm_of(row_key))):
+        if ACCESS_GROUP in layout.keys and (group := groups.get(get_record_arm(row_key))):
             yield DataPoint(*key, ACCESS_GROUP, group)
         to_stored_value = values.get(row, {})
         for name in kind.slots:

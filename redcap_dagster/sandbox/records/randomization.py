@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_table
-from redcap_dagster.sandbox.calls.log import write_record_log
+from redcap_dagster.sandbox.calls.log import log_record
 from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.records.calculations import recalculate
@@ -106,7 +106,7 @@ def randomize_record(call: Call) -> Response:
     number, target, event, strata = found
     row_key = RowKey(call.parameters.get_text("record"), event)
     rows = filter_visible_rows(call, call.store.find_rows(call.project, (row_key.record,), ()))
-    row = {here: there for there, here in rows}.get(row_key)
+    row = {visible: number for number, visible in rows}.get(row_key)
     if not row_key.record or row is None:
         raise RequestError(400, f'The record "{row_key.record}" does not exist')
     if database.execute(
@@ -115,7 +115,7 @@ def randomize_record(call: Call) -> Response:
         raise RequestError(400, f'The record "{row_key.record}" is randomized already')
     names = json.loads(strata)
     known = call.store.find_values(call.project, (row_key.record,), (), (target, *names))
-    values = {name: value for there, name, value in known if there == row}
+    values = {name: value for number, name, value in known if number == row}
     if missing := [name for name in names if name not in values]:
         raise RequestError(400, f"The record has no value for: {', '.join(missing)}")
     if target in values:
@@ -133,9 +133,7 @@ def randomize_record(call: Call) -> Response:
     call.store.save_values(call.project, [(row_key, {target: value})])
     recalculate(call.store, call.project, (row_key.record,))
     # A server logs it in other words.
-    write_record_log(
-        call.store, call.project, "Update", row_key.record, {target: value}, how="(API)"
-    )
+    log_record(call, "Update", row_key.record, {target: value})
     if not call.parameters.get_flag("returnAlt"):
         alternative = ""
     allocated = (number, row_key.record, value, alternative)

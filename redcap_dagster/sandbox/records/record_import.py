@@ -1,7 +1,7 @@
 """The record import: each value is validated, and all values are stored or none."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -17,13 +17,14 @@ from redcap_dagster.project.system_columns import (
     timestamp_column,
 )
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_text
-from redcap_dagster.sandbox.calls.log import write_record_log
+from redcap_dagster.sandbox.calls.log import log_record
 from redcap_dagster.sandbox.people.data_access_groups import load_groups
 from redcap_dagster.sandbox.protocol.formats import XML_DECLARATION
 from redcap_dagster.sandbox.protocol.import_data import Row, read_rows
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
 from redcap_dagster.sandbox.records.calculations import recalculate
 from redcap_dagster.sandbox.records.export import DELIMITERS
+from redcap_dagster.sandbox.records.import_row_keys import make_row_key_reader
 from redcap_dagster.sandbox.records.labels import build_event_labels
 from redcap_dagster.sandbox.records.record_names import find_next_record_name
 from redcap_dagster.sandbox.records.selection import make_record_arm_reader
@@ -136,55 +137,6 @@ def _number_records(call: Call, rows: Sequence[Row]) -> tuple[list[Row], dict[st
     return [row | {name: given[row.get(name, "")]} for row in rows], given
 
 
-# -- row keys -------------------------------------------------------------------------------------
-
-
-def _make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], RowKey]:
-    """Return a function that reads the key of a row.
-
-    The messages of its refusals are guesses.
-    """
-    structure = call.project.structure
-    newest: dict[tuple[str, str, str], int] = {}
-    records = {row.get(structure.record_id_field, "").strip() for row in rows}
-    for _, row_key in call.store.find_rows(call.project, tuple(records), ()):
-        series = (row_key.record, row_key.event, row_key.instrument)
-        newest[series] = max(row_key.instance, newest.get(series, 0))
-    events = {event.unique_event_name for event in structure.events} or {""}
-
-    def read_row_key(row: Row) -> RowKey:
-        record = row.get(structure.record_id_field, "").strip()
-        if not record:
-            raise RequestError(
-                400, f"A row has no value for the record id field, {structure.record_id_field}."
-            )
-        event, form = row.get(_EVENT, ""), row.get(_FORM, "")
-        if event not in events:
-            raise RequestError(400, f"The following event names are not valid: {event or 'blank'}")
-        if form and not list_row_forms(structure, event, form):
-            raise RequestError(400, "A row names a repeating instrument that does not repeat there")
-        instance_text = row.get(_INSTANCE, "")
-        last = newest.get((record, event, form), 0)
-        if not (form or event in structure.repeating_events):
-            if instance_text not in ("", "1"):
-                raise RequestError(400, "A row has a repeat instance where nothing repeats")
-            return RowKey(record, event)
-        if instance_text == "new":
-            instance = last + 1
-        elif instance_text == "" and not form:
-            instance = 1
-        elif (
-            instance_text.isascii() and instance_text.isdecimal() and 0 < int(instance_text) < 32768
-        ):
-            instance = int(instance_text)
-        else:
-            raise RequestError(400, "A row has no valid repeat instance")
-        newest[record, event, form] = max(instance, last)
-        return RowKey(record, event, form, instance)
-
-    return read_row_key
-
-
 # -- values ---------------------------------------------------------------------------------------
 
 
@@ -196,7 +148,7 @@ def _read_cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Ce
     """
     structure = call.project.structure
     date_format = call.parameters.get_choice("dateFormat", DATE_FORMATS, "YMD")
-    columns, read_row_key = index_columns(structure), _make_row_key_reader(call, rows)
+    columns, read_row_key = index_columns(structure), make_row_key_reader(call, rows)
     timestamps = {timestamp_column(form) for form in structure.surveys}
     groups = {"", *load_groups(call.store, call.project)}
     cells: dict[RowKey, dict[str, str]] = {}
@@ -258,7 +210,7 @@ def _save(call: Call, cells: Sequence[Cells], records: Sequence[str]) -> None:
     columns = index_columns(structure)
     changed_columns = {name for _, values in cells for name in values} & columns.keys()
     require_edit_rights(rights, (columns[name].field.form_name for name in changed_columns))
-    record_arm_of, groups = (
+    get_record_arm, groups = (
         make_record_arm_reader(structure),
         call.store.list_access_groups(call.project),
     )
@@ -268,7 +220,7 @@ def _save(call: Call, cells: Sequence[Cells], records: Sequence[str]) -> None:
         # Guess, by the text for the deletion of records.
         require(rights.record_create, 403, "You do not have Create Record privileges")
     if own := rights.data_access_group:
-        others = [p for p in found if groups.get(record_arm_of(p)) != own]
+        others = [p for p in found if groups.get(get_record_arm(p)) != own]
         if others or any(ACCESS_GROUP in values for _, values in cells):
             raise RequestError(
                 400, "Records of other Data Access Groups cannot be changed, nor can groups be set."
@@ -282,18 +234,14 @@ def _save(call: Call, cells: Sequence[Cells], records: Sequence[str]) -> None:
     recalculate(call.store, call.project, records)
     for row_key, values in cells:
         known = before.get(found.get(row_key, 0), {})
-        if group := groups.get(record_arm_of(row_key)):
+        if group := groups.get(get_record_arm(row_key)):
             known = known | {ACCESS_GROUP: group}
         changed = {name: value for name, value in values.items() if value != known.get(name, "")}
         if row_key.record not in existing:
             existing.add(row_key.record)
             id_field = {structure.record_id_field: row_key.record}
             changed = id_field | changed
-            write_record_log(
-                call.store, call.project, "Create", row_key.record, changed, how="(API)"
-            )
+            log_record(call, "Create", row_key.record, changed)
         elif changed or row_key not in found:
             # Guess, by the text for created ones.
-            write_record_log(
-                call.store, call.project, "Update", row_key.record, changed, how="(API)"
-            )
+            log_record(call, "Update", row_key.record, changed)

@@ -48,14 +48,14 @@ def rename_record(call: Call) -> Response:
         raise RequestError(400, f'The record "{old}" does not exist')
     if not new or call.store.has_record(call.project, new):
         raise RequestError(400, "The new record name is blank, or a record has it already.")
-    record_arm_of = make_record_arm_reader(call.project.structure)
+    get_record_arm = make_record_arm_reader(call.project.structure)
     with call.store.connection as database:
         database.executemany(
             "update row set record = ? where id = ?", [(new, number) for number in rows.values()]
         )
         database.executemany(
             "update access_group set record = ? where project = ? and record = ? and arm = ?",
-            [(new, call.project.id, *record_arm_of(row_key)) for row_key in rows],
+            [(new, call.project.id, *get_record_arm(row_key)) for row_key in rows],
         )
     # Known is that date ranges do not include it; the text of the log is a guess.
     log_management(call, f"Rename record (API) from '{old}' to '{new}'")

@@ -42,14 +42,16 @@ def select_rows(call: Call) -> list[tuple[int, RowKey]]:
 def filter_visible_rows(
     call: Call, rows: Iterable[tuple[int, RowKey]]
 ) -> Iterable[tuple[int, RowKey]]:
-    """Return the rows that the user sees: those of the user's access group, or all without one."""
+    """Return the rows that the user sees: those of the access group, or all without a group."""
     group = call.project.rights.data_access_group
     if not group:
         return rows
-    record_arm_of = make_record_arm_reader(call.project.structure)
+    get_record_arm = make_record_arm_reader(call.project.structure)
     groups = call.store.list_access_groups(call.project)
     return [
-        (number, row_key) for number, row_key in rows if groups.get(record_arm_of(row_key)) == group
+        (number, row_key)
+        for number, row_key in rows
+        if groups.get(get_record_arm(row_key)) == group
     ]
 
 
@@ -58,13 +60,13 @@ def select_arm_rows(call: Call, records: tuple[str, ...]) -> dict[RowKey, int]:
     structure, arm = call.project.structure, call.parameters.get_text("arm")
     if arm:
         call.parameters.get_known_names("arm", (str(event.arm_num) for event in structure.events))
-    record_arm_of = make_record_arm_reader(structure)
+    get_record_arm = make_record_arm_reader(structure)
     return {
         row_key: number
         for number, row_key in filter_visible_rows(
             call, call.store.find_rows(call.project, records, ())
         )
-        if not arm or str(record_arm_of(row_key)[1]) == arm
+        if not arm or str(get_record_arm(row_key)[1]) == arm
     }
 
 
@@ -73,7 +75,7 @@ def make_row_sort_key(structure: REDCapProject) -> Callable[[RowKey], tuple[obje
     events = {row.unique_event_name: number for number, row in enumerate(structure.events)}
     forms = {row.instrument_name: number for number, row in enumerate(structure.instruments)}
 
-    def key(row_key: RowKey) -> tuple[object, ...]:
+    def get_sort_key(row_key: RowKey) -> tuple[object, ...]:
         return (
             make_record_sort_key(row_key.record),
             row_key.instance > 0,
@@ -82,7 +84,7 @@ def make_row_sort_key(structure: REDCapProject) -> Callable[[RowKey], tuple[obje
             row_key.instance,
         )
 
-    return key
+    return get_sort_key
 
 
 def make_record_sort_key(record: str) -> tuple[tuple[object, ...], str]:

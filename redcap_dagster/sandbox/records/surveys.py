@@ -120,9 +120,9 @@ def _may_see(call: Call, record: str) -> bool:
     if not (own := call.project.rights.data_access_group):
         return True
     groups = call.store.list_access_groups(call.project)
-    record_arm_of = make_record_arm_reader(call.project.structure)
+    get_record_arm = make_record_arm_reader(call.project.structure)
     rows = call.store.find_rows(call.project, (record,), ())
-    return any(groups.get(record_arm_of(row_key)) == own for _, row_key in rows)
+    return any(groups.get(get_record_arm(row_key)) == own for _, row_key in rows)
 
 
 def _find_survey(call: Call) -> str:

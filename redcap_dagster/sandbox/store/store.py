@@ -23,6 +23,10 @@ from redcap_dagster.sandbox.store.row_keys import RowKey
 FIRST_USER = "sandbox"
 """Name of a new project's first user."""
 
+_ROW = """
+select id from row
+where project = ? and record = ? and event = ? and instrument = ? and instance = ?
+"""
 _ROWS = """
 select id, record, event, instrument, instance from row
 where project = :project
@@ -206,18 +210,19 @@ class Store:
 
     def _get_or_add_row(self, project: int, row_key: RowKey) -> int:
         """Return the number of a row, which is added if it does not exist."""
-        where = (project, row_key.record, row_key.event, row_key.instrument, row_key.instance)
+        key = (project, row_key.record, row_key.event, row_key.instrument, row_key.instance)
         self._database.execute(
             "insert or ignore into row (project, record, event, instrument, instance)"
             " values (?, ?, ?, ?, ?)",
-            where,
+            key,
         )
-        found = self._database.execute(
-            "select id from row where project = ? and record = ? and event = ?"
-            " and instrument = ? and instance = ?",
-            where,
-        )
-        return int(found.fetchone()[0])
+        return int(self._database.execute(_ROW, key).fetchone()[0])
+
+    def find_row(self, project: StoredProject, row_key: RowKey) -> int:
+        """Return the number of a row, or 0 if it does not exist."""
+        key = (row_key.record, row_key.event, row_key.instrument, row_key.instance)
+        found = self._database.execute(_ROW, (project.id, *key)).fetchone()
+        return int(found[0]) if found else 0
 
     def _assign_access_group(self, project: int, record: str, arm: int, group: str) -> None:
         if group == "":

@@ -1,0 +1,55 @@
+"""The row keys of import data: record, event, repeating instrument and instance of each row."""
+
+from collections.abc import Callable, Iterable
+
+from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE, REPEAT_INSTRUMENT
+from redcap_dagster.sandbox.calls.call import Call
+from redcap_dagster.sandbox.protocol.import_data import Row
+from redcap_dagster.sandbox.protocol.parameters import RequestError
+from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
+
+
+def make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], RowKey]:
+    """Return a function that reads the key of a row.
+
+    The messages of its refusals are guesses.
+    """
+    structure = call.project.structure
+    newest: dict[tuple[str, str, str], int] = {}
+    records = {row.get(structure.record_id_field, "").strip() for row in rows}
+    for _, row_key in call.store.find_rows(call.project, tuple(records), ()):
+        series = (row_key.record, row_key.event, row_key.instrument)
+        newest[series] = max(row_key.instance, newest.get(series, 0))
+    events = {event.unique_event_name for event in structure.events} or {""}
+
+    def read_row_key(row: Row) -> RowKey:
+        record = row.get(structure.record_id_field, "").strip()
+        if not record:
+            raise RequestError(
+                400, f"A row has no value for the record id field, {structure.record_id_field}."
+            )
+        event, form = row.get(EVENT_NAME, ""), row.get(REPEAT_INSTRUMENT, "")
+        if event not in events:
+            raise RequestError(400, f"The following event names are not valid: {event or 'blank'}")
+        if form and not list_row_forms(structure, event, form):
+            raise RequestError(400, "A row names a repeating instrument that does not repeat there")
+        instance_text = row.get(REPEAT_INSTANCE, "")
+        last = newest.get((record, event, form), 0)
+        if not (form or event in structure.repeating_events):
+            if instance_text not in ("", "1"):
+                raise RequestError(400, "A row has a repeat instance where nothing repeats")
+            return RowKey(record, event)
+        if instance_text == "new":
+            instance = last + 1
+        elif instance_text == "" and not form:
+            instance = 1
+        elif (
+            instance_text.isascii() and instance_text.isdecimal() and 0 < int(instance_text) < 32768
+        ):
+            instance = int(instance_text)
+        else:
+            raise RequestError(400, "A row has no valid repeat instance")
+        newest[record, event, form] = max(instance, last)
+        return RowKey(record, event, form, instance)
+
+    return read_row_key
