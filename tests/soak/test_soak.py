@@ -24,7 +24,7 @@ def test_a_loss_without_an_error_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     """The soak can fail: a plan that does not check responses with the census loses records."""
 
     for module in (snapshot, consistency):
-        monkeypatch.setattr(module, "missing_records", lambda *_: {})
+        monkeypatch.setattr(module, "find_missing_records", lambda *_: {})
 
     with pytest.raises(
         WrongExportError, match="reported as a consistent snapshot, but equal to none"

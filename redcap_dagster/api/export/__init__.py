@@ -1,4 +1,4 @@
-"""A record export in the order of its steps: plan, download (through reader), verification.
+"""A record export: plan requests, download and merge them, verify the result; `reader` reads CSV.
 
-Its entry is `snapshot`. Imports `api.calls` and below, never `api.methods`.
+The entry is `snapshot`. Imports `api.calls` and below.
 """

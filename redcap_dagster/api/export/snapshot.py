@@ -1,4 +1,4 @@
-"""The records of a project as of one moment: planned, exported, and held against the census."""
+"""A record export as a consistent snapshot: planned, downloaded, verified against the census."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from redcap_dagster.api.export.download.fetcher import (
 )
 from redcap_dagster.api.export.download.progress import Report
 from redcap_dagster.api.export.plan.adaptive_limits import (
-    FEW,
+    FEW_RECORDS,
     AdaptiveLimits,
     may_be_too_large,
     should_retry_divisible,
@@ -29,9 +29,9 @@ from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.verification.census import list_rows
 from redcap_dagster.api.export.verification.completeness import (
-    check_no_form_is_incomplete,
+    check_complete_instruments,
+    find_missing_records,
     list_selected_rows,
-    missing_records,
 )
 from redcap_dagster.api.export.verification.consistency import (
     RECORDS_KEPT_CHANGING,
@@ -44,28 +44,29 @@ from redcap_dagster.project.system_columns import ACCESS_GROUP, REPEAT_COLUMNS
 
 HIDDEN_IDS: Final = (
     "REDCap does not find records by the ids that it lists, as it hides them from the token's "
-    "user: all was asked for in one request."
+    "user. All records were exported in one request."
 )
 
 _ATTEMPTS: Final = 3
 _SHORTEST_HASH: Final = 32
-"""Digits of the shortest hash that is in use: what has fewer is no hashed id."""
+"""Digits of the shortest hash in use: a shorter id is not hashed."""
 
 
 @dataclass(frozen=True)
 class RecordExport:
-    """Records that were exported whole, and how.
+    """A complete export of records, and how it was made.
 
     Attributes:
-        table: The block matrix: a row per record, event and instance, in REDCap's own order.
-        census: The records and events that REDCap listed, of those that were asked for.
-        listed: How many it listed, those that were not wanted among them.
-        parameters: What was asked for, as REDCap's API Playground shows it; without token, record
-            ids, and the values that a filter compares with.
+        table: One row per record, event and instance, in REDCap's own order.
+        census: The exported records and events, as REDCap listed them.
+        listed: The number of records and events that REDCap listed, including those that are not
+            part of the export.
+        parameters: The parameters of the request, as REDCap's API Playground shows them, without
+            token, record ids, and values in filter logic.
         began: When the first request was sent, in UTC.
-        requests: How many requests it took, the census among them.
-        consistent: Whether the table is the truth of one moment.
-        notes: What the reader of the table should know, in plain sentences.
+        requests: The number of requests, including the census.
+        consistent: Whether the table is a consistent snapshot of one moment. Defaults to True.
+        notes: Notes for the reader of the table. Defaults to none.
     """
 
     table: pa.Table = field(repr=False)
@@ -80,7 +81,7 @@ class RecordExport:
 
 @dataclass(frozen=True)
 class ListedRecords:
-    """Records that were listed, and when that began, in UTC."""
+    """A listing of records, and when it began, in UTC."""
 
     listing: Listing
     since: datetime
@@ -95,24 +96,23 @@ def take_snapshot(
     report: Report | None = None,
     listed: ListedRecords | None = None,
 ) -> RecordExport:
-    """Export records, and make sure that each record of the census is there, as of one moment.
+    """Return exported records that were verified to be complete and consistent.
 
-    What fits into one request is one moment. Where it takes several, or names records, which a
-    census may lack, the census is taken again afterwards, and what is not as it was then is asked
-    for again.
+    A single request is consistent by itself. If the export takes several, or names records, the
+    census is taken again afterwards, and records that changed meanwhile are fetched again.
 
     Args:
         transport: The connection.
         structure: The structure of the project.
-        selection: What is asked for; it was checked.
-        settings: How it is asked for.
-        among: Gives the rows of a listing whose records are wanted; all by default.
-        report: Is told how far it is; by default, a bar is shown in a terminal or a notebook.
-        listed: The records that were listed a moment ago, where no instances are listed with them.
+        selection: The checked selection.
+        settings: The settings of the export.
+        among: Returns the rows of a listing that are to be exported. Defaults to all rows.
+        report: Is called with the progress. Defaults to a bar in a terminal or a notebook.
+        listed: A listing that was just made, without instances. Defaults to a new one.
 
     Raises:
         IncompleteExportError: Records are missing.
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: A request failed. The type says why.
     """
     sent = transport.sent
     everything = ExportQuery(structure.project(), selection, groups=True, among=among)
@@ -124,7 +124,8 @@ def take_snapshot(
         query = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
         fetcher = Fetcher(transport, query, settings, AdaptiveLimits(settings.limits), report)
         outcome = _export(fetcher, listing, began)
-        # The first record of all came in between: no row, no header that tells of access groups.
+        # The first record was created in between: without rows there was no header, which shows
+        # whether the project has access groups.
         if listing.records or outcome.notes or not outcome.table.num_rows:
             break
     return RecordExport(
@@ -146,13 +147,20 @@ def export_table(
     selection: RecordSelection,
     settings: ExportSettings,
 ) -> pa.Table:
-    """Export records like `take_snapshot`, and ask for the structure only where it is needed.
+    """Return exported records like `take_snapshot`, with fewer requests for a small project.
 
-    What fits into one request whatever repeats needs nothing but the dictionary.
+    An export that fits into one request, and where nothing repeats, needs only the dictionary.
+
+    Args:
+        transport: The connection.
+        dictionary: The data dictionary.
+        structure: Returns the structure, where it is needed.
+        selection: The checked selection.
+        settings: The settings of the export.
 
     Raises:
         IncompleteExportError: Records are missing.
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: A request failed. The type says why.
     """
     project = REDCapProject.from_exports(metadata=dictionary)
     query = ExportQuery(project, selection, groups=True)
@@ -163,19 +171,21 @@ def export_table(
     if not count:
         return read_records(transport, query.write_single_request(), id_field, should_retry_whole)
     cells = listing.rows.num_rows * query.part.width
-    fits = (most is None or cells <= most) and (count <= FEW or not query.narrowed)
+    fits = (most is None or cells <= most) and (count <= FEW_RECORDS or not query.selects_records)
     if fits and not repeats:
-        one = RecordRequest(query.part, listing.records, 0, count, query.narrowed, cells)
+        one = RecordRequest(query.part, listing.records, 0, count, query.selects_records, cells)
         try:
-            table = read_records(transport, query.parameters(one), id_field, should_retry_divisible)
+            table = read_records(
+                transport, query.write_request(one), id_field, should_retry_divisible
+            )
         except REDCapError as error:
             if not may_be_too_large(error):
                 raise
         else:
-            sure = not query.narrowed or not listing.find_changed_records(
+            unchanged = not query.selects_records or not listing.find_changed_records(
                 list_selected_rows(transport, query, settings)
             )
-            if sure and not missing_records(FetchedRecords(table), listing, query):
+            if unchanged and not find_missing_records(FetchedRecords(table), listing, query):
                 return table
     listed = ListedRecords(listing, since)
     return take_snapshot(transport, structure(), selection, settings, listed=listed).table
@@ -188,24 +198,24 @@ def _export(fetcher: Fetcher, listing: Listing, began: datetime) -> Outcome:
         return make_consistent(fetcher, nothing, listing, began)
     requests = fetcher.plan(listing)
     if not listing.records or (
-        any(one.named for one in requests) and not _finds(fetcher, listing.records)
+        any(one.named for one in requests) and not _finds_listed_ids(fetcher, listing.records)
     ):
-        return _undivided(fetcher, listing)
+        return _export_undivided(fetcher, listing)
     fetched = fetcher.fetch(requests, listing)
-    # What named no record has all of them, whatever the census lists.
+    # A request that names no records returns all of them, whatever the census lists.
     if (
         fetched.responses == 1
         and not requests[0].named
-        and not missing_records(fetched, listing, query)
+        and not find_missing_records(fetched, listing, query)
     ):
-        return Outcome(fetched.table, _census_of(fetched.table, listing.census, query))
+        return Outcome(fetched.table, _read_census_from(fetched.table, listing.census, query))
     return make_consistent(fetcher, fetched, listing, began)
 
 
-def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
-    """Whether REDCap finds a record by the id that it lists, as long as it lists it.
+def _finds_listed_ids(fetcher: Fetcher, records: Sequence[str]) -> bool:
+    """Return whether REDCap finds records by the ids that it lists.
 
-    It is asked where the id may be a hash, and more than once: one answer alone may lack it.
+    Only an id that may be a hash is tried, and more than once, as a response may lack the record.
     """
     id_field = fetcher.query.project.record_id_field
 
@@ -227,24 +237,26 @@ def _finds(fetcher: Fetcher, records: Sequence[str]) -> bool:
 
 
 def _list_again(fetcher: Fetcher) -> Listing:
-    """Take the census again: what it does not list any more was deleted meanwhile."""
+    """Return a new listing, which no longer has records that were deleted meanwhile."""
     return list_selected_rows(fetcher.transport, fetcher.query, fetcher.settings)
 
 
-def _undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
-    """Ask for all in one request: there is nothing, or no record can be asked for by its id."""
+def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
+    """Return an export in one request: there is no record, or none is found by its id."""
     query, id_field = fetcher.query, listing.id_field
     table = read_records(
         fetcher.transport, query.write_single_request(), id_field, should_retry_whole
     )
-    table = query.narrow(table)
+    table = query.apply_among(table)
     if not listing.records:
         hidden = query.filters and table.num_rows and _may_be_hashed(table[id_field][0].as_py())
-        census = _census_of(table, listing.census, query)
+        census = _read_census_from(table, listing.census, query)
         return Outcome(table, census, notes=(HIDDEN_IDS,) if hidden else ())
-    if missing_records(FetchedRecords(table), listing, query):
+    if find_missing_records(FetchedRecords(table), listing, query):
         listing = _list_again(fetcher)
-        check_no_form_is_incomplete(missing_records(FetchedRecords(table), listing, query), query)
+        check_complete_instruments(
+            find_missing_records(FetchedRecords(table), listing, query), query
+        )
     return Outcome(table, listing.census, listing.left_out, (HIDDEN_IDS,))
 
 
@@ -252,10 +264,10 @@ def _may_be_hashed(record: str) -> bool:
     return len(record) >= _SHORTEST_HASH
 
 
-def _census_of(table: pa.Table, census: pa.Table, query: ExportQuery) -> pa.Table:
-    """Read the census off an export that is one moment, where it shows all that a census does.
+def _read_census_from(table: pa.Table, census: pa.Table, query: ExportQuery) -> pa.Table:
+    """Return the census as a consistent export shows it, or the census where it does not.
 
-    So no record is in the one and not in the other, because it came in between.
+    Then a record created between the census and the export is in both.
     """
     id_field = query.project.record_id_field
     if query.labeled or not set(census.column_names).issubset(table.column_names):

@@ -94,7 +94,7 @@ def test_it_reaches_back_further_only_where_clocks_were_put(
     local = at.astimezone(NEW_YORK).replace(tzinfo=None)
     ahead = local - at.replace(tzinfo=None)
 
-    begin = ServerClock(ahead, at).at_least(since)
+    begin = ServerClock(ahead, at).earliest_local_time(since)
 
     assert local - begin == timedelta(minutes=back)
 
@@ -103,7 +103,7 @@ def test_the_newest_entry_may_be_of_before_the_clock_was_put_back(clock: Clock) 
     clock.now = FALL + timedelta(minutes=5)
     ahead = timedelta(hours=-4, minutes=-5)  # 1:57, as it was logged, and now 6:02 in UTC
 
-    begin = ServerClock(ahead, clock.now).at_least(FALL)
+    begin = ServerClock(ahead, clock.now).earliest_local_time(FALL)
 
     assert begin < datetime(2024, 11, 3, 1, 2)  # noqa: DTZ001 what the clock shows now
 

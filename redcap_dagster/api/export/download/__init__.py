@@ -1,4 +1,4 @@
-"""The requests of a plan are sent side by side, and their blocks merged to one table.
+"""Sends the requests of a plan in parallel, reports progress and merges the responses.
 
-Imports `api.export.plan` and below.
+The entry is `fetcher`. Imports `api.export.plan` and below.
 """

@@ -1,4 +1,4 @@
-"""Records by requests of bounded size -> one table, and which records the answers left out."""
+"""Fetches records in requests of limited size: one table, and the records that responses lack."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -9,7 +9,7 @@ import pyarrow as pa
 from redcap_dagster.api.errors import MalformedResponseError
 from redcap_dagster.api.export.download.merge import join_parts
 from redcap_dagster.api.export.download.parallel import RequestResult, run_requests
-from redcap_dagster.api.export.download.progress import Meter, Report, bar
+from redcap_dagster.api.export.download.progress import Meter, Report, show_bar
 from redcap_dagster.api.export.plan.adaptive_limits import (
     AdaptiveLimits,
     should_retry_divisible,
@@ -26,11 +26,11 @@ from redcap_dagster.api.http.transport import Transport
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """How records are exported.
+    """Settings of a record export.
 
     Attributes:
-        limits: How large a request may be.
-        concurrency: How many requests are under way at a time.
+        limits: The limits of one request.
+        concurrency: Number of requests in parallel. Defaults to 2.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -39,13 +39,13 @@ class ExportSettings:
 
 @dataclass(frozen=True)
 class FetchedRecords:
-    """What came of some requests.
+    """The rows of some requests, and the records that are incomplete in them.
 
     Attributes:
         table: The rows, in REDCap's own order.
-        absent: Ids of records of which an answer left out listed rows, and what these may have
-            held: forms, or none.
-        responses: How many responses it is made of.
+        absent: The records of which a response lacks listed rows, each with the instruments that
+            the missing rows may hold. Defaults to none.
+        responses: The number of responses of which the table consists. Defaults to 1.
     """
 
     table: pa.Table = field(repr=False)
@@ -55,14 +55,14 @@ class FetchedRecords:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Asks for records.
+    """Fetches the records of a query.
 
     Attributes:
         transport: The connection.
-        query: What is asked for.
-        settings: How.
-        adaptive_limits: What the server could bear so far.
-        report: Is told how far it is; None shows a bar to who sits in front of it.
+        query: The query.
+        settings: The settings of the export.
+        adaptive_limits: The request size limits, by what the server could serve so far.
+        report: Is called with the progress. None shows a bar in a terminal or a notebook.
     """
 
     transport: Transport
@@ -72,11 +72,11 @@ class Fetcher:
     report: Report | None
 
     def plan(self, listing: Listing) -> tuple[RecordRequest, ...]:
-        """Cut the question into requests for all records that are listed."""
-        return self._plan(listing, self.settings.limits, named=self.query.narrowed)
+        """Return the requests for all listed records."""
+        return self._plan(listing, self.settings.limits, named=self.query.selects_records)
 
     def fetch_again(self, listing: Listing, *, smaller: bool) -> FetchedRecords:
-        """Ask for some records again; if `smaller`, for half of them at a time."""
+        """Fetch some records again; if `smaller`, half of them at a time."""
         limits, most = self.settings.limits, len(listing.records)
         if smaller:
             most = (most + 1) // 2
@@ -96,92 +96,91 @@ class Fetcher:
         )
 
     def fetch(self, requests: Sequence[RecordRequest], listing: Listing) -> FetchedRecords:
-        """Ask for all of a plan for these records.
+        """Fetch the requests of a plan for some records.
 
         Raises:
-            MalformedResponseError: Answers to the same columns have different ones.
-            REDCapError: Of the type that says what is wrong.
+            MalformedResponseError: Responses to requests for the same columns have different ones.
+            REDCapError: A request failed. The type says why.
         """
         several = len(requests) > 1
-        shown = nullcontext(self.report) if self.report or not several else bar()
+        shown = nullcontext(self.report) if self.report or not several else show_bar()
         with shown as report:
             meter = Meter(sum(request.cells for request in requests), report or (lambda _: None))
-            responses = self._gather(requests, meter)
-            if odd := _odd_ones(responses):
-                meant = [response.request for response in odd]
-                responses = [response for response in responses if response not in odd]
-                responses = sorted(
-                    [*responses, *self._gather(meant, meter)], key=lambda one: one.request.start
-                )
-            if _odd_ones(responses):
+            results = self._run(requests, meter)
+            if odd := _find_other_columns(results):
+                kept = [result for result in results if result not in odd]
+                again = self._run([result.request for result in odd], meter)
+                results = sorted([*kept, *again], key=lambda one: one.request.start)
+            if _find_other_columns(results):
                 raise changed_columns_error()
         by_part: dict[Part, list[pa.Table]] = {}
-        for response in responses:
-            if not is_blank(response.rows):
-                by_part.setdefault(response.request.part, []).append(response.rows)
-        tables = [pa.concat_tables(rows) for rows in by_part.values()] or [responses[0].rows]
+        for result in results:
+            if not is_blank(result.rows):
+                by_part.setdefault(result.request.part, []).append(result.rows)
+        tables = [pa.concat_tables(rows) for rows in by_part.values()] or [results[0].rows]
         return FetchedRecords(
             join_parts(tables, self.query.project, listing.records),
-            _absent(responses, listing, self.query),
-            len(responses),
+            _find_absent(results, listing, self.query),
+            len(results),
         )
 
-    def _gather(self, requests: Sequence[RecordRequest], meter: Meter) -> list[RequestResult]:
+    def _run(self, requests: Sequence[RecordRequest], meter: Meter) -> list[RequestResult]:
         return run_requests(
             self.transport,
             requests,
-            self._ask,
+            self._fetch_rows,
             adaptive_limits=self.adaptive_limits,
             concurrency=self.settings.concurrency,
             on_result=lambda one: meter.add(one.rows.num_rows, one.request.cells),
         )
 
-    def _ask(self, transport: Transport, request: RecordRequest) -> pa.Table:
+    def _fetch_rows(self, transport: Transport, request: RecordRequest) -> pa.Table:
         return read_records(
             transport,
-            self.query.parameters(request),
+            self.query.write_request(request),
             self.query.project.record_id_field,
             should_retry_divisible if request.divisible else should_retry_whole,
         )
 
 
 def changed_columns_error() -> MalformedResponseError:
-    """Make the error for answers that do not fit together."""
+    """Return the error for responses whose columns differ."""
     return MalformedResponseError(
-        f"{REQUEST}: answers to the same question have different columns: the dictionary or the "
-        "token's rights were changed meanwhile, or the server is overloaded. Try again later.",
+        f"{REQUEST}: requests for the same columns returned different ones: the dictionary or "
+        "the token's rights were changed meanwhile, or the server is overloaded. Try again "
+        "later.",
         request=REQUEST,
     )
 
 
 def is_blank(rows: pa.Table) -> bool:
-    """Whether no row came, and no header, which newer servers do not send then."""
+    """Return whether there is no row and no header, which newer servers then do not send."""
     return bool(rows.num_rows == 0 and rows.num_columns == 1)
 
 
-def _odd_ones(responses: Sequence[RequestResult]) -> list[RequestResult]:
-    """Find the answers that have fewer columns than others to the same, or other ones."""
+def _find_other_columns(results: Sequence[RequestResult]) -> list[RequestResult]:
+    """Return the results with other columns than the widest result of the same part."""
     widest: dict[Part, pa.Schema] = {}
-    for response in responses:
-        part, schema = response.request.part, response.rows.schema
+    for result in results:
+        part, schema = result.request.part, result.rows.schema
         if part not in widest or len(schema) > len(widest[part]):
             widest[part] = schema
     return [
-        response
-        for response in responses
-        if not is_blank(response.rows) and response.rows.schema != widest[response.request.part]
+        result
+        for result in results
+        if not is_blank(result.rows) and result.rows.schema != widest[result.request.part]
     ]
 
 
-def _absent(
-    responses: Sequence[RequestResult], listing: Listing, query: ExportQuery
+def _find_absent(
+    results: Sequence[RequestResult], listing: Listing, query: ExportQuery
 ) -> dict[str, frozenset[str]]:
-    """Name the records that are listed, and that the answers to requests for them lack."""
+    """Return the records of which responses lack listed rows, each with the instruments."""
     if query.labeled:
         listing = listing.keep_ids_only()
     by_part: dict[Part, list[RequestResult]] = {}
-    for response in responses:
-        by_part.setdefault(response.request.part, []).append(response)
+    for result in results:
+        by_part.setdefault(result.request.part, []).append(result)
     absent: dict[str, frozenset[str]] = {}
     for part, some in by_part.items():
         tables = [one.rows for one in some if not is_blank(one.rows)] or [some[0].rows]

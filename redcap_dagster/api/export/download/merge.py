@@ -1,4 +1,4 @@
-"""Answers to several requests -> one block matrix, in REDCap's own order of rows and columns."""
+"""The rows of several requests merged into one table, in REDCap's own order."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,11 +23,11 @@ _CONTEXT = (ACCESS_GROUP, SURVEY_IDENTIFIER)
 def join_parts(
     tables: Sequence[pa.Table], project: REDCapProject, records: Sequence[str]
 ) -> pa.Table:
-    """Put columns together that were asked for apart: a row for each key that any table has.
+    """Return tables with different columns as one: a row for each key that any of them has.
 
     Args:
-        tables: At least one. Each has all of the key columns that the project has.
-        project: The structure, which says where columns and rows go.
+        tables: At least one table. Each has all key columns that the project has.
+        project: The structure, which determines the order of columns and rows.
         records: The record ids in REDCap's order.
 
     Example:
@@ -44,11 +44,13 @@ def join_parts(
     keys = [name for name in names if name in tables[0].column_names]
     places = pa.concat_tables([table.select(keys) for table in tables])
     places = places.group_by(keys, use_threads=False).aggregate([])
-    places = places.take(_row_order(places, project, records))
-    wanted = join_key_columns(places, keys)
-    rows = [pc.index_in(wanted, join_key_columns(table, keys).combine_chunks()) for table in tables]
+    places = places.take(_order_rows(places, project, records))
+    key_order = join_key_columns(places, keys)
+    rows = [
+        pc.index_in(key_order, join_key_columns(table, keys).combine_chunks()) for table in tables
+    ]
     columns: dict[str, Any] = {name: places[name] for name in keys}
-    for name in _column_order([table.column_names for table in tables], project):
+    for name in _order_columns([table.column_names for table in tables], project):
         if name not in columns:
             found = [
                 table[name].take(row)
@@ -62,13 +64,13 @@ def join_parts(
 def replace_records(
     table: pa.Table, fresh: pa.Table, replaced: Sequence[str], records: pa.Array, id_field: str
 ) -> pa.Table:
-    """Replace all rows of some records, so that each record stands where it belongs.
+    """Return a table in which all rows of some records are replaced, in REDCap's order.
 
     Args:
         table: All rows.
-        fresh: Those rows that the replaced records have now.
-        replaced: The ids of the records.
-        records: All ids in REDCap's order; what is not among them is left out.
+        fresh: The new rows of the replaced records.
+        replaced: The ids of the replaced records.
+        records: All record ids in REDCap's order. Rows of others are dropped.
         id_field: The record id field.
     """
     others = drop_records(table, replaced, id_field)
@@ -79,8 +81,8 @@ def replace_records(
     return rows.take(order.slice(0, len(order) - rank.null_count))
 
 
-def _row_order(places: pa.Table, project: REDCapProject, records: Sequence[str]) -> pa.Array:
-    """Order rows as REDCap does: by record, what does not repeat by event, then what does."""
+def _order_rows(places: pa.Table, project: REDCapProject, records: Sequence[str]) -> pa.Array:
+    """Return the order of rows in REDCap: by record, first by event, then the instances."""
 
     def rank(name: str, order: Sequence[str]) -> pa.ChunkedArray:
         if name not in places.column_names:
@@ -108,8 +110,8 @@ def _row_order(places: pa.Table, project: REDCapProject, records: Sequence[str])
     return pc.sort_indices(ranks, [(name, "ascending") for name in ranks.column_names])
 
 
-def _column_order(headers: Sequence[Sequence[str]], project: REDCapProject) -> list[str]:
-    """Order columns by the dictionary; what is not in it stays behind its neighbour."""
+def _order_columns(headers: Sequence[Sequence[str]], project: REDCapProject) -> list[str]:
+    """Return columns in the order of the dictionary; others stay after their neighbor."""
     known = (project.record_id_field, EVENT_NAME, *REPEAT_COLUMNS, *_CONTEXT)
     rank = {name: number for number, name in enumerate(known)}
     for instrument in project.instruments:

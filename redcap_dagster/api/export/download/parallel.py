@@ -1,4 +1,4 @@
-"""The requests of a plan, several at a time; what breaks for its size is asked for in halves."""
+"""The requests of a plan in parallel; one that fails for its size is split into halves."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,57 +15,57 @@ from redcap_dagster.api.http.transport import Transport
 
 @dataclass(frozen=True)
 class RequestResult:
-    """A request and what came of it."""
+    """A request and its rows."""
 
     request: RecordRequest
     rows: pa.Table = field(repr=False)
 
 
-Ask = Callable[[Transport, RecordRequest], pa.Table]
+Fetch = Callable[[Transport, RecordRequest], pa.Table]
 
 
 def run_requests(
     transport: Transport,
     requests: Sequence[RecordRequest],
-    ask: Ask,
+    fetch: Fetch,
     *,
     adaptive_limits: AdaptiveLimits,
     concurrency: int,
     on_result: Callable[[RequestResult], None],
 ) -> list[RequestResult]:
-    """Ask for all of a plan, and give the answers in the order of its records.
+    """Return the results of all requests of a plan, in the order of its records.
 
-    Whatever ends this, an error or an interrupt of the run, ends the requests under way too.
+    An error or an interrupt of the run stops the requests in progress too.
 
     Args:
-        transport: The connection, from which each thread gets one of its own.
-        requests: The plan. If it is a single request, it is asked from here, without threads.
-        ask: Asks for one.
-        adaptive_limits: What the server could bear so far.
-        concurrency: How many requests are under way at a time.
-        on_result: Is called with each response.
+        transport: The connection; each thread gets a fork of it.
+        requests: The plan. A single request is sent without threads.
+        fetch: Sends one request and returns its rows.
+        adaptive_limits: The request size limits, by what the server could serve so far.
+        concurrency: Number of requests in parallel.
+        on_result: Is called with each result.
 
     Raises:
-        REDCapError: Of a request that failed, where to ask for less does not help.
+        REDCapError: A request failed, and smaller ones do not help. The type says why.
     """
     waiting = deque(requests)
-    responses: list[RequestResult] = []
+    results: list[RequestResult] = []
 
-    def take(request: RecordRequest, response: Callable[[], pa.Table]) -> None:
+    def take(request: RecordRequest, get_rows: Callable[[], pa.Table]) -> None:
         try:
-            responses.append(RequestResult(request, response()))
+            results.append(RequestResult(request, get_rows()))
         except REDCapError as error:
             waiting.extendleft(reversed(adaptive_limits.split_failed(request, error)))
             return
         adaptive_limits.note_success()
-        on_result(responses[-1])
+        on_result(results[-1])
 
     if len(waiting) == 1:
         only = waiting.popleft()
-        take(only, lambda: ask(transport, only))
-    lanes = [transport.fork() for _ in range(concurrency)] if waiting else []
-    pool = ThreadPoolExecutor(max(len(lanes), 1), thread_name_prefix="redcap")
-    free, running = deque(lanes), dict[Future[pa.Table], tuple[RecordRequest, Transport]]()
+        take(only, lambda: fetch(transport, only))
+    connections = [transport.fork() for _ in range(concurrency)] if waiting else []
+    pool = ThreadPoolExecutor(max(len(connections), 1), thread_name_prefix="redcap")
+    free, running = deque(connections), dict[Future[pa.Table], tuple[RecordRequest, Transport]]()
     try:
         while waiting or running:
             while waiting and free and not (running and adaptive_limits.careful):
@@ -73,20 +73,20 @@ def run_requests(
                 if rest:
                     waiting.extendleft(reversed([request, *rest]))
                     continue
-                lane = free.popleft()
-                running[pool.submit(ask, lane, request)] = (request, lane)
+                connection = free.popleft()
+                running[pool.submit(fetch, connection, request)] = (request, connection)
             for done in wait(running, return_when=FIRST_COMPLETED).done:
-                request, lane = running.pop(done)
-                free.append(lane)
+                request, connection = running.pop(done)
+                free.append(connection)
                 take(request, done.result)
     except BaseException:
-        for lane in lanes:
-            lane.stop()
+        for connection in connections:
+            connection.stop()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     finally:
-        transport.sent += sum(lane.sent for lane in lanes)
+        transport.sent += sum(connection.sent for connection in connections)
     pool.shutdown()
-    for lane in lanes:
-        lane.close()
-    return sorted(responses, key=lambda one: one.request.start)
+    for connection in connections:
+        connection.close()
+    return sorted(results, key=lambda one: one.request.start)

@@ -1,4 +1,4 @@
-"""How far an export is: told to whoever asks, or shown to who sits in front of it."""
+"""The progress of an export: reported to the caller, or shown as a bar."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an export of several requests is.
+    """The progress of an export that takes several requests.
 
     Attributes:
-        rows: How many came so far.
-        share: How much of what is expected has come, from 0 to 1.
-        seconds: How long it took.
+        rows: The number of rows received so far.
+        share: The share of the expected cells received so far, from 0 to 1.
+        seconds: The seconds that it took so far.
 
     Example:
         >>> str(Progress(rows=1200, share=0.25, seconds=4))
@@ -39,24 +39,29 @@ _SCALE: Final = 1000
 
 
 class Meter:
-    """Adds up the answers of an export, and reports how far it is."""
+    """Adds up the responses of an export and reports the progress.
+
+    Args:
+        cells: The expected cells of the export.
+        report: Is called with the progress.
+    """
 
     def __init__(self, cells: int, report: Report) -> None:
         self._began = monotonic()
         self._cells, self._report = cells, report
-        self._rows = self._came = 0
+        self._rows = self._cells_received = 0
 
     def add(self, rows: int, cells: int) -> None:
-        """Take note of an answer: its rows, and how many cells of the plan it stands for."""
+        """Add a response: its rows, and the cells that the plan expected of it."""
         self._rows += rows
-        self._came += cells
-        share = min(self._came / self._cells, 1.0) if self._cells else 1.0
+        self._cells_received += cells
+        share = min(self._cells_received / self._cells, 1.0) if self._cells else 1.0
         self._report(Progress(self._rows, share, monotonic() - self._began))
 
 
 @contextmanager
-def bar() -> Iterator[Report]:
-    """Show a bar in a terminal or a notebook, and nothing elsewhere."""
+def show_bar() -> Iterator[Report]:
+    """Show a bar in a terminal or a notebook, and nothing elsewhere. Yield its reporter."""
     notebook = "ipykernel" in sys.modules
     shape = "{desc}{percentage:3.0f} %|{bar}| {elapsed}<{remaining}"
     with tqdm(

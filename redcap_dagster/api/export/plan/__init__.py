@@ -1,4 +1,4 @@
-"""Which requests an export is cut into: query, listing, parts, then record requests.
+"""Plans the requests of an export: listing, parts, record requests, query, adaptive limits.
 
-Imports `api.export.reader` and below.
+Used by `api.export.download` and above. Imports `api.export.reader` and below.
 """

@@ -1,4 +1,4 @@
-"""What a server can bear: an answer that breaks for its size is asked for again in halves."""
+"""Request size limits that adapt to the server: what fails for its size is requested in halves."""
 
 from redcap_dagster.api.errors import (
     BlockedError,
@@ -13,41 +13,41 @@ from redcap_dagster.api.errors import (
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest
 from redcap_dagster.api.http.retries import is_temporary
 
-FEW = 200
-"""Ids that no firewall minds; a request for as few that is blocked is not blocked for its size."""
+FEW_RECORDS = 200
+"""Record ids that firewalls let pass: a request for fewer is not blocked for its size."""
 
-_LEAST = 16
-"""The budget shrinks to this part of itself at most, so that an outage does not cost it all."""
+_MOST_SPLITS = 16
+"""The limit of cells shrinks at most to one part in 16, so that an outage does not use it up."""
 
 
 def should_retry_whole(error: BaseException, attempts: int) -> bool:
-    """Say whether to ask again for what cannot be asked for in halves."""
+    """Return whether to retry a request that cannot be split into halves."""
     if isinstance(error, EmptyResponseError):  # there may be no rows
         return False
     if isinstance(error, NetworkError) and error.overdue:
         return False
-    return is_temporary(error, attempts) or _is_fleeting(error) or may_be_too_large(error)
+    return is_temporary(error, attempts) or _may_be_maintenance(error) or may_be_too_large(error)
 
 
 def should_retry_divisible(error: BaseException, attempts: int) -> bool:
-    """Say whether to ask again for the same, where halves can be asked for as well.
+    """Return whether to retry a request that can be split into halves instead.
 
-    A server that is busy is asked again as always; one that broke off is asked once more, as that
-    may have been chance; one that ran out of memory is not.
+    A busy server is retried as always. A response that broke off is retried once, as that may have
+    been chance. A server that ran out of memory is not retried.
     """
     if isinstance(error, NetworkError) and error.sent:
         return attempts < 2 and not error.overdue
     if isinstance(error, ServerError) and may_be_too_large(error):
         return attempts < 2
-    return is_temporary(error, attempts) or _is_fleeting(error)
+    return is_temporary(error, attempts) or _may_be_maintenance(error)
 
 
-def _is_fleeting(error: BaseException) -> bool:
+def _may_be_maintenance(error: BaseException) -> bool:
     return isinstance(error, WebPageError)
 
 
 def may_be_too_large(error: BaseException) -> bool:
-    """Say whether to ask for less at once may help."""
+    """Return whether an error may come from the size of the request or the response."""
     match error:
         case NetworkError():
             return error.sent
@@ -60,47 +60,55 @@ def may_be_too_large(error: BaseException) -> bool:
 
 
 class AdaptiveLimits:
-    """What the server could bear so far: the limits of what is asked for next."""
+    """The request size limits of the next requests, by what the server could serve so far.
+
+    Args:
+        limits: The limits to start with.
+
+    Attributes:
+        careful: Whether to send one request at a time, as the last one was blocked.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._most = limits.max_cells
+        self._start_cells = limits.max_cells
         self._cells = limits.max_cells
         self._records = limits.max_records
         self.careful = False
-        """Whether to ask one thing at a time, as the last one was blocked."""
 
     def note_success(self) -> None:
-        """Take note that an answer came."""
+        """Record that a response arrived."""
         self.careful = False
 
     def split_to_limits(self, request: RecordRequest) -> tuple[RecordRequest, ...]:
-        """Give the request itself if the server can bear it, else its halves."""
+        """Return the request itself if it is within the limits, else its halves."""
         number = request.stop - request.start
         too_long = self._records is not None and request.named and number > self._records
         too_large = self._cells is not None and request.cells > self._cells and number > 1
         return ((too_long or too_large) and request.halves()) or (request,)
 
     def split_failed(self, request: RecordRequest, error: REDCapError) -> tuple[RecordRequest, ...]:
-        """Give what to ask instead of a request that failed.
+        """Return the requests to send instead of one that failed, and lower the limits.
 
         Raises:
-            REDCapError: The error itself, where to ask for less does not help.
+            REDCapError: The error itself, where smaller requests do not help.
         """
         if isinstance(error, BlockedError):
-            return self._fewer(request, error)
+            return self._limit_records(request, error)
         halves = request.halves()
         if not may_be_too_large(error) or not halves:
             raise error
-        self._most = self._most or request.cells
-        self._cells = min(self._cells or self._most, request.cells)
-        self._cells = max(self._cells // 2, self._most // _LEAST, 1)
+        self._start_cells = self._start_cells or request.cells
+        self._cells = min(self._cells or self._start_cells, request.cells)
+        self._cells = max(self._cells // 2, self._start_cells // _MOST_SPLITS, 1)
         return halves
 
-    def _fewer(self, request: RecordRequest, error: BlockedError) -> tuple[RecordRequest, ...]:
-        """Ask once for far fewer: it may be a firewall that minds long requests, or a ban."""
+    def _limit_records(
+        self, request: RecordRequest, error: BlockedError
+    ) -> tuple[RecordRequest, ...]:
+        """Try far fewer records once: a firewall may refuse long requests, or it may be a ban."""
         number = request.stop - request.start
-        if not request.named or number <= FEW:
+        if not request.named or number <= FEW_RECORDS:
             raise error
-        self._records = FEW
+        self._records = FEW_RECORDS
         self.careful = True
         return (request,)

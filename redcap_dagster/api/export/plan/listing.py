@@ -1,4 +1,4 @@
-"""What REDCap lists of records: their rows by the keys, against which an export is held."""
+"""The rows that REDCap lists by their keys, against which an export is checked."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,14 +20,15 @@ _INSTRUMENT, _INSTANCE = REPEAT_COLUMNS
 
 @dataclass(frozen=True)
 class Listing:
-    """Rows that REDCap lists: of records and events, and of instances of the forms asked for.
+    """Rows that REDCap lists: records, events and instances of the requested instruments.
 
     Attributes:
-        rows: Their keys, with access groups and survey identifiers, in REDCap's order.
+        rows: The keys of the rows, with access groups and survey identifiers, in REDCap's order.
         id_field: The record id field.
-        forms: The repeating forms whose instances are listed, wherever there are any.
-        others: Ids that are asked for as well, though nothing lists them.
-        left_out: How many more records and events REDCap listed, which are not wanted.
+        forms: The repeating instruments whose instances are listed.
+        others: Record ids to request although they are not listed. Defaults to none.
+        left_out: Number of listed records and events that are not part of the export. Defaults to
+            0.
     """
 
     rows: pa.Table = field(repr=False)
@@ -43,49 +44,54 @@ class Listing:
 
     @cached_property
     def census(self) -> pa.Table:
-        """A row for each record and event."""
+        """One row per record and event."""
         return distinct_places(self.rows, self.id_field)
 
-    # -- parts of it --------------------------------------------------------------------------
+    # -- selections ---------------------------------------------------------------------------
 
-    def narrowed(self, among: Callable[[pa.Table], pa.Table]) -> "Listing":
-        """Leave out the rows of records that are not wanted, and count them."""
-        wanted = replace(self, rows=among(self.rows))
-        return replace(wanted, left_out=self.census.num_rows - wanted.census.num_rows)
+    def select_among(self, among: Callable[[pa.Table], pa.Table]) -> "Listing":
+        """Return the rows that `among` selects, and count the others."""
+        selected = replace(self, rows=among(self.rows))
+        return replace(selected, left_out=self.census.num_rows - selected.census.num_rows)
 
     def select_records(self, records: set[str]) -> "Listing":
-        """Give some of the records, in their order; those that are not here come last."""
+        """Return some records in their order; those that are not listed come last."""
         others = tuple(sorted(records.difference(self.records)))
         return replace(self.select_listed_records([*records]), others=others)
 
     def select_listed_records(self, records: Sequence[str]) -> "Listing":
-        """Give those of some records that are listed."""
+        """Return those of some records that are listed."""
         return replace(self, rows=select_records(self.rows, records, self.id_field))
 
     def keep_ids_only(self) -> "Listing":
-        """Give the ids of the records alone."""
+        """Return the record ids alone."""
         return replace(self, rows=self.rows.select([self.id_field]))
 
     def keep_forms(self, forms: Iterable[str]) -> "Listing":
-        """Leave out instances of other forms than some."""
+        """Return the rows without instances of other instruments than some."""
         if _INSTRUMENT not in self.rows.column_names:
             return self
-        of = self.rows[_INSTRUMENT]
-        kept = pc.or_(pc.is_null(of), pc.is_in(of, pa.array([*forms], pa.string())))
+        instrument = self.rows[_INSTRUMENT]
+        kept = pc.or_(pc.is_null(instrument), pc.is_in(instrument, pa.array([*forms], pa.string())))
         return replace(self, rows=self.rows.filter(kept))
 
-    # -- how much it is -----------------------------------------------------------------------
+    # -- counts -------------------------------------------------------------------------------
 
     def count(self, events: Sequence[str] | None = None, form: str = "") -> Counts:
-        """Count the rows of each record, of a repeating form or of none, in some events or all."""
+        """Return the number of rows of each record.
+
+        Args:
+            events: The events to count. Defaults to all events.
+            form: The repeating instrument to count. Defaults to rows of no repeating instrument.
+        """
         return self._sum(
             rows
-            for (event, of), rows in self._counts.items()
-            if of == form and (events is None or event in events)
+            for (event, instrument), rows in self._counts.items()
+            if instrument == form and (events is None or event in events)
         )
 
     def count_places(self, events: Sequence[str]) -> Counts:
-        """Count in how many of some events each record has any row."""
+        """Return in how many of some events each record has rows."""
         return self._sum(
             self._sum(rows for (one, _), rows in self._counts.items() if one == event) > 0
             for event in events
@@ -93,7 +99,7 @@ class Listing:
 
     @cached_property
     def _counts(self) -> dict[tuple[str, str], Counts]:
-        """By event and repeating form, blank for none, how many rows each record has."""
+        """The number of rows of each record by event and repeating instrument, blank for none."""
         record = pc.index_in(self.rows[self.id_field], pa.array(self.records, pa.string()))
         blank = pa.repeat("", self.rows.num_rows)
         what = {
@@ -111,19 +117,19 @@ class Listing:
     def _sum(self, counts: Iterable[npt.NDArray[Any]]) -> Counts:
         return sum(counts, np.zeros(len(self.records), np.int64))
 
-    # -- what it is held against --------------------------------------------------------------
+    # -- comparison with an export ------------------------------------------------------------
 
     def find_missing(self, export: pa.Table, events: Sequence[str] | None) -> pa.Table:
-        """Give the rows, of some events or of all, that an export lacks.
+        """Return the listed rows, of some events or of all, that an export lacks.
 
-        Where a record is listed in an event, any row of it there will do: which one comes depends
-        on what is asked for. An instance stands for itself.
+        For a record in an event, any row there counts: which rows an export has depends on its
+        fields. An instance must be there itself.
         """
         rows = self.rows
         if events is not None and EVENT_NAME in rows.column_names:
             rows = rows.filter(pc.is_in(rows[EVENT_NAME], pa.array([*events], pa.string())))
         if not export.num_rows:
-            return rows  # newer servers then name no columns either
+            return rows  # newer servers then send no columns either
         place = [name for name in (self.id_field, EVENT_NAME) if name in rows.column_names]
         lacking = _is_new(rows, export, place)
         if _INSTANCE in rows.column_names:
@@ -132,12 +138,12 @@ class Listing:
         return rows.filter(lacking)
 
     def find_unlisted(self, export: pa.Table) -> set[str]:
-        """Name the records of an export that are not listed."""
+        """Return the ids of an export's records that are not listed."""
         new = export.filter(_is_new(export, self.rows, [self.id_field]))
         return {*new[self.id_field].to_pylist()}.difference(self.others)
 
     def find_changed_records(self, other: "Listing") -> set[str]:
-        """Name the records that two listings show in different ways."""
+        """Return the ids of records whose rows differ between two listings."""
         changed: set[str] = set()
         for rows, others in ((self.rows, other.rows), (other.rows, self.rows)):
             names = [name for name in rows.column_names if name in others.column_names]
@@ -147,9 +153,9 @@ class Listing:
 
 
 def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
-    """Keep the first row of each record and event: instances are no records of their own.
+    """Return the first row of each record and event, without the columns of instances.
 
-    Where nothing repeats, each row has a record and event of its own, or would have been refused.
+    Where nothing repeats, these are all rows, as duplicate rows are refused.
     """
     if _INSTRUMENT not in rows.column_names:
         return rows
@@ -159,14 +165,14 @@ def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
 
 
 def distinct(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Keep the first of the rows that are the same in some columns."""
+    """Return the first of all rows with the same values in some columns."""
     places = rows.select(keys).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
     first = places.group_by(keys).aggregate([("row", "min")])["row_min"]
     return rows.take(first.take(pc.sort_indices(first)))
 
 
 def _is_new(rows: pa.Table, others: pa.Table, names: list[str]) -> pa.ChunkedArray:
-    """Tell which rows differ in some columns from all others."""
-    if rows.select(names).equals(others.select(names)):  # mostly so, and seen at a glance
+    """Return which rows differ from all others in some columns."""
+    if rows.select(names).equals(others.select(names)):  # the usual case, and quick to see
         return pa.chunked_array([pa.repeat(False, rows.num_rows)])
     return pc.invert(pc.is_in(join_key_columns(rows, names), join_key_columns(others, names)))

@@ -1,4 +1,4 @@
-"""What is asked for of each form: whole forms or single fields, together or apart."""
+"""The columns of requests: entire instruments or single fields, together or apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +9,13 @@ from redcap_dagster.project.system_columns import timestamp_column
 
 @dataclass(frozen=True)
 class FormColumns:
-    """What is asked for of one form.
+    """The requested columns of one instrument.
 
     Attributes:
-        form: Its name.
-        fields: Those asked for, with the number of columns of each.
-        whole: Whether these are all of them, so that naming the form is enough.
+        form: The instrument.
+        fields: The requested fields, each with its number of columns.
+        whole: Whether these are all fields, so that naming the instrument is enough. Defaults to
+            True.
     """
 
     form: str
@@ -23,18 +24,19 @@ class FormColumns:
 
     @property
     def width(self) -> int:
-        """How many columns it has."""
+        """The number of columns."""
         return sum(width for _, width in self.fields)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Columns that are asked for together.
+    """Columns that one request exports together.
 
     Attributes:
-        forms: Of which forms; where there is none, the keys alone.
-        events: Only in these; empty for all.
-        cut: Whether these are fewer than the caller asked for, so that they have to be named.
+        forms: The columns of each instrument. If empty, only the keys are exported.
+        events: The events to export. Defaults to all events.
+        cut: Whether these are fewer columns than the caller requested, so that the request has to
+            name them. Defaults to False.
     """
 
     forms: tuple[FormColumns, ...]
@@ -43,16 +45,16 @@ class Part:
 
     @property
     def width(self) -> int:
-        """How many columns it has, without those that REDCap adds."""
+        """The number of columns, without those that REDCap adds."""
         return 1 + sum(form.width for form in self.forms)
 
     @property
     def divisible(self) -> bool:
-        """Whether it has halves."""
+        """Whether the columns can be split."""
         return len(self.forms) > 1 or (bool(self.forms) and len(self.forms[0].fields) > 1)
 
     def halves(self) -> tuple["Part", ...]:
-        """Cut it between two forms, or within the only one; nothing where that cannot be."""
+        """Return two halves, split between or within instruments; none if that is impossible."""
         if len(self.forms) > 1:
             middle = len(self.forms) // 2
             pieces = (self.forms[:middle], self.forms[middle:])
@@ -69,14 +71,19 @@ class Part:
 
     @property
     def named_fields(self) -> int:
-        """How many fields have to be named."""
+        """The number of fields that a request has to name."""
         return sum(len(form.fields) for form in self.forms if not form.whole)
 
 
 def select_columns(
     project: REDCapProject, fields: Sequence[str] | None, forms: Sequence[str] | None
 ) -> tuple[FormColumns, ...]:
-    """Give what is asked for of each form, where fields and forms add up and none of both is all.
+    """Return the requested columns of each instrument.
+
+    Args:
+        project: The structure.
+        fields: The requested fields.
+        forms: The requested instruments, in addition. None of both for all instruments.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -103,12 +110,14 @@ def select_columns(
 
 
 def always_repeats(project: REDCapProject, form: str) -> bool:
-    """Whether a form repeats in each event in which it is designated."""
+    """Return whether an instrument repeats in every event in which it is designated."""
     repeating = set(project.events_where_repeating(form))
     return bool(repeating) and repeating.issuperset(project.designated_events(form) or ("",))
 
 
-def repeats_in(project: REDCapProject, form: str, events: Sequence[str]) -> tuple[str, ...]:
-    """In which of some events, or of all where none are named, a form repeats; see the project."""
+def list_repeating_events(
+    project: REDCapProject, form: str, events: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the events, of some or of all where none are given, in which an instrument repeats."""
     repeating = project.events_where_repeating(form)
     return tuple(event for event in repeating if not events or event in events)

@@ -1,4 +1,4 @@
-"""Whether an export is complete and consistent: census, changed records, completeness.
+"""Verifies an export: census, completeness, changed records, consistency.
 
-Imports `api.export.download` and below.
+The entry is `consistency`. Imports `api.export.download` and below.
 """

@@ -1,4 +1,4 @@
-"""The census of a project: its records and events, and whether an export has them all."""
+"""The census of a project: its records and events, against which an export is checked."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -24,13 +24,13 @@ T = TypeVar("T")
 
 
 def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
-    """Give the columns of an export of everything, by one that matches no row.
+    """Return the columns of an export of all fields, by a request that matches no row.
 
-    Servers that send no header without rows (17.4.1 does not) are asked for one record instead;
-    it is blank where there is none.
+    Where the server sends no header without rows (17.4.1 does not), one record is exported
+    instead. Without records, there are no columns.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: A request failed. The type says why.
     """
     parameters = check_selection(
         filter_logic=f"[{record_id_field}] = ''", export_survey_fields=True
@@ -40,8 +40,8 @@ def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
         return open_csv(response, record_id_field).columns
 
     try:
-        return _with_groups(
-            lambda wanted: transport.post(REQUEST, csv_parameters(wanted), receive), parameters
+        return _export_with_groups(
+            lambda chosen: transport.post(REQUEST, csv_parameters(chosen), receive), parameters
         )
     except EmptyResponseError:
         pass
@@ -49,16 +49,16 @@ def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
     if not len(listed):
         return ()
     one = check_selection(records=[listed[0].as_py()], export_survey_fields=True)
-    return _with_groups(
+    return _export_with_groups(
         lambda wanted: transport.post(REQUEST, csv_parameters(wanted), receive), one
     )
 
 
 def read_census(transport: Transport, record_id_field: str) -> pa.Table:
-    """Export what there is: one row per record and event, in REDCap's order.
+    """Return the census: one row per record and event, in REDCap's order.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: The request failed. The type says why.
     """
     return distinct_places(list_rows(transport, record_id_field, {}), record_id_field)
 
@@ -71,38 +71,38 @@ def list_rows(
     groups: bool = True,
     should_retry: ShouldRetry = should_retry_whole,
 ) -> pa.Table:
-    """List rows by their keys: of each record and event, and of the events that repeat.
+    """Return listed rows by their keys: one per record and event, and per repeating event.
 
     Args:
         transport: The connection.
         record_id_field: The record id field.
-        selection: Parameters of the API that say which records and events.
-        groups: Whether to ask for access groups, if the token's user may see them.
+        selection: API parameters that select records and events.
+        groups: Whether to list access groups, if the token's user may see them. Defaults to True.
         should_retry: Whether to send the request again after an error.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: The request failed. The type says why.
     """
     parameters = {"fields[0]": record_id_field, "exportSurveyFields": "true", **selection}
 
-    def ask(wanted: dict[str, str]) -> pa.Table:
-        return read_records(transport, wanted, record_id_field, should_retry)
+    def export(chosen: dict[str, str]) -> pa.Table:
+        return read_records(transport, chosen, record_id_field, should_retry)
 
-    return _with_groups(ask, parameters) if groups else ask(parameters)
+    return _export_with_groups(export, parameters) if groups else export(parameters)
 
 
-def _with_groups(ask: Callable[[dict[str, str]], T], parameters: dict[str, str]) -> T:
-    """Ask with access groups, and without where the user may not see them.
+def _export_with_groups(export: Callable[[dict[str, str]], T], parameters: dict[str, str]) -> T:
+    """Return an export with access groups, or without where the user may not see them.
 
-    Servers refuse it whether or not the project has groups, and few users have the right.
+    Few users have the right, and servers refuse the export whether or not the project has groups.
     """
     try:
-        return ask(parameters | {"exportDataAccessGroups": "true"})
+        return export(parameters | {"exportDataAccessGroups": "true"})
     except RightsError as error:
         if "Data Access Groups" not in error.rights:
             raise
     logger.info("%s: without access groups, as the token's user may not see them", REQUEST)
-    return ask(parameters)
+    return export(parameters)
 
 
 def check_complete(
@@ -112,13 +112,13 @@ def check_complete(
     events: Sequence[str] | None,
     record_id_field: str,
 ) -> None:
-    """Make sure that an export has every record of the census taken before it.
+    """Raise unless an export has every record of the census taken before it.
 
-    Where one is missing, the census is taken again: it may have been deleted meanwhile.
+    Where a record is missing, the census is taken again, as it may have been deleted meanwhile.
 
     Raises:
         IncompleteExportError: Records are missing.
-        REDCapError: Of the type that says what is wrong with the second census.
+        REDCapError: The request for the second census failed. The type says why.
     """
     if Listing(census, record_id_field).find_missing(export, events).num_rows:
         again = Listing(read_census(transport, record_id_field), record_id_field)
@@ -127,12 +127,11 @@ def check_complete(
 
 
 def incomplete_error(missing: int, forms: Sequence[str] = ()) -> IncompleteExportError:
-    """Say how many records are missing, of which forms, and what to do."""
+    """Return the error for missing records, with their number and the instruments."""
     of = f" (of {list_names(forms, most=5)})" if forms else ""
     error = IncompleteExportError(
-        f"{REQUEST}: {missing} records or events that REDCap lists are not in what it sent{of}. "
-        "Large answers can lose records: ask for less at once (max_cells), and tell the server's "
-        "administrator.",
+        f"{REQUEST}: {missing} records or events that REDCap lists are missing in its export{of}. "
+        "Large responses can lose records. Lower max_cells, and tell the server's administrator.",
         request=REQUEST,
     )
     error.missing, error.forms = missing, tuple(forms)

@@ -1,4 +1,4 @@
-"""Which records were changed since a moment, by the server's log and in the server's time."""
+"""The records changed since a given time, by the server's log and clock."""
 
 import logging
 from collections.abc import Mapping
@@ -18,95 +18,93 @@ from redcap_dagster.api.http.transport import Transport
 logger = logging.getLogger("redcap_dagster.api")
 
 OVERLAP: Final = timedelta(hours=26)
-"""How far back to look where the server's time zone is unknown: across all of them."""
+"""How far back to look where the server's time zone is unknown: across all time zones."""
 
 _SLACK: Final = timedelta(minutes=2)
-"""The log tells minutes, and whatever takes long is logged before or after it is done."""
+"""The log has minutes only, and a long action is logged before or after it is done."""
 
 _CLOSE: Final = timedelta(minutes=30)
-"""A server whose clock is off by less is taken to be of the zones that are so near."""
+"""A server whose clock differs by less from a time zone may be in that zone."""
 
 
 @dataclass(frozen=True)
 class ServerClock:
-    """What is known of the server's clock.
+    """The difference between the server's local time and this machine's UTC.
 
     Attributes:
-        ahead: How far its local time was ahead of UTC by this machine's clock, or a little less;
-            None if that is not known.
-        at: When.
+        ahead: How far the server's local time was ahead, or a little less. None if unknown.
+        at: When that was determined.
     """
 
     ahead: timedelta | None
     at: datetime
 
-    def at_least(self, moment: datetime) -> datetime:
-        """Give the local time from which on all is logged that was changed since a moment.
+    def earliest_local_time(self, moment: datetime) -> datetime:
+        """Return the server's local time of a moment, or a little earlier.
 
-        Where summer time began or ended in between, in any zone that may be the server's, it is
-        that of the clock that was behind.
+        Where daylight saving time began or ended in between, in any zone that may be the server's,
+        the earlier of both times is returned.
         """
         utc = moment.astimezone(UTC).replace(tzinfo=None)
         if self.ahead is None:
             return utc - OVERLAP
         shifts = [timedelta()]
-        for zone in _zones():
-            offsets = [_ahead(zone, when) for when in (moment, self.at, datetime.now(UTC))]
+        for zone in _list_zones():
+            offsets = [_offset(zone, when) for when in (moment, self.at, datetime.now(UTC))]
             near = [offset for offset in offsets if abs(offset - self.ahead) < _CLOSE]
             shifts += [min(offsets) - offset for offset in near]
         return utc + self.ahead - _SLACK + min(shifts)
 
 
 @cache
-def _zones() -> tuple[ZoneInfo, ...]:
+def _list_zones() -> tuple[ZoneInfo, ...]:
     return tuple(map(ZoneInfo, available_timezones()))
 
 
-def _ahead(zone: ZoneInfo, moment: datetime) -> timedelta:
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
     return moment.astimezone(zone).utcoffset() or timedelta()
 
 
-def changed_records(
+def list_changed_records(
     transport: Transport,
     record_id_field: str,
     selection: Mapping[str, str],
     since: datetime,
     clock: ServerClock,
 ) -> list[str]:
-    """List the records that were created or changed since a moment, and perhaps some more.
+    """Return the ids of records created or changed since a moment, and perhaps some more.
 
-    Those that were deleted or renamed are not among them: a census tells.
+    Deleted and renamed records are not among them; a census shows those.
 
     Args:
         transport: The connection.
         record_id_field: The record id field.
-        selection: Which events, as parameters of the API.
+        selection: API parameters that select events.
         since: The moment, by this machine's clock.
-        clock: The server's.
+        clock: The server's clock.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: The request failed. The type says why.
     """
-    dates = {"dateRangeBegin": write_server_time("since", clock.at_least(since))}
+    dates = {"dateRangeBegin": write_server_time("since", clock.earliest_local_time(since))}
     rows = list_rows(transport, record_id_field, {**selection, **dates}, groups=False)
     return [str(record) for record in rows[record_id_field].unique().to_pylist()]
 
 
-def server_clock(transport: Transport) -> ServerClock:
-    """Tell how far the server's local time is ahead of this machine's UTC, or a little less.
+def read_server_clock(transport: Transport) -> ServerClock:
+    """Return how far the server's local time is ahead of this machine's UTC, or a little less.
 
-    REDCap's API tells neither its clock nor its time zone; but an export was logged just now, with
-    its minute. The newest such entry is of then or later, so that what it is ahead of now is never
-    too much; both clocks may be wrong, that cancels out. It comes first, whatever its time: a clock
-    that was put back has older entries of later times. It is asked for once: without it, more is
-    exported again, and that is all.
+    REDCap's API exports neither its clock nor its time zone. But an export was logged just now, so
+    the minute of the newest log entry for an export is at most a little behind the server's clock.
+    That entry is first in the log, even after the clock was set back. Errors of both clocks cancel
+    out. The log is requested once; without it, more records are exported again.
     """
     begin = datetime.now(UTC) - OVERLAP
-    wanted = call_parameters("log", logtype="export", beginTime=f"{begin:%Y-%m-%d %H:%M}")
+    parameters = call_parameters("log", logtype="export", beginTime=f"{begin:%Y-%m-%d %H:%M}")
     ahead: timedelta | None = None
     try:
-        newest, *_ = export_rows(transport, "log export", wanted, "timestamp", never_retry)
+        newest, *_ = export_rows(transport, "log export", parameters, "timestamp", never_retry)
         ahead = datetime.fromisoformat(newest["timestamp"]) - datetime.now(UTC).replace(tzinfo=None)
     except (REDCapError, ValueError, TypeError) as error:
-        logger.info("the server's clock is not known (%s)", type(error).__name__)
+        logger.info("the server's clock is unknown (%s)", type(error).__name__)
     return ServerClock(ahead, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""The records that an export is of: which there are, and which of them it lacks."""
+"""The completeness of an export: the rows that REDCap lists, and the records that lack rows."""
 
 from collections.abc import Mapping
 
@@ -29,138 +29,143 @@ from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 
 _Fields = Mapping[str, str]
-"""By repeating form, the field that lists its instances."""
+"""The field that lists the instances of each repeating instrument."""
 
 
 def list_selected_rows(
     transport: Transport, query: ExportQuery, settings: ExportSettings
 ) -> Listing:
-    """List the rows, by their keys, of the records that are asked for.
+    """Return the listed rows of the records that a query selects.
 
-    Filters act here alone: REDCap applies them row by row, and would drop rows of the records that
-    match. Many records are listed with all others, as their ids would make a long request.
+    Filters apply here only: REDCap applies them row by row, and would drop rows of records that
+    match. If a query names many records, all records are listed, as a request with many ids would
+    be too long.
 
     Raises:
-        REDCapError: Of the type that says what is wrong.
+        REDCapError: A request failed. The type says why.
     """
     id_field, most = query.project.record_id_field, settings.limits.max_records
-    wanted = query.records
+    selected = query.records
     if query.filters:
-        asked = {**query.filters, **query.listing}
-        matching = list_rows(transport, id_field, asked, groups=False)
+        parameters = {**query.filters, **query.event_parameters}
+        matching = list_rows(transport, id_field, parameters, groups=False)
         matched = matching[id_field].unique().to_pylist()
-        only = None if wanted is None else {*wanted}
-        wanted = [record for record in matched if only is None or record in only]
-        if not wanted:
+        named = None if selected is None else {*selected}
+        selected = [record for record in matched if named is None or record in named]
+        if not selected:
             return Listing(matching.select([id_field]).slice(0, 0), id_field)
-    which = dict(query.listing)
-    if wanted is not None and len(wanted) <= (most or len(wanted)):
-        which |= write_optional_list("records", wanted)
-    listing = _list(transport, query, settings, which, query.instance_fields)
-    if wanted is not None:
-        listing = listing.select_listed_records(wanted)
-    return listing if query.among is None else listing.narrowed(query.among)
+    parameters = dict(query.event_parameters)
+    if selected is not None and len(selected) <= (most or len(selected)):
+        parameters |= write_optional_list("records", selected)
+    listing = _list_with_instances(transport, query, settings, parameters, query.instance_fields)
+    if selected is not None:
+        listing = listing.select_listed_records(selected)
+    return listing if query.among is None else listing.select_among(query.among)
 
 
-def _list(
+def _list_with_instances(
     transport: Transport,
     query: ExportQuery,
     settings: ExportSettings,
-    which: Mapping[str, str],
+    parameters: Mapping[str, str],
     fields: _Fields,
 ) -> Listing:
-    """List instances too, unless the user may not see their form, which then does not come."""
+    """Return listed rows with instances, except of instruments that the user may not see."""
     id_field = query.project.record_id_field
-    wanted = {**which, **write_optional_list("fields", [id_field, *fields.values()])}
+    request = {**parameters, **write_optional_list("fields", [id_field, *fields.values()])}
     should_retry = should_retry_divisible if fields else should_retry_whole
     try:
         rows = list_rows(
-            transport, id_field, wanted, groups=query.groups, should_retry=should_retry
+            transport, id_field, request, groups=query.groups, should_retry=should_retry
         )
     except RefusedError as error:
         seen = {form: name for form, name in fields.items() if name not in error.names}
         if len(seen) == len(fields):
             raise
-        return _list(transport, query, settings, which, seen)
+        return _list_with_instances(transport, query, settings, parameters, seen)
     except REDCapError as error:
         if not fields or not may_be_too_large(error):
             raise
-        rows = _in_pieces(transport, query, settings, which, fields)
+        rows = _list_in_pieces(transport, query, settings, parameters, fields)
     kept = [name for name in rows.column_names if name == id_field or name in ADDED]
     return Listing(rows.select(kept), id_field, frozenset(fields))
 
 
-def _in_pieces(
+def _list_in_pieces(
     transport: Transport,
     query: ExportQuery,
     settings: ExportSettings,
-    which: Mapping[str, str],
+    parameters: Mapping[str, str],
     fields: _Fields,
 ) -> pa.Table:
-    """List records first and then their instances, where all at once are too much for a server.
+    """Return listed rows with instances in several requests: first the records, then instances.
 
     Raises:
-        MalformedResponseError: The access groups of the first are not shown with the others.
-        REDCapError: Of the type that says what is wrong.
+        MalformedResponseError: Only some responses have access groups.
+        REDCapError: A request failed. The type says why.
     """
-    places = _list(transport, query, settings, which, {})
+    places = _list_with_instances(transport, query, settings, parameters, {})
     if not places.records:
         return places.rows
     groups = ACCESS_GROUP in places.rows.column_names
     forms = (FormColumns(form, ((name, 1),), whole=False) for form, name in fields.items())
     part = Part(tuple(forms), query.part.events, cut=True)
 
-    def ask(lane: Transport, request: RecordRequest) -> pa.Table:
+    def fetch(connection: Transport, request: RecordRequest) -> pa.Table:
         names = [name for form in request.part.forms for name, _ in form.fields]
         own = write_optional_list("fields", [places.id_field, *names]) | write_optional_list(
             "records", request.records
         )
         should_retry = should_retry_divisible if request.divisible else should_retry_whole
         return list_rows(
-            lane, places.id_field, {**which, **own}, groups=groups, should_retry=should_retry
+            connection,
+            places.id_field,
+            {**parameters, **own},
+            groups=groups,
+            should_retry=should_retry,
         )
 
-    responses = run_requests(
+    results = run_requests(
         transport,
         plan_requests(query.project, part, places, settings.limits, named=True, apart=False),
-        ask,
+        fetch,
         adaptive_limits=AdaptiveLimits(settings.limits),
         concurrency=settings.concurrency,
         on_result=lambda _: None,
     )
     names = places.rows.column_names
-    rows = [response.rows for response in responses if not is_blank(response.rows)]
+    rows = [result.rows for result in results if not is_blank(result.rows)]
     if any(not {*names}.issubset(some.column_names) for some in rows):
-        raise changed_columns_error()  # as when the user was put into an access group meanwhile
+        raise changed_columns_error()  # the user may have been put into an access group meanwhile
     return distinct(pa.concat_tables([places.rows, *(some.select(names) for some in rows)]), names)
 
 
-def missing_records(
+def find_missing_records(
     fetched: FetchedRecords, listing: Listing, query: ExportQuery
 ) -> dict[str, frozenset[str]]:
-    """Name the records of which an export lacks listed rows, each with the forms that lack.
+    """Return the records of which an export lacks listed rows, each with the instruments.
 
-    No form does where the row is of an event that has none of those asked for: it is blank, and
-    REDCap may leave it out.
+    There are no instruments where the event of the row has none of the requested ones: such a row
+    is blank, and REDCap may leave it out.
     """
     if query.labeled:
         listing = listing.keep_ids_only()
     missing = dict(fetched.absent)
-    anything = frozenset(query.forms or [listing.id_field])
-    lacking = listing.find_missing(fetched.table, None)
-    due = listing.find_missing(fetched.table, query.events)
-    for row in lacking.to_pylist():
+    any_instrument = frozenset(query.forms or [listing.id_field])
+    missing_rows = listing.find_missing(fetched.table, None)
+    required_rows = listing.find_missing(fetched.table, query.events)
+    for row in missing_rows.to_pylist():
         missing.setdefault(row[listing.id_field], frozenset())
-    for row in due.to_pylist():
-        missing[row[listing.id_field]] |= query.find_forms_in_row(row) or anything
+    for row in required_rows.to_pylist():
+        missing[row[listing.id_field]] |= query.find_forms_in_row(row) or any_instrument
     return missing
 
 
-def check_no_form_is_incomplete(missing: Mapping[str, frozenset[str]], query: ExportQuery) -> None:
-    """Make sure that no form lacks anything.
+def check_complete_instruments(missing: Mapping[str, frozenset[str]], query: ExportQuery) -> None:
+    """Raise unless every instrument is complete.
 
     Raises:
-        IncompleteExportError: Some do; it says how many records, and which forms.
+        IncompleteExportError: Records lack rows of instruments.
     """
     if lacking := [forms for forms in missing.values() if forms]:
         named = frozenset[str]().union(*lacking)

@@ -1,4 +1,4 @@
-"""Several requests become the truth of one moment: what changed meanwhile is asked for again."""
+"""Several requests become one consistent snapshot: records changed meanwhile are fetched again."""
 
 import logging
 from dataclasses import dataclass, field, replace
@@ -18,35 +18,36 @@ from redcap_dagster.api.export.plan.listing import Listing
 from redcap_dagster.api.export.reader.row_keys import REQUEST, drop_records
 from redcap_dagster.api.export.verification.changed_records import (
     ServerClock,
-    changed_records,
-    server_clock,
+    list_changed_records,
+    read_server_clock,
 )
 from redcap_dagster.api.export.verification.completeness import (
-    check_no_form_is_incomplete,
+    check_complete_instruments,
+    find_missing_records,
     list_selected_rows,
-    missing_records,
 )
 
 logger = logging.getLogger("redcap_dagster.api")
 
 ROUNDS: Final = 3
-"""How often records that were changed meanwhile are asked for again."""
+"""How often records that were changed meanwhile are fetched again."""
 
 RECORDS_KEPT_CHANGING: Final = (
-    "Records were changed all the while the export ran, so that it holds some as they were a "
-    "little earlier than others."
+    "Records kept changing during the export, so the table is not a consistent snapshot: some "
+    "records are a little older than others."
 )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an export.
+    """The result of an export.
 
     Attributes:
         table: The rows.
-        census: The records and events that there are.
-        left_out: How many more records and events there are, which are not wanted.
-        notes: What the reader of the table should know.
+        census: The records and events that REDCap lists.
+        left_out: Number of listed records and events that are not part of the export. Defaults to
+            0.
+        notes: Notes for the reader of the table. Defaults to none.
     """
 
     table: pa.Table = field(repr=False)
@@ -58,12 +59,13 @@ class Outcome:
 def make_consistent(
     fetcher: Fetcher, fetched: FetchedRecords, listing: Listing, since: datetime
 ) -> Outcome:
-    """Ask again for what is missing or was changed meanwhile, until nothing is.
+    """Return an export in which missing and changed records were fetched again until none is.
 
-    Each round takes the census first and asks afterwards what was changed: where nothing was, the
-    table is the truth of the moment of that census. What is gone is asked for again as well, as a
-    census may lack records too; only a filter may have let go of what two in a row lack. A single
-    answer is of one moment: only the census is in doubt.
+    Each round takes the census first, and lists changed records afterwards: where there are none,
+    the table is a consistent snapshot of the moment of that census. Records that a census no longer
+    lists are fetched again too, as a census may lack records; with a filter, records that two
+    censuses in a row lack are dropped. A single response is consistent by itself: only the census
+    can differ from it.
 
     Raises:
         IncompleteExportError: Records are missing after all rounds.
@@ -72,43 +74,45 @@ def make_consistent(
     id_field = query.project.record_id_field
     clock: ServerClock | None = None
     notes: tuple[str, ...] = ()
-    for asked_again in range(ROUNDS + 1):
+    for round_number in range(ROUNDS + 1):
         at, before = datetime.now(UTC), listing
         listing = list_selected_rows(transport, query, fetcher.settings)
         _check_columns(before.rows, listing.rows)
-        missing = missing_records(fetched, listing, query)
+        missing = find_missing_records(fetched, listing, query)
         gone = listing.find_unlisted(fetched.table)
         if query.filters and (unmatched := gone.difference(before.records)):
             fetched = replace(fetched, table=drop_records(fetched.table, unmatched, id_field))
             gone -= unmatched
         stale = {*missing, *before.find_changed_records(listing), *gone}
         if stale or fetched.responses > 1:
-            clock = clock or server_clock(transport)
-            changed = changed_records(transport, id_field, query.listing, since, clock)
+            clock = clock or read_server_clock(transport)
+            changed = list_changed_records(
+                transport, id_field, query.event_parameters, since, clock
+            )
             stale |= {*listing.records}.intersection(changed)
         if not stale:
             break
-        if asked_again == ROUNDS:
-            check_no_form_is_incomplete(missing, query)
+        if round_number == ROUNDS:
+            check_complete_instruments(missing, query)
             notes = (RECORDS_KEPT_CHANGING,)
             break
-        logger.info("%s: %d records are asked for again", REQUEST, len(stale))
+        logger.info("%s: %d records are fetched again", REQUEST, len(stale))
         some = listing.select_records(stale)
         fresh = fetcher.fetch_again(some, smaller=bool(missing))
-        renewed = _renewed(fetched, fresh, some, listing)
+        renewed = _replace_fetched(fetched, fresh, some, listing)
         same, fetched = renewed.table.equals(fetched.table), renewed
-        lacks = any(missing_records(fetched, listing, query).values())
-        if same and not lacks and not (query.filters and gone):
+        incomplete = any(find_missing_records(fetched, listing, query).values())
+        if same and not incomplete and not (query.filters and gone):
             break
         since = at
     return Outcome(fetched.table, listing.census, listing.left_out, notes)
 
 
 def _check_columns(before: pa.Table, after: pa.Table) -> None:
-    """Make sure that the user sees access groups as before, by which columns and rows go.
+    """Raise unless the user sees the same columns as before, access groups among them.
 
     Raises:
-        MalformedResponseError: It is not so.
+        MalformedResponseError: The columns differ.
     """
     if is_blank(before) or is_blank(after):
         return
@@ -116,10 +120,10 @@ def _check_columns(before: pa.Table, after: pa.Table) -> None:
         raise changed_columns_error()
 
 
-def _renewed(
+def _replace_fetched(
     fetched: FetchedRecords, fresh: FetchedRecords, some: Listing, listing: Listing
 ) -> FetchedRecords:
-    """Replace some records by what they are now."""
+    """Return an export in which some records are replaced by what was fetched again."""
     table, rows, id_field = fetched.table, fresh.table, listing.id_field
     if is_blank(rows):
         rows = table.slice(0, 0)
