@@ -1,16 +1,18 @@
-"""The reason of a failure, without a value of the project."""
+"""The reason of a failure as a text without values of the project."""
 
 import traceback
 from pathlib import Path
 
-from redcap_dagster.api import (
-    REDCapError,
-)
+from redcap_dagster.api import REDCapError
 from redcap_dagster.project import StructureError
 
 
 def reason(error: Exception) -> str:
-    """Say why something failed; of other libraries' errors, whose texts may hold values, where."""
+    """Return why something failed.
+
+    The message of other libraries' errors may contain values, so that only their type and the line
+    of this package are returned.
+    """
     if isinstance(error, REDCapError | StructureError):
         return str(error)
     here = Path(__file__).parent

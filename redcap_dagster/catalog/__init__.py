@@ -1,4 +1,5 @@
-"""What a table tells of itself in Dagster: column schema, metadata, versions, and its event log.
+"""What Dagster's catalog shows of a table: its columns, metadata and versions; and its event log.
 
-Imports `checks` and below; `execution` adds the entries to the results of a run.
+`column_schema` and `versions` come first, `metadata` adds them to a result, `event_log` reads what
+earlier runs added. Imports `checks` and below.
 """

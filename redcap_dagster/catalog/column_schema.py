@@ -1,4 +1,4 @@
-"""What an asset tells of its columns: types, labels, constraints, and what they are made of."""
+"""The columns of a table in Dagster's catalog: types, labels, constraints, tags, and lineage."""
 
 from collections.abc import Mapping
 
@@ -24,8 +24,6 @@ KEY_DESCRIPTIONS: Mapping[str, str] = {
     ACCESS_GROUP: "Data access group",
     SURVEY_IDENTIFIER: "Survey identifier",
 }
-_IDENTIFIERS = (SURVEY_IDENTIFIER,)
-"""Columns that identify somebody by REDCap's own doing."""
 
 _TYPE_NAMES = {
     pa.string(): "text",
@@ -38,27 +36,32 @@ _TYPE_NAMES = {
 }
 
 
-def instrument_schema(table: pa.Table, project: REDCapProject, form: str) -> dg.TableSchema:
-    """Describe the columns of an instrument's table, records or clean.
+def instrument_schema(table: pa.Table, project: REDCapProject, instrument: str) -> dg.TableSchema:
+    """Return the schema of an instrument's table, of its records or its clean table.
 
-    Each has its type, its label with the choices, what the dictionary asks of it (``required``, a
-    minimum and a maximum), and the tag ``identifier`` where the dictionary says that it is one. The
-    record id is never null, and unique where it is the whole key.
+    Each column has its type, its label with the choices, the constraints of the dictionary
+    (``required``, minimum and maximum), and the tag ``identifier`` if the dictionary marks it so.
+    The record id is never null, and unique if the key has no other columns.
+
+    Args:
+        table: The table.
+        project: The structure.
+        instrument: Name of the instrument.
     """
-    keys = project.key_columns(form)
-    described = _Columns(project, form)
+    keys = project.key_columns(instrument)
+    columns = _InstrumentColumns(project, instrument)
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name,
                 type_name(table.schema.field(name).type),
-                description=described.description(name),
+                description=columns.description(name),
                 constraints=dg.TableColumnConstraints(
                     nullable=name != project.record_id_field,
                     unique=keys == (name,),
-                    other=described.demands(name),
+                    other=columns.constraints(name),
                 ),
-                tags={"identifier": ""} if described.is_identifier(name) else {},
+                tags={"identifier": ""} if columns.is_identifier(name) else {},
             )
             for name in table.column_names
         ],
@@ -67,7 +70,7 @@ def instrument_schema(table: pa.Table, project: REDCapProject, form: str) -> dg.
 
 
 def plain_schema(table: pa.Table) -> dg.TableSchema:
-    """Describe the columns of a table that the dictionary does not speak of."""
+    """Return the schema of a table whose columns are not fields of the dictionary."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name, type_name(kind), description=KEY_DESCRIPTIONS.get(name))
@@ -77,35 +80,42 @@ def plain_schema(table: pa.Table) -> dg.TableSchema:
 
 
 def clean_lineage(
-    records: dg.AssetKey, form: str, project: REDCapProject, rules: CleaningRules
+    records: dg.AssetKey, instrument: str, project: REDCapProject, rules: CleaningRules
 ) -> dg.TableColumnLineage:
-    """Say which columns of the records each column of a clean table is made of."""
+    """Return the columns of the records that each column of a clean table is made from.
+
+    Args:
+        records: Key of the records' asset.
+        instrument: Name of the instrument.
+        project: The structure.
+        rules: How records become clean tables.
+    """
     return dg.TableColumnLineage(
         {
             name: [dg.TableColumnDep(records, source) for source in sources]
-            for name, sources in column_sources(form, project, rules).items()
+            for name, sources in column_sources(instrument, project, rules).items()
         }
     )
 
 
 def type_name(kind: pa.DataType) -> str:
-    """Name an Arrow type the way the rules for cleaning do; dictionaries are choices."""
+    """Return the name of an Arrow type, as in the cleaning rules; a dictionary is a choice."""
     if pa.types.is_list(kind):
         return f"list of {type_name(kind.value_type)}"
     return "choice" if pa.types.is_dictionary(kind) else _TYPE_NAMES.get(kind, str(kind))
 
 
-class _Columns:
-    """The columns of an instrument's tables, by what the dictionary says of their fields."""
+class _InstrumentColumns:
+    """The columns of an instrument's tables, with the dictionary's text about their fields."""
 
-    def __init__(self, project: REDCapProject, form: str) -> None:
+    def __init__(self, project: REDCapProject, instrument: str) -> None:
         record_id = project.fields[0]
         self._keys = {
             record_id.field_name: record_id.field_label or "Record id",
             **KEY_DESCRIPTIONS,
         }
-        self._columns = {column.name: column for column in project.columns(form)}
-        self._fields = {field.field_name: field for field in project.instrument_fields(form)}
+        self._columns = {column.name: column for column in project.columns(instrument)}
+        self._fields = {field.field_name: field for field in project.instrument_fields(instrument)}
         self._fields[record_id.field_name] = record_id
 
     def description(self, name: str) -> str:
@@ -120,7 +130,7 @@ class _Columns:
             return f"Why a value is missing: {field.field_label}"
         return field.field_label
 
-    def demands(self, name: str) -> list[str]:
+    def constraints(self, name: str) -> list[str]:
         field = self._field(name)
         if field is None or name != field.field_name:
             return []
@@ -130,10 +140,10 @@ class _Columns:
 
     def is_identifier(self, name: str) -> bool:
         field = self._field(name)
-        return name in _IDENTIFIERS or (field is not None and field.identifier.lower() == "y")
+        return name == SURVEY_IDENTIFIER or (field is not None and field.identifier.lower() == "y")
 
     def _field(self, name: str) -> Field | None:
-        """Give the field that a column is of, as a whole or one of its boxes."""
+        """Return the field that a column belongs to, alone or as one of its checkboxes."""
         if name in self._columns:
             return self._columns[name].field
         for suffix in ("", "_code", "_missing"):

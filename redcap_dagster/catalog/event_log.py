@@ -1,4 +1,4 @@
-"""What earlier runs made of an asset, by Dagster's own record."""
+"""The metadata of earlier materializations of an asset, from Dagster's event log."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -6,75 +6,77 @@ from typing import Any
 
 import dagster as dg
 
-Told = Mapping[str, dg.MetadataValue[Any]]
+Metadata = Mapping[str, dg.MetadataValue[Any]]
 """The metadata of a materialization, by name."""
 
-_AT_ONCE = 10
-"""How many materializations are looked at in one query; mostly the first one will do."""
+_PAGE_SIZE = 10
+"""How many materializations one query returns; mostly the first one is enough."""
 
 
-def earlier(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, telling: str, bucket: str | None = None
-) -> Iterator[Told]:
-    """Give what earlier materializations of an asset told, the newest first.
+def earlier_metadata(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, entry: str, bucket: str | None = None
+) -> Iterator[Metadata]:
+    """Yield the metadata of earlier materializations of an asset, the newest first.
 
-    Those that do not tell what is asked for are passed over: anybody can report one in Dagster's
-    UI. So are those of this run: it may be its second try.
-
-    Args:
-        context: Of the run.
-        key: The asset.
-        telling: The name of an entry that they tell.
-        bucket: Only materializations of this one.
-    """
-    wanted = dg.AssetRecordsFilter(key, asset_partitions=None if bucket is None else [bucket])
-    cursor, more = None, True
-    while more:
-        found = context.instance.fetch_materializations(wanted, limit=_AT_ONCE, cursor=cursor)
-        for record in found.records:
-            made = record.asset_materialization
-            others = record.run_id != context.run.run_id
-            if others and made is not None and telling in made.metadata:
-                yield made.metadata
-        cursor, more = found.cursor, found.has_more
-
-
-def last_told(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, telling: str, buckets: Sequence[str]
-) -> list[Told]:
-    """Give what the last materialization that tells something told: one for each bucket.
+    Materializations without the entry are skipped: anybody can report one in Dagster's UI. So are
+    those of the same run, which may be retried.
 
     Args:
-        context: Of the run.
-        key: The asset.
-        telling: The name of an entry that it tells.
-        buckets: The buckets; without any, one is given, of whatever partition.
+        context: Context of the run.
+        key: Key of the asset.
+        entry: Name of a metadata entry that the materializations have.
+        bucket: Bucket of the materializations. Defaults to any.
     """
-    each = [earlier(context, key, telling, bucket) for bucket in buckets or (None,)]
-    return [told for made in each for told in islice(made, 1)]
+    query = dg.AssetRecordsFilter(key, asset_partitions=None if bucket is None else [bucket])
+    cursor, has_more = None, True
+    while has_more:
+        page = context.instance.fetch_materializations(query, limit=_PAGE_SIZE, cursor=cursor)
+        for record in page.records:
+            materialization = record.asset_materialization
+            if record.run_id == context.run.run_id or materialization is None:
+                continue
+            if entry in materialization.metadata:
+                yield materialization.metadata
+        cursor, has_more = page.cursor, page.has_more
 
 
-def row_count_before(
+def last_metadata(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, entry: str, buckets: Sequence[str]
+) -> list[Metadata]:
+    """Return the metadata of the last materialization of each bucket that has an entry.
+
+    Args:
+        context: Context of the run.
+        key: Key of the asset.
+        entry: Name of the entry.
+        buckets: The buckets. If there are none, the last materialization of any partition is
+            returned alone.
+    """
+    each = [earlier_metadata(context, key, entry, bucket) for bucket in buckets or (None,)]
+    return [metadata for earlier in each for metadata in islice(earlier, 1)]
+
+
+def previous_row_count(
     context: dg.AssetExecutionContext,
     key: dg.AssetKey,
     buckets: Sequence[str],
     *,
     replacing: bool,
 ) -> int | None:
-    """Give the rows that a table had before those at hand; None where there were none.
+    """Return how many rows a table had before the rows at hand; None if there were none before.
 
     Args:
-        context: Of the run.
-        key: The table's asset.
-        buckets: Those at hand, whose rows add up.
-        replacing: Whether the rows at hand are about to replace the stored ones. Otherwise they
-            are the stored ones, and what was before them is told.
+        context: Context of the run.
+        key: Key of the table's asset.
+        buckets: The buckets at hand, whose rows are added up.
+        replacing: Whether the rows at hand are to replace the stored ones. Otherwise they are the
+            stored ones, and the materialization before the last one counts.
     """
     rows = 0
     for bucket in buckets or (None,):
-        made = earlier(context, key, "dagster/row_count", bucket)
-        before = next(islice(made, 0 if replacing else 1, None), None)
-        if before is None:
+        earlier = earlier_metadata(context, key, "dagster/row_count", bucket)
+        previous = next(islice(earlier, 0 if replacing else 1, None), None)
+        if previous is None:
             return None
-        rows += int(before["dagster/row_count"].value)
+        rows += int(previous["dagster/row_count"].value)
     return rows

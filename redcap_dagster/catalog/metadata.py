@@ -1,4 +1,4 @@
-"""What an asset tells of itself: where it is from, how much there is. Never a cell by default."""
+"""The metadata of a table: its project, its export, counts. No cells, unless a preview is set."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,13 +8,19 @@ import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.api import RecordExport
-from redcap_dagster.catalog.event_log import Told
+from redcap_dagster.catalog.event_log import Metadata
 from redcap_dagster.catalog.versions import data_version
 from redcap_dagster.io_managers import to_frame
 from redcap_dagster.project import REDCapProject, build_page_url
 from redcap_dagster.tables import profile
 
-_OF_AN_EXPORT = ("exported_at", "listed", "request", "consistent", "notes")
+_EXPORT_ENTRIES = (
+    "redcap/exported_at",
+    "redcap/listed",
+    "redcap/request",
+    "redcap/consistent",
+    "redcap/notes",
+)
 
 
 def asset_result(
@@ -26,15 +32,15 @@ def asset_result(
     metadata: Mapping[str, Any],
     check_results: Sequence[dg.AssetCheckResult] = (),
 ) -> dg.MaterializeResult[Any]:
-    """Give a table to be stored, with what it tells of itself.
+    """Return the result that stores a table, with its metadata, data version and check results.
 
     Args:
-        spec: Its asset.
-        table: What to store.
-        schema: Its columns.
-        digest_key: The key of its data version.
-        metadata: More to tell: names and counts, never values.
-        check_results: What its checks found.
+        spec: Spec of the table's asset.
+        table: The table.
+        schema: Its columns, described.
+        digest_key: Key of its data version.
+        metadata: More metadata: names and counts, never values.
+        check_results: Results of its checks. Defaults to none.
     """
     return dg.MaterializeResult(
         asset_key=spec.key,
@@ -49,33 +55,33 @@ def asset_result(
     )
 
 
-def origin(url: str, project: REDCapProject) -> dict[str, Any]:
-    """Tell which project of which server a table is of.
+def project_metadata(url: str, project: REDCapProject) -> dict[str, Any]:
+    """Return the metadata of all tables of a project: the server's version, and the project.
 
     Args:
-        url: The address of the API.
+        url: URL of the API.
         project: The structure.
     """
-    home = build_page_url(url, project)
+    project_url = build_page_url(url, project)
     return {
         "redcap/version": project.version,
         **({"redcap/project_id": project.info.project_id} if project.info.project_id else {}),
-        **({"redcap/project": dg.MetadataValue.url(home)} if home else {}),
+        **({"redcap/project": dg.MetadataValue.url(project_url)} if project_url else {}),
     }
 
 
-def exported_at(moment: datetime) -> dict[str, Any]:
-    """Tell when a table was exported."""
-    return {"redcap/exported_at": dg.MetadataValue.timestamp(moment)}
+def time_metadata(exported_at: datetime) -> dict[str, Any]:
+    """Return the time of an export as metadata."""
+    return {"redcap/exported_at": dg.MetadataValue.timestamp(exported_at)}
 
 
-def export_told(export: RecordExport) -> dict[str, Any]:
-    """Tell how records were exported, so that anyone can repeat it at REDCap's API Playground.
+def export_metadata(export: RecordExport) -> dict[str, Any]:
+    """Return how records were exported, so that it can be repeated in REDCap's API Playground.
 
-    The parameters have no token, no record ids, and no values of a filter.
+    The parameters do not contain the token, record ids, or the values of a filter.
     """
     return {
-        **exported_at(export.began),
+        **time_metadata(export.began),
         "redcap/listed": export.listed,
         "redcap/request": dict(export.parameters),
         "redcap/consistent": export.consistent,
@@ -83,42 +89,49 @@ def export_told(export: RecordExport) -> dict[str, Any]:
     }
 
 
-def export_told_before(made: Sequence[Told]) -> dict[str, Any]:
-    """Tell again how stored records were exported, as far as their materializations say the same.
+def stored_export_metadata(stored: Sequence[Metadata]) -> dict[str, Any]:
+    """Return how stored records were exported: the entries that are equal in all buckets.
 
     Args:
-        made: What was told of each bucket, or of the whole table.
+        stored: Metadata of each bucket, or of the table without buckets.
     """
-    names = {f"redcap/{name}" for name in _OF_AN_EXPORT}
-    alike = {name for name in names if len({repr(told.get(name)) for told in made}) == 1}
-    return {name: entry for told in made[:1] for name, entry in told.items() if name in alike}
+    return {
+        name: entry
+        for metadata in stored[:1]
+        for name, entry in metadata.items()
+        if name in _EXPORT_ENTRIES and len({repr(other.get(name)) for other in stored}) == 1
+    }
 
 
-def counts(table: pa.Table) -> dict[str, Any]:
-    """Tell how many cells are missing and how many differ, by column.
+def count_metadata(table: pa.Table) -> dict[str, Any]:
+    """Return how many cells are missing and how many values differ, by column.
 
-    Counts of different values are told where at least ten rows stand behind them.
+    Different values are counted only in columns with at least ten values.
     """
     found = profile(table)
     return {"redcap/missing": dict(found.missing), "redcap/distinct": dict(found.distinct)}
 
 
-def preview(table: pa.Table, rows: int) -> dict[str, Any]:
-    """Show the first rows of a table, if any are asked for.
+def preview_metadata(table: pa.Table, rows: int) -> dict[str, Any]:
+    """Return the first rows of a table as metadata, if any are to be shown.
 
-    By default none are: Dagster keeps metadata in its database and shows them to everyone who may
-    see its pages, and the cells are people's health data.
+    By default none are, as the cells are people's health data: Dagster keeps metadata in its
+    database and shows them to everyone who may open its UI.
+
+    Args:
+        table: The table.
+        rows: How many rows to show.
     """
     if not rows:
         return {}
     shown = table.slice(0, rows)
     lines = [shown.column_names, ["---"] * shown.num_columns]
     lines += [list(row.values()) for row in shown.to_pylist()]
-    text = "\n".join(f"| {' | '.join(map(_in_markdown, line))} |" for line in lines)
+    text = "\n".join(f"| {' | '.join(map(_escape_markdown, line))} |" for line in lines)
     return {"redcap/preview": dg.MetadataValue.md(text)}
 
 
-def _in_markdown(cell: object) -> str:
+def _escape_markdown(cell: object) -> str:
     if cell is None:
         return ""
     return str(cell).replace("\\", r"\\").replace("|", r"\|").replace("\n", "<br>")

@@ -1,4 +1,4 @@
-"""Versions: of a table's content, and of the way that it is made."""
+"""Versions of a table: of the code and the rules that make it, and of its content."""
 
 import hashlib
 import hmac
@@ -17,8 +17,8 @@ from redcap_dagster.checks.rules import Layer
 from redcap_dagster.project import Field, Instrument, REDCapProject
 from redcap_dagster.tables import CleaningRules
 
-MAKING = "1"
-"""Goes up when this package makes other tables of the same records, dictionary and rules."""
+TABLE_VERSION = "1"
+"""Increases when the package makes other tables from the same records, dictionary and rules."""
 
 _dictionary_row = attrgetter(*(column.name for column in fields(Field)))
 
@@ -26,35 +26,41 @@ _dictionary_row = attrgetter(*(column.name for column in fields(Field)))
 def code_version(
     layer: Layer, project: REDCapProject, instrument: Instrument | None, rules: CleaningRules
 ) -> str:
-    """Give the version of the way that a table is made.
+    """Return the version of the code and the rules that make a table.
 
-    That of an instrument's tables changes with its dictionary and its columns; that of its records
-    also with what decides which rows are theirs: the events that have the form, where it repeats,
-    and whether the server tells what was saved; that of its clean table with the rules and the
-    project's missing data codes. The order in which rules are given is no matter.
+    It changes with the dictionary and the columns of the table's instrument; for records also with
+    the events and repeats that decide which rows belong to the instrument; for the clean table also
+    with the cleaning rules and the missing data codes of the project. The order of rules does not
+    matter.
+
+    Args:
+        layer: Layer of the table.
+        project: The structure.
+        instrument: The table's instrument; None for other tables, whose version never changes.
+        rules: How records become clean tables.
     """
     if instrument is None:
         return _digest()
-    form = instrument.instrument_name
-    structure = _structure(project, form)
+    name = instrument.instrument_name
+    structure = _structure(project, name)
     if layer == "records":
-        return _digest(*structure, *_places(project, form), rules.keep_unsaved)
+        return _digest(*structure, *_row_selection(project, name), rules.keep_unsaved)
     given = replace(
         rules, types=dict(sorted(rules.types.items())), missing_values=sorted(rules.missing_values)
     )
     return _digest(*structure, project.info.missing_data_codes, given)
 
 
-def _structure(project: REDCapProject, form: str) -> Iterable[object]:
-    names = (*project.key_columns(form), *project.context_columns)
-    rows = [_dictionary_row(field) for field in project.instrument_fields(form)]
-    return names, [column.name for column in project.columns(form)], rows
+def _structure(project: REDCapProject, instrument: str) -> Iterable[object]:
+    names = (*project.key_columns(instrument), *project.context_columns)
+    rows = [_dictionary_row(field) for field in project.instrument_fields(instrument)]
+    return names, [column.name for column in project.columns(instrument)], rows
 
 
-def _places(project: REDCapProject, form: str) -> Iterable[object]:
-    events = set(project.designated_events(form))
+def _row_selection(project: REDCapProject, instrument: str) -> Iterable[object]:
+    events = set(project.designated_events(instrument))
     arms = [(event.unique_event_name, event.arm_num) for event in project.events]
-    repeats = {*project.events_where_repeating(form), *(events & project.repeating_events)}
+    repeats = {*project.events_where_repeating(instrument), *(events & project.repeating_events)}
     return (
         sorted(arm for arm in arms if arm[0] in events),
         sorted(repeats),
@@ -63,14 +69,18 @@ def _places(project: REDCapProject, form: str) -> Iterable[object]:
 
 
 def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr((MAKING, *parts)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((TABLE_VERSION, *parts)).encode()).hexdigest()[:16]
 
 
 def data_version(table: pa.Table, key: bytes) -> dg.DataVersion:
-    """Tell whether a table is the same as another time, from names, types and cells.
+    """Return the version of a table's content: a keyed hash of its names, types and cells.
 
-    The hash is keyed: without the key, which goes with the project's token, nobody can test a
-    guess at the table's content against it. How Arrow has cut the table into chunks is no matter.
+    Nobody can test a guess about the content against it without the key, which belongs to the
+    project's token. How Arrow splits the table into chunks does not matter.
+
+    Args:
+        table: The table.
+        key: The key.
     """
     digest = hmac.new(key, repr(_signature(table)).encode(), hashlib.sha256)
     plain = pa.table(
@@ -86,7 +96,7 @@ def data_version(table: pa.Table, key: bytes) -> dg.DataVersion:
 
 
 def _as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Make a column what a CSV can hold."""
+    """Return a column as plain values that a CSV file can hold."""
     if pa.types.is_dictionary(column.type):
         return column.cast(pa.string())
     if pa.types.is_list(column.type):

@@ -1,6 +1,6 @@
-"""The checks of a project's tables: rules say which there are, findings what each one found.
+"""The checks of a project's tables: `rules` declares them, `findings` says what each one found.
 
-Imports `api`, `tables` and `project`; `specs` declares the checks, `execution` evaluates them.
+`specs` uses the rules first, `execution` the findings later. Imports `tables` and `project`.
 """
 
 from redcap_dagster.checks.rules import CHECKS, Check, CheckRules, CheckSettings

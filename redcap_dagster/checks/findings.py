@@ -1,4 +1,4 @@
-"""What each check finds: a sentence and counts, with names of fields and never a value."""
+"""What each check found, as a value: a sentence and counts, with names of fields but no cells."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ from redcap_dagster.tables import Ranges
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """What one check found.
 
     Attributes:
-        check: Its name.
-        passed: Whether all is well.
+        check: Name of the check.
+        passed: Whether the check passed.
         text: What was found, in a sentence.
         metadata: The same in full, by name.
-        severity: Of a failure, where it is another than the check's own.
+        severity: Severity of a failure. Defaults to that of the check.
     """
 
     check: str
@@ -30,9 +30,14 @@ class Finding:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     severity: Severity | None = None
 
-    def to_result(self, key: dg.AssetKey, asked: CheckSettings) -> dg.AssetCheckResult:
-        """Give it as Dagster wants it; a severity that was asked for stands whatever was found."""
-        severity = asked.severity or self.severity or CHECKS[self.check].severity
+    def to_result(self, key: dg.AssetKey, settings: CheckSettings) -> dg.AssetCheckResult:
+        """Return the result for Dagster; a severity in the settings overrules the finding's.
+
+        Args:
+            key: Key of the asset that has the check.
+            settings: Settings of the check.
+        """
+        severity = settings.severity or self.severity or CHECKS[self.check].severity
         return dg.AssetCheckResult(
             asset_key=key,
             check_name=self.check,
@@ -43,51 +48,56 @@ class Finding:
         )
 
 
+# -- not evaluated --------------------------------------------------------------------------------
+
+
 def not_evaluated(check: str, reason: str) -> Finding:
-    """Say that a check could not be evaluated, which is never a pass."""
+    """Return a failure: the check could not be evaluated."""
     return Finding(check, False, f"Not evaluated: {reason}", {"not_evaluated": reason})
 
 
 def is_evaluated(result: dg.AssetCheckResult) -> bool:
-    """Whether a result is of what was looked at, and not that of `not_evaluated`."""
-    told = result.metadata.get("redcap/not_evaluated")
-    return result.passed or not isinstance(told, dg.TextMetadataValue)
+    """Whether a result is anything but that of `not_evaluated`."""
+    reason = result.metadata.get("redcap/not_evaluated")
+    return result.passed or not isinstance(reason, dg.TextMetadataValue)
 
 
 def nothing_to_compare(check: str) -> Finding:
-    """Say that this is the first time, so that nothing can have changed."""
-    reason = "there is no earlier materialization to compare with"
+    """Return a pass: the table is materialized for the first time."""
+    return _nothing_to_evaluate(check, "there is no earlier materialization to compare with")
+
+
+def _nothing_to_evaluate(check: str, reason: str) -> Finding:
     return Finding(check, True, f"Not evaluated: {reason}.", {"not_evaluated": reason})
 
 
 # -- records --------------------------------------------------------------------------------------
 
 
-def keys_unique(twins: int) -> Finding:
-    """Judge the count of rows that have the key of another row."""
-    text = f"Rows with the key of another row: {twins}." if twins else "No two rows have one key."
-    return Finding("keys_unique", not twins, text, {"rows": twins})
+def keys_unique(duplicates: int) -> Finding:
+    """Return the finding for a number of duplicate rows."""
+    text = f"Duplicate rows: {duplicates}." if duplicates else "There are no duplicate rows."
+    return Finding("keys_unique", not duplicates, text, {"rows": duplicates})
 
 
 def export_complete(missing: int) -> Finding:
-    """Judge the count of records, by event, that REDCap lists and did not send."""
-    text = "Every record that REDCap lists came back."
+    """Return the finding for a number of missing records by event."""
+    text = "The export has every record that REDCap lists."
     if missing:
-        text = f"Records, by event, that REDCap lists and did not send: {missing}."
+        text = f"Missing records by event: {missing}."
     return Finding("export_complete", not missing, text, {"missing": missing})
 
 
-def nothing_hidden(hidden: Sequence[str], *, named: bool) -> Finding:
-    """Judge the columns that export rights keep back.
+def nothing_hidden(hidden: Sequence[str], *, has_header: bool) -> Finding:
+    """Return the finding for the columns that export rights hide.
 
     Args:
         hidden: The columns.
-        named: Whether the server named the columns that it sent.
+        has_header: Whether the export names its columns.
     """
-    if not named:
-        reason = "REDCap names no columns where it has no rows to send"
-        metadata = {"not_evaluated": reason}
-        return Finding("nothing_hidden", True, f"Not evaluated: {reason}.", metadata)
+    if not has_header:
+        reason = "REDCap does not name the columns of an export without rows"
+        return _nothing_to_evaluate("nothing_hidden", reason)
     text = "No column is hidden."
     if hidden:
         text = f"The rights of the token's user hide columns: {list_names(hidden)}."
@@ -95,10 +105,16 @@ def nothing_hidden(hidden: Sequence[str], *, named: bool) -> Finding:
 
 
 def rows_not_dropping(before: int | None, now: int, max_drop: float) -> Finding:
-    """Judge a count of rows by that of the last materialization; None where there was none."""
+    """Return the finding for a number of rows and that of the last materialization.
+
+    Args:
+        before: Rows of the last materialization; None if there was none.
+        now: Rows of this one.
+        max_drop: Largest share of the rows that may be gone.
+    """
     if before is None:
         return nothing_to_compare("rows_not_dropping")
-    text = f"{now} rows, after {before} last time."
+    text = f"{now} rows, {before} at the last materialization."
     passed = now >= before * (1 - max_drop)
     if not passed:
         text = f"{text} More than {max_drop:.0%} of the rows are gone."
@@ -108,108 +124,108 @@ def rows_not_dropping(before: int | None, now: int, max_drop: float) -> Finding:
 # -- clean ----------------------------------------------------------------------------------------
 
 
-def values_fit_types(unfit: Mapping[str, int]) -> Finding:
-    """Judge the counts of values that do not fit, by column."""
-    return _of_counts(
-        "values_fit_types", unfit, "Values that do not fit their types", "All values fit."
-    )
+def values_fit_types(invalid: Mapping[str, int]) -> Finding:
+    """Return the finding for counts of invalid values, by column."""
+    return _found_counts("values_fit_types", invalid, "Invalid values", "All values are valid.")
 
 
 def choices_known(unknown: Mapping[str, int]) -> Finding:
-    """Judge the counts of codes that are no choice of their field."""
-    return _of_counts(
-        "choices_known", unknown, "Codes that their fields do not have", "All codes are known."
-    )
+    """Return the finding for counts of unknown codes, by column."""
+    return _found_counts("choices_known", unknown, "Unknown codes", "All codes are known.")
 
 
 def within_range(ranges: Ranges) -> Finding:
-    """Judge the values outside of their limits, and name the limits that were not evaluated."""
-    found = _of_counts(
+    """Return the finding for values out of range, and for limits that were not evaluated."""
+    found = _found_counts(
         "within_range", ranges.outside, "Values out of range", "All values are in range."
     )
     if not ranges.unevaluated:
         return found
-    named = list_names([f"{name} ({limits})" for name, limits in ranges.unevaluated.items()])
+    limits = list_names([f"{name} ({limits})" for name, limits in ranges.unevaluated.items()])
     metadata = {**found.metadata, "not_evaluated": dict(ranges.unevaluated)}
-    text = f"{found.text} Limits that were not evaluated: {named}."
+    text = f"{found.text} Limits that were not evaluated: {limits}."
     return Finding(found.check, found.passed, text, metadata)
 
 
 def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding:
-    """Judge the counts of blanks in required fields.
+    """Return the finding for counts of blanks in required fields.
 
     Args:
-        blank: Field to count.
-        unknown: Required fields that are hidden, or whose form status is, so that nobody can say.
+        blank: Counts of blanks, by field.
+        unknown: Required columns that nobody can judge, as they or the status of their instrument
+            are hidden.
     """
-    filled = f"All required fields{' that are visible' if unknown else ''} are filled."
-    found = _of_counts("required_filled", blank, "Blanks in required fields", filled)
+    filled = f"All {'visible ' if unknown else ''}required fields are filled."
+    found = _found_counts("required_filled", blank, "Blanks in required fields", filled)
     if not unknown:
         return found
     metadata = {**found.metadata, "not_evaluated": list(unknown)}
-    text = f"{found.text} Not evaluated, as export rights hide them: {list_names(unknown)}."
+    text = f"{found.text} Not evaluated, because export rights hide them: {list_names(unknown)}."
     return Finding(found.check, False, text, metadata)
 
 
 def inferred_types_stable(
     before: Mapping[str, str], now: Mapping[str, str], inferred: Collection[str]
 ) -> Finding:
-    """Compare the types of columns with those of the last materialization.
+    """Return the finding for the types of columns and those of the last materialization.
 
     Args:
-        before: Column to type.
-        now: Column to type.
-        inferred: Columns whose type was inferred, then or now.
+        before: Types at the last materialization, by column.
+        now: Types now, by column.
+        inferred: Columns whose type was inferred from values, then or now.
     """
     changed = {
         name: f"{before[name]} before, {kind} now"
         for name, kind in now.items()
         if name in inferred and before.get(name, kind) != kind
     }
-    text = "Inferred types are those of last time."
+    text = "Inferred types are the same as at the last materialization."
     if changed:
-        named = list_names([f"{name} ({types})" for name, types in changed.items()])
-        text = f"Inferred types changed: {named}. Give them in the rules' types to settle them."
+        types = list_names([f"{name} ({types})" for name, types in changed.items()])
+        text = f"Inferred types changed: {types}. To fix a type, set it in the cleaning rules."
     return Finding("inferred_types_stable", not changed, text, {"types": changed})
 
 
-def _of_counts(check: str, counts: Mapping[str, int], what: str, all_well: str) -> Finding:
-    text = all_well
+def _found_counts(check: str, counts: Mapping[str, int], failure: str, success: str) -> Finding:
+    text = success
     if counts:
-        text = f"{what}: {list_names([f'{name} ({count})' for name, count in counts.items()])}."
+        text = f"{failure}: {list_names([f'{name} ({count})' for name, count in counts.items()])}."
     return Finding(check, not counts, text, {"counts": dict(counts)})
 
 
 # -- metadata -------------------------------------------------------------------------------------
 
 
-def dictionary_drift(found: Sequence[Change], in_use: Collection[str]) -> Finding:
-    """Judge the changes of the dictionary since definitions were loaded.
+def dictionary_drift(changes: Sequence[Change], in_use: Collection[str]) -> Finding:
+    """Return the finding for the changes of the dictionary since definitions were loaded.
 
     Args:
-        found: The changes.
+        changes: The changes.
         in_use: The instruments that have assets.
     """
-    if not found:
-        return Finding("dictionary_drift", True, "The dictionary is as when definitions loaded.")
+    if not changes:
+        text = "The dictionary is the same as when definitions were loaded."
+        return Finding("dictionary_drift", True, text)
+    text = f"Changed since definitions were loaded: {_list_fields(changes)}."
     serious = [
         change
-        for change in found
+        for change in changes
         if change.what in ("type", "choices") and change.form_name in in_use
     ]
-    fields = list(dict.fromkeys(change.field_name for change in found))
-    text = f"Changed since definitions were loaded: {list_names(fields)}."
     if serious:
-        names = list(dict.fromkeys(change.field_name for change in serious))
-        text = f"{text} Types or choices of fields in use: {list_names(names)}."
+        text = f"{text} Fields in use whose type or choices changed: {_list_fields(serious)}."
     rows = ["| field | instrument | change | |", "|---|---|---|---|"]
-    for change in found:
+    for change in changes:
         detail = change.detail.replace("|", r"\|")
         rows.append(f"| {change.field_name} | {change.form_name} | {change.what} | {detail} |")
     return Finding(
         "dictionary_drift",
         False,
-        f"{text} Reload the code location to take them up.",
+        f"{text} Reload the code location to use the new dictionary.",
         {"changes": dg.MetadataValue.md("\n".join(rows))},
         "error" if serious else "warn",
     )
+
+
+def _list_fields(changes: Sequence[Change]) -> str:
+    return list_names(list(dict.fromkeys(change.field_name for change in changes)))

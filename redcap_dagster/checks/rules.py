@@ -1,4 +1,4 @@
-"""The checks of a project's tables: which there are, where, how severe, and what may be changed."""
+"""Which checks the tables of a project have, their defaults, and the settings that change these."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,14 +37,14 @@ class CheckSettings:
 
 @dataclass(frozen=True)
 class Check:
-    """A check as it is by default.
+    """A check with its defaults.
 
     Attributes:
         layer: The tables that have it: ``records`` or ``clean`` of each instrument, or the
             ``metadata`` table of the fields.
-        severity: Of a result that did not pass.
-        blocking: Whether a failure stops what is made of the asset.
-        description: What it holds the table to.
+        severity: Severity of a result that did not pass.
+        blocking: Whether a failure stops what is made from the asset.
+        description: What the check expects of the table.
     """
 
     layer: Layer
@@ -58,48 +58,69 @@ CHECKS: Mapping[str, Check] = {
         "metadata",
         "warn",
         False,
-        "Fields and choices are those that definitions were loaded with. By default an error where "
-        "a field in use changed its type or its choices.",
+        "Fields and choices are the same as when definitions were loaded. By default a difference "
+        "is a warning, or an error if the type or the choices of a field in use changed.",
     ),
     "keys_unique": Check(
         "records",
         "error",
         True,
-        "No two rows have one key. If they have, and the check is blocking, the form's tables are "
-        "not replaced.",
+        "No row has the key of another row. If the check is blocking, an instrument with duplicate "
+        "rows is not stored.",
     ),
     "export_complete": Check(
         "records",
         "error",
         True,
-        "Every record that REDCap lists came back. If not, no table of any form is replaced.",
+        "The export has every record that REDCap lists. An incomplete export replaces no table of "
+        "any instrument.",
     ),
     "nothing_hidden": Check(
-        "records", "error", False, "Export rights keep no column of the form back."
+        "records",
+        "error",
+        False,
+        "The rights of the token's user hide no column of the instrument.",
     ),
     "rows_not_dropping": Check(
-        "records", "error", False, "There are not many fewer rows than last time."
+        "records",
+        "error",
+        False,
+        "The number of rows did not drop by more than the largest drop that is allowed, compared "
+        "with the last materialization.",
     ),
     "values_fit_types": Check(
-        "clean", "warn", False, "Values fit the types of their columns; what does not is null."
+        "clean",
+        "warn",
+        False,
+        "Values are valid for the types of their columns. Invalid values are null.",
     ),
     "choices_known": Check(
-        "clean", "warn", False, "Codes are among the choices of their fields; others are null."
+        "clean",
+        "warn",
+        False,
+        "Codes are among the choices of their fields. Unknown codes are null.",
     ),
     "within_range": Check(
-        "clean", "warn", False, "Values are within the minimum and maximum of the dictionary."
+        "clean",
+        "warn",
+        False,
+        "Values are between the minimum and the maximum that the dictionary gives.",
     ),
     "required_filled": Check(
         "clean",
         "warn",
         False,
-        "Required fields without branching logic are filled where the form is Complete.",
+        "Required fields without branching logic are filled where the status of the instrument is "
+        "Complete.",
     ),
     "inferred_types_stable": Check(
-        "clean", "warn", False, "Types that are inferred from values are those of last time."
+        "clean",
+        "warn",
+        False,
+        "Types that are inferred from values are the same as at the last materialization.",
     ),
 }
-"""Every check, by name. None of their texts holds a value."""
+"""Every check, by name."""
 
 
 @option
@@ -136,47 +157,55 @@ class CheckRules:
         if unknown:
             raise ValueError(f"There are no checks {unknown}; there are {sorted(CHECKS)}.")
         if any(CHECKS[name].layer == "metadata" for name in of_forms):
-            raise ValueError("dictionary_drift is of the whole project, not of one instrument.")
+            raise ValueError(
+                "dictionary_drift is a check of the whole project: put it into settings, not into "
+                "by_instrument."
+            )
         if not 0 <= self.max_drop <= 1:
-            raise ValueError("max_drop is a part of the rows, from 0 to 1.")
+            raise ValueError(f"max_drop is a share of the rows, from 0 to 1; got {self.max_drop}.")
 
     def settings_for(self, name: str, instrument: str | None = None) -> CheckSettings:
-        """Say what is asked for a check; None stands for what is as it is by default.
+        """Return the settings of a check; None stands for the check's default.
 
         Args:
-            name: The check.
-            instrument: Where; None for the table of fields.
+            name: Name of the check.
+            instrument: The instrument whose table has the check. Defaults to None, for the table
+                of fields.
         """
-        settled = CheckSettings()
+        settings = CheckSettings()
         for group in (self.settings, self.by_instrument.get(instrument or "", {})):
             if name in group:
                 given = vars(group[name]).items()
-                told = {key: value for key, value in given if value is not None}
-                settled = replace(settled, **told)
-        return settled
+                settings = replace(
+                    settings, **{key: value for key, value in given if value is not None}
+                )
+        return settings
 
 
 def check_rules(rules: CheckRules, project: REDCapProject) -> None:
-    """Refuse rules for instruments that the project does not have.
+    """Raise an error for check settings of instruments that the project does not have.
 
     Raises:
-        StructureError: It names them, and those that there are.
+        StructureError: There are such settings; the message names the unknown instruments and
+            those of the project.
     """
     known = [form.instrument_name for form in project.instruments]
     unknown = sorted(set(rules.by_instrument) - set(known))
     if unknown:
         raise StructureError(
-            f"There are checks for instruments {unknown} that the project lacks; it has {known}."
+            f"checks.by_instrument names instruments that the project does not have: {unknown}. "
+            f"It has {known}."
         )
 
 
 def default_check_specs(layer: Layer, table: str, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """Give the specs of a table's checks, as they are by default.
+    """Return the specs of a table's checks with their defaults.
 
     Args:
-        layer: The table's layer.
-        table: Its name: in ``metadata``, ``fields`` alone has a check; the census has none.
-        key: The key of its asset.
+        layer: Layer of the table.
+        table: Name of the table. In ``metadata`` only ``fields`` has a check; the census does not
+            have any.
+        key: Key of the table's asset.
     """
     if (layer == "metadata" and table != "fields") or table == "_census":
         return []
@@ -187,24 +216,31 @@ def default_check_specs(layer: Layer, table: str, key: dg.AssetKey) -> list[dg.A
     ]
 
 
-def with_rules(
+def apply_rules(
     specs: Iterable[dg.AssetCheckSpec],
     key: dg.AssetKey,
     rules: CheckRules,
     instrument: str | None,
 ) -> Iterator[dg.AssetCheckSpec]:
-    """Treat the checks of a table as the rules ask, and leave out what they switch off.
+    """Yield the specs of a table's checks with the settings of the rules, without disabled checks.
+
+    Args:
+        specs: The specs with their defaults.
+        key: Key of the table's asset.
+        rules: The rules.
+        instrument: The table's instrument; None for other tables.
 
     Raises:
-        ValueError: A check is of another asset, or one that nothing here would evaluate.
+        ValueError: A check belongs to another asset, or is not one of `CHECKS`.
     """
     for spec in specs:
         if spec.name not in CHECKS or spec.asset_key != key:
             raise ValueError(
-                f"get_check_specs gave a check {spec.name!r} of {spec.asset_key.to_user_string()}, "
-                f"which nothing evaluates; define it with dagster.asset_check. The checks that a "
-                f"table can have are {sorted(CHECKS)}."
+                f"get_check_specs returned a check {spec.name!r} of "
+                f"{spec.asset_key.to_user_string()}, which would never be evaluated. Define it "
+                f"with dagster.asset_check. The checks of this package are {sorted(CHECKS)}."
             )
-        asked = rules.settings_for(spec.name, instrument)
-        if asked.enabled is not False:
-            yield spec if asked.blocking is None else spec._replace(blocking=asked.blocking)
+        settings = rules.settings_for(spec.name, instrument)
+        if settings.enabled is not False:
+            blocking = settings.blocking
+            yield spec if blocking is None else spec._replace(blocking=blocking)

@@ -1,10 +1,9 @@
-"""A project in buckets: what a run makes of its buckets, and one verdict over all of them.
+"""Checks of a project in buckets: each result speaks for all buckets, not only for those of a run.
 
-Dagster shows the last result of a check, of whichever partition it was. So each result speaks for
-all buckets: that a check failed in one is kept as an observation of the bucket, and the check fails
-until the same bucket passes. What a run did not evaluate stays as it was known. Buckets that one
-run takes are judged together, and are noted to have failed together; checks that are launched alone
-judge all of them anew.
+Dagster shows only the last result of a check, whichever partition it is about. So the checks that
+failed in a bucket are recorded as an observation of that bucket, and a check fails until it passes
+in every bucket. A check that a run does not evaluate keeps its last result. Buckets of one run are
+judged together, and fail together. Checks that are launched alone judge all buckets.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,11 +19,11 @@ from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.run import Result
 from redcap_dagster.partitions import BUCKET, assign_buckets, bucket_keys
 
-_FAILED = "redcap/failed_checks"
-"""The entry of an observation that says which checks failed."""
+_FAILED_CHECKS = "redcap/failed_checks"
+"""The metadata entry of an observation that names the checks that failed."""
 
-_MOST_LOOKED_AT = 1000
-"""Observations of a bucket among which the last of ours is looked for."""
+_MAX_OBSERVATIONS = 1000
+"""How many observations of a bucket are searched for the last one with this entry."""
 
 
 def merge_bucket_checks(
@@ -33,38 +32,38 @@ def merge_bucket_checks(
     selection: Selection,
     results: Iterable[Result],
 ) -> Iterator[Result]:
-    """Make of what an op found in some buckets what holds of the assets as a whole.
+    """Yield the results of a run with checks that speak for all buckets of their asset.
 
     Args:
-        context: Of the run.
+        context: Context of the run.
         recipe: How tables are made.
-        selection: What is asked for, and of which buckets.
-        results: Of the buckets that are asked for, taken together.
+        selection: What the run selects, and in which buckets.
+        results: The results for the selected buckets, taken together.
     """
-    verdicts = _Verdicts(context, recipe, selection.buckets)
+    checks = _BucketChecks(context, recipe, selection.buckets)
     try:
         for result in results:
             if isinstance(result, dg.AssetCheckResult):
-                yield from verdicts.add([result])
+                yield from checks.add([result])
                 continue
-            checks = verdicts.add(result.check_results or [])
+            merged = checks.add(result.check_results or [])
             if len(selection.buckets) > 1:
-                result = _with_buckets(context, recipe, selection, result)
-            yield result._replace(check_results=list(checks))
+                result = _add_buckets(context, recipe, selection, result)
+            yield result._replace(check_results=list(merged))
     finally:
-        verdicts.settle()
+        checks.update_late_results()
 
 
-def _with_buckets(
+def _add_buckets(
     context: dg.AssetExecutionContext,
     recipe: Recipe,
     selection: Selection,
     result: dg.MaterializeResult[Any],
 ) -> dg.MaterializeResult[Any]:
-    """Say of each row which bucket it is of, and of each bucket how many rows it has.
+    """Return a table with the bucket of each row, and add each bucket's row count as metadata.
 
-    The data version is that of all of them: Dagster gives the partitions of one run the same tags,
-    so that an edit in one bucket is told of each. Runs of single buckets tell them apart.
+    All buckets get the same data version, as Dagster gives the partitions of one run the same tags.
+    An edit in one bucket thus changes that of each. In runs of single buckets each has its own.
     """
     frame: pd.DataFrame = result.value
     records = pa.chunked_array([pa.array(frame[recipe.known.record_id_field], pa.string())])
@@ -81,118 +80,120 @@ def _with_buckets(
     return result._replace(value=frame.assign(**{BUCKET: buckets}))
 
 
-_Failed = Mapping[str, Sequence[str]]
-"""The checks that failed: name to severity and text."""
+_FailedChecks = Mapping[str, Sequence[str]]
+"""The severity and the text of each check that failed, by name."""
 
 
 @dataclass
-class _Verdicts:
-    """The results of a run's checks, each together with what was found in the other buckets.
+class _BucketChecks:
+    """The results of a run's checks, each merged with what failed in the other buckets.
 
     Attributes:
-        context: Of the run.
+        context: Context of the run.
         recipe: How tables are made.
-        own: The buckets at hand.
-        given: What this run found, by asset.
-        before: What had failed in the buckets at hand before this run.
-        known: The last observation of each bucket, as it was when a result was given.
+        buckets: The buckets of the run.
+        results: The results of this run, by asset.
+        failed_before: What had failed before this run in its buckets, by asset and bucket.
+        observed: Storage id of the last observation of each bucket when results were last merged.
     """
 
     context: dg.AssetExecutionContext
     recipe: Recipe
-    own: Sequence[str]
-    given: dict[dg.AssetKey, list[dg.AssetCheckResult]] = field(default_factory=dict)
-    before: dict[dg.AssetKey, Mapping[str, _Failed]] = field(default_factory=dict)
-    known: dict[dg.AssetKey, Mapping[str, int]] = field(default_factory=dict)
+    buckets: Sequence[str]
+    results: dict[dg.AssetKey, list[dg.AssetCheckResult]] = field(default_factory=dict)
+    failed_before: dict[dg.AssetKey, Mapping[str, _FailedChecks]] = field(default_factory=dict)
+    observed: dict[dg.AssetKey, Mapping[str, int]] = field(default_factory=dict)
 
     def add(self, results: Sequence[dg.AssetCheckResult]) -> Sequence[dg.AssetCheckResult]:
-        """Note what was found in the buckets at hand, and judge all buckets together."""
+        """Record the results of this run for its buckets, and return them merged with the others.
+
+        Args:
+            results: Results of checks of one asset.
+        """
         if not results:
             return []
         (key,) = {result.asset_key for result in results}
         assert key is not None  # noqa: S101 the op names the asset of each
-        if key not in self.given:
-            self.before[key] = self._failed(key, self._noted(key), self.own)
-        self.given.setdefault(key, []).extend(results)
-        self._note(key)
-        failed = self._failed_elsewhere(key)
-        return [_together(result, failed) for result in results]
+        if key not in self.results:
+            self.failed_before[key] = self._read_failed(key, self._last_observed(key), self.buckets)
+        self.results.setdefault(key, []).extend(results)
+        self._observe(key)
+        failed = self._failed_in_other_buckets(key)
+        return [_merge(result, failed) for result in results]
 
-    def _note(self, key: dg.AssetKey) -> None:
-        """Note of each bucket at hand what failed; of what was not evaluated, what was before."""
-        judged = {str(one.check_name): one for one in self.given[key] if is_evaluated(one)}
-        more = len(self.own) - 1
-        together = f" ({more} more were judged together with it)" if more else ""
-        told = {
+    def _observe(self, key: dg.AssetKey) -> None:
+        """Record in each bucket which checks failed; those not evaluated keep their last result."""
+        evaluated = {str(one.check_name): one for one in self.results[key] if is_evaluated(one)}
+        others = len(self.buckets) - 1
+        together = f" (Judged together with {others} other buckets.)" if others else ""
+        failed = {
             name: [result.severity.value, f"{result.description}{together}"]
-            for name, result in judged.items()
+            for name, result in evaluated.items()
             if not result.passed
         }
-        for bucket in self.own:
-            earlier = self.before[key].get(bucket, {})
-            kept = {name: entry for name, entry in earlier.items() if name not in judged}
-            self.context.log_event(
-                dg.AssetObservation(key, partition=bucket, metadata={_FAILED: {**kept, **told}})
-            )
+        for bucket in self.buckets:
+            before = self.failed_before[key].get(bucket, {})
+            kept = {name: entry for name, entry in before.items() if name not in evaluated}
+            metadata = {_FAILED_CHECKS: {**kept, **failed}}
+            self.context.log_event(dg.AssetObservation(key, partition=bucket, metadata=metadata))
 
-    def settle(self) -> None:
-        """Judge again where other runs noted something after this one had looked.
+    def update_late_results(self) -> None:
+        """Report results again where other runs observed a bucket after these were merged.
 
-        Whoever writes the last result has seen all that was noted before it.
+        So the run that reports last has seen all observations before it.
         """
-        for key, results in self.given.items():
-            while self._noted(key) != self.known[key]:
-                failed = self._failed_elsewhere(key)
+        for key, results in self.results.items():
+            while self._last_observed(key) != self.observed[key]:
+                failed = self._failed_in_other_buckets(key)
                 for result in results:
-                    whole = _together(result, failed)
+                    merged = _merge(result, failed)
                     self.context.instance.report_runless_asset_event(
                         dg.AssetCheckEvaluation(
                             asset_key=key,
-                            check_name=str(whole.check_name),
-                            passed=whole.passed,
-                            severity=whole.severity,
-                            description=whole.description,
-                            metadata=whole.metadata,
+                            check_name=str(merged.check_name),
+                            passed=merged.passed,
+                            severity=merged.severity,
+                            description=merged.description,
+                            metadata=merged.metadata,
                         )
                     )
 
-    def _failed_elsewhere(self, key: dg.AssetKey) -> Mapping[str, _Failed]:
-        """Give the other buckets where checks failed last."""
-        self.known[key] = self._noted(key)
-        others = [bucket for bucket in self.known[key] if bucket not in self.own]
-        return self._failed(key, self.known[key], others)
+    def _failed_in_other_buckets(self, key: dg.AssetKey) -> Mapping[str, _FailedChecks]:
+        self.observed[key] = self._last_observed(key)
+        others = [bucket for bucket in self.observed[key] if bucket not in self.buckets]
+        return self._read_failed(key, self.observed[key], others)
 
-    def _failed(
-        self, key: dg.AssetKey, noted: Mapping[str, int], buckets: Sequence[str]
-    ) -> Mapping[str, _Failed]:
-        """Read what failed in some buckets off their last observations."""
-        ids = sorted(noted[bucket] for bucket in buckets if bucket in noted)
+    def _read_failed(
+        self, key: dg.AssetKey, observed: Mapping[str, int], buckets: Sequence[str]
+    ) -> Mapping[str, _FailedChecks]:
+        """Return the failed checks of buckets, as their last observations have them."""
+        ids = sorted(observed[bucket] for bucket in buckets if bucket in observed)
         if not ids:
             return {}
-        wanted = dg.AssetRecordsFilter(key, storage_ids=ids)
-        records = self.context.instance.fetch_observations(wanted, limit=len(ids)).records
-        observed = [one for record in records if (one := record.asset_observation) is not None]
-        noted_last = {str(one.partition): self._verdict(key, one) for one in observed}
-        return {bucket: failed for bucket, failed in noted_last.items() if failed}
+        query = dg.AssetRecordsFilter(key, storage_ids=ids)
+        records = self.context.instance.fetch_observations(query, limit=len(ids)).records
+        last = [one for record in records if (one := record.asset_observation) is not None]
+        by_bucket = {str(one.partition): self._read_observation(key, one) for one in last}
+        return {bucket: failed for bucket, failed in by_bucket.items() if failed}
 
-    def _verdict(self, key: dg.AssetKey, last: dg.AssetObservation) -> _Failed:
-        """Read what failed off the last observation of a bucket, or off the last that tells.
+    def _read_observation(self, key: dg.AssetKey, last: dg.AssetObservation) -> _FailedChecks:
+        """Return the failed checks of a bucket, from its last observation that has the entry.
 
-        Anybody may observe a bucket, which says nothing of its checks.
+        Anybody can report an observation of a bucket, which then does not have it.
         """
-        tells: Mapping[str, Any] = last.metadata
-        if _FAILED not in tells:
-            wanted = dg.AssetRecordsFilter(key, asset_partitions=[str(last.partition)])
-            earlier = self.context.instance.fetch_observations(
-                wanted, limit=_MOST_LOOKED_AT
+        metadata: Mapping[str, Any] = last.metadata
+        if _FAILED_CHECKS not in metadata:
+            query = dg.AssetRecordsFilter(key, asset_partitions=[str(last.partition)])
+            records = self.context.instance.fetch_observations(
+                query, limit=_MAX_OBSERVATIONS
             ).records
-            seen = [record.asset_observation for record in earlier]
-            told = (one.metadata for one in seen if one is not None and _FAILED in one.metadata)
-            tells = next(told, {})
-        return dict(tells[_FAILED].value) if tells else {}
+            observations = [record.asset_observation for record in records]
+            each = (one.metadata for one in observations if one is not None)
+            metadata = next((one for one in each if _FAILED_CHECKS in one), {})
+        return dict(metadata[_FAILED_CHECKS].value) if metadata else {}
 
-    def _noted(self, key: dg.AssetKey) -> Mapping[str, int]:
-        """Give the last observation of each bucket of the present number."""
+    def _last_observed(self, key: dg.AssetKey) -> Mapping[str, int]:
+        """Return the storage id of each bucket's last observation, for the present bucket count."""
         found: Mapping[str, int] = self.context.instance.get_latest_storage_id_by_partition(
             key,
             dg.DagsterEventType.ASSET_OBSERVATION,
@@ -201,8 +202,8 @@ class _Verdicts:
         return found
 
 
-def _together(result: dg.AssetCheckResult, failed: Mapping[str, _Failed]) -> dg.AssetCheckResult:
-    """Let a result fail where the check failed in other buckets."""
+def _merge(result: dg.AssetCheckResult, failed: Mapping[str, _FailedChecks]) -> dg.AssetCheckResult:
+    """Return a result that also fails if the check failed in other buckets."""
     name = str(result.check_name)
     others = {bucket: checks[name] for bucket, checks in sorted(failed.items()) if name in checks}
     if not others:
@@ -215,7 +216,7 @@ def _together(result: dg.AssetCheckResult, failed: Mapping[str, _Failed]) -> dg.
     return result._replace(
         passed=False,
         severity=error if error.value in severities else dg.AssetCheckSeverity.WARN,
-        description=f"{result.description} It failed in {len(others)} other buckets; in {bucket}: "
-        f"{text}",
+        description=f"{result.description} The check failed in other buckets ({len(others)}). "
+        f"{bucket}: {text}",
         metadata={**result.metadata, "redcap/failed_buckets": dg.MetadataValue.json(list(others))},
     )

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.catalog.column_schema import clean_lineage, instrument_schema
-from redcap_dagster.catalog.metadata import asset_result, counts, preview
+from redcap_dagster.catalog.metadata import asset_result, count_metadata, preview_metadata
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.judging import (
     judge_clean,
@@ -78,9 +78,9 @@ def _judge_exported(run: Run, records: Records) -> JudgedTable:
     keys = judge_keys(records)
     if run.recipe.blocks(run.recipe.check_result(spec, keys)):
         refusal = (
-            f"{keys.metadata['rows']} rows have the key of another row, as if REDCap had sent them "
-            "twice. Run again; if it stays so, the repeating set-up is not what REDCap says of it. "
-            "To store them as they are, let keys_unique not be blocking."
+            f"{keys.metadata['rows']} rows have the key of another row. REDCap may have sent rows "
+            "twice: run again. If there are duplicate rows again, look at the project's repeating "
+            "instruments and events. To store them, set keys_unique to not blocking."
         )
         return JudgedTable(spec, records.table, records, [keys], refusal=refusal)
     row_count = judge_row_count(run, records, replacing=True)
@@ -137,8 +137,8 @@ def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
             run.client.digest_key,
             metadata={
                 **records.metadata,
-                **counts(judged.table),
-                **preview(judged.table, recipe.preview_rows),
+                **count_metadata(judged.table),
+                **preview_metadata(judged.table, recipe.preview_rows),
                 **judged.metadata,
             },
             check_results=results,

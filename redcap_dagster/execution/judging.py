@@ -1,7 +1,7 @@
 """What the checks of one instrument find: in its export, its stored records, its clean table."""
 
 from redcap_dagster.catalog.column_schema import type_name
-from redcap_dagster.catalog.event_log import last_told, row_count_before
+from redcap_dagster.catalog.event_log import last_metadata, previous_row_count
 from redcap_dagster.checks import findings
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.record_source import has_header
@@ -19,8 +19,11 @@ from redcap_dagster.tables import (
 
 def judge_export(run: Run, records: Records) -> list[Finding]:
     """Return what the checks of an export find; an incomplete one has raised an error before."""
-    has_names = run.export is not None and has_header(run.export.table)
-    return [findings.export_complete(0), findings.nothing_hidden(records.hidden, named=has_names)]
+    named = run.export is not None and has_header(run.export.table)
+    return [
+        findings.export_complete(0),
+        findings.nothing_hidden(records.hidden, has_header=named),
+    ]
 
 
 def judge_keys(records: Records) -> Finding:
@@ -39,7 +42,7 @@ def judge_row_count(run: Run, records: Records, *, replacing: bool) -> Finding:
             and are compared with those before.
     """
     key = run.recipe.tables.records[records.instrument].key
-    before = row_count_before(run.context, key, run.selection.buckets, replacing=replacing)
+    before = previous_row_count(run.context, key, run.selection.buckets, replacing=replacing)
     max_drop = run.recipe.checks.max_drop
     return findings.rows_not_dropping(before, records.table.num_rows, max_drop)
 
@@ -76,7 +79,7 @@ def _judge_required(records: Records) -> Finding:
 
 def _judge_inferred_types(run: Run, instrument: str, cleaned: CleanTable) -> Finding:
     key = run.recipe.tables.clean[instrument].key
-    stored = last_told(run.context, key, "redcap/inferred_types", run.selection.buckets)
+    stored = last_metadata(run.context, key, "redcap/inferred_types", run.selection.buckets)
     if not stored:
         return findings.nothing_to_compare("inferred_types_stable")
     before = stored[0]["dagster/column_schema"].value

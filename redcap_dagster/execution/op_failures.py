@@ -1,4 +1,4 @@
-"""What ends an op: whether it is tried again, and the checks that are left open."""
+"""A failed op: whether it is retried, and the results of checks that were not evaluated."""
 
 from collections.abc import Collection, Iterable, Iterator
 
@@ -19,7 +19,7 @@ from redcap_dagster.tables import DisagreementError
 CheckId = tuple[dg.AssetKey | None, str | None]
 """The asset key and the name of a check, as its result has them."""
 
-# What may be over when an op is tried again. A token, a right or a ban will be the same.
+# Causes that may pass until an op is retried. A token, a right or a ban does not change by itself.
 _RETRYABLE = (
     NetworkError,
     ServerError,
@@ -31,14 +31,14 @@ _RETRYABLE = (
 
 
 def op_failure(error: Exception) -> dg.Failure:
-    """Fail an op as a whole, so that its retry policy acts where trying again may help."""
+    """Return the failure of an op, which its retry policy retries only if that may help."""
     return dg.Failure(reason(error), allow_retries=isinstance(error, _RETRYABLE))
 
 
 def will_be_retried(
     context: dg.AssetExecutionContext, policy: dg.RetryPolicy | None, error: Exception
 ) -> bool:
-    """Whether the op that fails by an error will be run again."""
+    """Whether Dagster will run an op again that fails with this error."""
     tries = 0 if policy is None else policy.max_retries
     return isinstance(error, _RETRYABLE) and context.retry_number < tries
 
@@ -50,14 +50,14 @@ def unevaluated_checks(
     error: Exception,
     evaluated: Collection[CheckId] = (),
 ) -> Iterator[dg.AssetCheckResult]:
-    """Give a failing result for each check that is left open because something failed.
+    """Yield a failing result for each selected check that was not evaluated because of an error.
 
     Args:
         recipe: How tables are made.
-        selection: What was asked for.
-        specs: The assets that failed.
-        error: Why.
-        evaluated: The checks that have their result already.
+        selection: What the run selects.
+        specs: Specs of the assets that failed.
+        error: The error.
+        evaluated: Checks that already have a result. Defaults to none.
     """
     for spec in specs:
         for name in sorted(selection.checks_of(spec)):

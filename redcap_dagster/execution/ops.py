@@ -1,4 +1,4 @@
-"""The two ops of a project: one exports its structure, the other its records, and cleans them."""
+"""The two ops of a project: one for its metadata, one for its records and clean tables."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import dagster as dg
 import pyarrow as pa
 
-from redcap_dagster.api import REDCapClient
+from redcap_dagster.api import ProjectStructure, REDCapClient
 from redcap_dagster.catalog.column_schema import plain_schema
-from redcap_dagster.catalog.metadata import asset_result, exported_at, origin
+from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
 from redcap_dagster.checks.findings import dictionary_drift
 from redcap_dagster.execution.bucket_checks import merge_bucket_checks
 from redcap_dagster.execution.instrument import instrument_results
@@ -31,6 +31,7 @@ from redcap_dagster.project import (
     FormEvent,
     Instrument,
     ProjectInfo,
+    REDCapProject,
     Repeating,
     compare_projects,
 )
@@ -40,7 +41,7 @@ from redcap_dagster.tables import census_table, choices_table, structure_table
 
 
 def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.AssetsDefinition:
-    """Make the op ``NAME__metadata``: what REDCap says of the project, as exported."""
+    """Return the op ``NAME__metadata``, which exports the structure of the project as tables."""
     tables = recipe.tables
     resource = f"{tables.name}__redcap"
     keys = {spec.key for spec in tables.metadata.values()}
@@ -68,30 +69,20 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
                 yield from unevaluated_checks(recipe, selection, tables.metadata.values(), error)
             raise op_failure(error) from None
         project = structure.project()
-        told = {**origin(client.url, project), **exported_at(began)}
-        exported = {
-            "project": structure_table([structure.info], ProjectInfo),
-            "fields": structure_table(structure.metadata, Field),
-            "choices": choices_table(project),
-            "instruments": structure_table(structure.instruments, Instrument),
-            "events": structure_table(structure.events, Event),
-            "form_events": structure_table(structure.form_event_mapping, FormEvent),
-            "repeating": structure_table(structure.repeating, Repeating),
-        }
-        for table_name, spec in tables.metadata.items():
+        exported = _metadata_tables(structure, project)
+        for name, spec in tables.metadata.items():
             results = []
             if selection.checks_of(spec):
                 found = compare_projects(recipe.known, project)
                 drift = dictionary_drift(found, in_use=tables.records)
                 results = [recipe.check_result(spec, drift)]
             if selection.has(spec):
-                table = exported[table_name]
                 yield asset_result(
                     spec,
-                    table,
-                    plain_schema(table),
+                    exported[name],
+                    plain_schema(exported[name]),
                     client.digest_key,
-                    metadata=told,
+                    metadata={**project_metadata(client.url, project), **time_metadata(began)},
                     check_results=results,
                 )
             else:
@@ -100,20 +91,33 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
     return metadata
 
 
+def _metadata_tables(structure: ProjectStructure, project: REDCapProject) -> dict[str, pa.Table]:
+    """Return all metadata tables by name, also those that the project has no asset of."""
+    return {
+        "project": structure_table([structure.info], ProjectInfo),
+        "fields": structure_table(structure.metadata, Field),
+        "choices": choices_table(project),
+        "instruments": structure_table(structure.instruments, Instrument),
+        "events": structure_table(structure.events, Event),
+        "form_events": structure_table(structure.form_event_mapping, FormEvent),
+        "repeating": structure_table(structure.repeating, Repeating),
+    }
+
+
 # -- records and clean --------------------------------------------------------------------------
 
 
 def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.AssetsDefinition:
-    """Make the op ``NAME__tables``: the census, and the records and clean table of each form.
+    """Return the op ``NAME__tables``: the census, and each instrument's records and clean table.
 
-    One export is one moment for all forms. A form that fails stops no other: what succeeded is
-    stored, and the op fails at its end, naming the forms and the reasons. Where a table cannot be
-    stored, Dagster itself ends the op: that is the warehouse's failure, not the form's.
+    The export is one snapshot of all instruments. An instrument that fails does not stop the
+    others: these are stored, and the op fails at its end with the names of the failed instruments
+    and the reasons. If a table cannot be stored, Dagster itself ends the op.
 
-    Each check that is asked for gives one result. Where only checks are asked for, nothing is
-    stored: those of clean tables, and `keys_unique` and `rows_not_dropping`, judge the stored
-    records; `export_complete` and `nothing_hidden` judge an export that is made for them. What
-    cannot be judged, because its form failed or is not in storage, does not pass.
+    Each selected check has one result. If only checks are selected, no table is stored.
+    `export_complete` and `nothing_hidden` then judge an export that is made for them, all other
+    checks the stored records or a clean table that is made from these. A check that cannot be
+    evaluated does not pass.
     """
     tables = recipe.tables
     resource = f"{tables.name}__redcap"
@@ -167,15 +171,15 @@ def _census_result(run: Run, census: pa.Table) -> Result:
         table,
         plain_schema(table),
         run.client.digest_key,
-        metadata={**run.metadata, "redcap/belongs_nowhere": run.count_unplaced_cells},
+        metadata={**run.metadata, "redcap/belongs_nowhere": run.unplaced_cells},
     )
 
 
 def _make_instruments(run: Run) -> Iterator[Result]:
-    """Yield what a run selects of every instrument; one that fails does not stop the others.
+    """Yield what a run selects of all instruments; one that fails does not stop the others.
 
     Raises:
-        Failure: Instruments failed; it names them and the reasons.
+        Failure: Instruments failed; the message has their names and the reasons.
     """
     tables, selection = run.recipe.tables, run.selection
     failed: dict[str, str] = {}
@@ -194,12 +198,12 @@ def _make_instruments(run: Run) -> Iterator[Result]:
     if failed:
         reasons = "; ".join(f"{instrument}: {reason}" for instrument, reason in failed.items())
         raise dg.Failure(
-            f"Instruments that failed, while all others asked for are stored: {reasons}",
+            f"Some instruments failed, the others are stored. {reasons}",
             allow_retries=False,
         )
 
 
 def _evaluated_checks(result: Result) -> set[CheckId]:
-    """Return the checks that a result of an op is about."""
+    """Return the checks that have their result in a result of an op."""
     results = [result] if isinstance(result, dg.AssetCheckResult) else result.check_results or []
     return {(one.asset_key, one.check_name) for one in results}

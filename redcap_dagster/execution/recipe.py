@@ -1,4 +1,4 @@
-"""How the tables of a project are made, and what a run selects of them."""
+"""How the tables of a project are made, and which of them a run selects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,13 +19,11 @@ class Recipe:
     """How the tables of a project are made.
 
     Attributes:
-        tables: The assets.
-        known: The structure when definitions were loaded; see `as_seen` of
-            `redcap_dagster.execution.record_source`.
+        tables: Specs of the tables.
+        known: The structure when definitions were loaded.
         rules: How records become clean tables.
-        checks: What is changed about the checks.
-        preview_rows: How many rows of its tables an instrument's assets show; see
-            `redcap_dagster.catalog.metadata.preview`.
+        checks: Settings of the checks.
+        preview_rows: How many rows of each table Dagster's UI shows.
     """
 
     tables: TableSpecs
@@ -47,12 +45,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run is asked for: assets, and checks, with or without the asset that they are of.
+    """What a run selects: assets and checks. A check can be selected without its asset.
 
     Attributes:
-        assets: The keys of the assets.
-        checks: Key of an asset to the names of its checks.
-        buckets: The buckets, if records are spread over any.
+        assets: Keys of the assets.
+        checks: Names of the checks, by key of their asset.
+        buckets: The buckets. Defaults to none, for a project without buckets.
     """
 
     assets: frozenset[dg.AssetKey]
@@ -61,10 +59,14 @@ class Selection:
 
     @classmethod
     def from_context(cls, context: dg.AssetExecutionContext, buckets: int = 0) -> Self:
-        """Read it off the run.
+        """Return the selection of a run.
 
-        Of assets without buckets, a partition of the run is no matter. Checks have no partitions in
-        Dagster: launched alone, they are of all buckets.
+        Checks do not have partitions in Dagster: launched alone, they select all buckets.
+
+        Args:
+            context: Context of the run.
+            buckets: Number of buckets of the selected assets. Defaults to 0, for assets without
+                buckets, whatever partition the run has.
         """
         checks: dict[dg.AssetKey, set[str]] = {}
         for check in context.selected_asset_check_keys:
@@ -76,11 +78,11 @@ class Selection:
         )
 
     def has(self, spec: dg.AssetSpec) -> bool:
-        """Whether an asset is asked for."""
+        """Whether an asset is selected."""
         return spec.key in self.assets
 
     def checks_of(self, spec: dg.AssetSpec) -> frozenset[str]:
-        """Name the checks of an asset that are asked for."""
+        """Return the names of the selected checks of an asset."""
         return self.checks.get(spec.key, frozenset())
 
 

@@ -1,4 +1,4 @@
-"""What the op of records and clean tables takes in: from REDCap, or from storage."""
+"""Where records come from: REDCap, whose export is checked and logged, or storage."""
 
 import logging
 import math
@@ -23,44 +23,54 @@ from redcap_dagster.tables import (
 )
 
 SECONDS_BETWEEN_LINES = 10.0
-"""How often the log of a run tells how far an export is."""
+"""How often the log of a run shows the progress of an export."""
 
 
-def filter_by_bucket(record_id_field: str, count: int, wanted: Sequence[str]) -> Among | None:
-    """Make what gives the rows of records of some buckets; nothing where all records are wanted."""
-    if len(wanted) == count:
+def filter_by_bucket(record_id_field: str, count: int, selected: Sequence[str]) -> Among | None:
+    """Return a function that keeps the rows of records in the selected buckets.
+
+    Args:
+        record_id_field: Name of the record id's column.
+        count: Number of buckets.
+        selected: The selected buckets.
+
+    Returns:
+        The function, or None where all buckets are selected.
+    """
+    if len(selected) == count:
         return None
 
-    def among(rows: pa.Table) -> pa.Table:
+    def keep_selected(rows: pa.Table) -> pa.Table:
         in_bucket = assign_buckets(rows[record_id_field], count)
-        return rows.filter(pc.is_in(in_bucket, pa.array(wanted, pa.string())))
+        return rows.filter(pc.is_in(in_bucket, pa.array(selected, pa.string())))
 
-    return among
+    return keep_selected
 
 
-def export_forms(
+def export_instruments(
     client: REDCapClient,
     structure: ProjectStructure,
     project: REDCapProject,
-    forms: list[str],
+    instruments: list[str],
     log: logging.Logger,
     among: Among | None = None,
 ) -> RecordExport:
-    """Export the census and the records of forms, all as of one moment, and log how far it is.
+    """Return the census and the records of instruments, exported as one snapshot.
 
     Args:
-        client: Of the project.
-        structure: As exported just now.
-        project: The same as a model.
-        forms: The forms.
-        log: Is told how far it is.
-        among: What `filter_by_bucket` made.
+        client: Client of the project.
+        structure: The structure as it was just exported.
+        project: The same structure as a model.
+        instruments: Names of the instruments.
+        log: Log that shows the progress and the notes of the export.
+        among: Function of `filter_by_bucket` that keeps the rows of some records. Defaults to all
+            records.
     """
     export = client.export_snapshot(
         structure,
         among=among,
-        report=progress_log(log.info),
-        forms=None if len(forms) == len(project.instruments) else forms,
+        report=progress_logger(log.info),
+        forms=None if len(instruments) == len(project.instruments) else instruments,
         export_survey_fields=True,
         export_data_access_groups=True,
         export_blank_for_gray_form_status=project.honors_blank_status,
@@ -70,66 +80,82 @@ def export_forms(
     return export
 
 
-def progress_log(
-    say: Callable[[str], object], now: Callable[[], float] = monotonic
+def progress_logger(
+    write: Callable[[str], object], now: Callable[[], float] = monotonic
 ) -> Callable[[Progress], None]:
-    """Make what tells how far an export is: at its first answer, every so often, and at its end.
+    """Return a function that logs the progress of an export: first, every 10 seconds, and last.
+
+    Args:
+        write: Function that writes a line to the log.
+        now: Clock, in seconds. Defaults to `time.monotonic`.
 
     Example:
         >>> seconds = iter([0, 1, 12, 13])
-        >>> tell = progress_log(print, lambda: next(seconds))
+        >>> log_progress = progress_logger(print, lambda: next(seconds))
         >>> for rows in (10, 20, 30, 40):
-        ...     tell(Progress(rows, rows / 40, rows / 10))
+        ...     log_progress(Progress(rows, rows / 40, rows / 10))
         Exported 10 rows, 25 %, 10 rows a second
         Exported 30 rows, 75 %, 10 rows a second
         Exported 40 rows, 100 %, 10 rows a second
     """
-    due = -math.inf
+    next_line_at = -math.inf
 
-    def tell(progress: Progress) -> None:
-        nonlocal due
+    def log_progress(progress: Progress) -> None:
+        nonlocal next_line_at
         moment = now()
-        if moment >= due or progress.share >= 1:
-            say(f"Exported {progress}")
-            due = moment + SECONDS_BETWEEN_LINES
+        if moment >= next_line_at or progress.share >= 1:
+            write(f"Exported {progress}")
+            next_line_at = moment + SECONDS_BETWEEN_LINES
 
-    return tell
+    return log_progress
 
 
 def check_export(
-    context: dg.AssetExecutionContext,
-    export: pa.Table,
-    project: REDCapProject,
-    rules: CleaningRules,
+    log: logging.Logger, export: pa.Table, project: REDCapProject, rules: CleaningRules
 ) -> Mapping[str, int]:
-    """Refuse an export that does not fit the structure, and tell of cells that fit no table."""
+    """Return the counts of exported cells that belong to no table, by column.
+
+    Args:
+        log: Log that gets warnings about such cells and about hashed record ids.
+        export: The exported rows.
+        project: The structure.
+        rules: How records become clean tables.
+
+    Raises:
+        DisagreementError: The export does not fit the structure.
+    """
     check_agreement(export, project)
     if has_hashed_ids(export, project):
-        context.log.warning(
-            "REDCap sent hashes in place of the record ids, as the token's user has de-identified "
-            "rights: these tables cannot be joined with what others export."
+        log.warning(
+            "REDCap sent hashes instead of the record ids, because the token's user has "
+            "de-identified rights. These tables cannot be joined with the exports of other users."
         )
-    lost = count_unplaced_cells(
+    counts = count_unplaced_cells(
         export,
         project,
         blank_status=project.honors_blank_status,
         keep_unsaved=rules.keep_unsaved,
     )
-    if lost:
-        context.log.warning(
-            f"Cells that belong to no table, by field: {dict(lost)}. They are of events where "
-            "their form is not designated, or of forms that were changed since."
+    if counts:
+        log.warning(
+            f"Cells that belong to no table, by field: {dict(counts)}. Their instrument is not "
+            "designated for their event, or was changed since they were saved."
         )
-    return lost
+    return counts
 
 
 def load_records(
     context: dg.AssetExecutionContext, key: dg.AssetKey, buckets: Sequence[str]
 ) -> pa.Table:
-    """Load the records of a form from storage, whatever IO manager keeps them.
+    """Return the stored records of an instrument, whichever IO manager keeps them.
+
+    Args:
+        context: Context of the run.
+        key: Key of the records' asset.
+        buckets: The buckets to load; none of a table without buckets.
 
     Raises:
-        StructureError: They are not there, or not as text.
+        StructureError: The records are not stored, or not stored as text.
     """
     frames = []
     for bucket in buckets or (None,):
@@ -143,15 +169,15 @@ def load_records(
                 "table."
             ) from None
         frames.append(frame)
-    tables = [_as_sent(pa.Table.from_pandas(frame, preserve_index=False)) for frame in frames]
+    tables = [_check_text(pa.Table.from_pandas(frame, preserve_index=False)) for frame in frames]
     return pa.concat_tables(tables, promote_options="default")
 
 
-def _as_sent(stored: pa.Table) -> pa.Table:
-    """Give stored records as text again, as which REDCap sent them, but for the arm's number.
+def _check_text(stored: pa.Table) -> pa.Table:
+    """Return stored records as REDCap sent them: as text, except for the number of the arm.
 
     Raises:
-        StructureError: An IO manager guessed types: what was ``007`` or ``0.10`` cannot be told.
+        StructureError: The IO manager guessed types, so that the text is lost.
     """
     numbers = [ARM] if EVENT_NAME in stored.column_names else []
     columns = {
@@ -164,15 +190,15 @@ def _as_sent(stored: pa.Table) -> pa.Table:
     ]
     if guessed:
         raise StructureError(
-            "its records come from storage with other types than text, so that what REDCap sent "
-            f"is lost (007 is 7): {', '.join(guessed)}. Keep the tables with an IO manager that "
-            "gives text back as text, or materialize the clean table together with its records."
+            "its records are stored with types other than text, so that the text that REDCap sent "
+            f"is lost (007 became 7): {', '.join(guessed)}. Use an IO manager that keeps text as "
+            "text, or materialize the clean table together with its records."
         )
     return pa.table(columns)
 
 
 def _is_text(column: pa.ChunkedArray) -> bool:
-    """Whether a column is of texts, plain or encoded, or has no value that could be guessed at."""
+    """Whether a column is text, plain or encoded, or has no values."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     return kind in (pa.string(), pa.large_string()) or bool(column.null_count == len(column))
 
@@ -180,9 +206,13 @@ def _is_text(column: pa.ChunkedArray) -> bool:
 def with_observed_columns(
     project: REDCapProject, rows: pa.Table, known: REDCapProject
 ) -> REDCapProject:
-    """Give the project of this run; the header of its rows tells of access groups and surveys.
+    """Return the project with the access groups and surveys that the header of its rows shows.
 
-    A server that sends no header for no rows leaves both as they were when definitions loaded.
+    Args:
+        project: The structure of this run.
+        rows: Exported or stored rows. If the server sent no header, as there are no rows, access
+            groups and surveys are those of `known`.
+        known: The structure when definitions were loaded.
     """
     if has_header(rows):
         return project.with_observed_columns(rows.column_names)
@@ -195,11 +225,11 @@ def with_observed_columns(
 
 
 def has_header(rows: pa.Table) -> bool:
-    """Whether the server named the columns: where it did not, the client gives the record id."""
+    """Whether the server named the columns. If not, the client returns the record id alone."""
     return bool(rows.num_rows > 0 or rows.num_columns > 1)
 
 
-def existing_instruments(project: REDCapProject, forms: Sequence[str]) -> list[str]:
-    """Leave out the forms that REDCap no longer has."""
-    present = {form.instrument_name for form in project.instruments}
-    return [form for form in forms if form in present]
+def existing_instruments(project: REDCapProject, instruments: Sequence[str]) -> list[str]:
+    """Return those of the instruments that the project still has."""
+    existing = {instrument.instrument_name for instrument in project.instruments}
+    return [instrument for instrument in instruments if instrument in existing]

@@ -10,18 +10,18 @@ import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.api import RecordExport, REDCapClient
-from redcap_dagster.catalog.event_log import last_told
+from redcap_dagster.catalog.event_log import last_metadata
 from redcap_dagster.catalog.metadata import (
-    export_told,
-    export_told_before,
-    exported_at,
-    origin,
+    export_metadata,
+    project_metadata,
+    stored_export_metadata,
+    time_metadata,
 )
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import (
     check_export,
     existing_instruments,
-    export_forms,
+    export_instruments,
     filter_by_bucket,
     has_header,
     load_records,
@@ -53,7 +53,7 @@ class Run:
         listed: How many records and events REDCap lists in all buckets, if exported.
         exported: The instruments whose records were exported.
         export: Their records, if there are such instruments.
-        count_unplaced_cells: Counts of exported cells that belong to no table, by column.
+        unplaced_cells: Counts of exported cells that belong to no table, by column.
     """
 
     context: dg.AssetExecutionContext = field(repr=False)
@@ -66,15 +66,15 @@ class Run:
     listed: int | None = None
     exported: Sequence[str] = ()
     export: RecordExport | None = field(default=None, repr=False)
-    count_unplaced_cells: Mapping[str, int] = field(default_factory=dict)
+    unplaced_cells: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def metadata(self) -> Mapping[str, Any]:
         """The metadata of all tables that this run exports: the project, when, and how."""
-        project = origin(self.client.url, self.project)
+        of_project = project_metadata(self.client.url, self.project)
         if self.export is not None:
-            return {**project, **export_told(self.export)}
-        return {**project, **exported_at(self.began), "redcap/listed": self.listed}
+            return {**of_project, **export_metadata(self.export)}
+        return {**of_project, **time_metadata(self.began), "redcap/listed": self.listed}
 
     def needs_export(self, instrument: str) -> bool:
         """Whether the records must be exported: for their asset, or for checks of an export."""
@@ -116,7 +116,7 @@ def start_run(
     if not exported:
         census = client.export_census()
         return replace(run, census=among(census) if among else census, listed=census.num_rows)
-    export = export_forms(client, structure, run.project, exported, context.log, among)
+    export = export_instruments(client, structure, run.project, exported, context.log, among)
     project = with_observed_columns(run.project, export.table, recipe.known)
     return replace(
         run,
@@ -125,7 +125,7 @@ def start_run(
         listed=export.listed,
         exported=exported,
         export=export,
-        count_unplaced_cells=check_export(context, export.table, project, recipe.rules),
+        unplaced_cells=check_export(context.log, export.table, project, recipe.rules),
     )
 
 
@@ -177,7 +177,7 @@ def stored_records(run: Run, instrument: str) -> Records:
     key = run.recipe.tables.records[instrument].key
     buckets = run.selection.buckets
     table = load_records(run.context, key, buckets)
-    stored = last_told(run.context, key, "redcap/hidden_columns", buckets)
+    stored = last_metadata(run.context, key, "redcap/hidden_columns", buckets)
     for metadata in stored:
         # A table of several buckets has every column that one of them has.
         own = {column.name for column in metadata["dagster/column_schema"].value.columns}
@@ -185,5 +185,6 @@ def stored_records(run: Run, instrument: str) -> Records:
     project = with_observed_columns(run.project, table, run.recipe.known)
     check_keys(table, project, instrument)
     hidden = {name for metadata in stored for name in metadata["redcap/hidden_columns"].value}
-    metadata = {**origin(run.client.url, run.project), **export_told_before(stored)}
-    return Records(instrument, table, project, sorted(hidden), metadata)
+    of_project = project_metadata(run.client.url, run.project)
+    of_export = stored_export_metadata(stored)
+    return Records(instrument, table, project, sorted(hidden), {**of_project, **of_export})

@@ -1,28 +1,30 @@
-"""A refresh never destroys: what a run would lose of the stored tables, before it replaces any."""
+"""Protection of stored tables: a run that would lose much of them fails before it replaces any."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from redcap_dagster.catalog.event_log import Told, last_told
+from redcap_dagster.catalog.event_log import Metadata, last_metadata
 from redcap_dagster.execution.record_source import has_header
 from redcap_dagster.execution.run import Run
 from redcap_dagster.project import StructureError
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.tables import hidden_columns
 
 ALLOW_SHRINK = "redcap/allow_shrink"
-"""The tag of a run that may replace tables by ones that lack much of them."""
+"""Tag of a run that may replace tables although many records are gone or columns are hidden."""
 
 
 def refuse_to_shrink(run: Run) -> None:
-    """Refuse to replace tables where records or columns are gone that nobody need have deleted.
+    """Raise an error if too many records are gone, or columns are newly hidden.
 
-    A token whose user was put into an access group, or lost export rights, sees less, and REDCap
-    does not say so. Each table that is asked for is held against what was told when it was stored.
-    Only what is stored can be lost: the first run is never refused.
+    A token whose user joins an access group or loses export rights sees less, and REDCap does not
+    say so. Each selected table is compared with the metadata of its last materialization, so that
+    the first run is never refused.
 
     Raises:
-        StructureError: It says how many records are gone and which columns are hidden.
+        StructureError: Records or columns are gone; the message counts the records and names the
+            columns.
     """
     if (
         run.recipe.checks.allow_shrink
@@ -30,50 +32,54 @@ def refuse_to_shrink(run: Run) -> None:
     ):
         return
     tables = run.recipe.tables
-    census = _stored(run, tables.census)
-    records = {form: _stored(run, tables.records[form]) for form in run.exported}
-    everything = (told for stored in (census, *records.values()) for told in stored)
-    lost = [*_lost_records(run, everything), *_lost_columns(run, records)]
-    if lost:
+    census = _stored_metadata(run, tables.census)
+    records = {
+        instrument: _stored_metadata(run, tables.records[instrument]) for instrument in run.exported
+    }
+    everything = (metadata for stored in (census, *records.values()) for metadata in stored)
+    losses = [*_find_lost_records(run, everything), *_find_lost_columns(run, records)]
+    if losses:
         raise StructureError(
-            f"{' '.join(lost)} Nothing was replaced. Look at the rights and the access group of "
-            "the token's user. If it is meant to be so, run again with the tag "
-            f"{ALLOW_SHRINK}: true."
+            f"{' '.join(losses)} Nothing was replaced. Possible causes: the token's user lost "
+            "rights or joined an access group, or records were deleted. If the loss is intended, "
+            f"run again with the tag {ALLOW_SHRINK}: true."
         )
 
 
-def _stored(run: Run, spec: dg.AssetSpec) -> Sequence[Told]:
-    """Give what was told of a table when what is to be replaced of it was stored.
+def _stored_metadata(run: Run, spec: dg.AssetSpec) -> Sequence[Metadata]:
+    """Return the metadata of what the run would replace of a table.
 
-    A bucket that is new may replace those of another number, so that any is told of then.
+    After the number of buckets changed, the new buckets are not stored yet: then that of the last
+    materialization of any bucket.
     """
     if not run.selection.has(spec):
         return []
-    own = last_told(run.context, spec.key, "redcap/listed", run.selection.buckets)
-    return own or last_told(run.context, spec.key, "redcap/listed", [])
+    selected = last_metadata(run.context, spec.key, "redcap/listed", run.selection.buckets)
+    return selected or last_metadata(run.context, spec.key, "redcap/listed", [])
 
 
-def _lost_records(run: Run, stored: Iterable[Told]) -> Iterator[str]:
-    before = max((int(told["redcap/listed"].value) for told in stored), default=0)
-    most = run.recipe.checks.max_drop
-    if run.listed is not None and run.listed < before * (1 - most):
-        gone = f"more than {most:.0%} are gone"
-        yield f"REDCap lists {run.listed} records, by event, after {before} last time: {gone}."
+def _find_lost_records(run: Run, stored: Iterable[Metadata]) -> Iterator[str]:
+    before = max((int(metadata["redcap/listed"].value) for metadata in stored), default=0)
+    max_drop = run.recipe.checks.max_drop
+    if run.listed is not None and run.listed < before * (1 - max_drop):
+        yield (
+            f"REDCap lists {run.listed} records by event; the last materialization had {before}: "
+            f"more than {max_drop:.0%} are gone."
+        )
 
 
-def _lost_columns(run: Run, stored: Mapping[str, Sequence[Told]]) -> Iterator[str]:
+def _find_lost_columns(run: Run, stored: Mapping[str, Sequence[Metadata]]) -> Iterator[str]:
     if run.export is None or not has_header(run.export.table):
         return
     lost: list[str] = []
-    for form, each in stored.items():
-        hidden = hidden_columns(run.export.table.column_names, run.project, form)
-        seen = {name for told in each for name in _seen(told)}
-        lost += [name for name in hidden if name in seen]
+    for instrument, each in stored.items():
+        hidden = hidden_columns(run.export.table.column_names, run.project, instrument)
+        visible = {name for metadata in each for name in _visible_columns(metadata)}
+        lost += [name for name in hidden if name in visible]
     if lost:
-        yield f"The token's user no longer sees columns: {', '.join(lost)}."
+        yield f"The token's user no longer sees columns: {list_names(lost)}."
 
 
-def _seen(told: Told) -> set[str]:
-    """Name the columns of a stored table that were not hidden when it was made."""
-    schema: dg.TableSchema = told["dagster/column_schema"].value
-    return {column.name for column in schema.columns} - {*told["redcap/hidden_columns"].value}
+def _visible_columns(stored: Metadata) -> set[str]:
+    schema: dg.TableSchema = stored["dagster/column_schema"].value
+    return {column.name for column in schema.columns} - {*stored["redcap/hidden_columns"].value}

@@ -12,7 +12,7 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.automation import FreshnessSettings, automation_condition
 from redcap_dagster.catalog.versions import code_version
-from redcap_dagster.checks.rules import CheckRules, Layer, with_rules
+from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules
 from redcap_dagster.io_managers import Storage, StorageSettings, storage_kind
 from redcap_dagster.options import refuse_misspelt
 from redcap_dagster.partitions import PartitionSettings, buckets
@@ -190,7 +190,7 @@ def table_specs(
         translated = _with_options(translator.get_asset_spec(props), layer, version, options)
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
-        checks.extend(with_rules(own, translated.key, check_rules, form))
+        checks.extend(apply_rules(own, translated.key, check_rules, form))
         # All at once: Dagster checks a spec anew each time that something is added to it.
         return translated.merge_attributes(
             deps=[other.key for other in upstream],

@@ -1,4 +1,4 @@
-"""The specs of one project's tables and checks, as one value."""
+"""The specs of a project's tables and checks, as one value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,16 @@ import dagster as dg
 
 @dataclass(frozen=True)
 class TableSpecs:
-    """The assets of one project: the spec of each table, by its name, and all their checks.
+    """The specs of a project's tables by name, and of all their checks.
 
-    Records are spread over a number of buckets; 0 is for none.
+    Attributes:
+        name: Name of the project in Dagster.
+        metadata: Specs of the metadata tables, by table.
+        census: Spec of the census.
+        records: Specs of the records, by instrument.
+        clean: Specs of the clean tables, by instrument.
+        checks: Specs of all checks.
+        buckets: Number of buckets of the records. Defaults to 0, for none.
     """
 
     name: str
@@ -29,11 +36,11 @@ class TableSpecs:
 
     @cached_property
     def blocking(self) -> frozenset[dg.AssetCheckKey]:
-        """The checks whose failure stops what is made of their asset."""
+        """Keys of the checks whose failure stops what is made from their asset."""
         return frozenset(check.key for check in self.checks if check.blocking)
 
     @cached_property
     def instruments(self) -> Mapping[dg.AssetKey, str]:
-        """The instrument of each asset that is one's."""
+        """The instrument of each records and clean table, by key."""
         layers = (*self.records.items(), *self.clean.items())
-        return {spec.key: form for form, spec in layers}
+        return {spec.key: instrument for instrument, spec in layers}

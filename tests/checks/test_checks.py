@@ -37,7 +37,7 @@ def test_each_check_gives_one_result_with_the_assets(study: Study) -> None:
     assert "seen (max today)" in open_limits.description
     again = check_results(study.run())
     told = again["study/records/base", "rows_not_dropping"]
-    assert told.description == "5 rows, after 5 last time."
+    assert told.description == "5 rows, 5 at the last materialization."
 
 
 def test_each_check_gives_one_result_when_only_checks_are_launched(study: Study) -> None:
@@ -103,13 +103,13 @@ def test_values_that_are_not_as_the_dictionary_wants(study: Study) -> None:
         result = study.run()
     assert result.success
     assert failures(result) == {
-        ("study/clean/base", "choices_known"): ("Codes that their fields do not have: sex (1)."),
-        ("study/clean/base", "values_fit_types"): "Values that do not fit their types: age (1).",
+        ("study/clean/base", "choices_known"): "Unknown codes: sex (1).",
+        ("study/clean/base", "values_fit_types"): "Invalid values: age (1).",
         ("study/clean/base", "within_range"): "Values out of range: age (2).",
         ("study/clean/base", "required_filled"): "Blanks in required fields: sex (1).",
         ("study/clean/visit", "inferred_types_stable"): (
-            "Inferred types changed: weight (integer before, text now). Give them in the rules' "
-            "types to settle them."
+            "Inferred types changed: weight (integer before, text now). To fix a type, set it in "
+            "the cleaning rules."
         ),
         ("study/clean/visit", "within_range"): (
             "Values out of range: seen (1). Limits that were not evaluated: seen (max today)."
@@ -149,8 +149,8 @@ def test_required_fields_that_are_hidden_are_not_taken_for_blank(study: Study) -
         alone = failures(study.check(definitions, [("study/clean/base", "required_filled")]))
     text = found["study/clean/base", "required_filled"]
     assert text == (
-        "All required fields that are visible are filled. "
-        "Not evaluated, as export rights hide them: age."
+        "All visible required fields are filled. "
+        "Not evaluated, because export rights hide them: age."
     )
     assert alone["study/clean/base", "required_filled"] == text
 
@@ -162,7 +162,7 @@ def test_rows_that_drop_are_an_error_that_stops_nothing(study: Study) -> None:
     assert failures(study.run(definitions)) == {}
     without(study, "2", "3")
     result = study.run(definitions)
-    text = "2 rows, after 4 last time. More than 30% of the rows are gone."
+    text = "2 rows, 4 at the last materialization. More than 30% of the rows are gone."
     dropped = {(f"study/records/{form}", "rows_not_dropping"): text for form in ("base", "visit")}
     assert result.success
     assert failures(result) == dropped
@@ -247,7 +247,7 @@ def test_an_export_that_lacks_records_for_good_is_refused_and_counted(
     result = study.run(definitions)
     assert not result.success
     assert failures(result)["study/records/base", "export_complete"] == (
-        "Records, by event, that REDCap lists and did not send: 2."
+        "Missing records by event: 2."
     )
     assert failures(result).keys() == ALL - {("study/metadata/fields", "dictionary_drift")}
     assert not any("records" in key or "clean" in key for key in materializations(result))

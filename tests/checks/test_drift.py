@@ -18,9 +18,9 @@ from tests.dagster_runs import (
         (
             {"select_choices_or_calculations": "0, Female | 1, Male | 2, Other"},
             "ERROR",
-            "Types or choices of fields in use: sex.",
+            "Fields in use whose type or choices changed: sex.",
         ),
-        ({"field_type": "dropdown"}, "ERROR", "Types or choices of fields in use: sex."),
+        ({"field_type": "dropdown"}, "ERROR", "Fields in use whose type or choices changed: sex."),
     ],
 )
 def test_a_dictionary_that_drifted(

@@ -14,7 +14,7 @@ from tests.dagster_runs import (
     materializations,
 )
 
-TWICE = "Rows with the key of another row: 5."
+TWICE = "Duplicate rows: 5."
 
 
 @pytest.mark.usefixtures("twice")
@@ -23,7 +23,7 @@ def test_rows_that_come_twice_are_counted_and_not_stored(study: Study) -> None:
     assert not result.success
     assert check_results(result).keys() == ALL
     assert failures(result)["study/records/base", "keys_unique"] == TWICE
-    assert "let keys_unique not be blocking" in reasons(result)
+    assert "set keys_unique to not blocking" in reasons(result)
     assert not any("/base" in key for key in materializations(result))
 
 

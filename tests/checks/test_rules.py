@@ -47,7 +47,7 @@ def test_other_settings_that_make_no_sense_are_refused() -> None:
         CheckSettings(severity="fatal")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_drop"):
         CheckRules(max_drop=20)
-    with pytest.raises(ValueError, match="dictionary_drift is of the whole project"):
+    with pytest.raises(ValueError, match="dictionary_drift is a check of the whole project"):
         CheckRules(by_instrument={"base": {"dictionary_drift": CheckSettings()}})
 
 

@@ -247,7 +247,7 @@ def test_checks_alone_judge_all_buckets(study: Study) -> None:
     assert not check_results(study.check(defs, checks))["study/clean/visit", CHECK.name].passed
     spoil(study, "2-of-4", "30")
     assert run(study, ["2-of-4"]).success
-    assert "(3 more were judged together with it)" in (verdict(study).description or "")
+    assert "(Judged together with 3 other buckets.)" in (verdict(study).description or "")
     assert check_results(study.check(defs, checks))["study/clean/visit", CHECK.name].passed
 
 
@@ -278,7 +278,7 @@ def test_what_another_run_notes_meanwhile_counts_where_a_form_fails_too(
 ) -> None:
     defs = definitions(study)
     write = DuckDBTableIOManager.write_partitions
-    failed = {"values_fit_types": ["WARN", "Values that do not fit their types: age (1)."]}
+    failed = {"values_fit_types": ["WARN", "Invalid values: age (1)."]}
 
     def meanwhile(self: Any, place: TablePlace, parts: Any) -> None:
         write(self, place, parts)

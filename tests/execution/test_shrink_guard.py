@@ -44,7 +44,7 @@ def test_a_user_who_came_into_an_access_group_shrinks_no_table(study: Study) -> 
     study.sandbox.set_rights(study.token, {"data_access_group": "n"})
     result = rerun(study)
     assert not result.success
-    assert "REDCap lists 5 records, by event, after 10 last time" in what_failed(result)
+    assert "REDCap lists 5 records by event; the last materialization had 10" in what_failed(result)
     assert "redcap/allow_shrink" in what_failed(result)
     for table in ("study_records._census", "study_records.visit", "study_clean.drug"):
         assert study.table(table).num_rows == 10
@@ -79,7 +79,7 @@ def test_a_bucket_may_lose_more_than_the_project(study: Study) -> None:
     study.sandbox.set_rights(study.token, {"data_access_group": "s"})
     result = run(study, ["2-of-4"], definitions(study))
     assert not result.success
-    assert "REDCap lists 5 records, by event, after 9 last time" in what_failed(result)
+    assert "REDCap lists 5 records by event; the last materialization had 9" in what_failed(result)
 
 
 @pytest.mark.parametrize("reported", [False, True])
@@ -95,7 +95,7 @@ def test_records_without_the_census_shrink_no_table_either(study: Study, reporte
             report(study, key)
     result = study.run(select=forms)
     assert not result.success
-    assert "REDCap lists 2 records, by event, after 10 last time" in what_failed(result)
+    assert "REDCap lists 2 records by event; the last materialization had 10" in what_failed(result)
     assert study.table("study_clean.visit").num_rows == 10
 
 
@@ -115,7 +115,7 @@ def test_what_a_user_reports_as_materialized_breaks_nothing(study: Study) -> Non
     result = rerun(study)
     assert result.success
     dropping = check_results(result)["study/records/visit", "rows_not_dropping"]
-    assert dropping.description == "10 rows, after 10 last time."
+    assert dropping.description == "10 rows, 10 at the last materialization."
     report(study, "study/records/drug")
     study.sandbox.set_rights(study.token, {"forms_export": {"drug": 0}})
     assert "no longer sees columns: dose" in what_failed(rerun(study))

@@ -119,8 +119,8 @@ def test_what_an_io_manager_guessed_is_no_text_as_sent(study: Study, tmp_path: P
     result = study.run(defs, select=CLEAN)
     assert not result.success
     assert (
-        "other types than text, so that what REDCap sent is lost (007 is 7): "
-        "record_id (int64), age (int64). Keep the tables"
+        "types other than text, so that the text that REDCap sent is lost (007 became 7): "
+        "record_id (int64), age (int64). Use an IO manager"
     ) in reasons(result)
 
 

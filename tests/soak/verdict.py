@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from redcap_dagster.api import RecordExport, REDCapClient, REDCapError
-from redcap_dagster.execution.record_source import export_forms
+from redcap_dagster.execution.record_source import export_instruments
 from redcap_dagster.project import StructureError
 from redcap_dagster.tables import check_agreement
 from tests.soak.selection import ExportSelection
@@ -89,7 +89,7 @@ def _export_records(study: Study, client: REDCapClient, selection: ExportSelecti
     """Export as the op does if all records or a bucket are requested."""
     structure, project, forms = study.structure, study.project, selection.forms
     if not selection.parameters:
-        return export_forms(client, structure, project, forms, logger, selection.among)
+        return export_instruments(client, structure, project, forms, logger, selection.among)
     return client.export_snapshot(
         structure,
         forms=forms,
