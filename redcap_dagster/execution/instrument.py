@@ -63,15 +63,15 @@ def instrument_results(run: Run, instrument: str) -> Iterator[Result]:
         raise StructureError("REDCap no longer has this instrument; reload the code location.")
     if run.needs_export(instrument):
         records = exported_records(run, instrument)
-        yield from _results(run, _judge_exported(run, records))
+        yield from _results(run, _judge_exported_records(run, records))
     if run.needs_stored_records(instrument):
         records = stored_records(run, instrument)
-        yield from _results(run, _judge_stored(run, records))
+        yield from _results(run, _judge_stored_records(run, records))
     if run.needs_clean(instrument):
-        yield from _results(run, _judge_cleaned(run, records))
+        yield from _results(run, _judge_clean_table(run, records))
 
 
-def _judge_exported(run: Run, records: Records) -> JudgedTable:
+def _judge_exported_records(run: Run, records: Records) -> JudgedTable:
     spec = run.recipe.tables.records[records.instrument]
     if not run.selection.has(spec):
         return JudgedTable(spec, records.table, records, judge_export(run, records))
@@ -93,13 +93,13 @@ def _judge_exported(run: Run, records: Records) -> JudgedTable:
     )
 
 
-def _judge_stored(run: Run, records: Records) -> JudgedTable:
+def _judge_stored_records(run: Run, records: Records) -> JudgedTable:
     spec = run.recipe.tables.records[records.instrument]
     found = [judge_keys(records), judge_row_count(run, records, replacing=False)]
     return JudgedTable(spec, records.table, records, found)
 
 
-def _judge_cleaned(run: Run, records: Records) -> JudgedTable:
+def _judge_clean_table(run: Run, records: Records) -> JudgedTable:
     tables, rules = run.recipe.tables, run.recipe.rules
     spec = tables.clean[records.instrument]
     cleaned = clean(records.table, records.instrument, records.project, rules)

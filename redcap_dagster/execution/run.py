@@ -33,7 +33,6 @@ from redcap_dagster.tables import check_keys, hidden_columns, instrument_table
 EXPORT_CHECKS = frozenset({"export_complete", "nothing_hidden"})
 """Checks that judge an export, so that records are exported for them even if none are stored."""
 
-
 Result = dg.MaterializeResult[Any] | dg.AssetCheckResult
 """What an op yields: a table that is stored, or the result of a check alone."""
 

@@ -51,7 +51,7 @@ def test_a_field_that_has_a_new_name_is_not_all_null(
     change(study, monkeypatch, RENAMED)
     result = study.run(defs, select=CLEAN)
     assert not result.success
-    assert "lack columns that the form has now: years." in reasons(result)
+    assert "lack columns that the instrument has now: years." in reasons(result)
     assert "together with the clean table" in reasons(result)
     assert study.table("study_clean.visit")["age"].null_count == 0
     checks = [("study/clean/visit", "values_fit_types"), ("study/records/visit", "keys_unique")]
@@ -95,7 +95,7 @@ def test_each_bucket_is_as_it_was_stored(
     for buckets in (["2-of-4"], bucket_keys(4)):
         result = run(study, buckets, defs, CLEAN)
         assert not result.success
-        assert "lack columns that the form has now: years." in reasons(result)
+        assert "lack columns that the instrument has now: years." in reasons(result)
 
 
 class GuessingIOManager(dg.ConfigurableIOManager):
