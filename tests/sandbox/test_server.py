@@ -26,7 +26,7 @@ def test_edit_changes_ticks_and_clears(classic: str, sandbox: Sandbox, ask: Ask)
     assert line("12") == "12,,,,0,0,1"
     sandbox.delete_record(classic, "10")
     assert "\n10," not in ask(classic, content="record").text
-    with pytest.raises(KeyError, match="no such record"):
+    with pytest.raises(KeyError, match="does not have this record"):
         sandbox.delete_record(classic, "10")
 
 

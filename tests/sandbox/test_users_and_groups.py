@@ -99,7 +99,7 @@ def test_an_imported_user_has_a_token_and_sees_the_own_group(
     assert ask(token, content="record", data=data, format="json").status_code == 403
     assert ask(longitudinal, content="user", action="delete", users="ann").text == "1"
     assert ask(token, content="record").status_code == 403
-    with pytest.raises(KeyError, match="no user"):
+    with pytest.raises(KeyError, match="does not have a user of this name"):
         sandbox.get_token(longitudinal, "ann")
     assert sandbox.get_token(longitudinal, "sandbox") == longitudinal
 

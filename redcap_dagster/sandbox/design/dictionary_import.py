@@ -54,7 +54,7 @@ def replace_dictionary(structure: REDCapProject, rows: Iterable[Row]) -> REDCapP
     if invalid or not given:
         raise RequestError(
             400,
-            "These fields have a name, a form or a type that they cannot have, or come twice: "
+            "These fields have an invalid name, form or type, or appear twice: "
             + ", ".join(dict.fromkeys(invalid)),
         )
     labels = {form.instrument_name: form.instrument_label for form in structure.instruments}

@@ -133,7 +133,7 @@ def _import_mapping(call: Call) -> tuple[REDCapProject, int]:
     for row in rows:
         event, form = row.get("unique_event_name", ""), row.get("form", "")
         if form not in forms or arms.get(event) != _read_number(row, "arm_num"):
-            raise RequestError(400, "A row names a form, an event or an arm that does not exist")
+            raise RequestError(400, "A row names an instrument, an event or an arm that does not exist")
     mapping = {parse_row(FormEvent, row): None for row in rows}
     return replace(structure, form_events=tuple(mapping)), len(rows)
 
@@ -153,14 +153,14 @@ def _import_repeating(call: Call) -> tuple[REDCapProject, int]:
         else:
             can_repeat = row.form_name in forms and not row.event_name
         if not can_repeat:
-            raise RequestError(400, "A row names a form or an event that cannot repeat")
+            raise RequestError(400, "A row names an instrument or an event that cannot repeat")
     return replace(structure, repeating=tuple(repeating)), len(rows)
 
 
 def _read_number(row: Row, column: str) -> int:
     text = row.get(column, "")
     if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0 and len(text) < 10):
-        raise RequestError(400, f"A row has no number in {column}")
+        raise RequestError(400, f"A row does not have a number in {column}")
     return int(text)
 
 

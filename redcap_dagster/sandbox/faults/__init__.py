@@ -2,7 +2,7 @@
 
 Each fault imitates what users of real servers reported. It intercepts requests before REDCap: it
 responds without REDCap, or passes the request on and changes REDCap's response.
-To write another fault, implement `Fault`.
+To write another fault, implement `Fault`. Imports `sandbox.http` and `sandbox.protocol`.
 
 Example:
     >>> import requests

@@ -26,7 +26,7 @@ def delete_records(call: Call) -> Response:
             f"the project. The following records do not exist: {', '.join(unknown)}",
         )
     if not records:
-        raise RequestError(400, "The records to delete are not named.")  # guess
+        raise RequestError(400, "The request does not name the records to delete.")  # guess
     if parameters.get_text("instrument"):
         _delete_form(call, rows)
     else:
@@ -73,7 +73,7 @@ def _delete_form(call: Call, rows: Mapping[RowKey, int]) -> None:
     form = parameters.get_choice("instrument", tuple(names), "")
     _check_event(call)
     if structure.is_longitudinal and not parameters.get_text("event"):
-        raise RequestError(400, "The event of the instrument to delete is not named.")  # guess
+        raise RequestError(400, "The request does not name the event of the instrument to delete.")  # guess
     columns = [column.name for column in structure.columns(form)]
     with call.store.connection as database:
         for row_key, number in rows.items():

@@ -17,10 +17,10 @@ def edit_value(
     if column is not None:
         forms = list_row_forms(structure, row_key.event, row_key.instrument)
         if column.field.form_name not in forms:
-            raise ValueError(f"The form of {field} is not at this event and repeating form.")
+            raise ValueError(f"The instrument of {field} does not have values in this event and repeating instrument.")
         value = to_stored_value(column, value)
     elif field != ACCESS_GROUP:
-        raise ValueError(f"The project has no export column {field!r} to edit.")
+        raise ValueError(f"The project does not have an export column {field!r}.")
     with store.lock:
         new = not store.has_record(project, row_key.record)
         store.save_values(project, [(row_key, {field: value})])
@@ -32,5 +32,5 @@ def edit_value(
 def delete_record(store: Store, project: StoredProject, record: str) -> None:
     """Delete a record in all arms; see `Sandbox.delete_record`."""
     if not store.delete_record(project, record):
-        raise KeyError("The project has no such record.")
+        raise KeyError("The project does not have this record.")
     write_record_log(store, project, "Delete", record)

@@ -157,7 +157,7 @@ def _find_row_key(call: Call) -> RowKey:
         "event", [row.unique_event_name for row in structure.events] or [event]
     )
     if not record or (structure.is_longitudinal and not event):
-        raise RequestError(400, "The record of the file is not named, or its event is not")
+        raise RequestError(400, "The request does not name the record of the file, or its event")
     event = event if structure.is_longitudinal else ""
     number = parameters.get_text("repeat_instance", "1")
     if not (number.isascii() and number.isdecimal() and 0 < int(number[:6]) < 32768):

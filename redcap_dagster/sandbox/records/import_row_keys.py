@@ -48,7 +48,7 @@ def make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], RowK
         ):
             instance = int(instance_text)
         else:
-            raise RequestError(400, "A row has no valid repeat instance")
+            raise RequestError(400, "A row has an invalid repeat instance")
         newest[record, event, form] = max(instance, last)
         return RowKey(record, event, form, instance)
 

@@ -59,7 +59,7 @@ def check_row_key(structure: REDCapProject, row_key: RowKey) -> None:
     if row_key.event not in events:
         raise ValueError("redcap_event_name: missing, or not an event of the project.")
     if row_key.instrument and not list_row_forms(structure, row_key.event, row_key.instrument):
-        raise ValueError("redcap_repeat_instrument: not a form that repeats in this event.")
+        raise ValueError("redcap_repeat_instrument: not an instrument that repeats in this event.")
     repeats = bool(row_key.instrument) or row_key.event in structure.repeating_events
     if repeats != (row_key.instance > 0):
         raise ValueError(

@@ -169,7 +169,7 @@ class Store:
                 "select token from user where project = ? and username = ?", (project, username)
             ).fetchone()
         if found is None:
-            raise KeyError("The project has no user of this name.")
+            raise KeyError("The project does not have a user of this name.")
         return str(found[0])
 
     def delete_user(self, project: int, username: str) -> None:
