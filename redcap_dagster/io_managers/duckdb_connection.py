@@ -29,7 +29,7 @@ def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyCo
     Args:
         path: Database file; it is made if it is missing.
         timeout: Seconds to wait for other processes.
-        purpose: Object of the work, for error messages, for example ``table a.b``.
+        purpose: Subject of error messages, for example ``table a.b``.
 
     Raises:
         TimeoutError: Another process kept the file; the message says which.
@@ -96,7 +96,7 @@ def _find_holder(error: BaseException) -> str | None:
 
 
 def _query_holder(path: Path) -> str:
-    """Return the process that has the file open, which it also locked for us."""
+    """Return the process that has the file open, as it also holds the lock file."""
     import duckdb
 
     try:

@@ -69,8 +69,9 @@ class TablePlace:
         if stored not in (None, self.owner):
             raise ValueError(
                 f"Table {self} already belongs to asset {stored}; asset {self.owner} cannot use "
-                "it. Both keys have the same schema: all parts except the last, joined by _. Give "
-                "one asset another key; or drop the table, if its asset does not exist any more."
+                "it. Both keys lead to this table, whose schema is all parts except the last, "
+                "joined by _. Give one asset another key; or drop the table, if its asset does not "
+                "exist any more."
             )
 
     def missing_error(self) -> LookupError:

@@ -28,7 +28,7 @@ class TableIOManager(dg.ConfigurableIOManager):
     """
 
     kind: ClassVar[str | None] = None
-    """Kind of storage that Dagster\'s UI shows."""
+    """Kind of storage that Dagster's UI shows."""
 
     @abstractmethod
     def write_table(self, place: TablePlace, table: pa.Table) -> None:

@@ -39,7 +39,7 @@ from redcap_dagster.project.rows import (
 )
 from redcap_dagster.project.xml.reader import from_xml
 
-# Earlier names.
+# Earlier names, which can still be imported.
 changes = compare_projects
 page = build_page_url
 
@@ -59,9 +59,7 @@ __all__ = [
     "Repeating",
     "StructureError",
     "build_page_url",
-    "changes",
     "compare_projects",
     "from_xml",
-    "page",
     "parse_choices",
 ]

@@ -245,7 +245,7 @@ def _is_up_to_date(
     metadata: Any = latest[0][0].asset_materialization.metadata  # type: ignore[union-attr]
     exported = metadata["redcap/exported_at"].value if "redcap/exported_at" in metadata else 0.0
     stored = min(records[0].timestamp for records in latest)
-    return exported > found.last[bucket] + _MARGIN and stored >= exported
+    return exported > found.last_changed[bucket] + _MARGIN and stored >= exported
 
 
 def _explain_skip(found: Changes | None) -> str:

@@ -13,16 +13,16 @@ class Changes:
         instruments: Bucket (blank without partitions) to its changed instruments.
         structure: Whether the project's structure changed, and with it every table.
         digests: Digests of the changes; the same changes have the same digests.
-        last: Bucket to the latest time that its last change can have, as a timestamp in UTC.
+        last_changed: Bucket to the latest possible time of its last change, as a timestamp in UTC.
     """
 
     instruments: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     structure: bool = False
     digests: set[str] = field(default_factory=set)
-    last: dict[str, float] = field(default_factory=dict)
+    last_changed: dict[str, float] = field(default_factory=dict)
 
     def add(self, bucket: str, instruments: Iterable[str], when: float, digest: str) -> None:
         """Add a change of some instruments of a bucket."""
         self.instruments[bucket] |= set(instruments)
         self.digests.add(digest)
-        self.last[bucket] = max(self.last.get(bucket, 0), when)
+        self.last_changed[bucket] = max(self.last_changed.get(bucket, 0), when)

@@ -18,7 +18,7 @@ from redcap_dagster.sensors.census_digests import (
 )
 from redcap_dagster.sensors.changes import Changes
 from redcap_dagster.sensors.cursor import MAX_SEEN, Cursor
-from redcap_dagster.sensors.log_entries import SHAPE, LogEntry, read_minute
+from redcap_dagster.sensors.log_entries import TIME_FORMAT, LogEntry, read_minute
 from redcap_dagster.sensors.watched_project import (
     KEY_COLUMNS,
     MAX_AHEAD,
@@ -114,7 +114,7 @@ def _read_pieces(
         end = begin + OVERLAP + _PIECE
         rows = log.export(begin_time=begin, end_time=end)
         looked = cursor.looked + _PIECE.total_seconds()
-        cursor = replace(cursor, since=end.strftime(SHAPE), looked=looked)
+        cursor = replace(cursor, since=end.strftime(TIME_FORMAT), looked=looked)
         yield rows, cursor
         if time.monotonic() > until:
             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Self
 
-SHAPE = "%Y-%m-%d %H:%M"
+TIME_FORMAT = "%Y-%m-%d %H:%M"
 """Format of the times of the log, which are minutes of the server's clock."""
 
 # As in "age = '40', race(2) = checked". A value may look the same: it then counts as a field.
@@ -57,4 +57,4 @@ def _classify(
 
 def read_minute(text: str) -> datetime:
     """Return the time of an entry, in the server's time zone."""
-    return datetime.strptime(text, SHAPE)  # noqa: DTZ007 its zone is unknown
+    return datetime.strptime(text, TIME_FORMAT)  # noqa: DTZ007 its zone is unknown

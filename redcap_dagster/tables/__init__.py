@@ -43,7 +43,7 @@ from redcap_dagster.tables.validity import (
     is_required,
 )
 
-# Earlier names.
+# Earlier names, which can still be imported.
 duplicate_keys = count_duplicate_rows
 in_ranges = check_ranges
 leftovers = count_unplaced_cells
@@ -69,20 +69,14 @@ __all__ = [
     "count_blank_required",
     "count_duplicate_rows",
     "count_unplaced_cells",
-    "duplicate_keys",
     "get_column_type",
     "has_hashed_ids",
     "hidden_columns",
-    "in_ranges",
     "instrument_table",
     "is_required",
-    "leftovers",
     "list_invalid_values",
     "pair_labels",
     "profile",
-    "rejected",
     "split_by_instrument",
     "structure_table",
-    "type_of",
-    "unfilled",
 ]

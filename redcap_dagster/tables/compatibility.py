@@ -68,8 +68,19 @@ def check_agreement(export: pa.Table, project: REDCapProject) -> None:
 def check_keys(records: pa.Table, project: REDCapProject, instrument: str) -> None:
     """Raise an error if stored records have other key columns than their instrument has now.
 
+    Args:
+        records: Stored records of the instrument.
+        project: Structure of the project.
+        instrument: Name of the instrument.
+
     Raises:
         StructureError: The records lack a key column, or have one too many.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[{"field_name": "id", "form_name": "a"}])
+        >>> check_keys(pa.table({"id": ["1"], "redcap_event_name": ["a_arm_1"]}), project, "a")
+        Traceback (most recent call last):
+        redcap_dagster.project.rows.StructureError: The stored records of 'a' have other key ...
     """
     ours = set(project.key_columns(instrument))
     possible = {EVENT_NAME, ARM, *REPEAT_COLUMNS} | ours
@@ -83,6 +94,11 @@ def check_keys(records: pa.Table, project: REDCapProject, instrument: str) -> No
 
 def check_columns(records: pa.Table, project: REDCapProject, instrument: str) -> None:
     """Raise an error if stored records lack columns that their instrument has now.
+
+    Args:
+        records: Stored records of the instrument.
+        project: Structure of the project.
+        instrument: Name of the instrument.
 
     Raises:
         StructureError: The records lack columns; the message names them.
@@ -98,6 +114,7 @@ def check_columns(records: pa.Table, project: REDCapProject, instrument: str) ->
 
 
 def _check_known(export: pa.Table, name: str, known: list[str], unknown_name: str) -> None:
+    """Raise an error if rows have a value that is not among the known ones."""
     values = export_text(export, name)
     unknown = pc.and_(values.is_valid(), pc.invert(pc.is_in(values, pa.array(known, pa.string()))))
     rows = pc.sum(unknown, min_count=0).as_py()
@@ -106,6 +123,7 @@ def _check_known(export: pa.Table, name: str, known: list[str], unknown_name: st
 
 
 def _check_instances(export: pa.Table) -> None:
+    """Raise an error if rows of a repeating instrument do not have an instance number."""
     instances = export_text(export, REPEAT_INSTANCE)
     is_repeating = export_text(export, REPEAT_INSTRUMENT).is_valid()
     number = pc.fill_null(pc.match_substring_regex(instances, "^[1-9][0-9]{0,8}$"), False)
@@ -116,6 +134,7 @@ def _check_instances(export: pa.Table) -> None:
 
 
 def _build_error(mismatch: str) -> DisagreementError:
+    """Return an error with the cause of a mismatch and what to do."""
     return DisagreementError(
         f"{mismatch}. The project was changed between the requests for structure and records, or "
         "the response is damaged. Run again."

@@ -87,6 +87,12 @@ def instrument_table(
 
     Raises:
         StructureError: As of `split_by_instrument`.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[{"field_name": "id", "form_name": "a"}])
+        >>> export = pa.table({"id": ["1", "2"], "a_complete": ["2", "0"]})
+        >>> instrument_table(export, project, "a").to_pylist()
+        [{'id': '1', 'a_complete': '2'}]
     """
     columns = project.columns(instrument)
     rows = find_instrument_rows(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-FEWEST_ROWS = 10
-"""Rows with a value that a column needs for its count of distinct values to be published."""
+MIN_ROWS = 10
+"""Number of rows with a value that a column needs for a count of its distinct values."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Profile:
 
     Attributes:
         missing: Count of null cells of every column.
-        distinct: Count of distinct values of each column, without lists, and without columns that
-            have values in fewer than ten rows: their counts would disclose too much.
+        distinct: Count of distinct values of each column. Columns of lists are left out, and
+            columns with values in fewer than ten rows, as their counts could identify people.
     """
 
     missing: Mapping[str, int]
@@ -40,7 +40,7 @@ def profile(table: pa.Table) -> Profile:
     counted = {
         name: column
         for name, column in columns.items()
-        if len(column) - column.null_count >= FEWEST_ROWS and not pa.types.is_list(column.type)
+        if len(column) - column.null_count >= MIN_ROWS and not pa.types.is_list(column.type)
     }
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
         distinct = dict(zip(counted, threads.map(_count_distinct, counted.values()), strict=True))

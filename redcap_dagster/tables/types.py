@@ -43,6 +43,7 @@ class ColumnType:
 
 
 def _cast_double(text: pa.Array) -> pa.Array:
+    """Return numbers; null where one is too large to be finite."""
     numbers = text.cast(pa.float64())
     return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
 

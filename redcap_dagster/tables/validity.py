@@ -1,4 +1,4 @@
-"""Values against the dictionary: ranges and required fields. Counts by field, never values."""
+"""Checks of values by the dictionary: ranges and required fields. Counts, never values."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import CleaningRules, check_ranges, clean, count_blank_required
-from redcap_dagster.tables.profile import FEWEST_ROWS, profile
+from redcap_dagster.tables.profile import MIN_ROWS, profile
 from tests.dictionary import field
 
 
@@ -132,5 +132,5 @@ def test_a_profile_counts_as_python_does(values: list[str | None]) -> None:
         "choice": len(values) - len(there),
         "list": 0,
     }
-    expected = {} if len(there) < FEWEST_ROWS else dict.fromkeys(("text", "choice"), len({*there}))
+    expected = {} if len(there) < MIN_ROWS else dict.fromkeys(("text", "choice"), len({*there}))
     assert found.distinct == expected
