@@ -263,7 +263,9 @@ class Sandbox:
         user_rights = Rights.from_row(rights or {})
         with store.lock:
             if username in store.list_users(project.id):
-                raise ValueError("The project already has a user of this name; get_token returns its token.")
+                raise ValueError(
+                    "The project already has a user of this name; get_token returns its token."
+                )
             store.save_user(project.id, username, user_rights)
             return store.get_token(project.id, username)
 

@@ -133,7 +133,9 @@ def _import_mapping(call: Call) -> tuple[REDCapProject, int]:
     for row in rows:
         event, form = row.get("unique_event_name", ""), row.get("form", "")
         if form not in forms or arms.get(event) != _read_number(row, "arm_num"):
-            raise RequestError(400, "A row names an instrument, an event or an arm that does not exist")
+            raise RequestError(
+                400, "A row names an instrument, an event or an arm that does not exist"
+            )
     mapping = {parse_row(FormEvent, row): None for row in rows}
     return replace(structure, form_events=tuple(mapping)), len(rows)
 

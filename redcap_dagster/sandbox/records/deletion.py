@@ -73,7 +73,9 @@ def _delete_form(call: Call, rows: Mapping[RowKey, int]) -> None:
     form = parameters.get_choice("instrument", tuple(names), "")
     _check_event(call)
     if structure.is_longitudinal and not parameters.get_text("event"):
-        raise RequestError(400, "The request does not name the event of the instrument to delete.")  # guess
+        raise RequestError(
+            400, "The request does not name the event of the instrument to delete."
+        )  # guess
     columns = [column.name for column in structure.columns(form)]
     with call.store.connection as database:
         for row_key, number in rows.items():

@@ -17,7 +17,9 @@ def edit_value(
     if column is not None:
         forms = list_row_forms(structure, row_key.event, row_key.instrument)
         if column.field.form_name not in forms:
-            raise ValueError(f"The instrument of {field} does not have values in this event and repeating instrument.")
+            raise ValueError(
+                f"The instrument of {field} has no values in this event and repeating instrument."
+            )
         value = to_stored_value(column, value)
     elif field != ACCESS_GROUP:
         raise ValueError(f"The project does not have an export column {field!r}.")

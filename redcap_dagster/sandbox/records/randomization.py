@@ -58,7 +58,9 @@ def add_randomization(
         if column is None or not column.field.choices or column.choice is not None:
             raise ValueError(f"allocations: {name} is not a field of single choice.")
         if column.field.form_name not in here:
-            raise ValueError(f"The instrument of {name} is not designated for this event, or repeats there.")
+            raise ValueError(
+                f"The instrument of {name} is not designated for this event, or repeats there."
+            )
         codes = {choice.code for choice in column.field.choices}
         if any(str(row.get(name, "")) not in codes for row in allocations):
             raise ValueError(f"allocations: {name} is missing in a row, or not one of its choices.")

@@ -61,8 +61,12 @@ def open_database(keep: Path | None) -> sqlite3.Connection:
         database.executescript(f"pragma application_id = {_APPLICATION_ID}; {_SCHEMA}")
     except sqlite3.OperationalError:
         database.close()
-        raise ValueError("keep: another process has this file open. Stop it, or give another file.") from None
+        raise ValueError(
+            "keep: another process has this file open. Stop it, or give another file."
+        ) from None
     except sqlite3.DatabaseError:
         database.close()
-        raise ValueError("keep: this file is not a sandbox's. Give a new file, or one that a sandbox made.") from None
+        raise ValueError(
+            "keep: this file is not a sandbox's. Give a new file, or one that a sandbox made."
+        ) from None
     return database
