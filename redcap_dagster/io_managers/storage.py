@@ -1,4 +1,4 @@
-"""Where the tables of a project are kept: an IO manager, or the key of one's own."""
+"""The option ``storage``: an IO manager for tables, or the resource key of another one."""
 
 import dagster as dg
 
@@ -8,13 +8,13 @@ from redcap_dagster.options import option
 
 @option
 class StorageSettings:
-    """An IO manager of one's own that keeps the tables; for `build_redcap_definitions`.
+    """The resource key of an IO manager that stores the tables; for `build_redcap_definitions`.
 
-    It gets and returns pandas DataFrames, and must return as text what it got as text: clean tables
-    are made from stored records where these are not materialized in the same run.
+    The IO manager stores and loads pandas DataFrames, and must load text as text: clean tables are
+    made from stored records if these are not materialized in the same run.
 
     Attributes:
-        io_manager_key: Key of the resource.
+        io_manager_key: Key of the IO manager among the resources.
         kind: Kind of storage that Dagster's UI shows, such as ``snowflake``. Defaults to none.
 
     Example:
@@ -27,9 +27,9 @@ class StorageSettings:
 
 
 Storage = dg.ConfigurableIOManager | StorageSettings
-"""What the option ``storage`` takes."""
+"""Type of the option ``storage``."""
 
 
 def storage_kind(storage: Storage | None) -> str | None:
-    """Return the kind of storage that Dagster's UI shows, where it is known."""
+    """Return the kind of storage that Dagster's UI shows; None if it is unknown."""
     return storage.kind if isinstance(storage, StorageSettings | TableIOManager) else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from redcap_dagster.project.model import REDCapProject
 from redcap_dagster.project.rows import Field
 
-# Columns that tables and checks depend on, unlike those for the layout of a form.
+# Columns that tables and checks depend on, unlike those for the layout on the screen.
 _COLUMNS = (
     "form_name",
     "field_label",

@@ -88,7 +88,7 @@ class REDCapProject:
     def __post_init__(self) -> None:
         if not self.fields:
             raise StructureError(
-                "The project has no fields, but it needs at least the record id. Give its data "
+                "The project does not have any fields, but it needs the record id. Give its data "
                 "dictionary as metadata."
             )
         if self.info.is_longitudinal and not self.events:
@@ -172,7 +172,11 @@ class REDCapProject:
         last; they are returned as the fields that they resemble.
         """
         timestamp = (timestamp_field(instrument),) * (instrument in self.surveys)
-        return (*timestamp, *self._fields_by_form.get(instrument, ()), status_field(instrument))
+        return (
+            *timestamp,
+            *self._fields_by_instrument.get(instrument, ()),
+            status_field(instrument),
+        )
 
     def columns(self, instrument: str) -> tuple[Column, ...]:
         """Return the export columns of an instrument, without keys and context columns.
@@ -219,12 +223,12 @@ class REDCapProject:
         return parse_choices(self.info.missing_data_codes or "")
 
     @cached_property
-    def _fields_by_form(self) -> Mapping[str, tuple[Field, ...]]:
-        forms: dict[str, list[Field]] = {}
+    def _fields_by_instrument(self) -> Mapping[str, tuple[Field, ...]]:
+        fields: dict[str, list[Field]] = {}
         for row in self.fields[1:]:
             if row.field_type != "descriptive":
-                forms.setdefault(row.form_name, []).append(row)
-        return {instrument: tuple(rows) for instrument, rows in forms.items()}
+                fields.setdefault(row.form_name, []).append(row)
+        return {instrument: tuple(rows) for instrument, rows in fields.items()}
 
     @cached_property
     def _export_names(self) -> Mapping[tuple[str, str], str]:

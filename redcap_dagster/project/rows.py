@@ -99,7 +99,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """An instrument: a form to collect data."""
+    """A data collection instrument."""
 
     instrument_name: str
     instrument_label: str

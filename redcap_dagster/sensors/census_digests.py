@@ -1,4 +1,4 @@
-"""Digests of the record ids of each bucket, which show where records came, left or were renamed.
+"""Digests of the record ids of each bucket, which differ if records were added, deleted or renamed.
 
 The digest of a bucket is the sum of its records' digests: an id is added or removed without
 knowledge of the others, and their order does not matter.

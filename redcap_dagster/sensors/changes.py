@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Changes:
-    """What changed in a project.
+    """The changes of a project.
 
     Attributes:
         instruments: Bucket (blank without partitions) to its changed instruments.

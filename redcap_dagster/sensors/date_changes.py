@@ -1,7 +1,7 @@
-"""Changes by dates: which records REDCap says were changed lately, and what they hold now.
+"""Changes by dates: the records that REDCap exports for a range of dates, and a census.
 
-For tokens that may not read the log. The API does not tell the server's time zone: the query goes
-back 26 hours, and digests of what each record holds tell the changes that were found before.
+For tokens that may not read the log. The server's time zone is unknown: each query reaches 26 hours
+back, and the cursor's digests of records show which changes were found before.
 """
 
 import json

@@ -16,7 +16,7 @@ KEY_COLUMNS = (EVENT_NAME, *REPEAT_COLUMNS)
 """The columns that identify a row of a record."""
 
 OVERLAP = timedelta(minutes=5)
-"""How far each query goes back before the cursor: an import shows up only when it is complete."""
+"""How far each query reaches back before the cursor: imports are visible when they are complete."""
 
 MAX_AHEAD, MAX_BEHIND = timedelta(hours=14), timedelta(hours=12)
 """How far a server's clock may be ahead of UTC, and behind it: 26 hours together."""

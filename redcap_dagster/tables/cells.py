@@ -133,7 +133,7 @@ def drop_missing_code_options(options: Sequence[Cells]) -> list[Cells]:
 def find_missing_reasons(
     cells: Sequence[Cells], project: REDCapProject, rules: CleaningRules
 ) -> pa.ChunkedArray:
-    """Return why a field has no value in each row; null where it has one."""
+    """Return the reason why a field does not have a value in a row; null where it has one."""
     own = drop_missing_code_options(cells)
     markers = [_read_markers(column_cells, project, rules) for column_cells in cells]
     invalid = reduce(pc.or_, [column_cells.invalid_rows for column_cells in own])

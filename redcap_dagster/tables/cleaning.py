@@ -69,8 +69,8 @@ def clean(
         go by the columns of the export.
 
     Raises:
-        StructureError: The records have the columns of another structure, or the rules ask for two
-            columns of the same name.
+        StructureError: The records have the columns of another structure, or the rules lead to
+            two columns of the same name.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[

@@ -78,7 +78,7 @@ def list_ticked_options(
 
 
 def pair_labels(
-    raw: pa.Table, labelled: pa.Table, project: REDCapProject
+    raw: pa.Table, labeled: pa.Table, project: REDCapProject
 ) -> Mapping[str, tuple[Choice, ...]]:
     """Return the choices of fields whose dictionary lists none, from a raw and a label export.
 
@@ -86,7 +86,7 @@ def pair_labels(
 
     Args:
         raw: Export with ``rawOrLabel=raw``.
-        labelled: The same export with ``rawOrLabel=label``.
+        labeled: The same export with ``rawOrLabel=label``.
         project: Structure of the project.
 
     Returns:
@@ -105,7 +105,7 @@ def pair_labels(
         {'site': (Choice(code='7', label='North'),)}
     """
     record_id = project.record_id_field
-    if raw.num_rows != labelled.num_rows or not raw[record_id].equals(labelled[record_id]):
+    if raw.num_rows != labeled.num_rows or not raw[record_id].equals(labeled[record_id]):
         raise StructureError(
             "The raw and the label export do not have the same rows, so their codes and labels "
             "cannot be paired. Records were probably changed between the two: export both again."
@@ -115,7 +115,7 @@ def pair_labels(
         name = field.field_name
         has_ontology = field.field_type == "text" and field.select_choices_or_calculations
         if name in raw.column_names and (field.field_type == "sql" or has_ontology):
-            both = pa.table({"code": raw[name], "label": labelled[name]})
+            both = pa.table({"code": raw[name], "label": labeled[name]})
             used = both.group_by(["code", "label"], use_threads=False).aggregate([]).to_pylist()
             labels: dict[str, str] = {}
             for pair in used:

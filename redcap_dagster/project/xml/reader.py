@@ -45,8 +45,8 @@ class DataPoint:
     Attributes:
         record: Record id.
         event: Unique event name; blank in a classic project.
-        repeat_instrument: Repeating form; blank without one and in repeating events.
-        repeat_instance: Number of the instance; 0 if neither form nor event repeats.
+        repeat_instrument: Repeating instrument; blank without one and in repeating events.
+        repeat_instance: Number of the instance; 0 if neither instrument nor event repeats.
         field_name: Name of the field, or of REDCap's own column.
         value: Stored text; of a file, its name.
         file: Embedded file. Defaults to None.
@@ -174,7 +174,7 @@ def _strip_namespace(name: str) -> str:
 def _read_subject(
     subject: Element, project: REDCapProject, checkboxes: Mapping[str, tuple[str, str]]
 ) -> Iterator[DataPoint]:
-    """Yield the data points of a record; forms of a classic project do not have an event."""
+    """Yield the data points of a record; instruments of a classic project do not have an event."""
     for child in subject:
         if child.tag == f"{ODM}StudyEventData" and project.is_longitudinal:
             event = child.attrib[f"{REDCAP}UniqueEventName"]

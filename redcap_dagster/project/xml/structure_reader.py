@@ -90,7 +90,9 @@ def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str
     return project, checkboxes
 
 
-def _read_field(item: Element, variable: str, form: str, lists: Mapping[str, Element]) -> Field:
+def _read_field(
+    item: Element, variable: str, instrument: str, lists: Mapping[str, Element]
+) -> Field:
     def own(name: str) -> str:
         return item.get(f"{REDCAP}{name}", "")
 
@@ -108,7 +110,7 @@ def _read_field(item: Element, variable: str, form: str, lists: Mapping[str, Ele
         label = question.findtext(f"{REDCAP}FormattedTranslatedText", "") or plain
     return Field(
         field_name=variable,
-        form_name=form,
+        form_name=instrument,
         section_header=own("SectionHeader"),
         field_type=field_type,
         field_label=label,
@@ -181,7 +183,7 @@ def _read_repeating(study: Element, *, longitudinal: bool) -> Iterator[Repeating
     for event in study.iter(f"{REDCAP}RepeatingEvent"):
         yield Repeating(event_name=event.attrib[f"{REDCAP}UniqueEventName"])
     for form in study.iter(f"{REDCAP}RepeatingInstrument"):
-        # A classic project's forms name an event that its API never shows.
+        # A classic project's instruments name an event that its API never shows.
         event_name = form.attrib[f"{REDCAP}UniqueEventName"] if longitudinal else ""
         yield Repeating(
             form.attrib[f"{REDCAP}RepeatInstrument"],

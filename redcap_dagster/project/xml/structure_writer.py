@@ -97,15 +97,17 @@ def _write_metadata(study: Element, project: REDCapProject) -> Mapping[str, str]
     items: list[Element] = []
     lists: list[Element] = []
     groups_of_items: dict[str, str] = {}
-    for form in project.instruments:
-        name = form.instrument_name
-        definition = Element("FormDef", {"OID": f"Form.{name}", "Name": form.instrument_label})
+    for instrument in project.instruments:
+        name = instrument.instrument_name
+        definition = Element(
+            "FormDef", {"OID": f"Form.{name}", "Name": instrument.instrument_label}
+        )
         definition.attrib |= {"Repeating": "No", "redcap:FormName": name}
         forms.append(definition)
         for number, (oid, field, options) in enumerate(_list_items(project, name)):
             header = field.section_header
             if not number or (header and items[-1].get("redcap:Variable") != field.field_name):
-                group = {"OID": f"{name}.{oid}", "Name": header or form.instrument_label}
+                group = {"OID": f"{name}.{oid}", "Name": header or instrument.instrument_label}
                 groups.append(Element("ItemGroupDef", {**group, "Repeating": "No"}))
                 reference = {"ItemGroupOID": group["OID"], "Mandatory": "No"}
                 SubElement(definition, "ItemGroupRef", reference)
@@ -142,11 +144,11 @@ def _write_event_definition(
 
 
 def _list_items(
-    project: REDCapProject, form: str
+    project: REDCapProject, instrument: str
 ) -> Iterator[tuple[str, Field, tuple[Choice, ...]]]:
-    """Yield the items of a form with their options; REDCap's own have a blank field type."""
+    """Yield the items of a instrument with their options; REDCap's own have a blank field type."""
     for field in project.fields:
-        if field.form_name != form:
+        if field.form_name != instrument:
             continue
         if field.field_type == "checkbox":
             own = field.choices or (Choice("", ""),)
@@ -156,10 +158,14 @@ def _list_items(
             yield field.field_name, field, _parse_all_choices(field)
         if field is project.fields[0]:
             for name in project.context_columns:
-                yield name, Field(name, form, field_type=""), ()
-    if form in project.surveys:
-        yield timestamp_column(form), Field(timestamp_column(form), form, field_type=""), ()
-    status = status_field(form)
+                yield name, Field(name, instrument, field_type=""), ()
+    if instrument in project.surveys:
+        yield (
+            timestamp_column(instrument),
+            Field(timestamp_column(instrument), instrument, field_type=""),
+            (),
+        )
+    status = status_field(instrument)
     yield status.field_name, status, status.choices
 
 
