@@ -1,6 +1,6 @@
 """IO managers that store each asset's frame as a table, never as a pickle.
 
-In the order of use: `duckdb` and `parquet`, then `table`, `location`, and what only one of the two
+In the order of use: `duckdb` or `parquet`, `table_io_manager`, `location`, and what only one of them
 needs. Imports `redcap_dagster.partitions` only.
 
 An asset returns a `pandas.DataFrame` or a `pyarrow.Table`. An asset that takes it as input gets a
@@ -12,7 +12,7 @@ from redcap_dagster.io_managers.duckdb import DuckDBTableIOManager
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.parquet import ParquetTableIOManager
 from redcap_dagster.io_managers.storage import Storage, StorageSettings, storage_kind
-from redcap_dagster.io_managers.table import TableIOManager, to_frame
+from redcap_dagster.io_managers.table_io_manager import TableIOManager, to_frame
 
 __all__ = [
     "DuckDBTableIOManager",

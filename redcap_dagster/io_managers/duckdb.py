@@ -15,7 +15,11 @@ from pydantic import Field
 from redcap_dagster.io_managers.duckdb_connection import connect
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.schema_evolution import concatenate, conform, merge_schemas
-from redcap_dagster.io_managers.table import DESCRIPTION, TableIOManager, add_partition_column
+from redcap_dagster.io_managers.table_io_manager import (
+    DESCRIPTION,
+    TableIOManager,
+    add_partition_column,
+)
 from redcap_dagster.partitions import BUCKET, get_partitioning
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from upath import UPath
 from redcap_dagster.io_managers.atomic_files import is_local, write_file
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.schema_evolution import concatenate
-from redcap_dagster.io_managers.table import TableIOManager, add_partition_column
+from redcap_dagster.io_managers.table_io_manager import TableIOManager, add_partition_column
 from redcap_dagster.partitions import BUCKET, get_partitioning
 
 logger = logging.getLogger("redcap_dagster")

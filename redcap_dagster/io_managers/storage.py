@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from redcap_dagster.io_managers.table import TableIOManager
+from redcap_dagster.io_managers.table_io_manager import TableIOManager
 from redcap_dagster.options import option
 
 
