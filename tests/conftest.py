@@ -3,11 +3,14 @@
 import gc
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
+from tests.dagster_runs import Study, studying
 from tests.fake_server import Server
 
 # How long an example takes says nothing: machines are busy, and the first one loads libraries.
@@ -22,9 +25,30 @@ def running_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
+def sandbox(running_sandbox: Sandbox) -> Iterator[Sandbox]:
     """A sandbox of REDCap 14.7.3; tests add projects of their own to it."""
-    return running_sandbox
+    yield running_sandbox
+    running_sandbox.clear_faults()
+
+
+@pytest.fixture
+def token(request: pytest.FixtureRequest, sandbox: Sandbox) -> str:
+    """The token of the project that the test's module calls ``STUDY``."""
+    token: str = sandbox.add_project(**request.module.STUDY)
+    return token
+
+
+@pytest.fixture
+def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
+    """A client of that project, which requests nothing twice."""
+    return REDCapClient(sandbox.url, token, retries=0)
+
+
+@pytest.fixture
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Study]:
+    """That project in a sandbox of its own, for runs of Dagster."""
+    with studying(tmp_path, **request.module.STUDY) as study:
+        yield study
 
 
 @pytest.fixture

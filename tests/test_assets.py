@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,10 +45,7 @@ ALL = (
 )
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
-    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
-        yield study
+STUDY: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS}
 
 
 def test_every_asset_is_materialized(study: Study) -> None:

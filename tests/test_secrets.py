@@ -1,7 +1,7 @@
 """Token, cells and record ids: nowhere but in the tables, whatever goes wrong."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from dagster_shared.serdes import serialize_value
 from redcap_dagster import CheckRules, REDCapResource
 from redcap_dagster.checks import CHECKS
 from redcap_dagster.sandbox import Sandbox
-from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, studying
+from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results
 from tests.dictionary import field
 from tests.fake_server import CANARY, Reply, Server, json_reply
 
@@ -52,10 +52,7 @@ def listen(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) 
     return heard
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
-    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS, token=TOKEN) as study:
-        yield study
+STUDY: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS, "token": TOKEN}
 
 
 def _assert_silent(text: str) -> None:

@@ -1,12 +1,10 @@
 """What assets tell of themselves, in real runs: columns, lineage, origin, counts, versions."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from redcap_dagster import (
     CleaningRules,
@@ -19,7 +17,7 @@ from redcap_dagster import (
     build_redcap_assets_definitions,
     build_redcap_definitions,
 )
-from tests.dagster_runs import Study, entry, materializations, studying
+from tests.dagster_runs import Study, entry, materializations
 from tests.dictionary import field
 
 METADATA = [
@@ -56,10 +54,7 @@ EXPORTS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
-    with studying(tmp_path, exports=EXPORTS, records=RECORDS) as study:
-        yield study
+STUDY: dict[str, Any] = {"exports": EXPORTS, "records": RECORDS}
 
 
 def columns(materialization: dg.AssetMaterialization) -> dict[str, dg.TableColumn]:

@@ -1,6 +1,6 @@
 """A project in buckets: runs of one, of some and of all, and what they say together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain, product
 from pathlib import Path
@@ -39,10 +39,7 @@ TABLES = [
 ]
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
-    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
-        yield study
+STUDY: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS}
 
 
 def definitions(study: Study, count: int | None = 4, **options: Any) -> dg.Definitions:

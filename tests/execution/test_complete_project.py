@@ -1,7 +1,6 @@
 """Whole tables of one project that has everything: two arms, groups, a survey, repeats."""
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +103,7 @@ CLEAN: dict[str, list[tuple[Any, ...]]] = {
 }
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
-    with studying(tmp_path, exports=EXPORTS, records=RECORDS) as study:
-        yield study
+STUDY: dict[str, Any] = {"exports": EXPORTS, "records": RECORDS}
 
 
 def _rows(study: Study, table: str) -> list[tuple[Any, ...]]:

@@ -1,6 +1,6 @@
 """Clean tables that are made of stored records alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from tests.dagster_runs import (
     check_results,
     entry,
     materializations,
-    studying,
 )
 from tests.execution.test_buckets import METADATA, RECORDS, definitions, run
 
@@ -25,10 +24,7 @@ CLEAN = ["study/clean/visit"]
 VISIT = ["study/records/visit", *CLEAN]
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
-    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
-        yield study
+STUDY: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS}
 
 
 def change(study: Study, patch: pytest.MonkeyPatch, metadata: Sequence[dict[str, str]]) -> None:

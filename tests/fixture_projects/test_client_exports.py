@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,27 +11,17 @@ from redcap_dagster.api import (
 )
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.xml.reader import read_odm
+from redcap_dagster.sandbox import Sandbox
 from tests.fixture_projects.conftest import SHARED
 
 PROJECTS = sorted((SHARED / "projects").glob("*/*.xml"))
-
-CLASSIC = {"is_longitudinal": 0, "has_repeating_instruments_or_events": 0}
 
 
 # -- whole projects -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Any:
-    from redcap_dagster.sandbox import Sandbox
-
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.mark.skipif(not PROJECTS, reason="needs ../shared/fixtures (answers of real servers)")
 @pytest.mark.parametrize("path", PROJECTS, ids=lambda path: path.parent.name)
-def test_a_project_comes_out_as_it_is_in_its_xml(path: Path, sandbox: Any) -> None:
+def test_a_project_comes_out_as_it_is_in_its_xml(path: Path, sandbox: Sandbox) -> None:
     client = REDCapClient(sandbox.url, sandbox.add_project(str(path)))
     wanted = read_odm(path)
 

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,7 @@ from tests.dictionary import field
 from tests.execution.test_buckets import METADATA, PROJECT, RECORDS, definitions, run
 from tests.sensors.test_project_watch import ID
 
-
-@pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
-    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
-        yield study
+STUDY: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS}
 
 
 class Ticks:

@@ -1,7 +1,5 @@
 """Labels over the columns instead of names."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from redcap_dagster.api import (
@@ -9,38 +7,10 @@ from redcap_dagster.api import (
     REDCapClient,
 )
 from redcap_dagster.api.export.reader.header_labels import make_labels_unique
-from redcap_dagster.sandbox import Sandbox
-from tests.dictionary import field
+from tests.api.labeled_project import LABELED
 from tests.fake_server import CANARY, RECORDS, Reply, Server
 
-METADATA = [
-    field("record_id", label="Study ID"),
-    field("note", label="Note,\n \"as said\""),
-    field("race", type="checkbox", label="Race",
-          choices="1, A | 2, B"),
-    field("dose", "drug", label="Dose"),
-]  # fmt: skip
-TEXTS = [",", ";", "|", "^", "\t", 'a"b', "a\nb", "", "plain"]
-ROWS: list[dict[str, object]] = [
-    {"record_id": str(number), "note": text, "race___1": "1", "dose": str(number)}
-    for number, text in enumerate(TEXTS, 1)
-]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def token(sandbox: Sandbox) -> str:
-    return sandbox.add_project(exports={"metadata": METADATA}, records=ROWS)
-
-
-@pytest.fixture
-def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
-    return REDCapClient(sandbox.url, token, retries=0)
+STUDY = LABELED
 
 
 # -- raw_or_label_headers -------------------------------------------------------------------------

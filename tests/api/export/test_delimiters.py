@@ -1,7 +1,5 @@
 """Delimiters of CSV: the rows are the same, whichever REDCap writes."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from redcap_dagster.api import (
@@ -10,37 +8,10 @@ from redcap_dagster.api import (
 )
 from redcap_dagster.api.export.reader.selection import DELIMITERS
 from redcap_dagster.sandbox import Sandbox
-from tests.dictionary import field
+from tests.api.labeled_project import LABELED, TEXTS
 from tests.fake_server import RECORDS, Reply, Server
 
-METADATA = [
-    field("record_id", label="Study ID"),
-    field("note", label="Note,\n \"as said\""),
-    field("race", type="checkbox", label="Race",
-          choices="1, A | 2, B"),
-    field("dose", "drug", label="Dose"),
-]  # fmt: skip
-TEXTS = [",", ";", "|", "^", "\t", 'a"b', "a\nb", "", "plain"]
-ROWS: list[dict[str, object]] = [
-    {"record_id": str(number), "note": text, "race___1": "1", "dose": str(number)}
-    for number, text in enumerate(TEXTS, 1)
-]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def token(sandbox: Sandbox) -> str:
-    return sandbox.add_project(exports={"metadata": METADATA}, records=ROWS)
-
-
-@pytest.fixture
-def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
-    return REDCapClient(sandbox.url, token, retries=0)
+STUDY = LABELED
 
 
 # -- csv_delimiter --------------------------------------------------------------------------------

@@ -30,16 +30,9 @@ INSTANCES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def classic(sandbox: Sandbox) -> Iterator[str]:
-    yield sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
-    sandbox.clear_faults()
+def classic(sandbox: Sandbox) -> str:
+    return sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """An export in many requests is the export in one, whatever the shape of the project."""
 
-from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,16 +51,7 @@ INSTANCES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def token(sandbox: Sandbox) -> Iterator[str]:
-    yield sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
-    sandbox.clear_faults()
+STUDY: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS}
 
 
 def test_as_many_ids_as_asked_for_go_into_a_request(sandbox: Sandbox, token: str) -> None:

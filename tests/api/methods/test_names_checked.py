@@ -1,6 +1,5 @@
 """Names of events, instruments and fields are checked before a request is sent."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +11,10 @@ from redcap_dagster.api import (
     REDCapFile,
 )
 from redcap_dagster.sandbox import Sandbox
-from tests.dictionary import field
+from tests.api.labeled_project import LABELED
 from tests.fake_server import RECORDS, Reply, Server, json_reply
 
-METADATA = [
-    field("record_id", label="Study ID"),
-    field("note", label="Note,\n \"as said\""),
-    field("race", type="checkbox", label="Race",
-          choices="1, A | 2, B"),
-    field("dose", "drug", label="Dose"),
-]  # fmt: skip
-TEXTS = [",", ";", "|", "^", "\t", 'a"b', "a\nb", "", "plain"]
-ROWS: list[dict[str, object]] = [
-    {"record_id": str(number), "note": text, "race___1": "1", "dose": str(number)}
-    for number, text in enumerate(TEXTS, 1)
-]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def token(sandbox: Sandbox) -> str:
-    return sandbox.add_project(exports={"metadata": METADATA}, records=ROWS)
-
-
-@pytest.fixture
-def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
-    return REDCapClient(sandbox.url, token, retries=0)
+STUDY = LABELED
 
 
 # -- names ----------------------------------------------------------------------------------------

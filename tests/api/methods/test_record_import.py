@@ -1,6 +1,5 @@
 """Record imports into a REDCap on this machine: what arrives, and what would change."""
 
-from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -50,20 +49,7 @@ LONGITUDINAL: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def token(sandbox: Sandbox) -> str:
-    return sandbox.add_project(exports=CLASSIC, records=RECORDS)
-
-
-@pytest.fixture
-def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
-    return REDCapClient(sandbox.url, token, retries=0)
+STUDY: dict[str, Any] = {"exports": CLASSIC, "records": RECORDS}
 
 
 def imports(sandbox: Sandbox) -> int:
