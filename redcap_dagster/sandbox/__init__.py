@@ -31,7 +31,7 @@ except ModuleNotFoundError as error:
         name=missing,
     ) from None
 
-# The name that this class had.
+# Earlier name.
 Answered = HandledRequest
 
 __all__ = ["Answered", "HandledRequest", "Sandbox"]

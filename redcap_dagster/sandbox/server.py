@@ -281,7 +281,7 @@ class Sandbox:
         """
         return self._get_store().get_token(self._get_project(token).id, username)
 
-    # The name that this method had.
+    # Earlier name.
     token_of = get_token
 
     def set_rights(self, token: str, rights: Mapping[str, Any]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from redcap_dagster.sandbox import Sandbox
+from redcap_dagster import sandbox as sandbox_package
+from redcap_dagster.sandbox import HandledRequest, Sandbox
 from tests.sandbox.conftest import CLASSIC, CLASSIC_CSV, CLASSIC_RECORDS, Ask, asker
 
 
@@ -186,3 +187,11 @@ def test_requests_at_the_same_time(classic: str, ask: Ask) -> None:
 def test_versions_are_three_numbers() -> None:
     with pytest.raises(ValueError, match="three numbers"):
         Sandbox("14")
+
+
+def test_earlier_names_still_work(classic: str, sandbox: Sandbox, ask: Ask) -> None:
+    ask(classic, content="version")
+    assert isinstance(sandbox.requests[-1], sandbox_package.Answered)
+    assert sandbox_package.Answered is HandledRequest
+    token = sandbox.add_user(classic, "ann")
+    assert sandbox.token_of(classic, "ann") == sandbox.get_token(classic, "ann") == token
