@@ -1,7 +1,7 @@
 """IO managers that store each asset's frame as a table, never as a pickle.
 
-In the order of use: `duckdb` or `parquet`, `table_io_manager`, `location`, and what only one of them
-needs. Imports `redcap_dagster.partitions` only.
+In the order of use: `storage`, `duckdb` or `parquet`, `table_io_manager`, `location`, and what only
+one of them needs. Imports `redcap_dagster.partitions` and `redcap_dagster.options` only.
 
 An asset returns a `pandas.DataFrame` or a `pyarrow.Table`. An asset that takes it as input gets a
 frame with pyarrow dtypes, or a `pyarrow.Table` if its parameter is annotated so. The last part of
