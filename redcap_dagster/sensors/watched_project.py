@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -38,7 +39,7 @@ class WatchedProject:
     buckets: int
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    @property
+    @cached_property
     def instruments(self) -> set[str]:
         """The names of all instruments."""
         return {instrument.instrument_name for instrument in self.project.instruments}
