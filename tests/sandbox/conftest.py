@@ -1,4 +1,4 @@
-"""A running sandbox, a way to ask it, and two projects to ask for."""
+"""A running sandbox, a function that posts requests to it, and two projects."""
 
 import csv
 import json
@@ -74,7 +74,7 @@ def row(event: str, form: str, instance: object, **values: str) -> dict[str, obj
 
 
 LONGITUDINAL_RECORDS = [
-    # The dose is of a form that this event does not have: REDCap shows nothing of it.
+    # The dose belongs to an instrument that this event does not have: REDCap does not export it.
     row("first_arm_2", "", "", age="3", redcap_data_access_group="south", dose="99"),
     row("then_arm_1", "", 2, dose="8"),
     row("first_arm_1", "drug", 1, dose="7"),

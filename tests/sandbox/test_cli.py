@@ -1,4 +1,4 @@
-"""The sandbox from a shell, and without its extra."""
+"""The command redcap-sandbox, with and without its extra."""
 
 import signal
 import subprocess
@@ -73,7 +73,7 @@ def test_serve_a_version_in_a_time_zone(tmp_path: Path) -> None:
     ("option", "value", "message"),
     [("--version", "12", "three numbers"), ("--time-zone", "../Nowhere", "not a time zone")],
 )
-def test_serve_says_what_is_wrong_with_an_option(
+def test_serve_names_an_invalid_option(
     tmp_path: Path, option: str, value: str, message: str
 ) -> None:
     file = tmp_path / "project.xml"
@@ -82,7 +82,7 @@ def test_serve_says_what_is_wrong_with_an_option(
     assert (done.exit_code != 0, message in done.output) == (True, True)
 
 
-def test_serve_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+def test_serve_names_an_invalid_file(tmp_path: Path) -> None:
     file = tmp_path / "project.xml"
     file.write_text("<a/>")
     done = subprocess.run([*SERVE, str(file)], capture_output=True, text=True, timeout=60)
@@ -91,7 +91,7 @@ def test_serve_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     assert done.stderr.startswith("Error: project.xml: not a REDCap project XML")
 
 
-def test_serve_says_when_a_port_is_taken(tmp_path: Path) -> None:
+def test_serve_names_a_port_that_is_not_available(tmp_path: Path) -> None:
     import socket
 
     file = tmp_path / "project.xml"

@@ -31,9 +31,9 @@ def test_delete(classic: str, ask: Ask) -> None:
     assert ids(ask, classic) == ["9"]
 
 
-def test_delete_a_form_or_an_instance(classic: str, ask: Ask) -> None:
+def test_delete_an_instrument_or_an_instance(classic: str, ask: Ask) -> None:
     asked = {"content": "record", "action": "delete", "records": "9"}
-    ask(classic, **asked, instrument="drug")  # the first instance, which is not there
+    ask(classic, **asked, instrument="drug")  # the first instance, which does not exist
     assert len(stored(ask, classic, records="9")) == 3
     ask(classic, **asked, instrument="drug", repeat_instance="10")
     ask(classic, **asked, instrument="lab")
@@ -45,7 +45,7 @@ def test_delete_a_form_or_an_instance(classic: str, ask: Ask) -> None:
     assert ask(classic, **asked, instrument="x").status_code == 400
 
 
-def test_a_deleted_form_takes_its_files_along(classic: str, sandbox: Sandbox, ask: Ask) -> None:
+def test_a_deleted_instrument_deletes_its_files(classic: str, sandbox: Sandbox, ask: Ask) -> None:
     asked = {"content": "file", "record": "9", "field": "scan"}
     sent = {"token": classic, "action": "import", **asked}
     file = {"file": ("a.txt", b"x", "text/plain")}

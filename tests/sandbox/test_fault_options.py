@@ -1,4 +1,4 @@
-"""Faults from a shell."""
+"""Faults of the command line."""
 
 import signal
 import subprocess
@@ -59,7 +59,7 @@ def test_each_kind_can_be_named(text: str, fault: Fault) -> None:
         ("status 'body", "quotation"),
     ],
 )
-def test_what_is_no_fault_is_refused(text: str, says: str) -> None:
+def test_unknown_faults_and_parameters_are_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         read_fault(text)
 
@@ -86,7 +86,7 @@ def test_serve_with_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["elephant", "empty content=elephant"])
-def test_serve_says_what_is_wrong_with_a_fault(fault: str, tmp_path: Path) -> None:
+def test_serve_names_an_invalid_fault(fault: str, tmp_path: Path) -> None:
     file = tmp_path / "project.xml"
     file.write_text(PROJECT)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Faults on the wire: what they change, when, and that they change nothing else."""
+"""Faults between client and server: what they change, when, and that nothing else changes."""
 
 import json
 import socket
@@ -58,7 +58,7 @@ def faults(sandbox: Sandbox) -> Iterator[None]:
         (EMPTY, 200, "text/html; charset=utf-8", ""),
     ],
 )
-def test_something_else_answers(
+def test_responses_without_redcap(
     classic: str,
     ask: Ask,
     sandbox: Sandbox,
@@ -77,7 +77,7 @@ def test_something_else_answers(
     assert seen.parameters == ("content", "format", "records", "token")
 
 
-def test_headers_of_an_answer(classic: str, ask: Ask, sandbox: Sandbox) -> None:
+def test_headers_of_a_response(classic: str, ask: Ask, sandbox: Sandbox) -> None:
     sandbox.inject(Status(429, headers={"retry-after": "7"}), times=1)
     sandbox.inject(Redirect("https://elsewhere.example/", 307), after=1, times=1)
     assert ask(classic, content="version").headers["retry-after"] == "7"
@@ -85,7 +85,9 @@ def test_headers_of_an_answer(classic: str, ask: Ask, sandbox: Sandbox) -> None:
     assert (moved.status_code, moved.headers["location"]) == (307, "https://elsewhere.example/")
 
 
-def test_when_a_fault_strikes(classic: str, ask: Ask, sandbox: Sandbox) -> None:
+def test_a_fault_intercepts_by_content_after_and_times(
+    classic: str, ask: Ask, sandbox: Sandbox
+) -> None:
     sandbox.inject(Status(503), content="record", after=1, times=2)
     contents = ["record", "version", "record", "metadata", "record", "record"]
     statuses = [ask(classic, content=content).status_code for content in contents]
@@ -119,7 +121,7 @@ def test_records_are_dropped(
     assert ask(classic, content="version").text == "14.7.3"
 
 
-def test_records_are_dropped_whole(classic: str, ask: Ask, sandbox: Sandbox) -> None:
+def test_dropped_records_lose_all_rows(classic: str, ask: Ask, sandbox: Sandbox) -> None:
     sandbox.edit(classic, record="11", field="note", value='"x",\n9,y\n')
     sandbox.inject(DroppedRecords(1))
     assert ask(classic, content="record").text == CLASSIC_CSV
@@ -144,7 +146,7 @@ def test_a_lone_latin_1_byte(
     assert answer.content.replace(b"\xa0", b"", 1) == right.content
     with pytest.raises(UnicodeDecodeError):
         answer.content.decode()
-    if format_ == "json" and content != "version":  # one character goes wrong, and no more
+    if format_ == "json" and content != "version":  # only one character is invalid
         assert json.loads(answer.content.decode("utf-8", "replace"))
 
 
@@ -153,7 +155,7 @@ def test_a_lone_latin_1_byte(
 
 @contextmanager
 def posted(sandbox: Sandbox, form: str, length: int, **headers: str) -> Iterator[socket.socket]:
-    """Post a form through a bare socket, of a length that may not be its own."""
+    """Post a form through a socket, with any announced length."""
     head = {
         "Host": "localhost",
         "Content-Type": "application/x-www-form-urlencoded",
@@ -168,7 +170,7 @@ def posted(sandbox: Sandbox, form: str, length: int, **headers: str) -> Iterator
 
 
 def raw(sandbox: Sandbox, token: str, **headers: str) -> tuple[str, bytes]:
-    """Ask for records through a bare socket; give head and body up to where it is hung up."""
+    """Request records through a socket; return head and body up to the end of the connection."""
     form = urlencode({"token": token, "content": "record", "format": "csv"})
     with posted(sandbox, form, len(form), **headers) as connection:
         answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
@@ -177,7 +179,7 @@ def raw(sandbox: Sandbox, token: str, **headers: str) -> tuple[str, bytes]:
 
 
 @pytest.mark.parametrize("end", ["length", "chunks", "close"])
-def test_a_connection_that_breaks_off(classic: str, sandbox: Sandbox, end: str) -> None:
+def test_a_connection_that_closes_early(classic: str, sandbox: Sandbox, end: str) -> None:
     sandbox.inject(Cut(0.5, end))  # type: ignore[arg-type]
     head, body = raw(sandbox, classic)
     whole = CLASSIC_CSV.encode()
@@ -191,13 +193,13 @@ def test_a_connection_that_breaks_off(classic: str, sandbox: Sandbox, end: str) 
         assert body == half
 
 
-def test_an_answer_that_php_ends(classic: str, ask: Ask, sandbox: Sandbox) -> None:
+def test_a_response_that_php_cuts(classic: str, ask: Ask, sandbox: Sandbox) -> None:
     sandbox.inject(Cut(0.25, "whole"))
     whole = CLASSIC_CSV.encode()
     assert ask(classic, content="record").content == whole[: len(whole) // 4]
 
 
-def test_a_reset_loses_the_answer_of_what_was_done(
+def test_a_reset_comes_after_redcap_handled_the_request(
     classic: str, ask: Ask, sandbox: Sandbox
 ) -> None:
     sandbox.inject(Reset(), times=1)
@@ -217,7 +219,7 @@ def test_compression_is_as_without_faults(classic: str, ask: Ask, sandbox: Sandb
     assert plain == CLASSIC_CSV.encode()
 
 
-def test_slow_answers(classic: str, ask: Ask, sandbox: Sandbox) -> None:
+def test_slow_responses(classic: str, ask: Ask, sandbox: Sandbox) -> None:
     sandbox.inject(SlowFirstByte(0.05), times=1)
     answer = ask(classic, content="record")
     assert answer.elapsed.total_seconds() >= 0.05
@@ -229,13 +231,15 @@ def test_slow_answers(classic: str, ask: Ask, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("fault", [SlowFirstByte(3600), SlowTrickle(3600)])
-def test_nobody_waits_for_a_client_that_hung_up(classic: str, fault: Fault) -> None:
+def test_the_server_does_not_wait_for_a_client_that_disconnected(
+    classic: str, fault: Fault
+) -> None:
     with Sandbox() as sandbox:
         sandbox.inject(fault)
         with pytest.raises(requests.RequestException, match="Read timed out"):
             requests.post(sandbox.url, {"token": classic}, timeout=(60, 0.05))
         assert sandbox._server is not None
-        sandbox._server._server.config.timeout_graceful_shutdown = None  # a request may hang
+        sandbox._server._server.config.timeout_graceful_shutdown = None  # a request may not end
         stopping = threading.Thread(target=sandbox.stop, daemon=True)
         stopping.start()
         stopping.join(60)
@@ -265,7 +269,7 @@ def test_memory_runs_out_over_cells(
 
 
 @pytest.mark.parametrize("fault", [MemoryLimit(CELLS), Cost(per_record=0.001)])
-def test_an_answer_without_rows_and_header_costs_nothing(fault: Fault) -> None:
+def test_a_response_without_rows_and_header_costs_nothing(fault: Fault) -> None:
     fields = [field("id")]
     with Sandbox(version="17.4.1") as sandbox:
         token = sandbox.add_project(exports={"metadata": fields}, records=[{"id": "1"}])
@@ -275,7 +279,7 @@ def test_an_answer_without_rows_and_header_costs_nothing(fault: Fault) -> None:
     assert (answer.status_code, answer.text) == (200, "\n")
 
 
-def test_a_ban_is_for_good(classic: str, ask: Ask, sandbox: Sandbox) -> None:
+def test_a_ban_lasts(classic: str, ask: Ask, sandbox: Sandbox) -> None:
     sandbox.inject(Ban(3))
     statuses = [ask(classic, content="version").status_code for _ in range(5)]
     assert statuses == [200, 200, 200, 403, 403]
@@ -299,7 +303,7 @@ def test_a_user_loses_rights_between_two_calls(classic: str, ask: Ask, sandbox: 
     assert statuses == [200, 403, 403]
 
 
-def test_what_fails_meanwhile_is_told_without_its_text(
+def test_errors_of_a_fault_are_logged_without_their_text(
     classic: str, ask: Ask, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.inject(Meanwhile(lambda: sandbox.delete_record(classic, "canary")))
@@ -321,7 +325,7 @@ def test_bodies_are_bounded_with_faults_too(
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_half_a_request_is_none() -> None:
+def test_an_incomplete_request_is_not_recorded() -> None:
     with Sandbox() as sandbox:
         sandbox.inject(SlowFirstByte(0))
         with posted(sandbox, "content=version", 100):

@@ -19,7 +19,7 @@ def sent(sandbox: Sandbox, token: str, name: str, content: bytes, **more: str) -
 
 
 @pytest.mark.parametrize("event", ["first_arm_1", "then_arm_1"])
-def test_a_file_goes_in_out_and_away(sandbox: Sandbox, ask: Ask, event: str) -> None:
+def test_a_file_is_imported_exported_and_deleted(sandbox: Sandbox, ask: Ask, event: str) -> None:
     token = sandbox.add_project(exports=WITH_FILE)
     place = {"record": "7", "field": "scan", "event": event, "repeat_instance": "2"}
     done = sent(sandbox, token, "../é 1.pdf", b"%PDF\0", **place)
@@ -55,7 +55,7 @@ def test_refusals(sandbox: Sandbox, ask: Ask) -> None:
     assert ask(token, content="record", format="json").json() == []
 
 
-def test_a_file_goes_with_its_record_and_group(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_file_belongs_to_its_record_and_group(sandbox: Sandbox, ask: Ask) -> None:
     token = sandbox.add_project(exports=WITH_FILE)
     place = {"record": "7", "field": "scan", "event": "first_arm_1"}
     sent(sandbox, token, "a.pdf", b"a", **place)

@@ -1,4 +1,4 @@
-"""What is refused and how, what goes over the wire, and what is told of it."""
+"""HTTP: refusals, headers, compression, size limits, and what is logged of requests."""
 
 import logging
 import tempfile
@@ -61,7 +61,7 @@ def test_events_have_to_exist_where_there_are_any(
     assert ask(classic, content="record", events="x").text == CLASSIC_CSV
 
 
-def test_no_repeating_set_up(sandbox: Sandbox, ask: Ask) -> None:
+def test_projects_without_repeating_instruments(sandbox: Sandbox, ask: Ask) -> None:
     token = sandbox.add_project(exports={"metadata": CLASSIC["metadata"]})
     answer = ask(token, content="repeatingFormsEvents")
     assert answer.status_code == 400
@@ -95,7 +95,7 @@ def test_wrong_tokens(
     assert answer.text == body % "You do not have permissions to use the API"
 
 
-def test_only_posts_to_the_whole_address_are_answered(sandbox: Sandbox, classic: str) -> None:
+def test_only_posts_to_the_complete_url_are_handled(sandbox: Sandbox, classic: str) -> None:
     asked = {"token": classic, "content": "version"}
     wrong = [
         requests.get(sandbox.url, asked, timeout=20),
@@ -133,7 +133,9 @@ def test_multipart_forms_with_files_that_stay_in_memory(
         taken.extend(call.files.values())
         return respond_with_text("", "csv")
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", None)  # what a roll to the disk would call
+    monkeypatch.setattr(
+        tempfile, "TemporaryFile", None
+    )  # called if the file were written to the disk
     answers = {**sandbox_handlers.HANDLERS, ("version", "export"): take}
     monkeypatch.setattr(sandbox_handlers, "HANDLERS", answers)
     asked = {"token": classic, "content": "version", "format": "csv"}
@@ -149,7 +151,7 @@ def test_bodies_are_bounded(classic: str, ask: Ask, monkeypatch: pytest.MonkeyPa
     assert ask(classic, content="version", records="9" * 1000).status_code == 413
 
 
-def test_requests_are_told_without_values() -> None:
+def test_requests_are_recorded_without_values() -> None:
     with Sandbox() as sandbox:
         token = sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
         ask = asker(sandbox)
@@ -164,7 +166,7 @@ def test_requests_are_told_without_values() -> None:
         assert token not in repr(sandbox.requests)
 
 
-def test_logs_and_defects_hold_no_value(
+def test_logs_and_defects_show_no_value(
     classic: str,
     ask: Ask,
     caplog: pytest.LogCaptureFixture,

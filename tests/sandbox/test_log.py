@@ -1,4 +1,4 @@
-"""The log of what happened, in the server's time."""
+"""The log of a project, in the time of the server."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -99,7 +99,7 @@ def test_filters_of_the_log(timed: Sandbox, clock: Clock) -> None:
     assert ask(token, content="log", beginTime="yesterday").status_code == 400
 
 
-def test_date_ranges_are_answered_from_the_log(timed: Sandbox, clock: Clock) -> None:
+def test_date_ranges_use_the_log(timed: Sandbox, clock: Clock) -> None:
     ask = asker(timed)
     token = timed.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
     clock.pass_by(1)
@@ -109,8 +109,8 @@ def test_date_ranges_are_answered_from_the_log(timed: Sandbox, clock: Clock) -> 
     assert ids(ask, token, dateRangeBegin="2026-03-02 08:30:00") == ["10", "11"]
     assert ids(ask, token, dateRangeBegin="2026-03-02 08:31:00") == ["10"]
     assert ids(ask, token, dateRangeEnd="2026-03-02 08:32:00") == ["11"]
-    # A record comes whole, with what did not change.
+    # A record is exported completely, with unchanged values.
     assert stored(ask, token, dateRangeBegin="2026-03-02 08:31:00")[0]["race____99"] == "1"
-    # Neither what the project was made with nor a new name is seen.
+    # Neither the first records of the project nor a new name is in the log.
     ask(token, content="record", action="rename", record="9", new_record_name="12")
     assert ids(ask, token, dateRangeBegin="2000-01-01 00:00:00") == ["10", "11"]

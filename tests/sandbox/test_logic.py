@@ -1,4 +1,4 @@
-"""REDCap's logic: what it says, what it cannot say, and which rows it lets through."""
+"""REDCap's logic: conditions, their three values, and filters."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
 @pytest.mark.parametrize(
     ("logic", "expected"),
     [
-        # comparisons: as numbers if both are, else as texts; a blank is neither before nor after
+        # comparisons: as numbers if both are, else as texts; a blank has no order
         ("[age] = 41", True),
         ("[age] = '41.0'", True),
         ("[age] > '9'", True),
@@ -43,7 +43,7 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
         ("[blank] = 0", False),
         ("[e_arm_1][age][2] = 7", True),
         ("[race(-99)] = '1'", True),
-        # three values: what cannot be said matters only if the others do not decide
+        # three values: an undecided condition matters only if the others do not decide
         ("[blank] < 3 or [age] = 41", True),
         ("[blank] < 3 and [age] = 1", False),
         ("[blank] < 3 and [age] = 41", None),
@@ -99,7 +99,7 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
         ("length(trim('  a ')) = 1 and upper('a') = 'A' and lower('A') = 'a'", True),
         ("concat('a', 1) = 'a1' and concat_ws('-', 'a', '', 'b') = 'a-b'", True),
         ("replace_text('aXb', 'X', '-') = 'a-b'", True),
-        # what is no logic, or not known
+        # invalid logic, or unknown functions
         ("", "error"),
         ("[age", "error"),
         ("[age] = ", "error"),
@@ -113,7 +113,7 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
         ("replace_text(replace_text('%s','a','%s'),'a','%s')='x'" % (("a" * 9999,) * 3), None),
     ],
 )
-def test_truth(logic: str, expected: Any) -> None:
+def test_conditions(logic: str, expected: Any) -> None:
     if expected == "error":
         with pytest.raises(LogicError):
             evaluate_condition(parse_logic(logic), FACTS)
@@ -129,7 +129,7 @@ def test_logic_that_is_nested_too_deep(logic: str) -> None:
 
 
 @given(st.text(st.sampled_from(list("[]()'\"<>=!&|+-*/^%, 019.aA_and or not if sum")), max_size=60))
-def test_anything_is_logic_or_a_logic_error(text: str) -> None:
+def test_any_text_is_logic_or_raises_a_logic_error(text: str) -> None:
     facts = Facts(lambda _: "", frozenset(), NOW)
     with suppress(LogicError):
         assert evaluate_condition(parse_logic(text), facts) in (True, False, None)
@@ -155,7 +155,7 @@ def rows(ask: Ask, token: str, logic: str) -> list[tuple[str, ...]]:
     [
         ("[id] >= 10", [("10", "")]),
         ("[race(-99)] = '1'", [("10", "")]),
-        # Row by row: an instance has no value of another form.
+        # Row by row: an instance has no values of other instruments.
         ("[race(1)] = '0'", [("9", ""), ("10", "")]),
         ("[dose] = 5", [("9", "2")]),
         ("[dose][2] = 5", [("9", ""), ("9", "2"), ("9", "10")]),

@@ -63,7 +63,7 @@ def test_the_client_randomizes(trial: tuple[str, int], sandbox: Sandbox) -> None
     assert (answer["target_field"], answer["target_field_alt"]) == ("P", "R-1")
 
 
-def test_once_also_under_another_name(trial: tuple[str, int], ask: Ask) -> None:
+def test_a_renamed_record_is_not_randomized_again(trial: tuple[str, int], ask: Ask) -> None:
     token, _ = trial
     randomized(ask, trial, "1")
     ask(token, content="record", action="rename", record="1", new_record_name="9")
@@ -73,7 +73,7 @@ def test_once_also_under_another_name(trial: tuple[str, int], ask: Ask) -> None:
         400,
         'The record "9" is randomized already',
     )
-    # What a deleted record had is free again.
+    # The allocation of a deleted record is free again.
     ask(token, content="record", action="delete", records="9")
     assert randomized(ask, trial, "3").json()["target_field"] == "P"
 
@@ -148,7 +148,7 @@ def test_a_group_hides_its_others_from_randomization(sandbox: Sandbox, ask: Ask)
         ([{"group": "A"}], "first_arm_1"),
     ],
 )
-def test_set_ups_that_are_none(
+def test_invalid_randomizations(
     sandbox: Sandbox, ask: Ask, allocations: list[dict[str, object]], event: str
 ) -> None:
     token = sandbox.add_project(exports=EXPORTS, records=RECORDS)

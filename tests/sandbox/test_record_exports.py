@@ -61,7 +61,7 @@ def test_keys_come_only_with_the_record_id_or_its_form(classic: str, ask: Ask) -
 def test_instances_come_only_with_their_form(
     classic: str, longitudinal: str, sandbox: Sandbox, ask: Ask
 ) -> None:
-    """As recorded: without keys, base rows of a classic project stay away, of others they come."""
+    """Recorded: without keys, only longitudinal projects export rows of other instruments."""
     assert ask(classic, content="record", fields="id").text.splitlines()[1:] == ["9,,", "10,,"]
     assert ask(classic, content="record", fields="dose").text == "dose\n5\né\n"
     assert ask(longitudinal, content="record", forms="drug").text == (
@@ -73,7 +73,7 @@ def test_instances_come_only_with_their_form(
         "1,then_arm_1,,1",
         "1,then_arm_1,,2",
     ]
-    # A record that has nothing else is listed all the same.
+    # A record without other values is listed as well.
     sandbox.edit(
         classic, record="11", field="dose", value="1", repeat_instrument="drug", repeat_instance=1
     )

@@ -1,4 +1,4 @@
-"""Record imports: what is taken and kept, what is complained of, and what is worked out."""
+"""Record imports: valid and invalid values, counts and names, calculations."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def typed(sandbox: Sandbox) -> str:
         ("bmi", "99", "3"),
     ],
 )
-def test_values_that_are_taken(typed: str, ask: Ask, field: str, value: str, kept: str) -> None:
+def test_valid_values_are_stored(typed: str, ask: Ask, field: str, value: str, kept: str) -> None:
     # Without an action, data means an import.
     answer = ask(typed, content="record", format="csv", data=f"id,{field}\n1,{value}\n")
     assert (answer.status_code, answer.text) == (200, "1")
@@ -77,7 +77,7 @@ def test_values_that_are_taken(typed: str, ask: Ask, field: str, value: str, kep
         ("scan", "a.pdf", "The value of a file field cannot be imported as data."),
     ],
 )
-def test_values_that_are_refused_keep_the_others_out(
+def test_one_invalid_value_refuses_the_import(
     typed: str, ask: Ask, field: str, value: str, message: str
 ) -> None:
     rows = [{"id": "1", "note": "fine"}, {"id": "2", field: value}, {"id": '"3"', field: value}]
@@ -106,7 +106,7 @@ def test_dates_in_other_orders(typed: str, ask: Ask) -> None:
         assert (kept["day"], kept["moment"]) == ("2024-02-29", "2024-02-29 10:00:00")
 
 
-def test_blanks_clear_only_if_they_are_to(typed: str, sandbox: Sandbox, ask: Ask) -> None:
+def test_blanks_clear_values_only_with_overwrite(typed: str, sandbox: Sandbox, ask: Ask) -> None:
     imported(ask, typed, [{"id": "1", "note": "x", "race___1": "1", "sex": 1}])
     blank = [{"id": "1", "note": "", "race___1": "", "sex": None}]
     assert imported(ask, typed, blank).json() == {"count": 1}
@@ -136,7 +136,7 @@ def test_what_is_returned(typed: str, ask: Ask, shape: str, returned: str, expec
     assert answer.text == expected
 
 
-def test_numbers_that_the_server_gives(typed: str, ask: Ask) -> None:
+def test_record_names_that_the_server_assigns(typed: str, ask: Ask) -> None:
     assert ask(typed, content="generateNextRecordName").text == "1"
     imported(ask, typed, [{"id": "9"}, {"id": "x"}])
     rows = [{"id": "9", "note": "p"}, {"id": "q", "note": "q"}, {"id": "9", "sex": "1"}]
@@ -169,11 +169,11 @@ def test_data_that_cannot_be_read(
     assert answer.text.startswith(f"ERROR: {message}")
 
 
-def test_an_object_in_the_place_of_a_list_is_no_record(typed: str, ask: Ask) -> None:
+def test_an_object_instead_of_a_list_has_no_records(typed: str, ask: Ask) -> None:
     assert imported(ask, typed, {"id": "1"}).json() == {"count": 0}
 
 
-def test_instances_are_numbered_and_repeat_only_where_they_do(classic: str, ask: Ask) -> None:
+def test_instances_are_numbered_where_instruments_repeat(classic: str, ask: Ask) -> None:
     new = {"id": "9", "redcap_repeat_instrument": "drug", "redcap_repeat_instance": "new"}
     assert imported(ask, classic, [new | {"dose": "6"}, new | {"dose": "7"}]).json() == {"count": 1}
     rows = stored(ask, classic, records="9", fields="id,dose")
@@ -194,7 +194,7 @@ def test_instances_are_numbered_and_repeat_only_where_they_do(classic: str, ask:
         assert imported(ask, classic, [row]).status_code == 400
 
 
-def test_forms_that_an_event_does_not_have(longitudinal: str, ask: Ask) -> None:
+def test_instruments_that_an_event_does_not_have(longitudinal: str, ask: Ask) -> None:
     row = {"id": "1", "redcap_event_name": "then_arm_1", "age": "5"}
     assert imported(ask, longitudinal, [row], format="json").json()["error"] == (
         '"1","age","5","This field (\'age\') exists on an instrument that is not designated '
@@ -204,7 +204,7 @@ def test_forms_that_an_event_does_not_have(longitudinal: str, ask: Ask) -> None:
     assert imported(ask, longitudinal, [{"id": "1", "age": "5"}]).status_code == 400
 
 
-def test_groups_come_with_a_column(longitudinal: str, ask: Ask) -> None:
+def test_access_groups_are_imported_by_their_column(longitudinal: str, ask: Ask) -> None:
     row = {"id": "5", "redcap_event_name": "first_arm_1", "redcap_data_access_group": "south"}
     assert imported(ask, longitudinal, [row]).ok
     kept = stored(ask, longitudinal, exportDataAccessGroups="true", records="5")

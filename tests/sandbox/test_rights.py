@@ -1,4 +1,4 @@
-"""What users may do and see."""
+"""The rights of users."""
 
 import re
 from typing import Any
@@ -69,7 +69,7 @@ def test_forms_that_the_user_may_not_edit(
     message = "You do not have View & Edit privileges to these instruments: visit"
     assert (answer.status_code, answer.json()["error"]) == (403, message)
     assert stored(ask, classic) == before
-    # A blank that changes nothing is no change.
+    # A blank that changes nothing is not a change.
     assert imported(ask, classic, [drug | {"dose": "6", "note": ""}]).ok
     sandbox.set_rights(classic, {"forms": {"visit": 1, "lab": right}})
     assert imported(ask, classic, [{"id": "9", "note": "x"}]).ok
@@ -88,7 +88,7 @@ def test_users_of_one_project(classic: str, sandbox: Sandbox, ask: Ask) -> None:
         sandbox.add_user(classic, "ana")
 
 
-def test_rights_are_known_ones(classic: str, sandbox: Sandbox) -> None:
+def test_unknown_rights_are_refused(classic: str, sandbox: Sandbox) -> None:
     for rights in ({"export": 1}, {"api_export": "yes"}, {"forms_export": 1}):
         with pytest.raises(ValueError, match="right"):
             sandbox.set_rights(classic, rights)

@@ -1,4 +1,4 @@
-"""What goes in by an import comes out by an export unchanged."""
+"""Imports whose export is equal to the import."""
 
 import csv
 import json
@@ -68,7 +68,7 @@ def read(body: str, shape: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize("kind", ["flat", "eav"])
 @given(texts=st.lists(st.one_of(TEXTS, st.sampled_from(EDGES)), min_size=2, max_size=2))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_comes_out_as_it_went_in(
+def test_any_text_is_exported_as_it_was_imported(
     notes: Any, shape: str, kind: str, texts: list[str]
 ) -> None:
     sandbox, token = notes
@@ -96,7 +96,7 @@ def test_xml_marks_what_it_cannot_hold(classic: str, ask: Ask) -> None:
     assert ask(classic, **asked, format="json").json()[0]["note"] == note
     (row,) = read(ask(classic, **asked, format="xml").content.decode(), "xml")
     assert row["note"] == "a\ufffd\ufffd\ufffd\tb"
-    # So do errors, which quote what they refuse.
+    # So do errors, which quote the refused value.
     wrong = ask(classic, **asked | {"fields": "x\x0by"}, format="xml")
     assert "x\ufffdy" in str(fromstring(wrong.content).findtext("error"))
 

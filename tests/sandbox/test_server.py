@@ -71,7 +71,7 @@ def test_edit_refuses_what_no_export_would_show(
         ([{"id": "canary", "race___1": "canary"}], "race___1"),
     ],
 )
-def test_add_project_refuses_rows_without_telling_them(
+def test_add_project_refuses_rows_without_naming_values(
     sandbox: Sandbox, records: list[dict[str, object]], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message) as error:
@@ -80,7 +80,7 @@ def test_add_project_refuses_rows_without_telling_them(
     assert error.value.__context__ is None
 
 
-def test_add_project_wants_one_kind_of_project(sandbox: Sandbox) -> None:
+def test_add_project_takes_either_xml_or_exports(sandbox: Sandbox) -> None:
     token = "0123456789ABCDEF" * 2
     assert sandbox.add_project(exports=CLASSIC, token=token) == token
     wrongs: list[dict[str, Any]] = [
@@ -96,7 +96,7 @@ def test_add_project_wants_one_kind_of_project(sandbox: Sandbox) -> None:
             sandbox.add_project(**wrong)
 
 
-def test_it_is_gone_when_it_stops_and_starts_anew() -> None:
+def test_projects_are_deleted_when_it_stops() -> None:
     before = set(threading.enumerate())
     sandbox = Sandbox()
     with pytest.raises(RuntimeError, match="not running"):
@@ -124,7 +124,7 @@ def test_it_is_gone_when_it_stops_and_starts_anew() -> None:
         assert asker(sandbox)(token, content="version").status_code == 403
 
 
-def test_projects_are_kept_in_a_file_if_asked_to(tmp_path: Path) -> None:
+def test_projects_can_be_kept_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "kept.sqlite"
     with Sandbox(keep=file) as first:
         token = first.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
@@ -136,7 +136,7 @@ def test_projects_are_kept_in_a_file_if_asked_to(tmp_path: Path) -> None:
         assert second.add_project(exports=CLASSIC) != token
 
 
-def test_a_file_that_is_not_a_sandbox_s_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_sandbox_s_is_not_changed(tmp_path: Path) -> None:
     text, other = tmp_path / "text", tmp_path / "other.sqlite"
     text.write_text("canary" * 100)
     with closing(sqlite3.connect(other)) as database:
@@ -151,7 +151,7 @@ def test_a_file_that_is_not_a_sandbox_s_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "warnings"), [("127.0.0.1", 0), ("localhost", 0), ("192.0.2.1", 1)]
 )
-def test_it_warns_where_others_reach_it(
+def test_it_warns_if_others_can_reach_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, warnings: int
 ) -> None:
     create = socket.create_server
@@ -161,7 +161,7 @@ def test_it_warns_where_others_reach_it(
             return (host.replace("localhost", "127.0.0.1"), super().getsockname()[1])
 
     def on_loopback(address: tuple[str, int]) -> socket.socket:
-        """Listen on loopback only, whatever is asked for: this is a test."""
+        """Listen on loopback only, whatever host is given, because this is a test."""
         assert address[0] == host
         return Listener(fileno=create(("127.0.0.1", address[1])).detach())
 

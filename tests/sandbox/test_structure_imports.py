@@ -1,4 +1,4 @@
-"""What changes the structure of a project, and what makes projects."""
+"""Imports of a project's structure, and the creation of projects."""
 
 import json
 
@@ -16,7 +16,7 @@ def imported(ask: Ask, token: str, content: str, rows: object, **more: str) -> s
     return response.text
 
 
-def test_a_dictionary_comes_back(classic: str, ask: Ask) -> None:
+def test_an_imported_dictionary_is_exported(classic: str, ask: Ask) -> None:
     rows = ask(classic, content="metadata", format="json").json()
     new = {**rows[-1], "field_name": "weight", "form_name": "body_size", "field_label": "Weight"}
     assert imported(ask, classic, "metadata", [*rows, new]) == "7"
@@ -26,7 +26,9 @@ def test_a_dictionary_comes_back(classic: str, ask: Ask) -> None:
     csv = ask(classic, content="metadata").text
     assert ask(classic, content="metadata", data=csv).text == "7"
     assert imported(ask, classic, "metadata", rows[:4]) == "4"
-    assert ask(classic, content="repeatingFormsEvents").status_code == 400  # the form is gone
+    assert (
+        ask(classic, content="repeatingFormsEvents").status_code == 400
+    )  # the instrument is deleted
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_a_dictionary_comes_back(classic: str, ask: Ask) -> None:
         {"field_name": "x", "form_name": "a", "unheard": "1"},
     ],
 )
-def test_a_dictionary_that_cannot_be(classic: str, ask: Ask, wrong: dict[str, str]) -> None:
+def test_invalid_dictionaries_are_refused(classic: str, ask: Ask, wrong: dict[str, str]) -> None:
     before = ask(classic, content="metadata").text
     rows = json.dumps([field("id", "a"), wrong])
     refused = ask(classic, content="metadata", action="import", format="json", data=rows)
@@ -85,7 +87,7 @@ def test_mapping_and_repeating(longitudinal: str, ask: Ask) -> None:
     assert ask(longitudinal, **sent).status_code == 400
 
 
-def test_who_may_and_when(sandbox: Sandbox, ask: Ask) -> None:
+def test_structure_imports_need_rights_and_development(sandbox: Sandbox, ask: Ask) -> None:
     token = sandbox.add_project(exports=CLASSIC, rights={"design": 0})
     data = ask(token, content="metadata").text
     assert "'Project Design and Setup'" in ask(token, content="metadata", data=data).text
@@ -114,7 +116,7 @@ NEW_IN_XML = """<?xml version="1.0" encoding="UTF-8" ?><item><project_title>New 
         ),
     ],
 )
-def test_a_project_is_made(sandbox: Sandbox, ask: Ask, format_: str, data: str) -> None:
+def test_a_project_is_created(sandbox: Sandbox, ask: Ask, format_: str, data: str) -> None:
     token = ask(sandbox.super_token, content="project", format=format_, data=data).text
     assert len(token) == 32
     info = ask(token, content="project", format="json").json()
@@ -126,7 +128,7 @@ def test_a_project_is_made(sandbox: Sandbox, ask: Ask, format_: str, data: str) 
 
 
 @pytest.mark.parametrize("groups", ["true", "false"])
-def test_a_project_is_made_of_xml(
+def test_a_project_is_created_from_xml(
     longitudinal: str, sandbox: Sandbox, ask: Ask, groups: str
 ) -> None:
     whole = {"exportDataAccessGroups": groups}
@@ -136,14 +138,14 @@ def test_a_project_is_made_of_xml(
     for content in ("metadata", "formEventMapping", "repeatingFormsEvents", "record"):
         asked = {"content": content, **whole}
         again, first = ask(token, **asked).text, ask(longitudinal, **asked).text
-        # XML tells repeating events before repeating forms.
+        # XML has repeating events before repeating instruments.
         assert sorted(again.split("\n")) == sorted(first.split("\n"))
     bad = ask(sandbox.super_token, content="project", data=data, odm="<secret>")
     assert bad.status_code == 400
     assert "secret" not in bad.text
 
 
-def test_projects_that_are_not_made(sandbox: Sandbox, classic: str, ask: Ask) -> None:
+def test_projects_that_are_not_created(sandbox: Sandbox, classic: str, ask: Ask) -> None:
     other = "project_title,purpose\nNew,1\n"
     refused = ask(sandbox.super_token, content="project", data=other)
     assert refused.status_code == 400

@@ -1,4 +1,4 @@
-"""Access groups, users, roles, and who is in which."""
+"""Access groups, users and roles, and the groups and roles of users."""
 
 import json
 
@@ -27,7 +27,7 @@ def grouped(classic: str, ask: Ask) -> str:
     return classic
 
 
-def test_groups_come_change_and_go(grouped: str, ask: Ask) -> None:
+def test_groups_are_added_renamed_and_deleted(grouped: str, ask: Ask) -> None:
     groups = ask(grouped, content="dag", format="json").json()
     assert [(row["data_access_group_name"], row["unique_group_name"]) for row in groups] == [
         ("Site One", "site_one"),
@@ -52,7 +52,7 @@ def test_groups_of_records_are_known(longitudinal: str, ask: Ask) -> None:
     assert [row["unique_group_name"] for row in groups] == ["north", "south"]
 
 
-def test_a_user_switches(grouped: str, ask: Ask) -> None:
+def test_a_user_switches_the_group(grouped: str, ask: Ask) -> None:
     assert ask(grouped, content="dag", action="switch", dag="site_one").text == "1"
     assert ask(grouped, content="record", format="json").json() == []
     mapping = ask(grouped, content="userDagMapping").text
@@ -63,7 +63,7 @@ def test_a_user_switches(grouped: str, ask: Ask) -> None:
     assert ask(grouped, content="record", format="json").json() != []
 
 
-def test_users_come_change_and_go(grouped: str, ask: Ask) -> None:
+def test_users_are_added_changed_and_deleted(grouped: str, ask: Ask) -> None:
     new = {"username": "ann", "design": 1, "forms": {"visit": 1}, "data_access_group": "daga"}
     assert importing(ask, grouped, "user", [new]) == "1"
     ann, own = ask(grouped, content="user", format="json").json()
@@ -78,7 +78,7 @@ def test_users_come_change_and_go(grouped: str, ask: Ask) -> None:
     ann = ask(grouped, content="user", format="json").json()[0]
     assert ann["forms"] == {"visit": 1, "lab": 2, "drug": 0}
     assert (ann["expiration"], ann["design"]) == ("2030-01-01", 1)
-    assert ann["data_access_group"] == ""  # left, as it was not named
+    assert ann["data_access_group"] == ""  # removed, because it was not named
     assert ',"visit:1,lab:2,drug:0",' in ask(grouped, content="user").text
     assert ">visit:1,lab:2,drug:0<" in ask(grouped, content="user", format="xml").text
     assert ask(grouped, content="user", action="delete", **{"users[0]": "ann"}).text == "1"

@@ -1,4 +1,4 @@
-"""What REDCap's versions answer differently."""
+"""Responses that depend on the REDCap version."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,7 +16,7 @@ SINCE_17 = (False, False, False, False, True)
 
 @pytest.fixture(scope="module", params=range(len(VERSIONS)), ids=VERSIONS)
 def version(request: pytest.FixtureRequest) -> Iterator[tuple[int, Ask, str]]:
-    """Which of the versions, a way to ask it, and a project there."""
+    """A version, a function that posts requests to its sandbox, and a project."""
     with Sandbox(VERSIONS[request.param]) as sandbox:
         ask = asker(sandbox)
         token = sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
