@@ -15,6 +15,8 @@ from redcap_dagster import api, tables
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("docs", "redcap_dagster", "mkdocs.yml")
 
+pytestmark = pytest.mark.slow  # make lint builds the site, too
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -95,7 +97,6 @@ def test_generated_parts_and_examples_are_there(site: Path) -> None:
     assert "Example:" not in (site / "reference" / "python.html").read_text()
 
 
-@pytest.mark.slow
 def test_a_broken_link_fails_the_build(tmp_path: Path) -> None:
     for part in PARTS:
         here = REPOSITORY / part
