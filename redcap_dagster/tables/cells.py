@@ -13,6 +13,7 @@ from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.labels import look_up_codes
 from redcap_dagster.tables.types import (
     BOOLEAN,
+    INTEGER,
     TEXT,
     TYPES,
     ColumnType,
@@ -34,6 +35,8 @@ class Cells:
         values: The same text with missing markers null.
         typed: The typed values; an invalid value is null.
         inferred: Name of the type if it was inferred from the values. Defaults to blank.
+        merging: Name of the type that was not inferred, as it would merge different texts or not
+            give them back as they were. Defaults to blank.
     """
 
     column: Column
@@ -41,6 +44,7 @@ class Cells:
     values: pa.ChunkedArray = field(repr=False)
     typed: pa.ChunkedArray = field(repr=False)
     inferred: str = ""
+    merging: str = ""
 
     @property
     def replaced(self) -> int:
@@ -51,6 +55,14 @@ class Cells:
     def invalid(self) -> int:
         """Count of cells that hold an invalid value."""
         return int(self.typed.null_count - self.values.null_count)
+
+    @property
+    def leading_zeros(self) -> int:
+        """Count of whole numbers that lose leading zeros as integers."""
+        if self.typed.type != INTEGER.arrow:
+            return 0
+        found = pc.match_substring_regex(self.values, r"^[-+]?0\d")
+        return int(pc.sum(found, min_count=0).as_py())
 
     @property
     def invalid_rows(self) -> pa.ChunkedArray:
@@ -103,8 +115,15 @@ def read_cells(
     kind = _find_type(column.field, rules)
     if kind is not None:
         return Cells(column, text, values, cast_text(values, kind))
-    kind = infer_type(values)
-    return Cells(column, text, values, cast_text(values, kind), "" if kind is TEXT else kind.name)
+    inference = infer_type(values)
+    return Cells(
+        column,
+        text,
+        values,
+        cast_text(values, inference.kind),
+        inferred="" if inference.kind is TEXT else inference.kind.name,
+        merging="" if inference.merging is None else inference.merging.name,
+    )
 
 
 def read_checkbox(records: pa.Table, columns: Sequence[Column]) -> list[Cells]:
@@ -154,7 +173,8 @@ def find_markers(column: Column, project: REDCapProject, rules: CleaningRules) -
     """Return the texts that mean a missing value in a column, with their labels.
 
     The status of an instrument and a checkbox do not have any: a marker 0 or 1 would erase what
-    people ticked.
+    people ticked. A code that is one of the field's own choices means that choice, also where the
+    project has a missing data code of the same name.
     """
     instrument = column.field.form_name
     if column.name == status_column(instrument) or column.field.field_type == "checkbox":
@@ -164,7 +184,8 @@ def find_markers(column: Column, project: REDCapProject, rules: CleaningRules) -
     typed = [Choice(marker, marker) for marker in rules.missing_values]
     if "@NOMISSING" in column.field.field_annotation:
         return typed
-    return [*typed, *project.missing_data_codes]
+    own = {choice.code for choice in column.field.choices}
+    return [*typed, *(code for code in project.missing_data_codes if code.code not in own)]
 
 
 def missing_code_columns(columns: Sequence[Column]) -> list[Column]:

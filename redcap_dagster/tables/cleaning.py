@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import groupby
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -25,6 +26,8 @@ from redcap_dagster.tables.compatibility import check_columns, check_keys
 from redcap_dagster.tables.labels import list_ticked_options, look_up_codes
 from redcap_dagster.tables.types import INTEGER, cast_text
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class CleanTable:
@@ -36,6 +39,9 @@ class CleanTable:
         invalid: Count of cells nulled because their value is invalid: not of the column's type, or
             not one of its choices.
         inferred: Name of the type of each column whose type was inferred from its values.
+        merging: Name of the number type that each text column would have, but for different texts
+            that would become one number, or texts that would not come back as they were.
+        leading_zeros: Count of values that lose leading zeros as integers.
         invalid_rows: Rows with an invalid value, of each column that has any; see
             `list_invalid_values`.
     """
@@ -44,6 +50,8 @@ class CleanTable:
     replaced: Mapping[str, int]
     invalid: Mapping[str, int]
     inferred: Mapping[str, str]
+    merging: Mapping[str, str] = field(default_factory=dict)
+    leading_zeros: Mapping[str, int] = field(default_factory=dict)
     invalid_rows: Mapping[str, pa.ChunkedArray] = field(default_factory=dict, repr=False)
 
 
@@ -108,11 +116,17 @@ def clean(
         )
     return CleanTable(
         pa.table([column for table in tables for column in table.columns], names),
-        dict(chain.from_iterable(part.replaced.items() for part in cleaned)),
-        dict(chain.from_iterable(part.invalid.items() for part in cleaned)),
-        dict(chain.from_iterable(part.inferred.items() for part in cleaned)),
-        dict(chain.from_iterable(part.invalid_rows.items() for part in cleaned)),
+        replaced=_merge([part.replaced for part in cleaned]),
+        invalid=_merge([part.invalid for part in cleaned]),
+        inferred=_merge([part.inferred for part in cleaned]),
+        merging=_merge([part.merging for part in cleaned]),
+        leading_zeros=_merge([part.leading_zeros for part in cleaned]),
+        invalid_rows=_merge([part.invalid_rows for part in cleaned]),
     )
+
+
+def _merge(parts: Sequence[Mapping[str, T]]) -> dict[str, T]:
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def _clean_field(
@@ -130,12 +144,15 @@ def _clean_field(
     else:
         cells = [read_cells(records, column, project, rules, choices) for column in columns]
     invalid = [each for each in cells if each.invalid]
+    zeros = {each.column.name: each.leading_zeros for each in cells}
     return CleanTable(
         pa.table(_build_columns(form_field, cells, choices, project, rules)),
-        {each.column.name: each.replaced for each in cells if each.replaced},
-        {each.column.name: each.invalid for each in invalid},
-        {each.column.name: each.inferred for each in cells if each.inferred},
-        {each.column.name: each.invalid_rows for each in invalid},
+        replaced={each.column.name: each.replaced for each in cells if each.replaced},
+        invalid={each.column.name: each.invalid for each in invalid},
+        inferred={each.column.name: each.inferred for each in cells if each.inferred},
+        merging={each.column.name: each.merging for each in cells if each.merging},
+        leading_zeros={name: count for name, count in zeros.items() if count},
+        invalid_rows={each.column.name: each.invalid_rows for each in invalid},
     )
 
 

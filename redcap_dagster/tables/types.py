@@ -1,8 +1,9 @@
 """The types of fields by the dictionary, and the cast of text to them.
 
-Text is matched against a grammar before it is cast: Arrow alone accepts ``0x10``, ``007`` and
-``NaN`` as numbers. A grammar matches only what the cast accepts: a cast cannot fail, and its result
-does not depend on locale, time zone or machine. REDCap exports dates and times as ``Y-M-D`` and
+Text is matched against a grammar before it is cast: Arrow alone accepts ``0x10`` and ``NaN`` as
+numbers. A grammar matches all that REDCap's own validation takes (``07``, ``99.``, ``+1.5``,
+``6:23``), and only what the cast accepts: a cast cannot fail, and its result does not depend on
+locale, time zone or machine. REDCap exports dates and times as ``Y-M-D`` and
 ``H:M[:S]``, whatever the field's display format (recorded from real servers), without a time zone.
 """
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import Field
+from redcap_dagster.project.validations import VALIDATIONS
 
 _LEAP_YEAR = r"(?:\d{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 _YEAR = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"
@@ -21,8 +23,10 @@ _DATE = (
     r"|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
     rf"|02-(?:0[1-9]|1\d|2[0-8]))|{_LEAP_YEAR}-02-29)"
 )
-_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
-_NUMBER = r"-?(?:(?:0|[1-9]\d*)(?:{point}\d+)?|{point}\d+)(?:[eE][+-]?\d+)?"
+_TIME = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
+_NUMBER = r"[-+]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][-+]?\d+)?"
+
+_MAX_INTEGER = {"": str(2**63 - 1), "-": str(2**63)}
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,23 @@ class ColumnType:
     cast: Callable[[pa.Array], pa.Array]
 
 
+def _cast_integer(text: pa.Array) -> pa.Array:
+    """Return whole numbers; null beyond 64 bits, which no column of integers holds."""
+    plain = pc.replace_substring_regex(text, r"^(-?)\+?0*(\d)", r"\1\2")
+    digits = pc.replace_substring(plain, "-", "")
+    limit = pc.if_else(pc.starts_with(plain, "-"), _MAX_INTEGER["-"], _MAX_INTEGER[""])
+    length, most = pc.binary_length(digits), len(_MAX_INTEGER[""])
+    fits = pc.or_(
+        pc.less(length, most), pc.and_(pc.equal(length, most), pc.less_equal(digits, limit))
+    )
+    return pc.if_else(fits, plain, pa.scalar(None, pa.string())).cast(pa.int64())
+
+
 def _cast_double(text: pa.Array) -> pa.Array:
     """Return numbers; null where one is too large to be finite."""
-    numbers = text.cast(pa.float64())
+    plain = pc.replace_substring_regex(text, r"^\+", "")
+    plain = pc.replace_substring_regex(plain, r"\.(?:$|([eE]))", r"\1")
+    numbers = plain.cast(pa.float64())
     return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
 
 
@@ -52,8 +70,18 @@ def _cast_double_comma(text: pa.Array) -> pa.Array:
     return _cast_double(pc.replace_substring(text, ",", "."))
 
 
+def _with_two_digits(text: pa.Array) -> pa.Array:
+    """Return times whose hours have two digits, as Arrow wants them."""
+    return pc.replace_substring_regex(text, r"(^|[ T])(\d:)", r"\10\2")
+
+
+def _cast_datetime(text: pa.Array) -> pa.Array:
+    return _with_two_digits(text).cast(pa.timestamp("us"))
+
+
 def _cast_time(text: pa.Array) -> pa.Array:
-    moment = pc.binary_join_element_wise("1970-01-01", text, " ")  # Arrow cannot cast text to times
+    # Arrow cannot cast text to times.
+    moment = pc.binary_join_element_wise("1970-01-01", _with_two_digits(text), " ")
     return moment.cast(pa.timestamp("us")).cast(pa.time64("us"))
 
 
@@ -62,20 +90,13 @@ def _cast_minutes(text: pa.Array) -> pa.Array:
 
 
 TEXT = ColumnType("text", pa.string(), None, lambda text: text)
-INTEGER = ColumnType(
-    "integer", pa.int64(), r"-?(?:0|[1-9]\d{0,17})", lambda text: text.cast(pa.int64())
-)
+INTEGER = ColumnType("integer", pa.int64(), r"[-+]?\d+", _cast_integer)
 DOUBLE = ColumnType("double", pa.float64(), _NUMBER.format(point=r"\."), _cast_double)
 # The server writes a comma, or a point if the export requests it as decimal character.
 DOUBLE_COMMA = ColumnType("double", pa.float64(), _NUMBER.format(point="[.,]"), _cast_double_comma)
 BOOLEAN = ColumnType("boolean", pa.bool_(), "[01]", lambda text: pc.equal(text, "1"))
 DATE = ColumnType("date", pa.date32(), _DATE, lambda text: text.cast(pa.date32()))
-DATETIME = ColumnType(
-    "datetime",
-    pa.timestamp("us"),
-    f"{_DATE}[ T]{_TIME}",
-    lambda text: text.cast(pa.timestamp("us")),
-)
+DATETIME = ColumnType("datetime", pa.timestamp("us"), f"{_DATE}[ T]{_TIME}", _cast_datetime)
 TIME = ColumnType("time", pa.time64("us"), _TIME, _cast_time)
 TIME_MM_SS = ColumnType("time", pa.time64("us"), r"[0-5]\d:[0-5]\d", _cast_minutes)
 
@@ -91,30 +112,13 @@ _BY_FIELD_TYPE: Mapping[str, ColumnType] = {
     "slider": INTEGER,
     "calc": DOUBLE,
 }
-_BY_VALIDATION: Mapping[str, ColumnType] = {
+_BY_KIND: Mapping[str, ColumnType] = {
+    "text": TEXT,
     "integer": INTEGER,
     "number": DOUBLE,
-    "number_1dp": DOUBLE,
-    "number_2dp": DOUBLE,
-    "number_3dp": DOUBLE,
-    "number_4dp": DOUBLE,
-    "number_comma_decimal": DOUBLE_COMMA,
-    "number_1dp_comma_decimal": DOUBLE_COMMA,
-    "number_2dp_comma_decimal": DOUBLE_COMMA,
-    "number_3dp_comma_decimal": DOUBLE_COMMA,
-    "number_4dp_comma_decimal": DOUBLE_COMMA,
-    "date_dmy": DATE,
-    "date_mdy": DATE,
-    "date_ymd": DATE,
-    "datetime_dmy": DATETIME,
-    "datetime_mdy": DATETIME,
-    "datetime_ymd": DATETIME,
-    "datetime_seconds_dmy": DATETIME,
-    "datetime_seconds_mdy": DATETIME,
-    "datetime_seconds_ymd": DATETIME,
+    "date": DATE,
+    "datetime": DATETIME,
     "time": TIME,
-    "time_hh_mm_ss": TIME,
-    "time_mm_ss": TIME_MM_SS,
 }
 
 
@@ -132,9 +136,14 @@ def get_column_type(field: Field) -> ColumnType:
         >>> get_column_type(Field("consent", "visit", field_type="yesno")).name
         'boolean'
     """
-    if field.field_type == "text":
-        return _BY_VALIDATION.get(field.validation, TEXT)
-    return _BY_FIELD_TYPE.get(field.field_type, TEXT)
+    if field.field_type != "text":
+        return _BY_FIELD_TYPE.get(field.field_type, TEXT)
+    validation = VALIDATIONS.get(field.validation)
+    if validation is None:
+        return TEXT
+    if validation.comma:
+        return DOUBLE_COMMA
+    return TIME_MM_SS if validation.clock == "M:S" else _BY_KIND[validation.kind]
 
 
 def cast_text(text: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
@@ -146,7 +155,7 @@ def cast_text(text: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
 
     Example:
         >>> cast_text(pa.chunked_array([["7", "07", "x"]]), INTEGER).to_pylist()
-        [7, None, None]
+        [7, 7, None]
     """
     if kind.grammar is None:
         return text
@@ -171,32 +180,60 @@ def _cast_values(text: pa.Array, kind: ColumnType) -> pa.Array:
     return kind.cast(pc.if_else(is_valid, text, pa.scalar(None, pa.string())))
 
 
-def infer_type(text: pa.ChunkedArray) -> ColumnType:
-    """Return integer or double if every value of a column is a plain number, else text.
+@dataclass(frozen=True)
+class Inference:
+    """What the values of a column say of its type.
 
-    A plain number is decimal with at most 15 significant digits: both types hold it exactly. A
-    column without values is text.
+    Attributes:
+        kind: Type of the column.
+        merging: Type of number that would merge different texts or not give them back as they were,
+            for which reason the column stays text; None where there is none.
+    """
+
+    kind: ColumnType
+    merging: ColumnType | None = None
+
+
+def infer_type(text: pa.ChunkedArray) -> Inference:
+    """Return integer or double if every value of a column is a number written in one form.
+
+    Numbers are in one form if each is as short as can be (``4``, ``4.5``), or if all have the same
+    count of decimals (``4.50``, ``5.00``): then no two texts are one number, and each number gives
+    its text back. ``345.1`` beside ``345.10`` stays text: these may be two diagnoses. A number has
+    at most 15 significant digits, which both types hold exactly. A column without values is text.
 
     Args:
         text: Column of text.
 
     Example:
-        >>> columns = (pa.chunked_array([values]) for values in (["1", "2.5"], ["007"]))
-        >>> [infer_type(column).name for column in columns]
-        ['double', 'text']
+        >>> columns = (pa.chunked_array([values])
+        ...     for values in (["1", "2.5"], ["007"], ["1.1", "1.10"]))
+        >>> [infer_type(column).kind.name for column in columns]
+        ['double', 'text', 'text']
     """
     first = text.slice(0, 100).drop_null()
     if len(first) and not _are_plain_numbers(first):
-        return TEXT  # most columns of words are recognized by their first rows
+        return Inference(TEXT)  # most columns of words are recognized by their first rows
     values = text.unique().drop_null()
     if not len(values) or not _are_plain_numbers(values):
-        return TEXT
-    return DOUBLE if pc.any(pc.match_substring(values, ".")).as_py() else INTEGER
+        return Inference(TEXT)
+    kind = DOUBLE if pc.any(pc.match_substring(values, ".")).as_py() else INTEGER
+    return Inference(kind) if _have_one_form(values) else Inference(TEXT, kind)
 
 
 def _are_plain_numbers(values: pa.Array | pa.ChunkedArray) -> bool:
-    """Whether all values are plain numbers; see `infer_type`."""
+    """Whether all values are decimal numbers with at most 15 significant digits."""
     plain = pc.match_substring_regex(values, r"^-?(?:0|[1-9]\d*)(?:\.\d+)?$")
     digits = pc.replace_substring_regex(values, r"^-?0?\.?0*|\.", "")
     exact = pc.less_equal(pc.binary_length(digits), 15)
     return bool(pc.all(pc.and_(plain, exact)).as_py())
+
+
+def _have_one_form(values: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether all plain numbers are as short as can be, or have the same count of decimals."""
+    if pc.any(pc.match_substring_regex(values, r"^-0(?:\.0*)?$")).as_py():
+        return False  # as a number it is 0
+    if not pc.any(pc.match_substring_regex(values, r"\.\d*0$")).as_py():
+        return True
+    decimals = pc.replace_substring_regex(values, r"^[^.]*\.?", "")
+    return len(pc.unique(pc.binary_length(decimals))) == 1

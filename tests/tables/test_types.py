@@ -4,6 +4,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from redcap_dagster.tables.types import (
     DOUBLE,
     DOUBLE_COMMA,
     INTEGER,
+    TEXT,
     TIME,
     TIME_MM_SS,
     cast_text,
@@ -65,17 +67,32 @@ _dates = st.one_of(
 _times = st.builds(":".join, st.lists(_digits, min_size=1, max_size=3))
 
 
+def _int64(text: str) -> int | None:
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
+
+
 @given(_numbers)
-@example("9" * 18)
-@example("9" * 19)
+@example("007")
+@example("+0")
+@example("-00012")
+@example(str(2**63 - 1))
+@example(str(2**63))
+@example(str(-(2**63)))
+@example(str(-(2**63) - 1))
+@example("0" * 30 + "9" * 18)
 def test_integer(text: str) -> None:
-    expected = _try(int, r"-?(0|[1-9]\d{0,17})")(text)
-    assert _cast([text], INTEGER) == [expected]
+    assert _cast([text], INTEGER) == [_try(_int64, r"[-+]?\d+")(text)]
 
 
 @given(_numbers)
+@example("99.")
+@example("99.e3")
+@example("+1.5")
+@example(".5")
+@example("007.5")
 def test_double(text: str) -> None:
-    expected = _try(_float, r"-?((0|[1-9]\d*)(\.\d+)?|\.\d+)([eE][+-]?\d+)?")(text)
+    expected = _try(_float, r"[-+]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")(text)
     assert _cast([text], DOUBLE) == [expected]
     assert _cast([text.replace(".", ",")], DOUBLE_COMMA) == [expected]
 
@@ -85,16 +102,21 @@ def test_date(text: str) -> None:
     assert _cast([text], DATE) == [_try(dt.date.fromisoformat, r"\d{4}-\d\d-\d\d")(text)]
 
 
+def _with_two_digits(time: str) -> str:
+    return f"0{time}" if re.match(r"\d:", time) else time
+
+
 @given(_dates, _times, st.sampled_from(" T_"))
 def test_datetime(day: str, time: str, between: str) -> None:
-    text = f"{day}{between}{time}"
-    expected = _try(dt.datetime.fromisoformat, r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")(text)
-    assert _cast([text], DATETIME) == [expected]
+    padded = _with_two_digits(time)
+    read = _try(dt.datetime.fromisoformat, r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
+    assert _cast([f"{day}{between}{time}"], DATETIME) == [read(f"{day}{between}{padded}")]
 
 
 @given(_times)
 def test_time(text: str) -> None:
-    assert _cast([text], TIME) == [_try(dt.time.fromisoformat, r"\d\d:\d\d(:\d\d)?")(text)]
+    padded = _with_two_digits(text)
+    assert _cast([text], TIME) == [_try(dt.time.fromisoformat, r"\d\d:\d\d(:\d\d)?")(padded)]
     minutes = _try(lambda t: dt.time.fromisoformat(f"00:{t}"), r"\d\d:\d\d")(text)
     assert _cast([text], TIME_MM_SS) == [minutes]
 
@@ -107,7 +129,15 @@ def test_nulls_stay_and_only_what_does_not_fit_is_lost() -> None:
     ("values", "expected"),
     [
         (["1", "-2", None], "integer"),
-        (["1", "2.50"], "double"),
+        (["1", "2.5"], "double"),
+        (["1.00", "2.50", "-0.75"], "double"),
+        (["1", "2.50"], "text"),
+        (["345.1", "345.10"], "text"),
+        (["1", "1.0"], "text"),
+        (["1.0", "10.00"], "text"),
+        (["-0"], "text"),
+        (["-0.0", "0.0"], "text"),
+        (["0.10", "0.20", None], "double"),
         (["0.000000000000001"], "double"),
         (["123456789012345"], "integer"),
         (["1234567890123456"], "text"),
@@ -122,15 +152,45 @@ def test_nulls_stay_and_only_what_does_not_fit_is_lost() -> None:
     ],
 )
 def test_inference(values: list[str | None], expected: str) -> None:
-    assert infer_type(pa.chunked_array([values], pa.string())).name == expected
+    assert infer_type(pa.chunked_array([values], pa.string())).kind.name == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "merging"),
+    [
+        (["345.1", "345.10"], "double"),
+        (["1", "1.0"], "double"),
+        (["-0", "7"], "integer"),
+        (["1.0", "2.0"], None),
+        (["007", "7"], None),
+        (["a", "1.0", "1"], None),
+    ],
+)
+def test_numbers_that_would_merge_texts_are_named(values: list[str], merging: str | None) -> None:
+    inference = infer_type(pa.chunked_array([values]))
+    assert (inference.merging and inference.merging.name) == merging
 
 
 @given(st.lists(st.integers(-(10**15) + 1, 10**15 - 1).map(str), min_size=1))
 def test_inferred_integers_are_exact(values: list[str]) -> None:
     column = pa.chunked_array([values], pa.string())
-    kind = infer_type(column)
+    kind = infer_type(column).kind
     assert kind is INTEGER
     assert cast_text(column, kind).to_pylist() == [int(value) for value in values]
+
+
+@given(st.lists(st.from_regex(r"-?(0|[1-9]\d{0,5})(\.\d{1,5})?", fullmatch=True), min_size=1))
+def test_inferred_numbers_give_every_text_back_and_merge_none(values: list[str]) -> None:
+    column = pa.chunked_array([values], pa.string())
+    kind = infer_type(column).kind
+    if kind is TEXT:
+        return
+    cast = cast_text(column, kind).to_pylist()
+    assert len(set(cast)) == len(set(values))
+    decimals = {len(value.partition(".")[2]) for value in values}
+    forms = [[format(number, f".{count}f") for number in cast] for count in decimals]
+    forms.append([format(Decimal(repr(number)), "f").removesuffix(".0") for number in cast])
+    assert values in forms
 
 
 def test_unknown_validations_are_text() -> None:

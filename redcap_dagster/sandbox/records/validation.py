@@ -5,38 +5,18 @@ from datetime import date
 from typing import Final
 
 from redcap_dagster.project import Column, Field, REDCapProject
+from redcap_dagster.project.validations import VALIDATIONS
 
 NOT_THE_FORMAT: Final = (
     "The value you provided could not be validated because it does not follow the expected "
     "format. Please try again."
 )
 
-# By validation type; others take any text (servers have types of their own). The patterns are
-# guesses; the message is known for numbers.
-_HOURS = r"([01]\d|2[0-3]):[0-5]\d"
-_PATTERNS: Final = {
-    "integer": r"[-+]?\d+",
-    "int": r"[-+]?\d+",
-    "number": r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?",
-    "float": r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?",
-    "number_comma_decimal": r"[-+]?(\d+,?\d*|,\d+)([eE][-+]?\d+)?",
-    **{f"number_{n}dp": rf"-?\d+\.\d{{{n}}}" for n in range(1, 5)},
-    **{f"number_{n}dp_comma_decimal": rf"-?\d+,\d{{{n}}}" for n in range(1, 5)},
-    "time": _HOURS,
-    "time_hh_mm_ss": rf"{_HOURS}:[0-5]\d",
-    "time_mm_ss": r"[0-5]\d:[0-5]\d",
-    "email": r"[^@\s]+@[^@\s]+\.[^@\s.]+",
-    "alpha_only": r"[a-zA-Z]+",
-    "zipcode": r"\d{5}(-\d{4})?",
-    "ssn": r"\d{3}-\d{2}-\d{4}",
-    "mrn_10d": r"\d{10}",
-    "mrn_generic": r"[a-z0-9-_]+",
-    "phone": r"[-+0-9(). x]*\d{3}[-. ]?\d{4}.*",
-    "postalcode_australia": r"\d{4}",
-    "postalcode_germany": r"\d{5}",
-    "postalcode_french": r"\d{5}",
+_CLOCKS: Final = {
+    "": "",
+    "H:M": r" (?:[01]?\d|2[0-3]):[0-5]\d",
+    "H:M:S": r" (?:[01]?\d|2[0-3]):[0-5]\d:[0-5]\d",
 }
-_CLOCKS: Final = {"date": "", "datetime": f" {_HOURS}", "datetime_seconds": rf" {_HOURS}:[0-5]\d"}
 _ORDERS: Final = {
     "YMD": r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})",
     "MDY": r"(?P<m>\d{1,2})[-/](?P<d>\d{1,2})[-/](?P<y>\d{4})",
@@ -79,17 +59,18 @@ def validate_import_value(
 
 
 def _validate_text(field: Field, value: str, date_format: str) -> str:
-    kind = re.sub("_[ymd]{3}$", "", field.validation)
-    if kind in _CLOCKS:
-        return _convert_date(kind, value, date_format)
-    pattern = _PATTERNS.get(field.validation)
-    if pattern and not re.fullmatch(pattern, value, re.ASCII):
+    validation = VALIDATIONS.get(field.validation)
+    if validation is None:  # servers have validations of their own
+        return value
+    if validation.kind in ("date", "datetime"):
+        return _convert_date(validation.clock, value, date_format)
+    if not re.fullmatch(validation.pattern, value, re.ASCII):
         raise ValueError(NOT_THE_FORMAT)
     return value
 
 
-def _convert_date(kind: str, value: str, date_format: str) -> str:
-    pattern = f"{_ORDERS[date_format]}(?P<clock>{_CLOCKS[kind]})"
+def _convert_date(clock: str, value: str, date_format: str) -> str:
+    pattern = f"{_ORDERS[date_format]}(?P<clock>{_CLOCKS[clock]})"
     found = re.fullmatch(pattern, value, re.ASCII)
     if found is None:
         raise ValueError(NOT_THE_FORMAT)
