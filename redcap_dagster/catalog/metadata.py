@@ -12,7 +12,7 @@ from redcap_dagster.catalog.event_log import Metadata
 from redcap_dagster.catalog.versions import data_version
 from redcap_dagster.io_managers import to_frame
 from redcap_dagster.project import REDCapProject, build_page_url
-from redcap_dagster.tables import profile
+from redcap_dagster.tables import CleanTable, profile
 
 _EXPORT_ENTRIES = (
     "redcap/exported_at",
@@ -110,6 +110,38 @@ def count_metadata(table: pa.Table) -> dict[str, Any]:
     """
     found = profile(table)
     return {"redcap/missing": dict(found.missing), "redcap/distinct": dict(found.distinct)}
+
+
+def type_metadata(cleaned: CleanTable) -> dict[str, Any]:
+    """Return how the values of a clean table fit its types, with YAML that sets other types.
+
+    Args:
+        cleaned: The clean table.
+    """
+    metadata: dict[str, Any] = {
+        "redcap/replaced": cleaned.replaced,
+        "redcap/unfit": cleaned.invalid,
+        "redcap/inferred_types": cleaned.inferred,
+    }
+    if cleaned.merging:
+        text = (
+            "These columns hold numbers but stay text: as numbers, different texts would become "
+            "one value, or would not be written back as they were. To make them numbers:"
+        )
+        metadata["redcap/kept_as_text"] = _types_hint(text, cleaned.merging)
+    if cleaned.leading_zeros:
+        counts = ", ".join(f"{name} ({count})" for name, count in cleaned.leading_zeros.items())
+        text = f"Values that lose leading zeros as integers: {counts}. To keep the zeros:"
+        types = dict.fromkeys(cleaned.leading_zeros, "text")
+        metadata["redcap/leading_zeros"] = _types_hint(text, types)
+    return metadata
+
+
+def _types_hint(text: str, types: Mapping[str, str]) -> dg.MarkdownMetadataValue:
+    """Return a text, and the YAML that gives columns their types."""
+    lines = [f"    {name}: {kind}" for name, kind in types.items()]
+    yaml = "\n".join(["```yaml", "cleaning:", "  types:", *lines, "```"])
+    return dg.MetadataValue.md(f"{text}\n\n{yaml}")
 
 
 def preview_metadata(table: pa.Table, rows: int) -> dict[str, Any]:

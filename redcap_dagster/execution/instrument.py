@@ -8,7 +8,12 @@ import dagster as dg
 import pyarrow as pa
 
 from redcap_dagster.catalog.column_schema import clean_lineage, instrument_schema
-from redcap_dagster.catalog.metadata import asset_result, count_metadata, preview_metadata
+from redcap_dagster.catalog.metadata import (
+    asset_result,
+    count_metadata,
+    preview_metadata,
+    type_metadata,
+)
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.judging import (
     judge_clean,
@@ -113,9 +118,7 @@ def _judge_clean_table(run: Run, records: Records) -> JudgedTable:
         judge_clean(run, records, cleaned) if run.selection.checks_of(spec) else [],
         {
             "dagster/column_lineage": lineage,
-            "redcap/replaced": cleaned.replaced,
-            "redcap/unfit": cleaned.invalid,
-            "redcap/inferred_types": cleaned.inferred,
+            **type_metadata(cleaned),
         },
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import yaml
 
 from redcap_dagster import (
     CleaningRules,
@@ -17,7 +18,7 @@ from redcap_dagster import (
     build_redcap_assets_definitions,
     build_redcap_definitions,
 )
-from tests.dagster_runs import Study, entry, materializations
+from tests.dagster_runs import Study, entry, materializations, studying
 from tests.dictionary import field
 
 METADATA = [
@@ -125,6 +126,32 @@ def test_counts_by_column(study: Study) -> None:
     }, "nine rows have a note"  # fmt: skip
     assert entry(base, "redcap/distinct")["sex"] == 2
     assert entry(base, "dagster/row_count") == 12
+
+
+def test_types_that_a_user_may_want_to_set_are_named_with_yaml_to_paste(tmp_path: Path) -> None:
+    metadata = [
+        field("id", "base"),
+        field("diagnosis", "base"),
+        field("site", "base", validation="integer"),
+        field("weight", "base"),
+    ]
+    records = [
+        {"id": str(number), "diagnosis": text, "site": site, "weight": "1.5"}
+        for number, (text, site) in enumerate([("345.1", "007"), ("345.10", "12"), ("4", "01")])
+    ]
+    with studying(tmp_path, exports={"metadata": metadata}, records=records) as study:
+        made = materializations(study.run())["study/clean/base"]
+        hints = {key: entry(made, f"redcap/{key}") for key in ("kept_as_text", "leading_zeros")}
+        assert hints["kept_as_text"].endswith(
+            "```yaml\ncleaning:\n  types:\n    diagnosis: double\n```"
+        )
+        assert "site (2)" in hints["leading_zeros"]
+        assert hints["leading_zeros"].endswith("```yaml\ncleaning:\n  types:\n    site: text\n```")
+        for key, hint in hints.items():
+            pasted = yaml.safe_load(hint.partition("```yaml")[2].partition("```")[0])
+            rules = CleaningRules(types=pasted["cleaning"]["types"])
+            again = materializations(study.run(study.definitions(cleaning=rules)))
+            assert f"redcap/{key}" not in again["study/clean/base"].metadata
 
 
 def test_rows_are_shown_only_where_asked_for(study: Study) -> None:

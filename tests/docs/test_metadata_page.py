@@ -21,9 +21,16 @@ METADATA = [
     {"field_name": "seen", "form_name": "base", "text_validation_max": "today"}
     | {"text_validation_type_or_show_slider_number": "date_ymd"},
     {"field_name": "score", "form_name": "base"},
+    {"field_name": "diagnosis", "form_name": "base"},
+    {"field_name": "site", "form_name": "base"}
+    | {"text_validation_type_or_show_slider_number": "integer"},
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
-RECORDS = [{"id": str(n), "seen": "soon", "score": "?"} for n in range(1, 13)]
+RECORDS = [
+    {"id": str(n), "seen": "soon", "score": "?", "diagnosis": f"345.1{'0' * (n % 2)}"}
+    | {"site": "007"}
+    for n in range(1, 13)
+]
 Recorded = set[tuple[str, str]]
 """Keys, each with the asset or the check that it is of."""
 

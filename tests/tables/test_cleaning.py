@@ -1,6 +1,7 @@
 """From records to clean tables."""
 
 import datetime as dt
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project.validations import VALIDATIONS
 from redcap_dagster.tables import CleaningRules, CleanTable, clean, split_by_instrument
 from tests.dictionary import field
 
@@ -164,3 +166,62 @@ def test_every_cell_is_kept_or_counted(rows: list[dict[str, str]]) -> None:
         kept = len(rows) - cleaned.table[column].null_count
         assert given == kept + cleaned.replaced.get(column, 0) + cleaned.invalid.get(column, 0)
     assert _clean(*rows).table.equals(cleaned.table)
+
+
+def test_a_choice_of_the_field_beats_a_missing_data_code_of_the_same_name() -> None:
+    """The radio field has a choice UNK of its own, as the project has a missing data code UNK."""
+    project = REDCapProject.from_exports(
+        metadata=[
+            field("id", "f"),
+            field("hiv", "f", type="radio", choices="0, No | 1, Yes | UNK, Test not done"),
+            field("hcv", "f", type="radio", choices="0, No | 1, Yes"),
+        ],
+        info={"missing_data_codes": "UNK, Unknown | NA, Not asked"},
+    )
+    records = pa.table(
+        {"id": ["1", "2"], "hiv": ["UNK", "NA"], "hcv": ["UNK", "1"], "f_complete": ["2", "2"]}
+    )
+    cleaned = clean(records, "f", project, CleaningRules())
+    assert cleaned.table["hiv"].to_pylist() == ["Test not done", None]
+    assert cleaned.table["hcv"].to_pylist() == [None, "Yes"]
+    assert (cleaned.replaced, cleaned.invalid) == ({"hiv": 1, "hcv": 1}, {})
+    reasons = clean(records, "f", project, CleaningRules(missing_reasons=True)).table
+    assert reasons["hiv_missing"].to_pylist() == [None, "Not asked"]
+
+
+ORDERS = ("ymd", "mdy", "dmy")
+
+
+@pytest.mark.parametrize("validation", [n for n in VALIDATIONS if VALIDATIONS[n].kind != "text"])
+def test_what_a_validation_takes_is_typed(validation: str) -> None:
+    """Every text that REDCap's own validation takes becomes a value, not a null."""
+    kind = VALIDATIONS[validation]
+    project = REDCapProject.from_exports(
+        metadata=[field("id", "f"), field("value", "f", validation=validation)]
+    )
+    texts = TAKEN.get(validation) or TAKEN_BY_KIND[kind.kind]
+    assert all(re.fullmatch(kind.pattern, text) for text in texts)
+    rows = {"id": [str(n) for n in range(len(texts))], "value": texts}
+    cleaned = clean(
+        pa.table(rows | {"f_complete": ["2"] * len(texts)}), "f", project, CleaningRules()
+    )
+    assert cleaned.invalid == {}
+    assert cleaned.table["value"].null_count == 0
+
+
+TAKEN_BY_KIND = {
+    "integer": ["7", "07", "+7", "-007", str(2**63 - 1), str(-(2**63))],
+    "number": ["7", "99.", ".5", "+1.5", "-0.50", "1e5", "007.5"],
+    "date": ["2024-02-29", "0099-01-31"],
+}
+TAKEN = {
+    "number_comma_decimal": ["7", "99,", ",5", "+1,5", "-0,50"],
+    **{f"number_{n}dp": ["1." + "0" * n, "-01." + "5" * n] for n in range(1, 5)},
+    **{f"number_{n}dp_comma_decimal": ["1," + "0" * n, "-01," + "5" * n] for n in range(1, 5)},
+    **{f"datetime_{order}": ["2024-02-29 06:23", "2024-02-29 6:23"] for order in ORDERS},
+    **{f"datetime_seconds_{order}": ["2024-02-29 6:23:59"] for order in ORDERS},
+    "time": ["06:23", "6:23", "23:59"],
+    "time_hh_mm_ss": ["06:23:01", "6:23:01"],
+    "time_mm_ss": ["09:05"],
+}
+"""Texts that each validation takes, by its name, or else by its kind."""
