@@ -30,7 +30,7 @@ from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORD
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.snapshot import RecordExport
 from redcap_dagster.api.methods.files import REDCapFile
-from redcap_dagster.api.methods.record_import import CellChange, RecordImport
+from redcap_dagster.api.methods.record_import.results import CellChange, RecordImport
 from redcap_dagster.api.settings import ClientSettings
 
 # Earlier names of the same classes.

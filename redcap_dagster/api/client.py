@@ -1,4 +1,4 @@
-"""REDCapClient: the exports that everyone uses."""
+"""The client of one REDCap project: record exports, and the methods of all other nouns."""
 
 from collections.abc import Iterator, Sequence
 from inspect import Parameter, Signature, signature
@@ -47,29 +47,30 @@ from redcap_dagster.options import misspelt
 class REDCapClient(StructureExports):
     """A client of one REDCap project.
 
-    It shows its token nowhere and cannot be pickled. Exports need the right to API Export.
+    It never shows its token and cannot be pickled. Exports need the right to API Export. In the
+    examples, `redcap` is a client.
 
     Args:
-        url: The address of the API, such as ``https://redcap.example.edu/api/``.
+        url: The URL of the API, such as ``https://redcap.example.edu/api/``.
         token: The project's API token.
-        settings: Any of `ClientSettings`, by name: ``rate_limit=100``.
+        settings: Settings of `ClientSettings` by name, such as ``rate_limit=100``.
 
     Attributes:
-        records: Import, delete, rename, randomize; single values.
-        files: Files of fields.
+        records: Record imports, deletions, renaming, randomization, single values.
+        files: Files of file fields.
         repository: The file repository.
         reports: Reports.
-        surveys: Links, codes, participants.
-        pdfs: Instruments as PDF.
+        surveys: Survey links, codes and participants.
+        pdfs: Instruments as PDF files.
         users: Users and their rights.
         roles: User roles.
         groups: Data access groups.
         log: The log.
-        design: Changes of dictionary, arms, events and forms.
-        projects: Settings, XML, new projects.
+        design: Changes of dictionary, arms, events and instruments.
+        projects: Settings, XML and new projects.
 
     Raises:
-        ValueError: The URL, the token or a setting cannot be right.
+        ValueError: The URL, the token or a setting is invalid.
         TypeError: A setting is misspelt.
 
     Example:
@@ -127,12 +128,12 @@ class REDCapClient(StructureExports):
 
     @property
     def url(self) -> str:
-        """The address of the API, ending in a slash."""
+        """The URL of the API, ending in a slash."""
         return self._transport.url
 
     @property
     def digest_key(self) -> bytes:
-        """A key for hashes of this project's data: without the token, nobody can have it."""
+        """A key for hashes of this project's data, which only the token gives."""
         return self._transport.digest_key
 
     # -- records ----------------------------------------------------------------------------------
@@ -140,43 +141,44 @@ class REDCapClient(StructureExports):
     def export_records(
         self, *, raw_or_label_headers: str = "raw", **selection: Unpack[RecordSelection]
     ) -> pd.DataFrame:
-        """Export records as text: what REDCap sent, with blank cells as nulls.
+        """Return records as text, with blank cells as nulls.
 
         Args:
-            raw_or_label_headers: ``raw`` for names as columns; ``label`` for labels, which take a
-                second request; labels that come twice carry the name too.
-            **selection: See `RecordSelection`: which records, what of them, and how.
+            raw_or_label_headers: ``raw`` for column names, ``label`` for column labels, which take
+                a second request. Labels of several columns have the column name added. Defaults to
+                ``raw``.
+            **selection: The records and fields to export; see `RecordSelection`. Defaults to all.
 
         Returns:
-            One row per record, event and instance, in REDCap's order, backed by Arrow. Where no
-            row comes, newer servers name no columns; then there is the record id alone.
+            One row per record, event and instance, in REDCap's order, backed by Arrow. Without
+            rows, newer servers send no header; then the record id is the only column.
 
         Raises:
-            TypeError: A parameter of another type; nothing was sent.
-            ValueError: REDCap cannot take it, or the project has no such field, form or event.
-            MalformedResponseError: Rows have no record id, or come twice.
-            REDCapError: Of the type that says what is wrong.
+            TypeError: A parameter is misspelt or has another type. Nothing was sent.
+            ValueError: REDCap cannot take a parameter, or the project does not have such a field,
+                instrument or event.
+            MalformedResponseError: Rows have no record id, or are duplicate rows.
+            IncompleteExportError: Records are missing.
+            REDCapError: The request failed. The type says why.
 
         Example:
             >>> redcap.export_records(fields=["age"])["age"].tolist()
             ['40', '50']
             >>> redcap.export_records(fields=["age"], raw_or_label_headers="label").columns[-1]
             'Age'
-            >>> sum(batch.num_rows for batch in redcap.stream_records(fields=["age"]))
-            2
         """
         labeled = (
             check_one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL) == "label"
         )
         table = self.export_records_table(**selection)
         if labeled:
-            table = label_columns(self._transport, *self._asked(selection), table)
+            table = label_columns(self._transport, *self._write_parameters(selection), table)
         frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
     def export_records_table(self, **selection: Unpack[RecordSelection]) -> pa.Table:
-        """Export records like `export_records`, as an Arrow table."""
-        parameters, record_id_field = self._asked(selection)
+        """Return records like `export_records`, as an Arrow table."""
+        parameters, record_id_field = self._write_parameters(selection)
         if self._settings.limits.max_cells is None and not any(
             selection.get(name) for name in FILTERS
         ):
@@ -197,22 +199,25 @@ class REDCapClient(StructureExports):
         report: Report | None = None,
         **selection: Unpack[RecordSelection],
     ) -> RecordExport:
-        """Export records as of one moment, each of the census among them; see `RecordExport`.
+        """Return a consistent snapshot of records, verified against REDCap's census.
 
         Args:
-            structure: What `export_structure` gave, if it was asked for anyway.
-            among: Gives the rows of a listing of all records, by the record id, that are wanted:
-                for a part of a project that has too many records to name. All by default.
-            report: Is told of the progress of an export that takes several requests; by default a
-                bar is shown in a terminal or a notebook.
-            **selection: As for `export_records`. Of just some ``records``, each that the census
-                lists must come; that there are others is no fault. Access groups are left out
-                where the token's user may not see them.
+            structure: The result of `export_structure`. Defaults to a new export.
+            among: Returns the rows of a listing of all records that are to be exported, by their
+                record ids: for a part of a project with too many records to name. Defaults to all
+                rows.
+            report: Is called with the progress of an export that takes several requests. Defaults
+                to a bar in a terminal or a notebook.
+            **selection: The records and fields to export; see `RecordSelection`. Of named
+                ``records``, those that REDCap does not list are ignored. Access groups are left out
+                where the token's user may not see them. Defaults to all.
 
         Raises:
-            TypeError: A parameter of another type; nothing was sent.
-            ValueError: REDCap cannot take it, or the project has no such field, form or event.
-            IncompleteExportError: Records are missing; it says how many.
+            TypeError: A parameter is misspelt or has another type. Nothing was sent.
+            ValueError: REDCap cannot take a parameter, or the project does not have such a field,
+                instrument or event.
+            IncompleteExportError: Records are missing. The message has their number.
+            REDCapError: A request failed. The type says why.
 
         Example:
             >>> export = redcap.export_snapshot(forms=["visit"])
@@ -221,20 +226,25 @@ class REDCapClient(StructureExports):
         """
         check_selection(**selection)  # before anything is sent
         structure = structure or self.export_structure()
-        self._names.learn(structure.metadata)
+        self._names.set_dictionary(structure.metadata)
         self._names.check_selection(selection)
         return take_snapshot(self._transport, structure, selection, self._settings, among, report)
 
     def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:
-        """Export records like `export_records`, as Arrow batches that are read as they come.
+        """Yield records like `export_records`, in Arrow batches as they are received.
 
-        There is at least one. Where the answer breaks off, or a row has no key of its own, this
-        raises: what came is incomplete.
+        There is at least one batch. The export is one request, which is not checked against the
+        census. If the response breaks off, or has duplicate rows, this raises: the batches until
+        then are incomplete.
+
+        Example:
+            >>> sum(batch.num_rows for batch in redcap.stream_records(fields=["age"]))
+            2
         """
-        return iterate_records(self._transport, *self._asked(selection))
+        return iterate_records(self._transport, *self._write_parameters(selection))
 
     def stop(self) -> None:
-        """End for good, from another thread, what is asked for: it raises at once.
+        """Stop the client for good, from another thread: its requests raise at once.
 
         Example:
             >>> other = REDCapClient(redcap.url, "0" * 32)
@@ -243,28 +253,32 @@ class REDCapClient(StructureExports):
         self._transport.stop()
 
     def export_census(self) -> pa.Table:
-        """Export what there is: one row per record and event that REDCap lists, as text.
+        """Return the census: one row per record and event that REDCap lists, as text.
 
         Its columns are the record id and, where the project has them, event, access group and
         survey identifier.
+
+        Example:
+            >>> redcap.export_census()["record_id"].to_pylist()
+            ['1', '2']
         """
         return read_census(self._transport, self._names.record_id_field)
 
     def check_complete(
         self, export: pa.Table, census: pa.Table, events: Sequence[str] | None = None
     ) -> None:
-        """Make sure that an export has every record of the census taken before it.
+        """Raise unless an export has every record of the census taken before it.
 
-        REDCap has been seen to leave records out of large answers without a word. A record that
-        was deleted meanwhile is none of these: the census is taken again where one is missing.
+        REDCap has been seen to leave records out of large responses without an error. Where a
+        record is missing, the census is taken again, as it may have been deleted meanwhile.
 
         Args:
-            export: All records, of any forms, as `export_records_table` gives them.
-            census: What `export_census` gave before.
-            events: Those of the forms that were exported; all by default.
+            export: All records, of any instruments, as `export_records_table` returns them.
+            census: The result of `export_census` before that export.
+            events: Events of the exported instruments. Defaults to all events.
 
         Raises:
-            IncompleteExportError: Records are missing; it says how many.
+            IncompleteExportError: Records are missing. The message has their number.
 
         Example:
             >>> census = redcap.export_census()
@@ -272,10 +286,8 @@ class REDCapClient(StructureExports):
         """
         check_complete(self._transport, export, census, events, self._names.record_id_field)
 
-    # -- inside -----------------------------------------------------------------------------------
-
-    def _asked(self, selection: RecordSelection) -> tuple[dict[str, str], str]:
-        """Give the parameters of a record export, and the record id field, which is among them."""
+    def _write_parameters(self, selection: RecordSelection) -> tuple[dict[str, str], str]:
+        """Return the parameters of a record export, and the record id field."""
         parameters = check_selection(**selection)
         record_id_field = self._names.record_id_field
         self._names.check_selection(selection)

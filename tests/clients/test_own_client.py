@@ -139,7 +139,7 @@ def test_labels_that_come_twice_are_refused(
     with pytest.raises(MalformedResponseError, match="names a column twice") as caught:
         client.reports.export(report, raw_or_label_headers="label")
 
-    assert "raw headers always differ" in caught.value.__notes__[0]
+    assert "always has different columns" in caught.value.__notes__[0]
     assert "age" in client.reports.export(report)
 
 

@@ -1,4 +1,4 @@
-"""The methods of the client, one module for each noun of REDCap's API.
+"""The methods of the client, one module per noun of REDCap's API; `project_names` checks names.
 
-Called by `api.client` alone. Imports `api.export`, `api.calls` and below.
+Used by `api.client` only. Imports `api.export`, `api.calls` and below.
 """

@@ -1,4 +1,4 @@
-"""Data access groups, and which user is in which."""
+"""The data access groups of a project, and the group of each user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,29 +13,25 @@ from redcap_dagster.project.system_columns import ACCESS_GROUP
 
 @dataclass(frozen=True, slots=True)
 class AccessGroups:
-    """The data access groups of a project; needs the right to them.
+    """The data access groups of a project. Needs the right to data access groups.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     new = {"data_access_group_name": "South", "unique_group_name": ""}
-        ...     client.groups.import_([new])
-        ...     [group["unique_group_name"] for group in client.groups.export()]
+        >>> south = {"data_access_group_name": "South", "unique_group_name": ""}
+        >>> redcap.groups.import_([south])
         1
-        ['south']
+        >>> [group["unique_group_name"] for group in redcap.groups.export()]
+        ['north', 'south']
     """
 
     _transport: Transport
 
     def export(self) -> list[dict[str, Any]]:
-        """Export groups: ``data_access_group_name``, ``unique_group_name``, and newer its number.
+        """Return one row per group: ``data_access_group_name`` and ``unique_group_name``.
+
+        Newer servers also return the number of the group.
 
         Raises:
-            REDCapError: Of the type that says what is wrong; so does every method.
+            REDCapError: The request failed. The type says why. So does every method.
 
         Example:
             >>> [group["unique_group_name"] for group in redcap.groups.export()]
@@ -46,18 +42,16 @@ class AccessGroups:
         )
 
     def import_(self, data: Importable) -> int:
-        """Rename groups, or add those whose ``unique_group_name`` is blank; once.
+        """Add or rename groups, and return how many. The request is sent once.
 
         Args:
-            data: With ``data_access_group_name`` and ``unique_group_name``.
-
-        Returns:
-            How many groups were added or renamed.
+            data: Rows with ``data_access_group_name`` and ``unique_group_name``. A blank
+                ``unique_group_name`` adds a group.
 
         Raises:
-            TypeError: The data are of another type; nothing was sent.
-            ValueError: They have no row, or lack a column; nothing was sent.
-            OutcomeUnknownError: The answer was lost.
+            TypeError: The data have another type. Nothing was sent.
+            ValueError: The data have no row, or lack a column. Nothing was sent.
+            OutcomeUnknownError: The response was lost.
 
         Example:
             >>> south = {"data_access_group_name": "South", "unique_group_name": ""}
@@ -73,7 +67,14 @@ class AccessGroups:
         )
 
     def delete(self, dags: Sequence[str]) -> int:
-        """Delete groups by their unique names, once; gives how many.
+        """Delete groups, and return how many. The request is sent once.
+
+        Args:
+            dags: The unique names of the groups.
+
+        Raises:
+            OutcomeUnknownError: The response was lost.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> south = {"data_access_group_name": "South", "unique_group_name": ""}
@@ -84,21 +85,27 @@ class AccessGroups:
         return delete_listed(self._transport, "dag", "dags", dags)
 
     def switch(self, dag: str | None) -> None:
-        """Put the token's user in another group that is open to them (REDCap 11.3.1), once.
+        """Move the token's user to another group that is open to them (REDCap 11.3.1).
+
+        The request is sent once.
 
         Args:
-            dag: The unique name of the group; None leaves all groups.
+            dag: The unique name of the group. None to leave all groups.
+
+        Raises:
+            OutcomeUnknownError: The response was lost.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> redcap.groups.switch("north")
             >>> redcap.export_records(fields=["age"])["record_id"].tolist()
             ['1']
         """
-        wanted = call_parameters("dag", "switch", dag=dag or "")
-        self._transport.post_once("access group switch", wanted, read_count)
+        parameters = call_parameters("dag", "switch", dag=dag or "")
+        self._transport.post_once("access group switch", parameters, read_count)
 
     def export_mapping(self) -> list[dict[str, Any]]:
-        """Export the group of each user: ``username``, ``redcap_data_access_group``.
+        """Return one row per user: ``username`` and ``redcap_data_access_group``.
 
         Example:
             >>> [row["redcap_data_access_group"] for row in redcap.groups.export_mapping()]
@@ -112,7 +119,17 @@ class AccessGroups:
         )
 
     def import_mapping(self, data: Importable) -> int:
-        """Put users in groups, once; a blank group takes them out. Gives how many.
+        """Assign groups to users, and return how many. The request is sent once.
+
+        Args:
+            data: Rows with ``username`` and ``redcap_data_access_group``. A blank group removes the
+                user from all groups.
+
+        Raises:
+            TypeError: The data have another type. Nothing was sent.
+            ValueError: The data have no row, or lack a column. Nothing was sent.
+            OutcomeUnknownError: The response was lost.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> done = redcap.users.import_([{"username": "ann"}])

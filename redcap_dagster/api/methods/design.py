@@ -1,6 +1,6 @@
-"""The design of a project: its dictionary, arms, events and forms, as they may be changed.
+"""Changes of a project's design: dictionary, arms, events and instruments.
 
-What there is, is exported by the client itself.
+The exports of the design are methods of the client itself.
 """
 
 from collections.abc import Sequence
@@ -14,33 +14,29 @@ from redcap_dagster.api.http.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Changes of a project's design; needs the rights to API Import/Update and Project Design.
+    """Changes of a project's design. Needs the rights to API Import/Update and Project Design.
 
-    Each is sent once, takes a DataFrame, a list of dicts or the text of a CSV, and gives how many
-    rows REDCap took. Each raises:
+    Data are a DataFrame, a list of dicts, or the text of a CSV. Each method returns how many rows
+    REDCap imported or deleted, and sends its request once. Each raises:
 
-    * ``TypeError`` or ``ValueError`` for data that cannot be imported; nothing was sent;
-    * ``OutcomeUnknownError`` where the answer was lost;
-    * another ``REDCapError`` where it was not done, whose type says why.
+    * ``TypeError`` or ``ValueError`` for data that cannot be imported. Nothing was sent.
+    * ``OutcomeUnknownError`` where the response was lost.
+    * another ``REDCapError`` where REDCap did not make the change. The type says why.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     age = fields[0] | {"field_name": "age", "field_type": "text"}
-        ...     client.design.import_metadata([*client.export_metadata(), age])
-        2
+        >>> redcap.design.import_arms([{"arm_num": 2, "name": "Control"}])
+        1
     """
 
     _transport: Transport
 
     def import_metadata(self, data: Importable) -> int:
-        """Put another dictionary in the place of this one (REDCap 6.11); in development only.
+        """Replace the dictionary of a project in development status (REDCap 6.11).
 
-        What the new one lacks is lost, with its data.
+        Fields that the new dictionary lacks are deleted with their data.
+
+        Args:
+            data: All rows of the new dictionary, as `REDCapClient.export_metadata` returns them.
 
         Example:
             >>> redcap.design.import_metadata(redcap.export_metadata())
@@ -55,9 +51,12 @@ class Design:
         )
 
     def import_arms(self, data: Importable, *, override: bool = False) -> int:
-        """Add or rename arms; with ``override`` all others go (in development only).
+        """Add or rename arms (REDCap 4.7).
 
-        Since REDCap 4.7.
+        Args:
+            data: Rows with ``arm_num`` and ``name``.
+            override: Whether to delete all other arms, in development status only. Defaults to
+                False.
 
         Example:
             >>> redcap.design.import_arms([{"arm_num": 2, "name": "Two"}])
@@ -66,13 +65,16 @@ class Design:
         return import_rows(
             self._transport,
             "arm import",
-            call_parameters("arm", "import", override=_zero_or_one(override)),
+            call_parameters("arm", "import", override=_write_zero_or_one(override)),
             data,
             ["arm_num", "name"],
         )
 
     def delete_arms(self, arms: Sequence[str | int]) -> int:
-        """Delete arms by number, with their events; in development only.
+        """Delete arms with their events, in development status only.
+
+        Args:
+            arms: The numbers of the arms.
 
         Example:
             >>> done = redcap.design.import_arms([{"arm_num": 2, "name": "Two"}])
@@ -82,9 +84,13 @@ class Design:
         return delete_listed(self._transport, "arm", "arms", arms)
 
     def import_events(self, data: Importable, *, override: bool = False) -> int:
-        """Add or change events; with ``override`` all others go (in development only).
+        """Add or change events.
 
-        Events that are there are told by ``unique_event_name``.
+        Args:
+            data: Rows with ``event_name`` and ``arm_num``, and with ``unique_event_name`` for
+                events that exist.
+            override: Whether to delete all other events, in development status only. Defaults to
+                False.
 
         Example:
             >>> redcap.design.import_events([{"event_name": "Last", "arm_num": 1}])
@@ -93,13 +99,16 @@ class Design:
         return import_rows(
             self._transport,
             "event import",
-            call_parameters("event", "import", override=_zero_or_one(override)),
+            call_parameters("event", "import", override=_write_zero_or_one(override)),
             data,
             ["event_name", "arm_num"],
         )
 
     def delete_events(self, events: Sequence[str]) -> int:
-        """Delete events by their unique names; in development only.
+        """Delete events, in development status only.
+
+        Args:
+            events: The unique names of the events.
 
         Example:
             >>> redcap.design.delete_events(["then_arm_1"])
@@ -108,9 +117,11 @@ class Design:
         return delete_listed(self._transport, "event", "events", events)
 
     def import_form_event_mapping(self, data: Importable) -> int:
-        """Say which form is designated in which event; any other is no longer.
+        """Replace the designation of instruments to events (REDCap 4.7).
 
-        Since REDCap 4.7.
+        Args:
+            data: Rows with ``arm_num``, ``unique_event_name`` and ``form``. Instruments are no
+                longer designated for any other event.
 
         Example:
             >>> redcap.design.import_form_event_mapping(redcap.export_form_event_mapping())
@@ -125,9 +136,11 @@ class Design:
         )
 
     def import_repeating_forms_events(self, data: Importable) -> int:
-        """Say which forms and events repeat (REDCap 8.10); any other no longer does.
+        """Replace the list of repeating instruments and events (REDCap 8.10).
 
-        A blank ``form_name`` stands for the whole event, which then repeats.
+        Args:
+            data: Rows with ``form_name``, and with ``event_name`` in a longitudinal project. A
+                blank ``form_name`` makes the entire event repeat. Others no longer repeat.
 
         Example:
             >>> again = [{"event_name": "then_arm_1", "form_name": "drug"}]
@@ -143,5 +156,5 @@ class Design:
         )
 
 
-def _zero_or_one(override: bool) -> int:
+def _write_zero_or_one(override: bool) -> int:
     return 1 if write_flag("override", override) else 0

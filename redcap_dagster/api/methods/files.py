@@ -1,4 +1,4 @@
-"""Files: what a file field holds, and every file that comes as an answer."""
+"""Files: those of file fields, and files as responses."""
 
 import mimetypes
 import os
@@ -21,12 +21,16 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class REDCapFile:
-    """A file: its name, its type and its bytes, of which ``repr`` shows none.
+    """A file; ``repr`` shows its type only.
 
     Attributes:
-        name: Without any folder; it may name a person.
-        mime_type: Such as ``image/jpeg``.
+        name: The file name without a folder. It may name a person.
+        mime_type: The MIME type, such as ``image/jpeg``.
         content: The bytes.
+
+    Example:
+        >>> REDCapFile("scan.txt", "text/plain", b"hello")
+        REDCapFile(mime_type='text/plain')
     """
 
     name: str = field(repr=False)
@@ -35,13 +39,17 @@ class REDCapFile:
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read a file of this machine."""
+        """Return a file of this machine.
+
+        Args:
+            path: The path of the file. Its ending determines the MIME type.
+        """
         path = Path(path)
         return cls(path.name, mimetypes.guess_type(path.name)[0] or _UNTYPED, path.read_bytes())
 
     @property
     def part(self) -> tuple[str, bytes, str]:
-        """The file as a part of a form."""
+        """The file as name, content and MIME type, as a request sends it."""
         return check_required("name", self.name), self.content, self.mime_type or _UNTYPED
 
 
@@ -50,17 +58,10 @@ class Files:
     """The files of a project's file and signature fields.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient, REDCapFile
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"},
-        ...           {"field_name": "scan", "form_name": "visit", "field_type": "file"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     client.files.import_(REDCapFile("a.txt", "text/plain", b"hello"), "1", "scan")
-        ...     file = client.files.export("1", "scan")
-        >>> file.name, file.mime_type, file.content
-        ('a.txt', 'text/plain', b'hello')
+        >>> redcap.files.import_(
+        ...     REDCapFile("a.txt", "text/plain", b"hello"), "1", "scan", event="first_arm_1")
+        >>> redcap.files.export("1", "scan", event="first_arm_1").name
+        'a.txt'
     """
 
     _transport: Transport
@@ -69,18 +70,19 @@ class Files:
     def export(
         self, record: str | int, field: str, event: str | None = None, repeat_instance: int = 1
     ) -> REDCapFile:
-        """Export a file; needs the right to API Export.
+        """Return the file of a field. Needs the right to API Export.
 
         Args:
             record: The record id.
             field: A field of type ``file``.
-            event: The event, in a longitudinal project.
-            repeat_instance: The instance, where the form or event repeats.
+            event: The event, in a longitudinal project. Defaults to none.
+            repeat_instance: The instance, where the instrument or event repeats. Defaults to 1.
 
         Raises:
-            ValueError: The project has no such field or event; no file was asked for.
-            RefusedError: There is no such file; its ``kind`` says ``no file`` or ``no file field``.
-            REDCapError: Of the type that says what is wrong.
+            ValueError: The project does not have such a field or event. No file was requested.
+            RefusedError: No file is stored there, or the field is not a file field: its ``kind`` is
+                ``no file`` or ``no file field``.
+            REDCapError: The request failed. The type says why.
 
         Example:
             >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
@@ -88,8 +90,8 @@ class Files:
             >>> redcap.files.export("1", "scan", event="first_arm_1").content
             b'hello'
         """
-        wanted = self._asked("export", record, field, event, repeat_instance)
-        return self._transport.post("file export", wanted, receive_file)
+        parameters = self._write_parameters("export", record, field, event, repeat_instance)
+        return self._transport.post("file export", parameters, receive_file)
 
     def save(
         self,
@@ -99,12 +101,20 @@ class Files:
         event: str | None = None,
         repeat_instance: int = 1,
     ) -> Path:
-        """Export a file like `export` into a folder, without holding it in memory.
+        """Save the file of a field in a folder, without holding it in memory, and return its path.
 
-        Returns:
-            Where it is: in the folder itself, whatever name the server gives.
+        The path is in the folder itself, whatever name the server sends. The parameters are those
+        of `export`.
+
+        Args:
+            folder: The folder.
+            record: The record id.
+            field: A field of type ``file``.
+            event: The event, in a longitudinal project. Defaults to none.
+            repeat_instance: The instance, where the instrument or event repeats. Defaults to 1.
 
         Raises:
+            NotADirectoryError: The folder does not exist.
             FileExistsError: The folder has a file of that name, which is left as it is.
 
         Example:
@@ -113,9 +123,9 @@ class Files:
             >>> redcap.files.save(folder, "1", "scan", event="first_arm_1").name
             'a.txt'
         """
-        path = existing_folder(folder)
-        wanted = self._asked("export", record, field, event, repeat_instance)
-        return save_file(self._transport, "file export", wanted, path)
+        path = check_folder(folder)
+        parameters = self._write_parameters("export", record, field, event, repeat_instance)
+        return save_file(self._transport, "file export", parameters, path)
 
     def import_(
         self,
@@ -125,42 +135,50 @@ class Files:
         event: str | None = None,
         repeat_instance: int = 1,
     ) -> None:
-        """Store a file in a field, over the one that is there; a record that is not is created.
+        """Store a file in a field, replacing the stored one. A new record is created.
 
-        Needs the right to API Import/Update. REDCap takes no signatures. It is sent once.
+        Needs the right to API Import/Update. REDCap does not import signatures. The request is sent
+        once.
+
+        Args:
+            file: The file.
+            record: The record id.
+            field: A field of type ``file``.
+            event: The event, in a longitudinal project. Defaults to none.
+            repeat_instance: The instance, where the instrument or event repeats. Defaults to 1.
 
         Raises:
-            ValueError: The project has no such field or event; nothing was stored.
-            OutcomeUnknownError: The answer was lost.
-            REDCapError: It was not done; the type says why.
+            ValueError: The project does not have such a field or event. Nothing was stored.
+            OutcomeUnknownError: The response was lost.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
             >>> redcap.files.import_(scan, "1", "scan", event="first_arm_1")
         """
         part = file.part
-        wanted = self._asked("import", record, field, event, repeat_instance)
-        self._transport.post_once("file import", wanted, read_done, part)
+        parameters = self._write_parameters("import", record, field, event, repeat_instance)
+        self._transport.post_once("file import", parameters, read_done, part)
 
     def delete(
         self, record: str | int, field: str, event: str | None = None, repeat_instance: int = 1
     ) -> None:
-        """Delete the file of a field; errors as for `import_`.
+        """Delete the file of a field. The request is sent once.
 
-        Needs the right to API Import/Update.
+        Needs the right to API Import/Update. Parameters and errors are those of `import_`.
 
         Example:
             >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
             >>> redcap.files.import_(scan, "1", "scan", event="first_arm_1")
             >>> redcap.files.delete("1", "scan", event="first_arm_1")
         """
-        wanted = self._asked("delete", record, field, event, repeat_instance)
-        self._transport.post_once("file deletion", wanted, read_done)
+        parameters = self._write_parameters("delete", record, field, event, repeat_instance)
+        self._transport.post_once("file deletion", parameters, read_done)
 
-    def _asked(
+    def _write_parameters(
         self, action: str, record: str | int, field: str, event: str | None, repeat_instance: int
     ) -> dict[str, str]:
-        wanted = call_parameters(
+        parameters = call_parameters(
             "file",
             action,
             record=check_required("record", record),
@@ -169,49 +187,50 @@ class Files:
             repeat_instance=check_positive("repeat_instance", repeat_instance),
         )
         self._names.check_place(field=field, event=event)
-        return wanted
+        return parameters
 
 
-# -- answers that are files -----------------------------------------------------------------------
+# -- files as responses ---------------------------------------------------------------------------
 
 
 def receive_file(response: Response) -> REDCapFile:
-    """Take an answer for a file."""
-    name, mime_type, chunks = _opened(response)
+    """Return a response as a file."""
+    name, mime_type, chunks = _open_file(response)
     return REDCapFile(name, mime_type, b"".join(chunks))
 
 
-def existing_folder(folder: str | Path) -> Path:
-    """Make sure that there is a folder.
+def check_folder(folder: str | Path) -> Path:
+    """Return the path of a folder that exists.
 
     Raises:
-        NotADirectoryError: There is none.
+        NotADirectoryError: It does not exist.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise NotADirectoryError("folder: there is no such folder; make it first.")
+        raise NotADirectoryError("folder: does not exist. Create it first.")
     return folder
 
 
 def save_file(transport: Transport, request: str, parameters: dict[str, str], folder: Path) -> Path:
-    """Stream an answer that is a file into a folder; what breaks off leaves nothing behind.
+    """Save a response as a file in a folder, and return its path. A failure leaves no file.
 
     Raises:
         FileExistsError: The folder has a file of that name.
+        REDCapError: The request failed. The type says why.
     """
 
     def receive(response: Response) -> Path:
-        name, _, chunks = _opened(response)
+        name, _, chunks = _open_file(response)
         path = folder / name
-        # Only for this user, never over another file, and never through a link. An error of the
-        # system would show the file's name.
+        # Only this user can read the file, and neither another file nor the target of a link is
+        # overwritten. An error of the system would show the file's name.
         number, why = 0, ""
         try:
             target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             number, why = error.errno or 0, error.strerror or "unknown"
         if number:
-            raise OSError(number, f"{request}: cannot make a new file in the folder: {why}.")
+            raise OSError(number, f"{request}: cannot create a new file in the folder: {why}.")
         try:
             with os.fdopen(target, "wb") as file:
                 file.writelines(chunks)
@@ -223,10 +242,10 @@ def save_file(transport: Transport, request: str, parameters: dict[str, str], fo
     return transport.post(request, parameters, receive)
 
 
-def _opened(response: Response) -> tuple[str, str, Iterator[bytes]]:
-    """Give name, type and content of an answer that is a file, as its header says.
+def _open_file(response: Response) -> tuple[str, str, Iterator[bytes]]:
+    """Return name, type and content of a file, by the headers of the response.
 
-    A PDF has been seen without a name and as ``text/html``, so that it is known by how it begins.
+    A PDF has been seen without a name and as ``text/html``, so it is recognized by its first bytes.
     """
     head = Message()
     # Headers are read as Latin-1; REDCap writes names as UTF-8 (a guess).
@@ -238,23 +257,23 @@ def _opened(response: Response) -> tuple[str, str, Iterator[bytes]]:
     name = head.get_param("name")
     if name:
         text = name[2] if isinstance(name, tuple) else name
-        return safe_name(text), head.get_content_type(), response.chunks
+        return make_safe_name(text), head.get_content_type(), response.chunks
     start = next(response.chunks, b"")
     if not start.startswith(b"%PDF-"):
         check_data(response, start + read_start(response.chunks))
-        raise malformed_error(response, "it is no file: its header gives no name")
+        raise malformed_error(response, "it is not a file, as its header does not have a name")
     return "redcap.pdf", "application/pdf", chain((start,), response.chunks)
 
 
-def safe_name(name: str) -> str:
-    r"""Give a file name that stays in the folder where it is put, whoever chose it.
+def make_safe_name(name: str) -> str:
+    r"""Return a file name without folders and special characters, whoever chose it.
 
     Example:
-        >>> [safe_name(name) for name in ("../../etc/passwd", r"C:\x\scan.pdf", "..", "")]
+        >>> [make_safe_name(name) for name in ("../../etc/passwd", r"C:\x\scan.pdf", "..", "")]
         ['passwd', 'scan.pdf', 'file', 'file']
     """
     last = PureWindowsPath(name.replace("\0", "")).name
     printed = "".join(letter for letter in last if letter.isprintable() and letter not in ':*?"<>|')
-    # The end is kept: it says of which type the file is.
+    # The end is kept, as it shows the type of the file.
     short = printed.encode("utf-8", "ignore")[-_LONGEST_NAME:].decode("utf-8", "ignore")
     return short.strip(". ") or "file"

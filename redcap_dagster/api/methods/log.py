@@ -1,4 +1,4 @@
-"""The log of a project: who did what, and when."""
+"""The log of a project: actions, their users and times."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,18 +23,12 @@ LOG_TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What was done in a project (REDCap 10.8); needs the right to the log.
+    """The log of a project (REDCap 10.8). Needs the right to the log.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     done = client.records.import_([{"record_id": 1}])
-        ...     [row["record"] for row in client.log.export(logtype="record_add")]
-        ['1']
+        >>> done = redcap.records.delete(["2"])
+        >>> redcap.log.export(logtype="record_delete")[0]["record"]
+        '2'
     """
 
     _transport: Transport
@@ -49,41 +43,41 @@ class Log:
         begin_time: datetime | None = None,
         end_time: datetime | None = None,
     ) -> list[dict[str, Any]]:
-        """Export the log, newest first. A long one is best asked for piece by piece.
+        """Return one row per log entry, newest first. Export a long log in several periods.
 
         Args:
-            logtype: One of `LOG_TYPES`; None for all.
-            user: Only what this user did.
-            record: Only what was done to this record.
-            dag: Only what was done in this access group.
-            begin_time: From then on, in the server's time zone and without seconds.
-            end_time: Until then, likewise.
+            logtype: Type of entries, one of `LOG_TYPES`. Defaults to all types.
+            user: User name. Defaults to all users.
+            record: Record id. Defaults to all records.
+            dag: Unique name of a data access group. Defaults to all groups.
+            begin_time: Earliest time, in the server's time zone, without seconds. Defaults to no
+                limit.
+            end_time: Latest time, in the same way. Defaults to no limit.
 
         Returns:
-            ``timestamp``, ``username``, ``action``, ``details``, ``record`` of each entry.
+            Rows with ``timestamp``, ``username``, ``action``, ``details`` and ``record``.
 
         Raises:
-            TypeError: A time that is no datetime; nothing was sent.
-            ValueError: A type that REDCap does not have, or a time with a time zone; nothing was
-                sent.
-            REDCapError: Of the type that says what is wrong.
+            TypeError: A time is not a datetime. Nothing was sent.
+            ValueError: REDCap does not have the type, or a time has a time zone. Nothing was sent.
+            REDCapError: The request failed. The type says why.
 
         Example:
             >>> done = redcap.records.delete(["2"])
             >>> [row["record"] for row in redcap.log.export(logtype="record_delete")]
             ['2']
         """
-        wanted = call_parameters(
+        parameters = call_parameters(
             "log",
             logtype=None if logtype is None else check_one_of("logtype", logtype, LOG_TYPES),
             user=user,
             record=record,
             dag=dag,
-            beginTime=None if begin_time is None else _minute("begin_time", begin_time),
-            endTime=None if end_time is None else _minute("end_time", end_time),
+            beginTime=None if begin_time is None else _write_minute("begin_time", begin_time),
+            endTime=None if end_time is None else _write_minute("end_time", end_time),
         )
-        return export_rows(self._transport, "log export", wanted, "timestamp")
+        return export_rows(self._transport, "log export", parameters, "timestamp")
 
 
-def _minute(name: str, value: datetime) -> str:
+def _write_minute(name: str, value: datetime) -> str:
     return write_server_time(name, value)[:16]

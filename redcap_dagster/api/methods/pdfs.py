@@ -1,26 +1,20 @@
-"""Instruments as PDF."""
+"""Instruments as PDF files."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from redcap_dagster.api.calls.parameters import call_parameters, check_positive, write_flag
 from redcap_dagster.api.http.transport import Transport
-from redcap_dagster.api.methods.files import REDCapFile, existing_folder, receive_file, save_file
+from redcap_dagster.api.methods.files import REDCapFile, check_folder, receive_file, save_file
 from redcap_dagster.api.methods.project_names import ProjectNames
 
 
 @dataclass(frozen=True, slots=True)
 class PDFs:
-    """Instruments as PDF, blank or filled in.
+    """Instruments as PDF files, blank or with data.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     client.pdfs.export(instrument="visit").content[:5]
+        >>> redcap.pdfs.export(instrument="visit").content[:5]
         b'%PDF-'
     """
 
@@ -37,30 +31,31 @@ class PDFs:
         all_records: bool = False,
         compact_display: bool = False,
     ) -> REDCapFile:
-        """Export instruments as a PDF.
-
-        Needs the right to API Export.
+        """Return instruments as a PDF file. Needs the right to API Export.
 
         Args:
-            record: Filled in with this record's data; None for blank forms.
-            event: Only this event of the record.
-            instrument: Only this form.
-            repeat_instance: Only this instance.
-            all_records: With the data of all records.
-            compact_display: Without fields and choices that nobody filled in (REDCap 11.4.4).
+            record: Record whose data to fill in. Defaults to blank instruments.
+            event: Event to export. Defaults to all events.
+            instrument: Instrument to export. Defaults to all instruments.
+            repeat_instance: Instance to export. Defaults to all instances.
+            all_records: Whether to fill in the data of all records. Defaults to False.
+            compact_display: Whether to leave out blank fields and unselected choices (REDCap
+                11.4.4). Defaults to False.
 
         Raises:
-            ValueError: A record together with all records, or the project has no such form or
-                event; no PDF was asked for.
-            REDCapError: Of the type that says what is wrong.
+            ValueError: A record and all records were given, or the project does not have such an
+                instrument or event. No PDF was requested.
+            REDCapError: The request failed. The type says why.
 
         Example:
             >>> redcap.pdfs.export(record="1", instrument="visit").mime_type
             'application/pdf'
         """
-        wanted = _asked(record, event, instrument, repeat_instance, all_records, compact_display)
+        parameters = _write_parameters(
+            record, event, instrument, repeat_instance, all_records, compact_display
+        )
         self._names.check_place(form=instrument, event=event)
-        return self._transport.post("pdf export", wanted, receive_file)
+        return self._transport.post("pdf export", parameters, receive_file)
 
     def save(
         self,
@@ -73,19 +68,21 @@ class PDFs:
         all_records: bool = False,
         compact_display: bool = False,
     ) -> Path:
-        """Export a PDF like `export` into a folder; see `Files.save`.
+        """Save a PDF file like `export` in a folder, and return its path; see `Files.save`.
 
         Example:
             >>> redcap.pdfs.save(folder, instrument="visit").suffix
             '.pdf'
         """
-        wanted = _asked(record, event, instrument, repeat_instance, all_records, compact_display)
-        path = existing_folder(folder)
+        parameters = _write_parameters(
+            record, event, instrument, repeat_instance, all_records, compact_display
+        )
+        path = check_folder(folder)
         self._names.check_place(form=instrument, event=event)
-        return save_file(self._transport, "pdf export", wanted, path)
+        return save_file(self._transport, "pdf export", parameters, path)
 
 
-def _asked(
+def _write_parameters(
     record: str | int | None,
     event: str | None,
     instrument: str | None,
@@ -94,14 +91,14 @@ def _asked(
     compact_display: bool,
 ) -> dict[str, str]:
     if all_records and record is not None:
-        raise ValueError("all_records: give one record or all of them, not both.")
+        raise ValueError("all_records: a record is given too. Give one of them, not both.")
     return call_parameters(
         "pdf",
         record=record,
         event=event,
         instrument=instrument,
         repeat_instance=check_positive("repeat_instance", repeat_instance),
-        # Any value counts for yes, so that there is none for no.
+        # REDCap takes any value for yes, so no value is sent for no.
         allRecords=write_flag("all_records", all_records),
         compactDisplay=write_flag("compact_display", compact_display),
     )

@@ -1,4 +1,4 @@
-"""The names that a project has: what a request names is judged before it is sent."""
+"""The names in a project, against which the names in a request are checked before it is sent."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,15 +12,16 @@ from redcap_dagster.api.calls.rows import (
 )
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import status_column
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 class ProjectNames:
-    """The fields, forms and events of a project, asked for when they are needed.
+    """The fields, instruments and events of a project, exported when they are needed.
 
-    They are kept, and asked for again where one is unknown: it may have been added since.
+    They are kept, and exported again where a name is unknown, as it may have been added since.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -28,24 +29,24 @@ class ProjectNames:
         self._dictionary: Rows = []
         self._events: Rows = []
 
-    def learn(self, dictionary: Rows) -> None:
-        """Take the names from a dictionary that was exported anyway."""
+    def set_dictionary(self, dictionary: Rows) -> None:
+        """Use a dictionary that was exported already."""
         self._dictionary = dictionary
 
     @property
     def dictionary(self) -> Rows:
         """The data dictionary."""
         if not self._dictionary:
-            self.learn(export_dictionary(self._transport))
+            self.set_dictionary(export_dictionary(self._transport))
         return self._dictionary
 
     @property
     def record_id_field(self) -> str:
-        """The first field of the dictionary."""
+        """The record id field: the first field of the dictionary."""
         return str(self.dictionary[0]["field_name"])
 
     def check_selection(self, selection: RecordSelection) -> None:
-        """Refuse a selection that names what the project does not have; see `check`."""
+        """Raise if a selection has names that the project does not have; see `check`."""
         self.check(
             fields=selection.get("fields"),
             forms=selection.get("forms"),
@@ -55,7 +56,7 @@ class ProjectNames:
     def check_place(
         self, *, field: str | None = None, form: str | None = None, event: str | None = None
     ) -> None:
-        """Refuse one field, form and event, as far as they are given; see `check`."""
+        """Raise if the project does not have a field, an instrument or an event; see `check`."""
         self.check(
             fields=None if field is None else [field],
             forms=None if form is None else [form],
@@ -69,33 +70,35 @@ class ProjectNames:
         forms: Iterable[str] | None = None,
         events: Iterable[str] | None = None,
     ) -> None:
-        """Refuse what the project does not have, before the server does, or takes it for all.
+        """Raise if the project does not have some fields, instruments or events.
+
+        The server would refuse the request, or ignore the names and return all.
 
         Raises:
-            ValueError: It names the fields, forms and events.
-            REDCapError: The names cannot be had; the type says why.
+            ValueError: The project does not have them. The message names them.
+            REDCapError: A request for the names failed. The type says why.
         """
         named = list(fields or ()), list(forms or ())
-        if self._unknown(*named):
-            self.learn(export_dictionary(self._transport))
-        wrong = self._unknown(*named)
+        if self._list_unknown(*named):
+            self.set_dictionary(export_dictionary(self._transport))
+        wrong = self._list_unknown(*named)
         if unknown := set(events or ()) - self._known_events():
             self._events = self._export_events()
             unknown -= self._known_events()
             wrong += [f"event {name!r}" for name in sorted(unknown)]
         if wrong:
             raise ValueError(
-                f"The project has no {', no '.join(wrong)}. Fields, forms and events go by their "
-                "unique names: see export_metadata and export_events."
+                f"The project does not have {list_names(wrong)}. Give unique names, as "
+                "export_metadata and export_events return them."
             )
 
-    def _unknown(self, fields: Iterable[str], forms: Iterable[str]) -> list[str]:
+    def _list_unknown(self, fields: Iterable[str], forms: Iterable[str]) -> list[str]:
         known_forms = {row["form_name"] for row in self._dictionary}
         known = {row["field_name"] for row in self._dictionary}
         known |= {status_column(form) for form in known_forms}
         return [
             *(f"field {name!r}" for name in fields if name not in known),
-            *(f"form {name!r}" for name in forms if name not in known_forms),
+            *(f"instrument {name!r}" for name in forms if name not in known_forms),
         ]
 
     def _known_events(self) -> set[str]:

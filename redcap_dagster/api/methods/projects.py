@@ -1,4 +1,4 @@
-"""A project as a whole: its settings, its XML, and making a new one."""
+"""Projects: settings, XML and new projects."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,9 @@ from redcap_dagster.api.http.response import (
 )
 from redcap_dagster.api.http.token import check_token
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.project.name_lists import list_names
 
-_XML_TAKES = frozenset(
+_XML_PARAMETERS = frozenset(
     {
         "records",
         "fields",
@@ -32,20 +33,14 @@ _XML_TAKES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Projects:
-    """The project of a token as a whole; with a super token, new projects.
+    """Settings and XML of a project, and new projects, which need a super token.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     xml = client.projects.export_xml(return_metadata_only=True)
-        ...     maker = REDCapClient(redcap.url, redcap.super_token)
-        ...     copy = maker.projects.create({"project_title": "Copy", "purpose": 0}, xml)
-        ...     REDCapClient(redcap.url, copy).export_project_info()["project_title"]
-        'Copy'
+        >>> xml = redcap.projects.export_xml(return_metadata_only=True)
+        >>> copy = {"project_title": "Copy", "purpose": 0}
+        >>> token = maker.projects.create(copy, xml)  # the client of a super token
+        >>> len(token)
+        32
     """
 
     _transport: Transport
@@ -57,69 +52,74 @@ class Projects:
         export_files: bool = False,
         **selection: Unpack[RecordSelection],
     ) -> str:
-        """Export the project as XML (CDISC ODM 1.3.1; REDCap 6.12), to keep it or to copy it.
+        """Return the project as XML (CDISC ODM 1.3.1; REDCap 6.12).
 
         Args:
-            return_metadata_only: Only the structure, without records.
-            export_files: With the files of file fields, which may be large.
-            **selection: Of `RecordSelection`: ``records``, ``fields``, ``events``,
-                ``filter_logic``, ``export_survey_fields``, ``export_data_access_groups``.
+            return_metadata_only: Whether to export only the structure, without records. Defaults to
+                False.
+            export_files: Whether to include the files of file fields, which may be large. Defaults
+                to False.
+            **selection: ``records``, ``fields``, ``events``, ``filter_logic``,
+                ``export_survey_fields`` and ``export_data_access_groups`` of `RecordSelection`.
+                Defaults to all records.
 
         Raises:
-            TypeError: A parameter that this export does not have; nothing was sent.
-            ValueError: A parameter that REDCap cannot take; nothing was sent.
-            REDCapError: Of the type that says what is wrong.
+            TypeError: This export does not have such a parameter. Nothing was sent.
+            ValueError: REDCap cannot take a parameter. Nothing was sent.
+            REDCapError: The request failed. The type says why.
 
         Example:
             >>> "<ODM" in redcap.projects.export_xml(return_metadata_only=True)
             True
         """
-        unknown = selection.keys() - _XML_TAKES
+        unknown = selection.keys() - _XML_PARAMETERS
         if unknown:
-            raise TypeError(f"An XML export has no parameter {', '.join(sorted(unknown))}.")
-        wanted = call_parameters(
+            raise TypeError(
+                f"An XML export has no parameter {list_names(sorted(unknown))}. Leave it out."
+            )
+        parameters = call_parameters(
             "project_xml",
             returnMetadataOnly=write_flag("return_metadata_only", return_metadata_only),
             exportFiles=write_flag("export_files", export_files),
         )
-        wanted |= {"format": "xml"} | check_selection(**selection)
-        return self._transport.post("project XML export", wanted, _read_odm)
+        parameters |= {"format": "xml"} | check_selection(**selection)
+        return self._transport.post("project XML export", parameters, _read_odm)
 
     def import_settings(self, settings: Mapping[str, Any]) -> int:
-        """Change settings, such as ``project_title``, once; needs the right to Project Design.
+        """Change settings, such as ``project_title``, and return how many.
+
+        Needs the right to Project Design. The request is sent once.
 
         Args:
-            settings: Some of what `REDCapClient.export_project_info` gives.
-
-        Returns:
-            How many settings REDCap took.
+            settings: Settings by the names that `REDCapClient.export_project_info` returns.
 
         Raises:
-            ValueError: There are none, or a value is none that JSON has; nothing was sent.
-            OutcomeUnknownError: The answer was lost.
-            REDCapError: It was not done; the type says why.
+            ValueError: There is no setting, or a value cannot be written as JSON. Nothing was sent.
+            OutcomeUnknownError: The response was lost.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> redcap.projects.import_settings({"project_title": "Pilot"})
             1
         """
-        wanted = call_parameters("project_settings", "import", data=_written("settings", settings))
-        return self._transport.post_once("project settings import", wanted, read_count)
+        parameters = call_parameters(
+            "project_settings", "import", data=_write_json("settings", settings)
+        )
+        return self._transport.post_once("project settings import", parameters, read_count)
 
     def create(self, data: Mapping[str, Any], odm: str | None = None) -> str:
-        """Create a project, once; the client's token must be a super token.
+        """Create a project and return its token. Keep the token like a password.
+
+        The client's token must be a super token. The request is sent once.
 
         Args:
-            data: With ``project_title`` and ``purpose``, and ``purpose_other`` where that is 1.
-            odm: A project's XML, for its structure and records.
-
-        Returns:
-            The new project's token. Keep it like a password.
+            data: ``project_title`` and ``purpose``, and ``purpose_other`` if the purpose is 1.
+            odm: Project XML with structure and records. Defaults to an empty project.
 
         Raises:
-            ValueError: The title or purpose is missing; nothing was sent.
-            OutcomeUnknownError: The answer was lost, and a project may be there.
-            REDCapError: It was not done; the type says why.
+            ValueError: The title or purpose is missing. Nothing was sent.
+            OutcomeUnknownError: The response was lost. REDCap may have created the project.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> token = maker.projects.create({"project_title": "New", "purpose": 0})
@@ -128,20 +128,20 @@ class Projects:
         """
         for name in ("project_title", "purpose"):
             check_required(name, data.get(name, ""))
-        # A list, as REDCap's own example has it; settings are a single object. Both are guesses.
-        text = f"[{_written('data', data)}]"
-        wanted = call_parameters("project", "import", data=text, odm=odm)
-        return self._transport.post_once("project creation", wanted, _read_token)
+        # A list, as in REDCap's own example; settings are a single object. Both are guesses.
+        text = f"[{_write_json('data', data)}]"
+        parameters = call_parameters("project", "import", data=text, odm=odm)
+        return self._transport.post_once("project creation", parameters, _read_token)
 
 
-def _written(name: str, values: Mapping[str, Any]) -> str:
+def _write_json(name: str, values: Mapping[str, Any]) -> str:
     if not values:
-        raise ValueError(f"{name}: there are none.")
+        raise ValueError(f"{name}: is empty.")
     try:
         return json.dumps(dict(values), allow_nan=False)
     except (TypeError, ValueError):
         pass
-    raise ValueError(f"{name}: a value is none that JSON has; give texts and numbers.")
+    raise ValueError(f"{name}: a value cannot be written as JSON. Give texts and numbers.")
 
 
 def _read_odm(response: Response) -> str:
@@ -149,7 +149,7 @@ def _read_odm(response: Response) -> str:
     head = body[:2048].lstrip(b"\xef\xbb\xbf \r\n\t")
     if b"<ODM" not in head:
         check_data(response, body)
-        raise malformed_error(response, "it is no project XML")
+        raise malformed_error(response, "it is not project XML")
     if not body.rstrip().endswith(b"</ODM>"):
         raise malformed_error(response, "it breaks off")
     position = 0
@@ -157,11 +157,11 @@ def _read_odm(response: Response) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         position = error.start
-    raise not_utf8_error(response, f"byte {position} of the answer")
+    raise not_utf8_error(response, f"byte {position} of the response")
 
 
 def _read_token(response: Response) -> str:
-    """Read a token; the demo server was seen to print SQL before it."""
+    """Return the token; a demo server has been seen to print SQL before it."""
     try:
         return check_token(read_line(response)[-32:])
     except ValueError:

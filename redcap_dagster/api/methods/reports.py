@@ -1,4 +1,4 @@
-"""Reports that were set up in a project."""
+"""The reports of a project."""
 
 from dataclasses import dataclass
 
@@ -26,19 +26,11 @@ from redcap_dagster.api.http.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """The reports of a project.
+    """The reports that people set up in a project.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     done = client.records.import_([{"record_id": 1}])
-        ...     report = redcap.add_report(token, ["record_id"])  # people do this in REDCap
-        ...     client.reports.export(report)["record_id"].tolist()
-        ['1']
+        >>> redcap.reports.export(report)["age"].tolist()
+        ['40', '50']
     """
 
     _transport: Transport
@@ -54,27 +46,31 @@ class Reports:
         csv_delimiter: str = ",",
         type: str = "flat",  # noqa: A002 (REDCap's own name)
     ) -> pd.DataFrame:
-        """Export a report's rows as text, with blank cells as nulls (REDCap 6.0).
+        """Return the rows of a report as text, with blank cells as nulls (REDCap 6.0).
 
         Needs the right to API Export.
 
         Args:
             report_id: The number that REDCap lists with the report.
-            raw_or_label: ``raw`` for codes, ``label`` for labels.
-            raw_or_label_headers: ``raw`` for names of fields as columns, ``label`` for labels.
-            export_checkbox_label: With ``label``: the option's label instead of ``Checked``.
-            decimal_character: ``.`` or ``,``; None as the values were saved.
-            csv_delimiter: Between two cells on the way: ``,``, ``tab``, ``;``, ``|`` or ``^``.
-            type: ``flat`` or ``eav``, which REDCap ignores: reports are flat.
+            raw_or_label: ``raw`` for codes, ``label`` for labels. Defaults to ``raw``.
+            raw_or_label_headers: ``raw`` for field names as columns, ``label`` for column labels.
+                Defaults to ``raw``.
+            export_checkbox_label: With ``raw_or_label="label"``: whether a ticked box has the label
+                of its choice instead of ``Checked``. Defaults to False.
+            decimal_character: ``.`` or ``,``. Defaults to numbers as they were saved.
+            csv_delimiter: Delimiter of the CSV that REDCap sends: ``,``, ``tab``, ``;``, ``|`` or
+                ``^``. Defaults to ``,``.
+            type: ``flat``, or ``eav``, which REDCap ignores. Defaults to ``flat``.
 
         Returns:
-            The rows, backed by Arrow. A server that sends no header for no rows gives no column.
+            The rows, backed by Arrow. Without rows, some servers send no header; then there are no
+            columns.
 
         Raises:
-            ValueError: A parameter that REDCap cannot take; nothing was sent.
-            RefusedError: There is no such report.
-            MalformedResponseError: Two columns have one label, so that they cannot be told apart.
-            REDCapError: Of the type that says what is wrong.
+            ValueError: REDCap cannot take a parameter. Nothing was sent.
+            RefusedError: The report does not exist.
+            MalformedResponseError: Several columns have the same label.
+            REDCapError: The request failed. The type says why.
 
         Example:
             >>> redcap.reports.export(report)["age"].tolist()
@@ -82,7 +78,7 @@ class Reports:
             >>> redcap.reports.export(report, raw_or_label_headers="label")["Age"].tolist()
             ['40', '50']
         """
-        wanted = call_parameters(
+        parameters = call_parameters(
             "report",
             report_id=check_positive("report_id", report_id),
             rawOrLabel=check_one_of("raw_or_label", raw_or_label, RAW_OR_LABEL),
@@ -95,23 +91,26 @@ class Reports:
             csvDelimiter=check_one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS)),
             type=check_one_of("type", type, ("flat", "eav")),
         )
-        wanted |= {"format": "csv"}
+        parameters |= {"format": "csv"}
         try:
-            table = self._rows(wanted)
+            table = self._export_table(parameters)
         except MalformedResponseError as error:
             if raw_or_label_headers == "label":
-                error.add_note("Several fields may have one label; raw headers always differ.")
+                error.add_note(
+                    "Several fields may have the same label. raw_or_label_headers='raw' always has "
+                    "different columns."
+                )
             raise
         frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
-    def _rows(self, wanted: dict[str, str]) -> pa.Table:
+    def _export_table(self, parameters: dict[str, str]) -> pa.Table:
         def receive(response: Response) -> pa.Table:
-            return open_csv(response, None, get_delimiter(wanted)).read_all()
+            return open_csv(response, None, get_delimiter(parameters)).read_all()
 
         try:
-            return self._transport.post("report export", wanted, receive)
+            return self._transport.post("report export", parameters, receive)
         except EmptyResponseError as error:
             empty = error
-        confirm_empty(self._transport, "report export", wanted, empty)
+        confirm_empty(self._transport, "report export", parameters, empty)
         return pa.Table.from_batches([empty_batch(())])

@@ -1,4 +1,4 @@
-"""The exports of a project's structure, as methods of the client."""
+"""Exports of a project's structure, as methods of the client."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,16 +25,16 @@ from redcap_dagster.project import REDCapProject
 
 
 class StructureExports:
-    """What REDCap says of a project: its attributes, dictionary, forms, arms and events."""
+    """The structure of a project: its info, dictionary, instruments, arms and events."""
 
     _transport: Transport
     _names: ProjectNames
 
     def export_project_info(self) -> dict[str, Any]:
-        """Export the project's attributes (REDCap 6.5); flags are ints.
+        """Return the project info, whose flags are 0 or 1 (REDCap 6.5).
 
         Raises:
-            REDCapError: Of the type that says what is wrong; so does every export.
+            REDCapError: The request failed. The type says why. So does every export.
 
         Example:
             >>> redcap.export_project_info()["is_longitudinal"]
@@ -45,7 +45,13 @@ class StructureExports:
     def export_metadata(
         self, fields: Sequence[str] | None = None, forms: Sequence[str] | None = None
     ) -> list[dict[str, str]]:
-        """Export the data dictionary, by default all of it: a row per field, in REDCap's order.
+        """Return the data dictionary: one row per field, in REDCap's order.
+
+        Args:
+            fields: Fields to export, in addition to those of `forms`. Defaults to all fields, if
+                `forms` are not given either.
+            forms: Instruments to export. Defaults to all instruments, if `fields` are not given
+                either.
 
         Example:
             >>> [row["field_name"] for row in redcap.export_metadata(forms=["drug"])]
@@ -55,11 +61,11 @@ class StructureExports:
         if parameters:
             return self._export_rows("metadata", "field_name", **parameters)
         rows = export_dictionary(self._transport)
-        self._names.learn(rows)
+        self._names.set_dictionary(rows)
         return rows
 
     def export_instruments(self) -> list[dict[str, str]]:
-        """Export names and labels of the instruments.
+        """Return one row per instrument: its name and label.
 
         Example:
             >>> [row["instrument_name"] for row in redcap.export_instruments()]
@@ -68,58 +74,73 @@ class StructureExports:
         return self._export_rows("instrument", "instrument_name")
 
     def export_arms(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
-        """Export the arms that have events, by default all; none of a classic project."""
-        return self._export_where(
+        """Return one row per arm that has events; no row for a classic project.
+
+        Args:
+            arms: Numbers of arms. Defaults to all arms.
+        """
+        return self._export_if(
             IS_LONGITUDINAL, "arm", "arm_num", **write_optional_list("arms", arms)
         )
 
     def export_events(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
-        """Export the events of some arms, by default of all; none of a classic project.
+        """Return one row per event; no row for a classic project.
+
+        Args:
+            arms: Numbers of arms. Defaults to all arms.
 
         Example:
             >>> len(redcap.export_arms()), redcap.export_events()[1]["unique_event_name"]
             (1, 'then_arm_1')
         """
-        return self._export_where(
+        return self._export_if(
             IS_LONGITUDINAL, "event", "unique_event_name", **write_optional_list("arms", arms)
         )
 
     def export_form_event_mapping(
         self, arms: Sequence[str | int] | None = None
     ) -> list[dict[str, Any]]:
-        """Export which form is designated in which event; nothing of a classic project.
+        """Return one row per instrument and event for which it is designated.
+
+        There is no row for a classic project.
+
+        Args:
+            arms: Numbers of arms. Defaults to all arms.
 
         Example:
             >>> redcap.export_form_event_mapping()[0]
             {'arm_num': 1, 'unique_event_name': 'first_arm_1', 'form': 'visit'}
         """
-        return self._export_where(
+        return self._export_if(
             IS_LONGITUDINAL, "formEventMapping", "form", **write_optional_list("arms", arms)
         )
 
     def export_repeating_forms_events(self) -> list[dict[str, str]]:
-        """Export the repeating forms and events (REDCap 8.2); nothing where there are none.
+        """Return one row per repeating instrument or event, if there are any (REDCap 8.2).
 
         Example:
             >>> [row["form_name"] for row in redcap.export_repeating_forms_events()]
             ['drug']
         """
-        return self._export_where(HAS_REPEATING, "repeatingFormsEvents", "form_name")
+        return self._export_if(HAS_REPEATING, "repeatingFormsEvents", "form_name")
 
     def export_field_names(self, field: str | None = None) -> list[dict[str, str]]:
-        """Export the export column of each field and checkbox option, or those of one field.
+        """Return one row per export column of a field or checkbox choice (REDCap 6.4).
 
-        File and descriptive fields are not in it. Since REDCap 6.4.
+        File and descriptive fields do not have an export column.
+
+        Args:
+            field: Field to export. Defaults to all fields.
 
         Example:
             >>> [row["export_field_name"] for row in redcap.export_field_names("age")]
             ['age']
         """
-        wanted = {} if field is None else {"field": check_required("field", field)}
-        return self._export_rows("exportFieldNames", "export_field_name", **wanted)
+        parameters = {} if field is None else {"field": check_required("field", field)}
+        return self._export_rows("exportFieldNames", "export_field_name", **parameters)
 
     def export_version(self) -> str:
-        """Export the version of the REDCap server, such as ``14.7.3``.
+        """Return the version of the REDCap server, such as ``14.7.3``.
 
         Example:
             >>> redcap.export_version()
@@ -128,26 +149,25 @@ class StructureExports:
         return export_version(self._transport)
 
     def export_structure(self) -> ProjectStructure:
-        """Export all of the above, each once, as far as the project has it.
-
-        What a classic project cannot have is not asked for, nor are repeating forms where project
-        info says that there are none.
-        """
-        structure = export_structure(self._transport)
-        self._names.learn(structure.metadata)
-        return structure
-
-    def export_project(self) -> REDCapProject:
-        """Export the structure and the header of an export of everything, as one model.
-
-        The header says whether the project has access groups and which forms are surveys; a
-        server that sends none without rows (17.4.1) leaves both as absent as long as the project
-        has no record.
+        """Return all of the above exports at once. Those that do not apply are not requested.
 
         Example:
             >>> redcap.export_structure().record_id_field
             'record_id'
-            >>> [form.instrument_name for form in redcap.export_project().instruments]
+        """
+        structure = export_structure(self._transport)
+        self._names.set_dictionary(structure.metadata)
+        return structure
+
+    def export_project(self) -> REDCapProject:
+        """Return the model of the project, of its structure and the columns of a record export.
+
+        The columns show whether the project has access groups, and which instruments are surveys.
+        Where the server sends no header without rows (17.4.1), both count as absent as long as the
+        project does not have a record.
+
+        Example:
+            >>> [each.instrument_name for each in redcap.export_project().instruments]
             ['visit', 'drug']
         """
         structure = self.export_structure()
@@ -158,10 +178,10 @@ class StructureExports:
             self._transport, f"{content} export", call_parameters(content) | parameters, key
         )
 
-    def _export_where(
+    def _export_if(
         self, flag: str, content: str, key: str, **parameters: str
     ) -> list[dict[str, Any]]:
-        """Export what only some projects have, if project info says that this one does."""
+        """Return rows that only some projects have; none if project info excludes them."""
         applicable = is_flag_set(self.export_project_info(), flag)
         return (
             export_if_applicable(self._transport, content, key, **parameters) if applicable else []

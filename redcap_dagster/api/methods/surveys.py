@@ -1,4 +1,4 @@
-"""Surveys: links, codes, and who takes part."""
+"""Surveys: links, codes and participants."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +11,13 @@ from redcap_dagster.api.methods.project_names import ProjectNames
 
 @dataclass(frozen=True, slots=True)
 class Surveys:
-    """Links and codes of surveys; needs the right to manage survey participants.
+    """Links, codes and participants of surveys. Needs the right to manage survey participants.
 
-    A link or a code lets anyone answer in a participant's place: treat it like a password.
+    Anyone with a link or a code can fill in the survey for the participant: treat it like a
+    password.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> rows = [{"record_id": "1", "visit_timestamp": "2024-01-31 10:20:30"}]
-        >>> with Sandbox(version="15.5.0") as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields}, records=rows)
-        ...     client = REDCapClient(redcap.url, token)
-        ...     len(client.surveys.export_access_code("1", "visit"))
+        >>> len(redcap.surveys.export_access_code("1", "visit", event="first_arm_1"))
         9
     """
 
@@ -37,39 +31,38 @@ class Surveys:
         event: str | None = None,
         repeat_instance: int = 1,
     ) -> str:
-        """Export the link of a record's survey.
-
-        Since REDCap 6.4.
+        """Return the survey link of a record (REDCap 6.4).
 
         Args:
             record: The record id.
-            instrument: The form that is a survey.
-            event: The event, in a longitudinal project.
-            repeat_instance: The instance, where the form or event repeats.
+            instrument: The instrument of the survey.
+            event: The event, in a longitudinal project. Defaults to none.
+            repeat_instance: The instance, where the instrument or event repeats. Defaults to 1.
 
         Raises:
-            ValueError: The project has no such form or event; nothing of the record was asked for.
-            RefusedError: There is no such record.
-            REDCapError: Of the type that says what is wrong; so does every method.
+            ValueError: The project does not have such an instrument or event. Nothing was requested
+                for the record.
+            RefusedError: The record does not exist.
+            REDCapError: The request failed. The type says why. So does every method.
 
         Example:
             >>> redcap.surveys.export_link("1", "visit", event="first_arm_1").startswith("http")
             True
         """
-        wanted = self._asked("surveyLink", record, instrument, event, repeat_instance)
-        return export_line(self._transport, "survey link export", wanted)
+        parameters = self._write_parameters(
+            "surveyLink", record, instrument, event, repeat_instance
+        )
+        return export_line(self._transport, "survey link export", parameters)
 
     def export_queue_link(self, record: str | int) -> str:
-        """Export the link of a record's survey queue.
-
-        Since REDCap 6.4.
+        """Return the link of a record's survey queue (REDCap 6.4).
 
         Example:
             >>> redcap.surveys.export_queue_link("1").startswith("http")
             True
         """
-        wanted = call_parameters("surveyQueueLink", record=check_required("record", record))
-        return export_line(self._transport, "survey queue link export", wanted)
+        parameters = call_parameters("surveyQueueLink", record=check_required("record", record))
+        return export_line(self._transport, "survey queue link export", parameters)
 
     def export_return_code(
         self,
@@ -78,16 +71,18 @@ class Surveys:
         event: str | None = None,
         repeat_instance: int = 1,
     ) -> str:
-        """Export the 8 characters by which a participant returns to a survey.
+        """Return the 8 characters with which a participant returns to a survey (REDCap 6.4).
 
-        Since REDCap 6.4; parameters as for `export_link`.
+        The parameters are those of `export_link`.
 
         Example:
             >>> len(redcap.surveys.export_return_code("1", "visit", event="first_arm_1"))
             8
         """
-        wanted = self._asked("surveyReturnCode", record, instrument, event, repeat_instance)
-        return export_line(self._transport, "survey return code export", wanted)
+        parameters = self._write_parameters(
+            "surveyReturnCode", record, instrument, event, repeat_instance
+        )
+        return export_line(self._transport, "survey return code export", parameters)
 
     def export_access_code(
         self,
@@ -96,34 +91,43 @@ class Surveys:
         event: str | None = None,
         repeat_instance: int = 1,
     ) -> str:
-        """Export the 9 characters that open a survey (REDCap 14.0 or 15.5: sources differ).
+        """Return the 9 characters that open a survey (REDCap 14.0 or 15.5: sources differ).
 
-        Parameters as for `export_link`.
+        The parameters are those of `export_link`.
 
         Example:
             >>> len(redcap.surveys.export_access_code("1", "visit", event="first_arm_1"))
             9
         """
-        wanted = self._asked("surveyAccessCode", record, instrument, event, repeat_instance)
-        return export_line(self._transport, "survey access code export", wanted)
+        parameters = self._write_parameters(
+            "surveyAccessCode", record, instrument, event, repeat_instance
+        )
+        return export_line(self._transport, "survey access code export", parameters)
 
     def export_participants(
         self, instrument: str, event: str | None = None
     ) -> list[dict[str, Any]]:
-        """Export the participant list of a survey: addresses, invitations, responses, links.
+        """Return one row per participant of a survey: email, invitation, response status and link.
+
+        Args:
+            instrument: The instrument of the survey.
+            event: The event, in a longitudinal project. Defaults to none.
+
+        Raises:
+            ValueError: The project does not have such an instrument or event.
 
         Example:
             >>> people = redcap.surveys.export_participants("visit", event="first_arm_1")
             >>> "survey_link" in people[0]
             True
         """
-        wanted = call_parameters(
+        parameters = call_parameters(
             "participantList", instrument=check_required("instrument", instrument), event=event
         )
         self._names.check_place(form=instrument, event=event)
-        return export_rows(self._transport, "participant list export", wanted, "email")
+        return export_rows(self._transport, "participant list export", parameters, "email")
 
-    def _asked(
+    def _write_parameters(
         self,
         content: str,
         record: str | int,
@@ -131,7 +135,7 @@ class Surveys:
         event: str | None,
         repeat_instance: int,
     ) -> dict[str, str]:
-        wanted = call_parameters(
+        parameters = call_parameters(
             content,
             record=check_required("record", record),
             instrument=check_required("instrument", instrument),
@@ -139,4 +143,4 @@ class Surveys:
             repeat_instance=check_positive("repeat_instance", repeat_instance),
         )
         self._names.check_place(form=instrument, event=event)
-        return wanted
+        return parameters

@@ -1,4 +1,4 @@
-"""User roles of a project, and which user has which."""
+"""The user roles of a project, and the role of each user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,28 +12,22 @@ from redcap_dagster.api.http.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class UserRoles:
-    """The user roles of a project, and which user has which; needs the right to manage users.
+    """The user roles of a project, and the role of each user. Needs the right to manage users.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     client.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
-        ...     [role["role_label"] for role in client.roles.export()]
+        >>> redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
         1
+        >>> [role["role_label"] for role in redcap.roles.export()]
         ['Nurse']
     """
 
     _transport: Transport
 
     def export(self) -> list[dict[str, Any]]:
-        """Export roles and their rights; every value may be a text.
+        """Return one row per role, with its rights. Every value may be a text.
 
         Raises:
-            REDCapError: Of the type that says what is wrong; so does every method.
+            REDCapError: The request failed. The type says why. So does every method.
 
         Example:
             >>> done = redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
@@ -46,28 +40,35 @@ class UserRoles:
         )
 
     def import_(self, data: Importable) -> int:
-        """Change roles, or add those whose ``unique_role_name`` is blank; once.
+        """Add or change roles, and return how many. The request is sent once.
 
         Args:
-            data: With ``unique_role_name``; ``role_label`` and rights.
-
-        Returns:
-            How many roles were added or changed.
+            data: Rows with ``unique_role_name``, ``role_label`` and rights. A blank
+                ``unique_role_name`` adds a role.
 
         Raises:
-            TypeError: The data are of another type; nothing was sent.
-            ValueError: They have no row, or lack a column; nothing was sent.
-            OutcomeUnknownError: The answer was lost.
+            TypeError: The data have another type. Nothing was sent.
+            ValueError: The data have no row, or lack a column. Nothing was sent.
+            OutcomeUnknownError: The response was lost.
 
         Example:
             >>> redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
             1
         """
-        wanted = call_parameters("userRole", "import")
-        return import_rows(self._transport, "user role import", wanted, data, ["unique_role_name"])
+        parameters = call_parameters("userRole", "import")
+        return import_rows(
+            self._transport, "user role import", parameters, data, ["unique_role_name"]
+        )
 
     def delete(self, roles: Sequence[str]) -> int:
-        """Delete roles by their unique names, once; gives how many.
+        """Delete roles, and return how many. The request is sent once.
+
+        Args:
+            roles: The unique names of the roles.
+
+        Raises:
+            OutcomeUnknownError: The response was lost.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> done = redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])
@@ -78,7 +79,7 @@ class UserRoles:
         return delete_listed(self._transport, "userRole", "roles", roles)
 
     def export_mapping(self) -> list[dict[str, Any]]:
-        """Export the role of each user: ``username``, ``unique_role_name`` (REDCap 13.0).
+        """Return one row per user: ``username`` and ``unique_role_name`` (REDCap 13.0).
 
         Example:
             >>> done = redcap.users.import_([{"username": "ann"}])
@@ -93,7 +94,17 @@ class UserRoles:
         )
 
     def import_mapping(self, data: Importable) -> int:
-        """Give users their roles, once; a blank role takes it from them. Gives how many.
+        """Assign roles to users, and return how many. The request is sent once.
+
+        Args:
+            data: Rows with ``username`` and ``unique_role_name``. A blank role removes the user's
+                role.
+
+        Raises:
+            TypeError: The data have another type. Nothing was sent.
+            ValueError: The data have no row, or lack a column. Nothing was sent.
+            OutcomeUnknownError: The response was lost.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> done = redcap.roles.import_([{"unique_role_name": "", "role_label": "Nurse"}])

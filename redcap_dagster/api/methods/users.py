@@ -1,4 +1,4 @@
-"""Users of a project and their rights."""
+"""The users of a project and their rights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,31 +12,25 @@ from redcap_dagster.api.http.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """The users of a project and their rights; needs the right to manage users.
+    """The users of a project and their rights. Needs the right to manage users.
 
-    Data come as lists of dicts, with ``forms`` and ``forms_export`` as dicts of form and level.
-    Which columns there are depends on the server's version.
+    Rows are dicts, in which ``forms`` and ``forms_export`` are dicts of instrument and level. The
+    columns depend on the server's version.
 
     Example:
-        >>> from redcap_dagster.api import REDCapClient
-        >>> from redcap_dagster.sandbox import Sandbox
-        >>> fields = [{"field_name": "record_id", "form_name": "visit"}]
-        >>> with Sandbox() as redcap:
-        ...     token = redcap.add_project(exports={"metadata": fields})
-        ...     client = REDCapClient(redcap.url, token)
-        ...     client.users.import_([{"username": "ann", "forms": {"visit": 1}}])
-        ...     client.users.delete(["ann"])
+        >>> redcap.users.import_([{"username": "ann", "forms": {"visit": 1}}])
         1
+        >>> redcap.users.delete(["ann"])
         1
     """
 
     _transport: Transport
 
     def export(self) -> list[dict[str, Any]]:
-        """Export users and their rights.
+        """Return one row per user, with the user's rights.
 
         Raises:
-            REDCapError: Of the type that says what is wrong; so does every method.
+            REDCapError: The request failed. The type says why. So does every method.
 
         Example:
             >>> done = redcap.users.import_([{"username": "ann"}])
@@ -46,28 +40,34 @@ class Users:
         return export_rows(self._transport, "user export", call_parameters("user"), "username")
 
     def import_(self, data: Importable) -> int:
-        """Add users, or change the rights of those that are there; once.
+        """Add users or change their rights, and return how many. The request is sent once.
 
         Args:
-            data: With ``username``; a right that is left out stays as it is.
-
-        Returns:
-            How many users were added or changed.
+            data: Rows with ``username`` and rights. Rights that are left out stay as they are.
 
         Raises:
-            TypeError: The data are of another type; nothing was sent.
-            ValueError: They have no row, or lack a column; nothing was sent.
-            OutcomeUnknownError: The answer was lost.
+            TypeError: The data have another type. Nothing was sent.
+            ValueError: The data have no row, or lack a column. Nothing was sent.
+            OutcomeUnknownError: The response was lost.
 
         Example:
             >>> redcap.users.import_([{"username": "ann", "forms": {"visit": 1, "drug": 0}}])
             1
         """
-        wanted = call_parameters("user", "import")
-        return import_rows(self._transport, "user import", wanted, data, ["username"])
+        parameters = call_parameters("user", "import")
+        return import_rows(self._transport, "user import", parameters, data, ["username"])
 
     def delete(self, users: Sequence[str]) -> int:
-        """Take users off the project (REDCap 11.3), once; gives how many.
+        """Remove users from the project, and return how many (REDCap 11.3).
+
+        The request is sent once.
+
+        Args:
+            users: The user names.
+
+        Raises:
+            OutcomeUnknownError: The response was lost.
+            REDCapError: REDCap did not make the change. The type says why.
 
         Example:
             >>> done = redcap.users.import_([{"username": "ann"}])

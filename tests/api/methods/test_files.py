@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.api import NetworkError, REDCapClient, REDCapFile
-from redcap_dagster.api.methods.files import safe_name
+from redcap_dagster.api.methods.files import make_safe_name
 from tests.fake_server import CANARY, Reply, Server
 
 JPEG = "image/jpeg; name={};charset=UTF-8"
@@ -107,7 +107,7 @@ def test_a_name_never_leaves_the_folder(
     [("a\0b", "ab"), ("nul\n.txt", "nul.txt"), (" .bashrc ", "bashrc"), ("/", "file")],
 )
 def test_what_is_left_of_a_name(name: str, safe: str) -> None:
-    assert safe_name(name) == safe
+    assert make_safe_name(name) == safe
 
 
 def test_a_file_that_is_there_is_kept(

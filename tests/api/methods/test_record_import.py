@@ -240,33 +240,37 @@ def test_a_change_shows_no_value(redcap: REDCapClient) -> None:
 @pytest.mark.parametrize(
     ("data", "options", "says"),
     [
-        ([{"record_id": "1", "ages": "1"}], {}, "no fields of the project: ages"),
+        ([{"record_id": "1", "ages": "1"}], {}, "does not have these fields: ages"),
         ([{"age": CANARY}], {}, "1 of 1 rows have no record_id"),
         ([{"record_id": " ", "age": "1"}], {}, "1 rows have no record id"),
-        ([{"record_id": "1", "scan": CANARY}], {}, "scan: files are imported by"),
+        ([{"record_id": "1", "scan": CANARY}], {}, "scan hold files, which"),
         (
             [{"record_id": "1", "redcap_event_name": CANARY}],
             {},
-            "it has none, as it is classic",
+            "Its events are none, as it is classic",
         ),
         ([{"record": "1", "field_name": CANARY, "value": "1"}], {"type": "eav"}, "1 rows name a"),
-        ([{"record": "1", "field_name": "race", "value": "1"}], {"type": "eav"}, "goes as race"),
+        (
+            [{"record": "1", "field_name": "race", "value": "1"}],
+            {"type": "eav"},
+            "like race___1, with value",
+        ),
         ([{"record": "1", "field_name": "age"}], {"type": "eav"}, "have no value"),
         (
             [{"record": "1", "field_name": "age", "value": "1", "age": "1"}],
             {"type": "eav"},
-            "no columns of an EAV import: age",
+            "an EAV import does not have these columns: age",
         ),
         (
             [{"record_id": "1", "day": "2023-02-29", "at": f"{CANARY} 10:00"}],
             {},
-            "2 values of at, day are no dates",
+            "2 values of at, day are not dates",
         ),
         ([{"record_id": "1", "day": "31/12/2023"}], {"date_format": "MDY"}, "as date_format says"),
         (
             [{"record": "1", "field_name": "day", "value": CANARY}],
             {"type": "eav"},
-            "1 values of day are no dates",
+            "1 values of day are not dates",
         ),
     ],
 )
@@ -312,7 +316,7 @@ def test_an_unknown_event_is_refused_before_an_import(sandbox: Sandbox) -> None:
     redcap = REDCapClient(sandbox.url, sandbox.add_project(exports=LONGITUDINAL), retries=0)
     row = {"record_id": "1", "age": "1"}
 
-    with pytest.raises(ValueError, match="it has first_arm_1"):
+    with pytest.raises(ValueError, match="Its events are first_arm_1"):
         redcap.records.import_([row | {"redcap_event_name": "second_arm_1"}])
 
     assert redcap.records.import_([row | {"redcap_event_name": "first_arm_1"}]).records == ("1",)

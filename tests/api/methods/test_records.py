@@ -68,10 +68,10 @@ def test_bad_metadata_arguments_are_refused(client: REDCapClient) -> None:
 @pytest.mark.parametrize(
     ("selection", "named"),
     [
-        ({"fields": ["name", "absent"]}, "no field 'absent'"),
-        ({"forms": ["visits"]}, "no form 'visits'"),
-        ({"events": ["later"]}, "no event 'later'"),
-        ({"fields": ["x"], "forms": ["y"]}, "no field 'x', no form 'y'"),
+        ({"fields": ["name", "absent"]}, "not have field 'absent'"),
+        ({"forms": ["visits"]}, "not have instrument 'visits'"),
+        ({"events": ["later"]}, "not have event 'later'"),
+        ({"fields": ["x"], "forms": ["y"]}, "not have field 'x', instrument 'y'"),
     ],
 )
 def test_what_the_project_does_not_have_is_not_asked_for(
