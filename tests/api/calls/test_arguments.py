@@ -65,7 +65,11 @@ def prepare(server: Server) -> None:
         (lambda c: c.surveys.export_link("", "a"), ValueError, "record: is blank"),
         (lambda c: c.repository.create_folder("x" * 151), ValueError, "150 characters"),
         (lambda c: c.files.export("1", "a", repeat_instance=0), ValueError, "repeat_instance"),
-        (lambda c: c.files.save("/no/such", "1", "a"), NotADirectoryError, "folder: does not exist"),
+        (
+            lambda c: c.files.save("/no/such", "1", "a"),
+            NotADirectoryError,
+            "folder: does not exist",
+        ),
         (lambda c: c.files.import_(REDCapFile("", "", b""), "1", "a"), ValueError, "name"),
         (lambda c: c.pdfs.export(record=1, all_records=True), ValueError, "not both"),
     ],

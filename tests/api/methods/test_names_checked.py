@@ -35,10 +35,22 @@ CALLS: list[tuple[str, Any, str]] = [
     ("file", lambda c: c.files.import_(SCAN, "1", "no"), "not have field 'no'"),
     ("file", lambda c: c.files.delete("1", "no"), "not have field 'no'"),
     ("surveyLink", lambda c: c.surveys.export_link("1", "no"), "not have instrument 'no'"),
-    ("surveyReturnCode", lambda c: c.surveys.export_return_code("1", "no"), "not have instrument 'no'"),
-    ("surveyAccessCode", lambda c: c.surveys.export_access_code("1", "no"), "not have instrument 'no'"),
+    (
+        "surveyReturnCode",
+        lambda c: c.surveys.export_return_code("1", "no"),
+        "not have instrument 'no'",
+    ),
+    (
+        "surveyAccessCode",
+        lambda c: c.surveys.export_access_code("1", "no"),
+        "not have instrument 'no'",
+    ),
     ("participantList", lambda c: c.surveys.export_participants("no"), "not have instrument 'no'"),
-    ("participantList", lambda c: c.surveys.export_participants("visit", "no"), "not have event 'no'"),
+    (
+        "participantList",
+        lambda c: c.surveys.export_participants("visit", "no"),
+        "not have event 'no'",
+    ),
     ("pdf", lambda c: c.pdfs.export(instrument="no"), "not have instrument 'no'"),
     ("pdf", lambda c: c.pdfs.save(Path(), event="no"), "not have event 'no'"),
 ]
