@@ -26,7 +26,7 @@ help:
 	@echo 'make coverage      measure line coverage, without and with responses of real servers'
 	@echo 'make bench         measure speed and memory, side by side, for half an hour'
 	@echo 'make soak          export while everything goes wrong, for five minutes'
-	@echo 'make pictures      take those of the README anew, with Chromium'
+	@echo 'make pictures      take the pictures of the documentation, with Chromium'
 	@echo 'make lint          check style, types, imports, spelling, dependencies, package and docs'
 	@echo 'make docs          build the documentation into build/docs'
 	@echo 'make package       build wheel and sdist into build/dist, and check them'
