@@ -14,9 +14,9 @@ from typing import Any, Self
 from redcap_dagster.sandbox.documents.reports import add_report
 from redcap_dagster.sandbox.http.app import HandledRequest, create_app
 from redcap_dagster.sandbox.http.fault import Fault
+from redcap_dagster.sandbox.http.fault_injection import FaultInjector
 from redcap_dagster.sandbox.http.handlers import CONTENTS
 from redcap_dagster.sandbox.http.web_server import WebServer
-from redcap_dagster.sandbox.http.wire import Wire
 from redcap_dagster.sandbox.records.editing import delete_record, edit_value
 from redcap_dagster.sandbox.records.files import save_embedded_files
 from redcap_dagster.sandbox.records.randomization import add_randomization
@@ -85,7 +85,7 @@ class Sandbox:
         self._host = host
         self._keep = None if keep is None else Path(keep)
         self._store: Store | None = None
-        self._wire: Wire | None = None
+        self._injector: FaultInjector | None = None
         self._server: WebServer | None = None
         self._requests: list[HandledRequest] = []
         self._url = ""
@@ -115,8 +115,8 @@ class Sandbox:
         self._store = store
         self._requests = []
         on_handled = self._requests.append
-        self._wire = Wire(create_app(store, on_handled), on_handled)
-        self._server = WebServer(self._wire, listener)
+        self._injector = FaultInjector(create_app(store, on_handled), on_handled)
+        self._server = WebServer(self._injector, listener)
         return self
 
     def stop(self) -> None:
@@ -125,7 +125,7 @@ class Sandbox:
             return
         self._server.stop()
         self._store.close()
-        self._store = self._wire = self._server = None
+        self._store = self._injector = self._server = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -188,7 +188,7 @@ class Sandbox:
             )
         if after < 0 or (times is not None and times < 1):
             raise ValueError("after: give 0 or more; times: give 1 or more, or None for always.")
-        self._get_wire().inject(fault, content, after, times)
+        self._get_injector().inject(fault, content, after, times)
 
     def clear_faults(self) -> None:
         """Remove all faults, bans included.
@@ -196,7 +196,7 @@ class Sandbox:
         Raises:
             RuntimeError: The sandbox is not running.
         """
-        self._get_wire().clear()
+        self._get_injector().clear()
 
     # -- projects and users -----------------------------------------------------------------
 
@@ -401,10 +401,10 @@ class Sandbox:
         project = self._get_project(token)
         return add_randomization(self._get_store(), project, target_field, allocations, event)
 
-    def _get_wire(self) -> Wire:
+    def _get_injector(self) -> FaultInjector:
         self._get_store()
-        assert self._wire is not None  # noqa: S101
-        return self._wire
+        assert self._injector is not None  # noqa: S101
+        return self._injector
 
     def _get_store(self) -> Store:
         if self._store is None:

@@ -32,7 +32,7 @@ from redcap_dagster.sandbox.faults import (
     SlowTrickle,
     Status,
 )
-from redcap_dagster.sandbox.http import wire as sandbox_wire
+from redcap_dagster.sandbox.http import fault_injection
 from redcap_dagster.sandbox.http.fault import Fault
 from tests.dictionary import field
 from tests.sandbox.conftest import CLASSIC_CSV, Ask
@@ -319,7 +319,7 @@ def test_bodies_are_bounded_with_faults_too(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("redcap_dagster.sandbox.http.form.MAX_BODY", 1000)
-    monkeypatch.setattr(sandbox_wire, "MAX_BODY", 1000)
+    monkeypatch.setattr(fault_injection, "MAX_BODY", 1000)
     sandbox.inject(SlowFirstByte(0))
     with posted(sandbox, "x" * 1001, 10**9) as connection:  # it does not wait for the rest
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")

@@ -2,7 +2,7 @@
 
 Each fault imitates what users of real servers reported. It intercepts requests before REDCap: it
 responds without REDCap, or passes the request on and changes REDCap's response.
-To write another fault, implement `Fault`. Imports `sandbox.http` and `sandbox.protocol`.
+To write another fault, implement `Fault`.
 
 Example:
     >>> import requests
@@ -14,6 +14,8 @@ Example:
     [503, 501]
 """
 
+# Used by `fault_options`; imports `sandbox.http` and `sandbox.protocol`.
+
 from redcap_dagster.sandbox.faults.changed_responses import (
     Cost,
     Cut,
@@ -24,7 +26,7 @@ from redcap_dagster.sandbox.faults.changed_responses import (
     SlowFirstByte,
     SlowTrickle,
 )
-from redcap_dagster.sandbox.faults.other_responses import (
+from redcap_dagster.sandbox.faults.responses_without_redcap import (
     EMPTY,
     NO_DATABASE,
     OUT_OF_MEMORY,

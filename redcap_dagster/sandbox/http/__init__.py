@@ -1,4 +1,4 @@
-"""HTTP: web_server and wire (where faults intercept) carry a request to app, form and handlers.
+"""HTTP: web_server, then fault_injection, then app with form and handlers.
 
 Imports all other folders of the sandbox except `logic`; `faults` and `server` use it.
 """

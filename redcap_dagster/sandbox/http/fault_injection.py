@@ -1,4 +1,4 @@
-"""The connection between clients and the application, where faults intercept requests."""
+"""Fault injection: an application that passes requests through faults to the web application."""
 
 import asyncio
 import gzip
@@ -39,8 +39,8 @@ class _Injection:
         return number > 0 and (self.times is None or number <= self.times)
 
 
-class Wire:
-    """An ASGI application that passes requests through faults to another application.
+class FaultInjector:
+    """An ASGI application that passes requests through faults to another one.
 
     Args:
         app: Application that faults pass requests on to.
