@@ -215,7 +215,7 @@ def test_a_warehouse_that_fails(
     result = study.run()
     assert not result.success
     heard = listen(study.instance)
-    assert "DuckDB refused" in heard
+    assert "DuckDB could not read or write" in heard
     _assert_silent(heard)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.project import from_xml
-from redcap_dagster.project.xml.reader import parse_odm
+from redcap_dagster.project.xml.reader import EmbeddedFile, parse_odm
 
 
 def test_a_repeat_key_that_is_none_is_not_shown() -> None:
@@ -64,3 +64,29 @@ def test_files_that_are_no_project(content: bytes, message: str, tmp_path: Path)
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"project.xml.*{message}"):
         from_xml(path)
+
+
+FILE = (
+    '<ItemDataBase64Binary ItemOID="note" redcap:DocName="a.txt" redcap:MimeType="text/plain">'
+    "<![CDATA[{}]]></ItemDataBase64Binary>"
+)
+
+
+def test_records_before_their_structure_are_refused() -> None:
+    structure = MINIMAL[MINIMAL.index("<Study ") : MINIMAL.index("<ClinicalData>")]
+    turned = MINIMAL.replace(structure, "").replace("</ODM>", f"{structure}</ODM>")
+    with pytest.raises(ValueError, match="the records come before the structure"):
+        parse_odm(turned.encode())
+
+
+@pytest.mark.parametrize(("content", "read"), [("aGVsbG8=", b"hello"), ("aGVsb", None)])
+def test_an_embedded_file_is_base64(content: str, read: bytes | None) -> None:
+    start, end = MINIMAL.index("<ItemData "), MINIMAL.index("</FormData>")
+    xml = f"{MINIMAL[:start]}{FILE.format(content)}{MINIMAL[end:]}".encode()
+    if read is None:
+        with pytest.raises(ValueError, match="an embedded file is not base64"):
+            parse_odm(xml)
+    else:
+        (point,) = parse_odm(xml).points
+        assert point.file == EmbeddedFile("a.txt", "text/plain", read)
+        assert repr(point) == "DataPoint(note)"

@@ -49,3 +49,53 @@ def test_what_xml_cannot_hold_is_marked() -> None:
     point = DataPoint("1", "", "", 0, "note", "a\x01b\ud800c")
     (again,) = parse_odm(write_odm(PROJECT, [point], with_files=False)).points
     assert again.value == "a\ufffdb\ufffdc"
+
+
+LONGITUDINAL = REDCapProject.from_exports(
+    metadata=[
+        field("id", "base", label="Study id"),
+        field("seen", validation="date_dmy", minimum="2020-01-01", maximum="today", note="by us"),
+        field("pain", type="slider", choices="none | some | much", required_field="y"),
+        field("total", type="calc", choices="[pain] * 2", branching_logic="[pain] > 0"),
+        field("dose", "drug", identifier="y", field_annotation="@HIDDEN", section_header="Drugs"),
+    ],
+    info={"project_title": "Trial", "is_longitudinal": 1},
+    events=[
+        {"event_name": "Start", "arm_num": 1, "unique_event_name": "start_arm_1"},
+        {"event_name": "Later", "arm_num": 1, "unique_event_name": "later_arm_1"},
+        {"event_name": "Start", "arm_num": 2, "unique_event_name": "start_arm_2"},
+    ],
+    arms=[{"arm_num": 1, "name": "One"}, {"arm_num": 2, "name": "Two"}],
+    form_event_mapping=[
+        {"arm_num": 1, "unique_event_name": "start_arm_1", "form": "base"},
+        {"arm_num": 1, "unique_event_name": "start_arm_1", "form": "drug"},
+        {"arm_num": 1, "unique_event_name": "later_arm_1", "form": "visit"},
+        {"arm_num": 2, "unique_event_name": "start_arm_2", "form": "base"},
+    ],
+    repeating=[
+        {"event_name": "later_arm_1", "form_name": ""},
+        {"event_name": "start_arm_1", "form_name": "drug", "custom_form_label": "[dose]"},
+    ],
+)
+
+
+def test_events_repeats_and_kinds_of_fields_come_back() -> None:
+    points = (
+        DataPoint("1", "start_arm_1", "", 0, "id", "1"),
+        DataPoint("1", "start_arm_1", "drug", 2, "dose", "5"),
+        DataPoint("1", "later_arm_1", "", 3, "pain", "50"),
+        DataPoint("1", "start_arm_2", "", 0, "id", "1"),
+    )
+    odm = parse_odm(write_odm(LONGITUDINAL, points, with_files=False))
+    assert odm.points == points
+    assert odm.project.fields == LONGITUDINAL.fields
+    assert odm.project.form_events == LONGITUDINAL.form_events
+    assert set(odm.project.repeating) == set(LONGITUDINAL.repeating)
+    assert [
+        (event.unique_event_name, event.event_name, event.arm_num) for event in odm.project.events
+    ] == [
+        ("start_arm_1", "Start", 1),
+        ("later_arm_1", "Later", 1),
+        ("start_arm_2", "Start", 2),
+    ]
+    assert odm.project.is_longitudinal
