@@ -142,6 +142,7 @@ def test_clean_alone_takes_records_from_storage(study: Study) -> None:
 # -- what changes and what does not ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_requests_of_a_run_do_not_grow_with_forms_or_processes(
     study: Study, tmp_path: Path
 ) -> None:

@@ -11,8 +11,20 @@ from tests.fixture_projects.conftest import SHARED
 PROJECTS = sorted(SHARED.glob("projects/*/project*.xml"))
 
 
-@pytest.mark.parametrize(("max_cells", "concurrency"), [(1, 1), (60, 4), (700, 2)])
-@pytest.mark.parametrize("path", PROJECTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+SIZES = [(1, 1), (60, 4), (700, 2)]
+CASES = [
+    pytest.param(
+        *(path, max_cells, concurrency),
+        # A request for each of its cells takes half a minute.
+        marks=[pytest.mark.slow] * (path.parent.name == "repeating-events" and max_cells == 1),
+        id=f"{path.parent.name}-{path.stem}-{max_cells}-{concurrency}",
+    )
+    for path in PROJECTS
+    for max_cells, concurrency in SIZES
+]
+
+
+@pytest.mark.parametrize(("path", "max_cells", "concurrency"), CASES)
 @pytest.mark.usefixtures("fixtures")
 def test_pieces_make_the_whole(
     sandbox: Sandbox, path: Path, max_cells: int, concurrency: int

@@ -19,6 +19,7 @@ from tests.dagster_runs import TOKEN_VARIABLE, Study, studying
 from tests.dictionary import field
 from tests.execution.test_buckets import METADATA, PROJECT, RECORDS, definitions, run
 from tests.sensors.test_project_watch import ID
+from tests.waiting import wait_until
 
 STUDY: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS}
 
@@ -221,7 +222,11 @@ def test_after_a_cursor_that_cannot_be_read_everything_is_requested_once(
 def test_a_census_that_takes_too_long_is_done_without(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor, "DEADLINE", 5)
+    def wait_for_first(query: sensor._Query, _: float) -> None:
+        """Reach the deadline as soon as something was found, with the census still to come."""
+        wait_until(lambda: query.found is not None)
+
+    monkeypatch.setattr(sensor._Query, "join", wait_for_first)
     study.sandbox.inject(Cost(per_record=10), content="record")
     ticks = Ticks(study)
     assert not ticks.tick().run_requests
@@ -229,9 +234,10 @@ def test_a_census_that_takes_too_long_is_done_without(
     (request,) = ticks.tick().run_requests or []
     assert request.partition_key in bucket_keys(4)
     study.sandbox.clear_faults()
+    monkeypatch.undo()
     for thread in threading.enumerate():
         if isinstance(thread, sensor._Query):
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive()
 
 
