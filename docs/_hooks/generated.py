@@ -63,7 +63,7 @@ def sandbox_command() -> str:
     """Return the help of each command of ``redcap-sandbox``."""
     parts = []
     for name, command in redcap_sandbox.commands.items():
-        context = click.Context(command, info_name=f"redcap-sandbox {name}", terminal_width=90)
+        context = click.Context(command, info_name=f"redcap-sandbox {name}", terminal_width=78)
         parts.append(f"```text\n{command.get_help(context)}\n```")
     return "\n\n".join(parts)
 
