@@ -215,6 +215,24 @@ def test_a_form_that_fails_does_not_stop_the_others(study: Study) -> None:
     assert study.table("study_clean.visit").num_rows == 3
 
 
+def test_options_that_share_a_column_stop_their_form_alone(tmp_path: Path) -> None:
+    metadata = [
+        field("id", "base"),
+        field("box", "base", type="checkbox", choices="A, North | a, South"),
+        field("age", "visit"),
+    ]
+    records = [{"id": "1", "age": "40", "visit_complete": "2"}]
+    with studying(tmp_path, exports={"metadata": metadata}, records=records) as study:
+        result = study.run()
+        made = materializations(result).keys()
+    assert {"study/records/visit", "study/clean/visit"} <= made
+    assert made.isdisjoint({"study/records/base", "study/clean/base"})
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "base: Field 'box': REDCap exports the codes 'A' and 'a'" in str(
+        failure.event_specific_data
+    )
+
+
 def test_rows_that_come_twice_replace_no_table(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

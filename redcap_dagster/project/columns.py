@@ -63,3 +63,27 @@ def timestamp_field(instrument: str) -> Field:
         field_label="Survey Timestamp",
         text_validation_type_or_show_slider_number="datetime_seconds_ymd",
     )
+
+
+def is_status_field(field: Field) -> bool:
+    """Return whether a field is the status of an instrument, and not one of the same name.
+
+    Example:
+        >>> is_status_field(status_field("visit"))
+        True
+        >>> is_status_field(Field("visit_complete", "visit"))
+        False
+    """
+    return field == status_field(field.form_name)
+
+
+def is_timestamp_field(field: Field) -> bool:
+    """Return whether a field is the timestamp of a survey, and not one of the same name.
+
+    Example:
+        >>> is_timestamp_field(timestamp_field("visit"))
+        True
+        >>> is_timestamp_field(Field("visit_timestamp", "visit"))
+        False
+    """
+    return field == timestamp_field(field.form_name)

@@ -1,6 +1,7 @@
 """The structure of a project, without any record or token."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 from redcap_dagster.project.choices import Choice, checkbox_column, parse_choices
 from redcap_dagster.project.columns import Column, status_field, timestamp_field
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.rows import (
     Arm,
     Event,
@@ -90,6 +92,14 @@ class REDCapProject:
             raise StructureError(
                 "The project does not have any fields, but it needs the record id. Give its data "
                 "dictionary as metadata."
+            )
+        counts = Counter(row.field_name for row in self.fields)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
+            raise StructureError(
+                f"The data dictionary has fields more than once: {list_names(repeated)}. REDCap "
+                "does not allow that, so the export of the dictionary may be damaged. Try again; "
+                "if it stays so, look at these fields in REDCap's Online Designer."
             )
         if self.info.is_longitudinal and not self.events:
             raise StructureError(
@@ -181,31 +191,41 @@ class REDCapProject:
     def columns(self, instrument: str) -> tuple[Column, ...]:
         """Return the export columns of an instrument, without keys and context columns.
 
-        A checkbox has a column for each of its options and of the project's missing data codes.
+        A checkbox has a column for each of its options and of the project's missing data codes. Two
+        options of the same column have one; see `check_options`.
+        """
+        return tuple(
+            column
+            for form_field in self.instrument_fields(instrument)
+            for column in self._field_columns(form_field)
+        )
+
+    def _field_columns(self, form_field: Field) -> Iterable[Column]:
+        if form_field.field_type != "checkbox":
+            return [Column(form_field.field_name, form_field)]
+        columns: dict[str, Column] = {}
+        for choice in self.options(form_field):
+            name = self.export_column(form_field.field_name, choice.code)
+            columns.setdefault(name, Column(name, form_field, choice))
+        return columns.values()
+
+    def check_options(self, instrument: str) -> None:
+        """Raise an error if two options of a checkbox have the same export column.
 
         Raises:
-            StructureError: Two options of a checkbox have the same column.
+            StructureError: REDCap exports two codes of a checkbox as one column.
         """
-        columns: list[Column] = []
-        for form_field in self.instrument_fields(instrument):
-            if form_field.field_type != "checkbox":
-                columns.append(Column(form_field.field_name, form_field))
-            else:
-                columns.extend(self._checkbox_columns(form_field))
-        return tuple(columns)
-
-    def _checkbox_columns(self, checkbox: Field) -> list[Column]:
-        columns: dict[str, Column] = {}
-        for choice in self.options(checkbox):
-            name = self.export_column(checkbox.field_name, choice.code)
-            other = columns.setdefault(name, Column(name, checkbox, choice)).choice
-            if other is not None and other.code != choice.code:
-                raise StructureError(
-                    f"Field {checkbox.field_name!r}: REDCap exports the codes {other.code!r} and "
-                    f"{choice.code!r} as one column, {name!r}, so their values cannot be told "
-                    "apart. Change one of the two codes in REDCap."
-                )
-        return list(columns.values())
+        for checkbox in self.instrument_fields(instrument):
+            codes: dict[str, str] = {}
+            for choice in self.options(checkbox) if checkbox.field_type == "checkbox" else ():
+                name = self.export_column(checkbox.field_name, choice.code)
+                other = codes.setdefault(name, choice.code)
+                if other != choice.code:
+                    raise StructureError(
+                        f"Field {checkbox.field_name!r}: REDCap exports the codes {other!r} and "
+                        f"{choice.code!r} as one column, {name!r}, so their values cannot be told "
+                        "apart. Change one of the two codes in REDCap."
+                    )
 
     def options(self, checkbox: Field) -> tuple[Choice, ...]:
         """Return the options of a checkbox: its own, and the project's missing data codes."""

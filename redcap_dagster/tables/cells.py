@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Choice, Column, Field, REDCapProject
-from redcap_dagster.project.system_columns import status_column, timestamp_column
+from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.labels import look_up_codes
 from redcap_dagster.tables.types import (
@@ -155,8 +155,9 @@ def find_missing_reasons(
     """Return the reason why a field does not have a value in a row; null where it has one."""
     own = drop_missing_code_options(cells)
     markers = [_read_markers(column_cells, project, rules) for column_cells in cells]
-    invalid = reduce(pc.or_, [column_cells.invalid_rows for column_cells in own])
-    has_value = reduce(pc.or_, [column_cells.typed.is_valid() for column_cells in own])
+    nowhere = pa.chunked_array([pa.repeat(False, len(cells[0].text))])
+    invalid = reduce(pc.or_, [column_cells.invalid_rows for column_cells in own], nowhere)
+    has_value = reduce(pc.or_, [column_cells.typed.is_valid() for column_cells in own], nowhere)
     other = pc.if_else(invalid, pa.scalar("unfit"), pa.scalar("blank"))
     return pc.if_else(has_value, _NULL, pc.coalesce(*markers, other))
 
@@ -176,10 +177,9 @@ def find_markers(column: Column, project: REDCapProject, rules: CleaningRules) -
     people ticked. A code that is one of the field's own choices means that choice, also where the
     project has a missing data code of the same name.
     """
-    instrument = column.field.form_name
-    if column.name == status_column(instrument) or column.field.field_type == "checkbox":
+    if is_status_field(column.field) or column.field.field_type == "checkbox":
         return []
-    if column.name == timestamp_column(instrument):
+    if is_timestamp_field(column.field):
         return [Choice(NOT_COMPLETED, NOT_COMPLETED)]
     typed = [Choice(marker, marker) for marker in rules.missing_values]
     if "@NOMISSING" in column.field.field_annotation:

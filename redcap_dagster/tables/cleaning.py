@@ -10,7 +10,8 @@ from typing import TypeVar
 import pyarrow as pa
 
 from redcap_dagster.project import Choice, Column, Field, REDCapProject, StructureError
-from redcap_dagster.project.system_columns import REPEAT_INSTANCE, status_column
+from redcap_dagster.project.columns import is_status_field
+from redcap_dagster.project.system_columns import REPEAT_INSTANCE
 from redcap_dagster.tables.cells import (
     Cells,
     drop_missing_code_options,
@@ -172,7 +173,7 @@ def _build_columns(
         if choices and rules.labels == "both":
             codes = [choice.code for choice in choices]
             columns[f"{name}_code"] = look_up_codes(cells[0].values, codes, codes)
-    if rules.missing_reasons and name != status_column(form_field.form_name):
+    if rules.missing_reasons and not is_status_field(form_field):
         columns[f"{name}_missing"] = find_missing_reasons(cells, project, rules)
     return columns
 
@@ -182,6 +183,8 @@ def _build_lists(
 ) -> dict[str, pa.ChunkedArray]:
     """Return the list columns of a checkbox field, with labels, codes or both."""
     ticked = [option.typed for option in options]
+    if not ticked:
+        return {}
     choices = [option.column.choice for option in options if option.column.choice]
     codes = [choice.code for choice in choices]
     labels = [choice.label or choice.code for choice in choices]

@@ -6,14 +6,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Column, REDCapProject
+from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     EVENT_NAME,
     REPEAT_INSTANCE,
     REPEAT_INSTRUMENT,
     SURVEY_IDENTIFIER,
-    status_column,
-    timestamp_column,
 )
 from redcap_dagster.tables.instruments import export_text, find_instrument_rows
 
@@ -77,13 +76,12 @@ def count_unplaced_cells(
 
 def _count_entered(text: pa.ChunkedArray, column: Column) -> int:
     """Return how many cells somebody entered, without what an unsaved instrument shows."""
-    instrument = column.field.form_name
     if column.field.is_calculated:
         return 0
     unsaved: list[str] = []
-    if column.field.field_type == "checkbox" or column.name == status_column(instrument):
+    if column.field.field_type == "checkbox" or is_status_field(column.field):
         unsaved = ["0"]
-    elif column.name == timestamp_column(instrument):
+    elif is_timestamp_field(column.field):
         unsaved = [NOT_COMPLETED]
     not_entered = pc.sum(pc.is_in(text, pa.array(unsaved, pa.string()))).as_py() or 0
     return int(len(text) - text.null_count - not_entered)

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Column, REDCapProject, StructureError
+from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.project.system_columns import (
     ARM,
     EVENT_NAME,
     REPEAT_INSTRUMENT,
-    status_column,
-    timestamp_column,
 )
 
 
@@ -94,6 +93,7 @@ def instrument_table(
         >>> instrument_table(export, project, "a").to_pylist()
         [{'id': '1', 'a_complete': '2'}]
     """
+    project.check_options(instrument)
     columns = project.columns(instrument)
     rows = find_instrument_rows(
         export, project, instrument, blank_status=blank_status, keep_unsaved=keep_unsaved
@@ -201,12 +201,11 @@ def _proves_saved(
     values: pa.ChunkedArray, column: Column, *, blank_status: bool
 ) -> pa.ChunkedArray:
     """Return True for each value that only a saved instrument has."""
-    instrument = column.field.form_name
     if column.field.field_type == "checkbox":
         test = pc.equal(values, "1")
-    elif column.name == timestamp_column(instrument):
+    elif is_timestamp_field(column.field):
         test = pc.not_equal(values, NOT_COMPLETED)
-    elif column.name == status_column(instrument) and not blank_status:
+    elif is_status_field(column.field) and not blank_status:
         test = pc.is_in(values, pa.array(["1", "2"]))
     else:
         test = pc.is_valid(values)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import groupby
 
 from redcap_dagster.project import Column, Field, REDCapProject
-from redcap_dagster.project.system_columns import status_column
+from redcap_dagster.project.columns import is_status_field
 from redcap_dagster.tables.cells import find_choices, has_option_columns, missing_code_columns
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 
@@ -52,12 +52,12 @@ def _find_field_sources(
         if rules.labels == "both" and find_choices(field, rules, {}):
             sources[f"{name}_code"] = every
     elif rules.checkboxes == "lists":
-        sources = {name: every}
-        if rules.labels == "both":
+        sources = {name: every} if field.choices else {}
+        if rules.labels == "both" and field.choices:
             sources[f"{name}_code"] = every
     else:
         codes = [column.name for column in missing_code_columns(columns)]
         sources = {option: (option,) if option in codes else (option, *codes) for option in every}
-    if rules.missing_reasons and name != status_column(field.form_name):
+    if rules.missing_reasons and not is_status_field(field):
         sources[f"{name}_missing"] = every
     return sources

@@ -74,8 +74,17 @@ def test_codes_that_collide_are_named() -> None:
         METADATA[0],
         {**METADATA[2], "select_choices_or_calculations": "-1, A | _1, B"},
     ]
+    project = REDCapProject.from_exports(metadata=metadata)
+    assert [column.name for column in project.columns("visit")].count("race____1") == 1
     with pytest.raises(StructureError, match=r"'race'.*'-1' and '_1'.*'race____1'"):
-        REDCapProject.from_exports(metadata=metadata).columns("visit")
+        project.check_options("visit")
+
+
+def test_a_dictionary_with_a_field_twice_is_refused_by_the_name_of_the_field() -> None:
+    with pytest.raises(StructureError, match="fields more than once: age"):
+        REDCapProject.from_exports(
+            metadata=[field("id"), field("age"), field("dose", "drug"), field("age", "drug")]
+        )
 
 
 def test_a_longitudinal_project_needs_its_events() -> None:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.project.validations import VALIDATIONS
-from redcap_dagster.tables import CleaningRules, CleanTable, clean, split_by_instrument
+from redcap_dagster.tables import (
+    CleaningRules,
+    CleanTable,
+    clean,
+    column_sources,
+    split_by_instrument,
+)
 from tests.dictionary import field
 
 PROJECT = REDCapProject.from_exports(
@@ -225,3 +231,47 @@ TAKEN = {
     "time_mm_ss": ["09:05"],
 }
 """Texts that each validation takes, by its name, or else by its kind."""
+
+
+@pytest.mark.parametrize("checkboxes", ["columns", "lists"])
+@pytest.mark.parametrize("codes", ["", "UNK, Unknown"])
+def test_a_checkbox_without_options_has_only_columns_of_missing_data_codes(
+    checkboxes: Any, codes: str
+) -> None:
+    project = REDCapProject.from_exports(
+        metadata=[field("id", "f"), field("box", "f", type="checkbox"), field("age", "f")],
+        info={"missing_data_codes": codes},
+    )
+    own = {"box___unk": ["1"]} if codes else {}
+    records = pa.table({"id": ["1"], **own, "age": ["40"], "f_complete": ["2"]})
+    rules = CleaningRules(checkboxes=checkboxes, labels="both", missing_reasons=True)
+    cleaned = clean(records, "f", project, rules).table
+    assert set(cleaned.column_names) == {
+        "id", "age", "age_missing", "f_complete", "f_complete_code",
+        *(["box_missing"] if codes else []),
+        *(["box___unk"] if codes and checkboxes == "columns" else []),
+    }  # fmt: skip
+    if codes:
+        assert cleaned["box_missing"].to_pylist() == ["Unknown"]
+    assert list(column_sources("f", project, rules)) == cleaned.column_names
+
+
+def test_a_field_called_like_a_column_of_redcaps_own_is_that_field() -> None:
+    """The form visit is no survey; its field visit_timestamp is a text of people's own."""
+    project = REDCapProject.from_exports(
+        metadata=[field("id", "visit"), field("visit_timestamp", "visit"), field("n", "visit")],
+        header=["id", "visit_timestamp", "n", "visit_complete"],
+    )
+    assert project.surveys == ()
+    export = pa.table(
+        {
+            "id": ["1", "2", "3"],
+            "visit_timestamp": ["?", "[not completed]", ""],
+            "n": ["", "", ""],
+            "visit_complete": ["0", "0", "0"],
+        }
+    )
+    records = split_by_instrument(export, project)["visit"]
+    assert records["id"].to_pylist() == ["1", "2"]
+    cleaned = clean(records, "visit", project, CleaningRules()).table
+    assert cleaned["visit_timestamp"].to_pylist() == [None, "[not completed]"]

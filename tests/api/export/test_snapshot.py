@@ -250,3 +250,17 @@ def test_no_literal_is_shown_however_it_is_quoted(
 
     assert shown.startswith("[age] = ")
     assert not any(part in shown for part in CANARY.split("-"))
+
+
+@pytest.mark.parametrize("max_cells", [None, 40])
+def test_a_field_called_like_a_survey_timestamp_is_exported_by_its_name(
+    sandbox: Sandbox, max_cells: int | None
+) -> None:
+    """The form visit is no survey: visit_timestamp is a field of its dictionary."""
+    metadata = [*METADATA, field("visit_timestamp"), field("note")]
+    records = [{**row, "visit_timestamp": f"t{row['record_id']}"} for row in RECORDS]
+    token = sandbox.add_project(exports={"metadata": metadata}, records=records)
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells)
+    values = [row["visit_timestamp"] for row in records]
+    assert list(client.export_records(fields=["visit_timestamp"])["visit_timestamp"]) == values
+    assert client.export_snapshot().table["visit_timestamp"].to_pylist() == values

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.system_columns import timestamp_column
+from redcap_dagster.project.columns import is_timestamp_field
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ def select_columns(
         widths = tuple(
             (own.field_name, len(project.options(own)) if own.field_type == "checkbox" else 1)
             for own in project.instrument_fields(form)
-            if own.field_name != timestamp_column(form)
-            and (whole or own.field_name in named_fields)
+            if not is_timestamp_field(own) and (whole or own.field_name in named_fields)
         )
         if widths:
             selected.append(FormColumns(form, widths, whole))
