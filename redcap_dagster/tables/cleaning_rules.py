@@ -25,7 +25,8 @@ class CleaningRules:
             why a cell is null: ``blank``, ``unfit`` (an invalid value), or the marker or label of
             the missing data code. Defaults to False.
         infer_types: Whether a text field without validation becomes integer or double if all its
-            values are plain numbers. Defaults to True.
+            values are numbers in one form: ``4`` and ``4.5``, or ``4.50`` and ``5.00``. Defaults to
+            True.
         types: Types of fields, by field name, which override dictionary and inference: ``text``,
             ``integer``, ``double``, ``boolean``, ``date``, ``datetime`` or ``time``. Defaults to
             none.
