@@ -1,4 +1,7 @@
-"""REDCap over HTTP: a client whose answers are complete and verified, or a typed error."""
+"""REDCap over HTTP: a client that returns complete, verified data or raises a typed error.
+
+From the top: `client`, `methods`, `export`, `calls`, `http`, `errors`; each imports those below it.
+"""
 
 from redcap_dagster.api.calls.project_structure import ProjectStructure
 from redcap_dagster.api.client import REDCapClient

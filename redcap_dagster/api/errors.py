@@ -176,7 +176,7 @@ class ServerError(REDCapError):
 
     Attributes:
         status: The HTTP status.
-        retry_after: Seconds that the server asks clients to wait. None where it does not say.
+        retry_after: Seconds that the server asks clients to wait. None where it does not.
     """
 
     status: int = 0

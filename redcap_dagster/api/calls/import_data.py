@@ -23,8 +23,8 @@ _NO_VALIDATIONS: Mapping[str, str] = {}
 def write_import_data(data: Importable, must_have: Sequence[str]) -> tuple[str, str]:
     r"""Return import data as REDCap reads them: the format and the text.
 
-    A list becomes JSON, as its values may be objects (a user's rights by instrument); other data
-    become CSV.
+    A list is written as JSON, as its values may be objects (a user's rights by instrument); other
+    data are written as CSV.
 
     Args:
         data: The import data.
@@ -110,7 +110,7 @@ def check_columns(rows: Sequence[Mapping[str, Any]], must_have: Sequence[str]) -
         ValueError: There is no row, or rows lack a column.
     """
     if not rows:
-        raise ValueError("data: there is no row to import.")
+        raise ValueError("data: has no row to import.")
     for name in must_have:
         lacking = sum(name not in row for row in rows)
         if lacking:
@@ -119,7 +119,7 @@ def check_columns(rows: Sequence[Mapping[str, Any]], must_have: Sequence[str]) -
 
 def _check_list(data: Any) -> None:
     if isinstance(data, Mapping) or not isinstance(data, Sequence):
-        raise TypeError("data: give a DataFrame, a list of dicts, or the text of a CSV.")
+        raise TypeError("data: must be a DataFrame, a list of dicts, or the text of a CSV.")
     if not all(isinstance(row, Mapping) for row in data):
         raise TypeError("data: not every item of the list is a dict. Give one dict per row.")
 
@@ -137,7 +137,7 @@ def _read_csv(text: str, delimiter: str) -> list[dict[str, str]]:
     if problem:
         raise ValueError(problem)
     if not rows:
-        raise ValueError("data: there is no row to import.")
+        raise ValueError("data: has no row to import.")
     header = [name.strip().removeprefix("\ufeff") for name in rows[0]]
     if len(set(header)) < len(header):
         raise ValueError("data: a column name is used twice. Rename or drop one of the columns.")

@@ -47,7 +47,7 @@ def export_rows(
 def export_if_applicable(
     transport: Transport, content: str, key: str, **parameters: str
 ) -> list[dict[str, Any]]:
-    """Return exported rows; none where REDCap says that they do not apply to the project."""
+    """Return exported rows; none where REDCap refuses them as not applicable to the project."""
     try:
         return export_rows(
             transport, f"{content} export", call_parameters(content) | parameters, key

@@ -22,7 +22,7 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
     should_retry_divisible,
     should_retry_whole,
 )
-from redcap_dagster.api.export.plan.listing import Listing, distinct_places
+from redcap_dagster.api.export.plan.listing import Listing, keep_distinct_places
 from redcap_dagster.api.export.plan.query import Among, ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.export.reader.records import read_records
@@ -272,6 +272,6 @@ def _read_census_from(table: pa.Table, census: pa.Table, query: ExportQuery) -> 
     id_field = query.project.record_id_field
     if query.labeled or not set(census.column_names).issubset(table.column_names):
         return census
-    seen = distinct_places(table, id_field)
+    seen = keep_distinct_places(table, id_field)
     lacks = Listing(census, id_field).find_missing(seen, None).num_rows
     return census if lacks else seen.select(census.column_names)

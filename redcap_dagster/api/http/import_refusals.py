@@ -35,7 +35,7 @@ def read_refused_values(message: str) -> tuple[RefusedValue, ...]:
         return ()
     if not message.startswith('"') or any(len(row) != 4 for row in rows):
         return ()
-    return tuple(RefusedValue(row[0], row[1], row[2], _kind(row[3]), row[3]) for row in rows)
+    return tuple(RefusedValue(row[0], row[1], row[2], _find_kind(row[3]), row[3]) for row in rows)
 
 
 def import_refused_error(refused_values: tuple[RefusedValue, ...]) -> ImportRefusedError:
@@ -56,5 +56,5 @@ def import_refused_error(refused_values: tuple[RefusedValue, ...]) -> ImportRefu
     return error
 
 
-def _kind(message: str) -> str:
+def _find_kind(message: str) -> str:
     return next((kind for kind, text in _KINDS if text in message), "unknown")

@@ -13,7 +13,7 @@ from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket
 
 
 @cache
-def shared_limiter(host: str, per_minute: int) -> Limiter:
+def get_shared_limiter(host: str, per_minute: int) -> Limiter:
     """Return the limiter of a host. It counts in a file that all processes share.
 
     Args:

@@ -48,7 +48,7 @@ class _KnownMessage:
 
 
 def extract_message(body: str) -> str | None:
-    """Return the message of an error body in any of REDCap's three formats; None if it is no error.
+    """Return the message of an error body in any of REDCap's three formats; None if it is not one.
 
     Example:
         >>> [extract_message(body) for body in ('{"error":"no"}', "ERROR: no", "record_id")]
@@ -112,7 +112,7 @@ def unknown_refusal(message: str, request: str, status: int) -> RefusedError:
     )
 
 
-def _refused(
+def _refused_error(
     text: str, kind: str, names: Iterable[str] = (), records: Iterable[str] = ()
 ) -> RefusedError:
     error = RefusedError(text)
@@ -120,13 +120,13 @@ def _refused(
     return error
 
 
-def _not_applicable(text: str) -> NotApplicableError:
+def _not_applicable_error(text: str) -> NotApplicableError:
     error = NotApplicableError(text)
     error.kind = "not applicable"
     return error
 
 
-def _rights(found: re.Match[str]) -> RightsError:
+def _rights_error(found: re.Match[str]) -> RightsError:
     rights = tuple(right for right in _RIGHTS if right in found.string)
     named = f": {', '.join(rights)}" if rights else ""
     error = RightsError(
@@ -137,22 +137,22 @@ def _rights(found: re.Match[str]) -> RightsError:
     return error
 
 
-def _parameter(found: re.Match[str]) -> str:
+def _read_parameter(found: re.Match[str]) -> str:
     name = found.group(1).lower()
     return name if name in _PARAMETERS else "values"
 
 
-def _invalid_values(found: re.Match[str]) -> RefusedError:
-    parameter, values = _parameter(found), re.findall(r"'([^']*)'", found.group(2))
+def _invalid_values_error(found: re.Match[str]) -> RefusedError:
+    parameter, values = _read_parameter(found), re.findall(r"'([^']*)'", found.group(2))
     if parameter not in ("fields", "forms", "events"):
         text = (
             f"REDCap does not know {len(values)} of the {parameter} that were requested. Check "
             "their names, or leave them out."
         )
         ids = values if parameter == "records" else ()
-        return _refused(text, f"unknown {parameter}", records=ids)
+        return _refused_error(text, f"unknown {parameter}", records=ids)
     names = [value for value in values if _NAME.fullmatch(value)]
-    return _refused(
+    return _refused_error(
         f"REDCap does not know these {parameter}, or does not let this user export them: "
         f"{list_names(names, total=len(values))}. Leave them out, or ask for the export rights.",
         f"unknown {parameter}",
@@ -160,9 +160,9 @@ def _invalid_values(found: re.Match[str]) -> RefusedError:
     )
 
 
-def _unknown_columns(found: re.Match[str]) -> RefusedError:
+def _unknown_columns_error(found: re.Match[str]) -> RefusedError:
     names = [name for name in re.split(r"[,\s]+", found.group(1)) if _NAME.fullmatch(name)]
-    return _refused(
+    return _refused_error(
         f"The project does not have these fields: {list_names(names)}. Nothing of this request was "
         "imported. Leave them out, or correct their names.",
         "unknown fields",
@@ -206,7 +206,7 @@ _KNOWN_MESSAGES = (
     ),
     _known(
         r"no longer exists because it was deleted",
-        lambda _: _refused(
+        lambda _: _refused_error(
             "The project was deleted in REDCap. Remove it from your definitions, or ask an "
             "administrator to restore it.",
             "project deleted",
@@ -221,43 +221,43 @@ _KNOWN_MESSAGES = (
     ),
     _known(
         r'value of the parameter "?content"? is not valid',
-        lambda _: _refused(
+        lambda _: _refused_error(
             "REDCap does not know this kind of request. The server may be too old for it.",
             "unknown content",
         ),
     ),
-    _known(r'values in the parameter "?(\w+)"? are not valid:(.*)', _invalid_values),
+    _known(r'values in the parameter "?(\w+)"? are not valid:(.*)', _invalid_values_error),
     _known(
         r'"?(\w+)"? parameter has been provided with a value, but the value is not an array',
-        lambda found: _refused(
-            f"REDCap takes the {_parameter(found)} only as an array.", "not an array"
+        lambda found: _refused_error(
+            f"REDCap takes the {_read_parameter(found)} only as an array.", "not an array"
         ),
     ),
     _known(
         r"You cannot export (arms|events|form/event mappings) for classic projects",
-        lambda found: _not_applicable(f"A classic project has no {found.group(1).lower()}."),
+        lambda found: _not_applicable_error(f"A classic project has no {found.group(1).lower()}."),
     ),
     _known(
         r"You cannot export repeating instruments and events because",
-        lambda _: _not_applicable("The project has no repeating instruments or events."),
+        lambda _: _not_applicable_error("The project has no repeating instruments or events."),
     ),
     _known(
         r"Insufficient user privileges|You do not have .{1,60} privileges",
-        _rights,
+        _rights_error,
     ),
     _known(
         r'The record "?(.*?)"? does not exist',
-        lambda found: _refused(
+        lambda found: _refused_error(
             "REDCap does not know a record that was requested. It may have been deleted or "
             "renamed, or belong to another data access group.",
             "unknown record",
             records=(found.group(1),),
         ),
     ),
-    _known(r"not found in the project as real data fields:(.*)", _unknown_columns),
+    _known(r"not found in the project as real data fields:(.*)", _unknown_columns_error),
     _known(
         r"records provided cannot be deleted because .* do not exist: *(.*)",
-        lambda found: _refused(
+        lambda found: _refused_error(
             "REDCap does not know all of the records to delete, and deleted none. Leave out those "
             "in the error's attribute records.",
             "unknown record",
@@ -266,26 +266,26 @@ _KNOWN_MESSAGES = (
     ),
     _known(
         r"The field '(\w+)' does not exist or is not a 'file' field",
-        lambda found: _refused(
-            f"The project has no file field {found.group(1)}. Give a field of type file.",
+        lambda found: _refused_error(
+            f"The project does not have a file field {found.group(1)}. Give one of type file.",
             "no file field",
             [found.group(1)],
         ),
     ),
     _known(
         r"There is no file to download for this record",
-        lambda _: _refused("No file is stored in this field of the record.", "no file"),
+        lambda _: _refused_error("No file is stored in this field of the record.", "no file"),
     ),
     _known(
         r"File Repository folder .* does not exist or else you do not have permission",
-        lambda _: _refused(
-            "The file repository has no such folder, or the token's user may not see it.",
+        lambda _: _refused_error(
+            "The file repository does not have this folder, or the token's user may not see it.",
             "unknown folder",
         ),
     ),
     _known(
         r"The data is not in the specified format",
-        lambda _: _refused(
+        lambda _: _refused_error(
             "REDCap cannot read the data of this import. Compare its columns with those of an "
             "export.",
             "unreadable data",
@@ -293,6 +293,8 @@ _KNOWN_MESSAGES = (
     ),
     _known(
         r"does not belong to this project",
-        lambda _: _refused("The request names something of another project.", "other project"),
+        lambda _: _refused_error(
+            "The request names something of another project.", "other project"
+        ),
     ),
 )

@@ -121,7 +121,7 @@ def _status_error(response: Response, message: str | None) -> REDCapError:
         )
     if status in (404, 405, 410, 501):
         return WrongURLError(
-            f"{request}: there is no REDCap API at {response.url} (status {status}). Take the URL "
+            f"{request}: {response.url} is not the URL of a REDCap API (status {status}). Take it "
             "from the project's API page; it ends in /api/.",
             request=request,
         )
@@ -192,6 +192,15 @@ def read_text(response: Response) -> str:
     """
     body = read_body(response)
     check_data(response, body)
+    return decode_utf8(response, body)
+
+
+def decode_utf8(response: Response, body: bytes) -> str:
+    """Return a body as text.
+
+    Raises:
+        NotUTF8Error: The body is not UTF-8.
+    """
     position = 0
     try:
         return body.decode("utf-8-sig")

@@ -37,7 +37,7 @@ from redcap_dagster.api.http.network_errors import (
     never_connected,
     tls_error,
 )
-from redcap_dagster.api.http.rate_limit import shared_limiter
+from redcap_dagster.api.http.rate_limit import get_shared_limiter
 from redcap_dagster.api.http.response import Response, check_status
 from redcap_dagster.api.http.retries import RetrySettings, ShouldRetry, is_temporary, retry
 from redcap_dagster.api.http.session import Deadline, Session
@@ -261,7 +261,7 @@ class Transport:
     def _take_turn(self, request: str) -> None:
         """Wait until the rate limit allows one more request."""
         if self._rate is not None:
-            limiter = shared_limiter(self._host, self._rate)
+            limiter = get_shared_limiter(self._host, self._rate)
             while not limiter.try_acquire("request", timeout=_POLL_INTERVAL):
                 if self._stopped.is_set():
                     break

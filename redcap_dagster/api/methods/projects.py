@@ -11,8 +11,8 @@ from redcap_dagster.api.export.reader.selection import RecordSelection, check_se
 from redcap_dagster.api.http.response import (
     Response,
     check_data,
+    decode_utf8,
     malformed_error,
-    not_utf8_error,
     read_body,
 )
 from redcap_dagster.api.http.token import check_token
@@ -152,12 +152,7 @@ def _read_odm(response: Response) -> str:
         raise malformed_error(response, "it is not project XML")
     if not body.rstrip().endswith(b"</ODM>"):
         raise malformed_error(response, "it breaks off")
-    position = 0
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        position = error.start
-    raise not_utf8_error(response, f"byte {position} of the response")
+    return decode_utf8(response, body)
 
 
 def _read_token(response: Response) -> str:

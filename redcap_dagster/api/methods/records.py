@@ -102,7 +102,7 @@ class Records:
         Needs the right to API Import/Update, and the right to create new records. Columns, events
         and dates are checked against the project before anything is imported. Choices are imported
         by their codes, not their labels. REDCap ignores values of calculated fields. A failed
-        request is retried, except one that numbers records or instances anew.
+        request is retried, except one with which REDCap numbers records or instances.
 
         Args:
             data: The rows: a DataFrame, a list of dicts, or the text of a CSV.
@@ -131,7 +131,7 @@ class Records:
                 date is not one. Nothing was imported.
             ImportRefusedError: REDCap refused values and imported nothing of that request. A note
                 of the error says whether earlier requests were imported.
-            OutcomeUnknownError: The response to an import that numbers anew was lost.
+            OutcomeUnknownError: The response was lost, and REDCap may have numbered new records.
             REDCapError: A request failed. The type says why.
 
         Example:

@@ -102,7 +102,7 @@ class StructureExports:
     ) -> list[dict[str, Any]]:
         """Return one row per instrument and event for which it is designated.
 
-        There is no row for a classic project.
+        A classic project returns no row.
 
         Args:
             arms: Numbers of arms. Defaults to all arms.

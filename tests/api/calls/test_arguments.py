@@ -32,7 +32,7 @@ def prepare(server: Server) -> None:
         (lambda c: c.records.rename("1", " "), ValueError, "new_record_name: is blank"),
         (lambda c: c.records.rename(1.5, "2"), TypeError, "record: must be a text"),
         (lambda c: c.records.import_([]), ValueError, "no row"),
-        (lambda c: c.records.import_({"record_id": CANARY}), TypeError, "give a DataFrame"),
+        (lambda c: c.records.import_({"record_id": CANARY}), TypeError, "must be a DataFrame"),
         (lambda c: c.records.import_([CANARY]), TypeError, "not every item"),
         (lambda c: c.records.import_([{"name": {CANARY}}]), TypeError, "of name is of type set"),
         (lambda c: c.records.import_(f'id\n"{CANARY}\n'), ValueError, "is not CSV"),

@@ -11,7 +11,7 @@ from filelock import FileLock
 from redcap_dagster.api import (
     REDCapClient,
 )
-from redcap_dagster.api.http.rate_limit import shared_limiter
+from redcap_dagster.api.http.rate_limit import get_shared_limiter
 from tests.fake_server import TOKEN, Reply, Server, json_reply
 
 INFO = json_reply({"project_id": 1, "is_longitudinal": 0})
@@ -29,16 +29,16 @@ def test_the_rate_limit_is_shared_by_processes(
     monkeypatch.setattr("pyrate_limiter.limiter.sleep", waited.append)
     other = (
         "import sys, tempfile; tempfile.tempdir = sys.argv[1]\n"
-        "from redcap_dagster.api.http.rate_limit import shared_limiter\n"
-        "limiter = shared_limiter('redcap.example.edu', 3)\n"
+        "from redcap_dagster.api.http.rate_limit import get_shared_limiter\n"
+        "limiter = get_shared_limiter('redcap.example.edu', 3)\n"
         "print([limiter.try_acquire('request') for _ in range(2)])"
     )
     done = subprocess.run(
         [sys.executable, "-c", other, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[True, True]\n"
-    limiter = shared_limiter("redcap.example.edu", 3)
-    elsewhere = shared_limiter("other.example.edu", 3)
+    limiter = get_shared_limiter("redcap.example.edu", 3)
+    elsewhere = get_shared_limiter("other.example.edu", 3)
 
     try:
         limiter.try_acquire("request")
@@ -53,7 +53,7 @@ def test_the_rate_limit_is_shared_by_processes(
     finally:
         limiter.close()
         elsewhere.close()
-        shared_limiter.cache_clear()
+        get_shared_limiter.cache_clear()
     files = list(tmp_path.rglob("*.sqlite"))
     assert len(files) == 2
     for path in files:
@@ -65,12 +65,12 @@ def test_a_folder_of_somebody_else_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    shared_limiter("a.example.edu", 3).close()
-    shared_limiter.cache_clear()
+    get_shared_limiter("a.example.edu", 3).close()
+    get_shared_limiter.cache_clear()
     next(tmp_path.iterdir()).chmod(0o755)
 
     with pytest.raises(PermissionError, match="rate_limit=None"):
-        shared_limiter("a.example.edu", 3)
+        get_shared_limiter("a.example.edu", 3)
 
 
 def test_each_request_to_another_machine_is_counted(
@@ -86,7 +86,7 @@ def test_each_request_to_another_machine_is_counted(
             asked.append(self.key)
             return True
 
-    monkeypatch.setattr("redcap_dagster.api.http.transport.shared_limiter", Counter)
+    monkeypatch.setattr("redcap_dagster.api.http.transport.get_shared_limiter", Counter)
     server.say("project", Reply(status=503), INFO)
     near = REDCapClient(server.url, TOKEN)
     far = REDCapClient(FAR, TOKEN, rate_limit=7)

@@ -45,7 +45,7 @@ class Listing:
     @cached_property
     def census(self) -> pa.Table:
         """One row per record and event."""
-        return distinct_places(self.rows, self.id_field)
+        return keep_distinct_places(self.rows, self.id_field)
 
     # -- selections ---------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class Listing:
         return changed
 
 
-def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
+def keep_distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
     """Return the first row of each record and event, without the columns of instances.
 
     Where nothing repeats, these are all rows, as duplicate rows are refused.
@@ -161,10 +161,10 @@ def distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
         return rows
     keys = [name for name in (record_id_field, EVENT_NAME) if name in rows.column_names]
     dropped = [name for name in REPEAT_COLUMNS if name in rows.column_names]
-    return distinct(rows, keys).drop_columns(dropped)
+    return keep_distinct(rows, keys).drop_columns(dropped)
 
 
-def distinct(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+def keep_distinct(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Return the first of all rows with the same values in some columns."""
     places = rows.select(keys).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
     first = places.group_by(keys).aggregate([("row", "min")])["row_min"]

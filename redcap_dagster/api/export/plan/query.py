@@ -95,7 +95,7 @@ class ExportQuery:
 
     @property
     def labeled(self) -> bool:
-        """Whether labels replace codes, so that rows can no longer be told apart by event."""
+        """Whether labels replace codes; rows of different events can then look the same."""
         return self.selection.get("raw_or_label") == "label"
 
     @property
@@ -178,8 +178,10 @@ class ExportQuery:
             >>> project = REDCapProject.from_exports(metadata=[
             ...     {"field_name": "id", "form_name": "a"},
             ...     {"field_name": "age", "form_name": "a"}])
-            >>> asked = RecordSelection(records=["7"], filter_logic="[age] > 40 and [x] = 'Eve'")
-            >>> ExportQuery(project, asked, groups=False).write_public_parameters()["filterLogic"]
+            >>> logic = "[age] > 40 and [x] = 'Eve'"
+            >>> selection = RecordSelection(records=["7"], filter_logic=logic)
+            >>> query = ExportQuery(project, selection, groups=False)
+            >>> query.write_public_parameters()["filterLogic"]
             '[age] > … and […] = …'
         """
         parameters = csv_parameters(self.write_single_request())

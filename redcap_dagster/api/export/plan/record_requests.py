@@ -128,8 +128,7 @@ def plan_requests(
     Returns:
         At least one request; part by part, in the order of the records.
     """
-    whole = _expect_cells(project, part, listing)
-    total = int(whole.sum())
+    total = int(_expect_cells(project, part, listing).sum())
     few = not named or limits.max_records is None or len(listing.records) <= limits.max_records
     if few and (limits.max_cells is None or total <= limits.max_cells):
         return (RecordRequest(part, listing.records, 0, len(listing.records), named, total),)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from redcap_dagster.api.errors import EmptyResponseError, IncompleteExportError, RightsError
 from redcap_dagster.api.export.plan.adaptive_limits import should_retry_whole
-from redcap_dagster.api.export.plan.listing import Listing, distinct_places
+from redcap_dagster.api.export.plan.listing import Listing, keep_distinct_places
 from redcap_dagster.api.export.reader.csv_reader import open_csv
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.row_keys import REQUEST
@@ -50,7 +50,7 @@ def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
         return ()
     one = check_selection(records=[listed[0].as_py()], export_survey_fields=True)
     return _export_with_groups(
-        lambda wanted: transport.post(REQUEST, csv_parameters(wanted), receive), one
+        lambda chosen: transport.post(REQUEST, csv_parameters(chosen), receive), one
     )
 
 
@@ -60,7 +60,7 @@ def read_census(transport: Transport, record_id_field: str) -> pa.Table:
     Raises:
         REDCapError: The request failed. The type says why.
     """
-    return distinct_places(list_rows(transport, record_id_field, {}), record_id_field)
+    return keep_distinct_places(list_rows(transport, record_id_field, {}), record_id_field)
 
 
 def list_rows(

@@ -19,7 +19,7 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
     should_retry_divisible,
     should_retry_whole,
 )
-from redcap_dagster.api.export.plan.listing import Listing, distinct
+from redcap_dagster.api.export.plan.listing import Listing, keep_distinct
 from redcap_dagster.api.export.plan.parts import FormColumns, Part
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
@@ -137,7 +137,9 @@ def _list_in_pieces(
     rows = [result.rows for result in results if not is_blank(result.rows)]
     if any(not {*names}.issubset(some.column_names) for some in rows):
         raise changed_columns_error()  # the user may have been put into an access group meanwhile
-    return distinct(pa.concat_tables([places.rows, *(some.select(names) for some in rows)]), names)
+    return keep_distinct(
+        pa.concat_tables([places.rows, *(some.select(names) for some in rows)]), names
+    )
 
 
 def find_missing_records(

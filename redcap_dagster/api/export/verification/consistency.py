@@ -1,4 +1,4 @@
-"""Several requests become one consistent snapshot: records changed meanwhile are fetched again."""
+"""Consistency: records that changed while an export took several requests are fetched again."""
 
 import logging
 from dataclasses import dataclass, field, replace

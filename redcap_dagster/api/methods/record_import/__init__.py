@@ -1,4 +1,4 @@
-"""Record imports: the target checks rows, batches send or compare them, results say what was done.
+"""Record imports: `target` checks rows, `batches` sends or compares, `results` reads responses.
 
 Used by `api.methods.records`. Imports `api.export`, `api.calls` and below.
 """

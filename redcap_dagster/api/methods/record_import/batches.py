@@ -60,8 +60,8 @@ def send_batches(
 ) -> RecordImport:
     """Import batches, each in one request, and return the result.
 
-    A batch that numbers records or instances anew is sent once; others may be retried, as the same
-    import twice has the same result.
+    A batch in which REDCap numbers records or instances is sent once; others may be retried, as the
+    same import twice has the same result.
 
     Raises:
         REDCapError: A request failed. A note of the error has the number of rows imported before.

@@ -43,8 +43,8 @@ class RecordImport:
     """The result of an import; of a dry run, the result that the import would have.
 
     Attributes:
-        records: The ids of the imported records. Empty where REDCap was not asked for them, and for
-            an import in the background.
+        records: The ids of the imported records. Empty where they were not requested, and for an
+            import in the background.
         numbered: For each record that REDCap numbered, the id in the data and the new id. Defaults
             to none.
         changes: The changes that a dry run found, value by value. Defaults to none.
@@ -68,7 +68,7 @@ class RecordImport:
 
 
 def read_accepted(response: Response) -> RecordImport:
-    """Return the result of an import in the background, of which REDCap only says it accepted it.
+    """Return the result of an import in the background, which REDCap only confirms to accept.
 
     Raises:
         MalformedResponseError: The response says something else.
