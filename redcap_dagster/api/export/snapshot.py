@@ -170,10 +170,12 @@ def export_table(
     count, repeats = len(listing.records), REPEAT_COLUMNS[0] in listing.rows.column_names
     if not count:
         return read_records(transport, query.write_single_request(), id_field, should_retry_whole)
-    cells = listing.rows.num_rows * query.part.width
+    cells = listing.rows.num_rows * query.column_set.width
     fits = (most is None or cells <= most) and (count <= FEW_RECORDS or not query.selects_records)
     if fits and not repeats:
-        one = RecordRequest(query.part, listing.records, 0, count, query.selects_records, cells)
+        one = RecordRequest(
+            query.column_set, listing.records, 0, count, query.selects_records, cells
+        )
         try:
             table = read_records(
                 transport, query.write_request(one), id_field, should_retry_divisible

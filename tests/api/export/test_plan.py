@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redcap_dagster.api.export.plan.column_sets import ColumnSet, select_columns
 from redcap_dagster.api.export.plan.listing import Listing
-from redcap_dagster.api.export.plan.parts import Part, select_columns
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest, plan_requests
 from redcap_dagster.project import REDCapProject
 from tests.dictionary import field
@@ -30,7 +30,7 @@ PROJECT = REDCapProject.from_exports(
     ],
     info={"is_longitudinal": 1, "has_repeating_instruments_or_events": 0},
 )
-PART = Part(select_columns(PROJECT, None, None))
+PART = ColumnSet(select_columns(PROJECT, None, None))
 
 
 def planned(

@@ -20,7 +20,7 @@ def prepare(server: Server) -> None:
     server.say("project", json_reply({"is_longitudinal": 0}))
 
 
-# -- complaints -----------------------------------------------------------------------------------
+# -- import errors --------------------------------------------------------------------------------
 
 
 BAD_WEIGHT = (
@@ -34,7 +34,7 @@ NOT_HERE = (
 )
 
 
-def test_complaints_come_cell_by_cell(
+def test_import_errors_come_value_by_value(
     server: Server, client: REDCapClient, assert_silent: Silent
 ) -> None:
     prepare(server)
@@ -91,7 +91,7 @@ def test_what_an_import_is_refused_for(
     assert_silent(caught.value)
 
 
-def test_complaints_of_any_text_are_read_or_unknown(
+def test_import_errors_of_any_text_are_read_or_unknown(
     server: Server, client: REDCapClient, assert_silent: Silent
 ) -> None:
     server.say("user", json_reply({"error": '"1","weight","a "quote"","Bad."'}, 400))

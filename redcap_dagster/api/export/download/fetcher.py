@@ -15,8 +15,8 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
     should_retry_divisible,
     should_retry_whole,
 )
+from redcap_dagster.api.export.plan.column_sets import ColumnSet
 from redcap_dagster.api.export.plan.listing import Listing
-from redcap_dagster.api.export.plan.parts import Part
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest, plan_requests
 from redcap_dagster.api.export.reader.records import read_records
@@ -87,7 +87,7 @@ class Fetcher:
         query = self.query
         return plan_requests(
             query.project,
-            query.part,
+            query.column_set,
             listing,
             limits,
             named=named,
@@ -113,11 +113,11 @@ class Fetcher:
                 results = sorted([*kept, *again], key=lambda one: one.request.start)
             if _find_other_columns(results):
                 raise changed_columns_error()
-        by_part: dict[Part, list[pa.Table]] = {}
+        by_column_set: dict[ColumnSet, list[pa.Table]] = {}
         for result in results:
             if not is_blank(result.rows):
-                by_part.setdefault(result.request.part, []).append(result.rows)
-        tables = [pa.concat_tables(rows) for rows in by_part.values()] or [results[0].rows]
+                by_column_set.setdefault(result.request.column_set, []).append(result.rows)
+        tables = [pa.concat_tables(rows) for rows in by_column_set.values()] or [results[0].rows]
         return FetchedRecords(
             join_parts(tables, self.query.project, listing.records),
             _find_absent(results, listing, self.query),
@@ -159,16 +159,16 @@ def is_blank(rows: pa.Table) -> bool:
 
 
 def _find_other_columns(results: Sequence[RequestResult]) -> list[RequestResult]:
-    """Return the results with other columns than the widest result of the same part."""
-    widest: dict[Part, pa.Schema] = {}
+    """Return the results with other columns than the widest result of the same column set."""
+    widest: dict[ColumnSet, pa.Schema] = {}
     for result in results:
-        part, schema = result.request.part, result.rows.schema
-        if part not in widest or len(schema) > len(widest[part]):
-            widest[part] = schema
+        column_set, schema = result.request.column_set, result.rows.schema
+        if column_set not in widest or len(schema) > len(widest[column_set]):
+            widest[column_set] = schema
     return [
         result
         for result in results
-        if not is_blank(result.rows) and result.rows.schema != widest[result.request.part]
+        if not is_blank(result.rows) and result.rows.schema != widest[result.request.column_set]
     ]
 
 
@@ -178,15 +178,15 @@ def _find_absent(
     """Return the records of which responses lack listed rows, each with the instruments."""
     if query.labeled:
         listing = listing.keep_ids_only()
-    by_part: dict[Part, list[RequestResult]] = {}
+    by_column_set: dict[ColumnSet, list[RequestResult]] = {}
     for result in results:
-        by_part.setdefault(result.request.part, []).append(result)
+        by_column_set.setdefault(result.request.column_set, []).append(result)
     absent: dict[str, frozenset[str]] = {}
-    for part, some in by_part.items():
+    for column_set, some in by_column_set.items():
         tables = [one.rows for one in some if not is_blank(one.rows)] or [some[0].rows]
         forms = {
             form.form
-            for form in part.forms
+            for form in column_set.forms
             if query.instance_fields.get(form.form) in [name for name, _ in form.fields]
         }
         listed = listing
@@ -195,7 +195,9 @@ def _find_absent(
                 {record for one in some for record in one.request.records}
             )
         listed = listed.keep_forms(forms)
-        for row in listed.find_missing(pa.concat_tables(tables), part.events or None).to_pylist():
-            record, own = row[listing.id_field], frozenset(form.form for form in part.forms)
+        for row in listed.find_missing(
+            pa.concat_tables(tables), column_set.events or None
+        ).to_pylist():
+            record, own = row[listing.id_field], frozenset(form.form for form in column_set.forms)
             absent[record] = absent.get(record, frozenset()) | own & query.find_forms_in_row(row)
     return absent

@@ -84,7 +84,7 @@ class AdaptiveLimits:
         number = request.stop - request.start
         too_long = self._records is not None and request.named and number > self._records
         too_large = self._cells is not None and request.cells > self._cells and number > 1
-        return ((too_long or too_large) and request.halves()) or (request,)
+        return ((too_long or too_large) and request.split_in_halves()) or (request,)
 
     def split_failed(self, request: RecordRequest, error: REDCapError) -> tuple[RecordRequest, ...]:
         """Return the requests to send instead of one that failed, and lower the limits.
@@ -94,7 +94,7 @@ class AdaptiveLimits:
         """
         if isinstance(error, BlockedError):
             return self._limit_records(request, error)
-        halves = request.halves()
+        halves = request.split_in_halves()
         if not may_be_too_large(error) or not halves:
             raise error
         self._start_cells = self._start_cells or request.cells

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pyarrow as pa
 
 from redcap_dagster.api.calls.parameters import write_optional_list
-from redcap_dagster.api.export.plan.parts import (
-    Part,
+from redcap_dagster.api.export.plan.column_sets import (
+    ColumnSet,
     list_repeating_events,
     select_columns,
 )
@@ -58,17 +58,17 @@ class ExportQuery:
     among: Among | None = None
 
     @cached_property
-    def part(self) -> Part:
+    def column_set(self) -> ColumnSet:
         """All requested columns."""
         given = self.selection
         forms = select_columns(self.project, given.get("fields"), given.get("forms"))
         events = given.get("events") if self.project.is_longitudinal else None
-        return Part(forms, tuple(events or ()))
+        return ColumnSet(forms, tuple(events or ()))
 
     @property
     def forms(self) -> tuple[str, ...]:
         """The instruments of the requested columns."""
-        return tuple(form.form for form in self.part.forms)
+        return tuple(form.form for form in self.column_set.forms)
 
     def find_forms_in_row(self, row: Mapping[str, str | None]) -> frozenset[str]:
         """Return the instruments that a row has values of, by its event and instrument."""
@@ -87,8 +87,8 @@ class ExportQuery:
         """The events that must have rows: the requested ones, or those of the instruments."""
         if not self.project.is_longitudinal:
             return None
-        if self.part.events or not self.selection.get("forms"):
-            return self.part.events or None
+        if self.column_set.events or not self.selection.get("forms"):
+            return self.column_set.events or None
         return sorted(
             {event for form in self.forms for event in self.project.designated_events(form)}
         )
@@ -123,10 +123,10 @@ class ExportQuery:
         which each saved instance has, or else the first field.
         """
         found: dict[str, str] = {}
-        for form in self.part.forms:
+        for form in self.column_set.forms:
             names = [name for name, _ in form.fields]
             status = status_column(form.form)
-            if list_repeating_events(self.project, form.form, self.part.events):
+            if list_repeating_events(self.project, form.form, self.column_set.events):
                 found[form.form] = status if status in names else names[0]
         return found
 
@@ -150,16 +150,18 @@ class ExportQuery:
 
     def write_request(self, request: RecordRequest) -> dict[str, str]:
         """Return the parameters of a request of a plan."""
-        part = request.part
-        if part.cut:
-            names = [name for form in part.forms if not form.whole for name, _ in form.fields]
-            forms = [form.form for form in part.forms if form.whole]
+        column_set = request.column_set
+        if column_set.subset:
+            names = [
+                name for form in column_set.forms if not form.all_fields for name, _ in form.fields
+            ]
+            forms = [form.form for form in column_set.forms if form.all_fields]
             columns = write_optional_list("fields", names or None) | write_optional_list(
                 "forms", forms or None
             )
             if not columns:  # the keys alone
                 columns = {"fields[0]": self.project.record_id_field}
-            columns |= write_optional_list("events", part.events or None)
+            columns |= write_optional_list("events", column_set.events or None)
         else:
             columns = self._parameters(*_COLUMN_PARAMETERS)
         records = write_optional_list("records", request.records) if request.named else {}

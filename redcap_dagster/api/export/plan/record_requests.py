@@ -9,8 +9,12 @@ from typing import Final
 
 import numpy as np
 
+from redcap_dagster.api.export.plan.column_sets import (
+    ColumnSet,
+    always_repeats,
+    list_repeating_events,
+)
 from redcap_dagster.api.export.plan.listing import Counts, Listing
-from redcap_dagster.api.export.plan.parts import Part, always_repeats, list_repeating_events
 from redcap_dagster.project import REDCapProject
 
 MAX_CELLS: Final = 500_000
@@ -50,7 +54,7 @@ class RecordRequest:
     """One request for some columns of some records.
 
     Attributes:
-        part: The columns.
+        column_set: The columns.
         listed: All records of the plan, in REDCap's order.
         start: Position of the first record of the request.
         stop: Position after its last record.
@@ -58,7 +62,7 @@ class RecordRequest:
         cells: Expected cells of the response.
     """
 
-    part: Part
+    column_set: ColumnSet
     listed: tuple[str, ...] = field(repr=False)
     start: int
     stop: int
@@ -73,21 +77,22 @@ class RecordRequest:
     @property
     def divisible(self) -> bool:
         """Whether the request can be split."""
-        return self.stop - self.start > 1 or self.part.divisible
+        return self.stop - self.start > 1 or self.column_set.divisible
 
-    def halves(self) -> tuple["RecordRequest", ...]:
+    def split_in_halves(self) -> tuple["RecordRequest", ...]:
         """Return requests for half of the records each, or half of the columns of a single one.
 
         Returns nothing where the request cannot be split.
 
         Example:
-            >>> from redcap_dagster.api.export.plan.parts import FormColumns
-            >>> part = Part((FormColumns("visit", (("age", 1), ("race", 5))),))
-            >>> request = RecordRequest(part, ("1", "2", "3"), 0, 3, named=False, cells=21)
-            >>> [half.records for half in request.halves()]
+            >>> from redcap_dagster.api.export.plan.column_sets import InstrumentColumns
+            >>> column_set = ColumnSet((InstrumentColumns("visit", (("age", 1), ("race", 5))),))
+            >>> request = RecordRequest(column_set, ("1", "2", "3"), 0, 3, named=False, cells=21)
+            >>> [half.records for half in request.split_in_halves()]
             [('1',), ('2', '3')]
-            >>> one = request.halves()[0]
-            >>> [[name for name, _ in half.part.forms[0].fields] for half in one.halves()]
+            >>> one = request.split_in_halves()[0]
+            >>> halves = one.split_in_halves()
+            >>> [[name for name, _ in half.column_set.forms[0].fields] for half in halves]
             [['age'], ['race']]
         """
         number = self.stop - self.start
@@ -99,14 +104,19 @@ class RecordRequest:
                 replace(self, start=middle, named=True, cells=self.cells - cells),
             )
         return tuple(
-            replace(self, part=part, named=True, cells=self.cells * part.width // self.part.width)
-            for part in self.part.halves()
+            replace(
+                self,
+                column_set=column_set,
+                named=True,
+                cells=self.cells * column_set.width // self.column_set.width,
+            )
+            for column_set in self.column_set.split_in_halves()
         )
 
 
 def plan_requests(
     project: REDCapProject,
-    part: Part,
+    column_set: ColumnSet,
     listing: Listing,
     limits: Limits,
     *,
@@ -118,7 +128,7 @@ def plan_requests(
 
     Args:
         project: The structure.
-        part: All columns of the export.
+        column_set: All columns of the export.
         listing: The records of the export.
         limits: The limits of one request.
         named: Whether a single request names its records too, as REDCap has others.
@@ -126,50 +136,52 @@ def plan_requests(
         concurrency: Number of requests in parallel; they are to end together. Defaults to 1.
 
     Returns:
-        At least one request; part by part, in the order of the records.
+        At least one request; one column set after the other, in the order of the records.
     """
-    total = int(_expect_cells(project, part, listing).sum())
+    total = int(_expect_cells(project, column_set, listing).sum())
     few = not named or limits.max_records is None or len(listing.records) <= limits.max_records
     if few and (limits.max_cells is None or total <= limits.max_cells):
-        return (RecordRequest(part, listing.records, 0, len(listing.records), named, total),)
-    parts = _split_off_repeating(project, part, listing, limits) if apart else (part,)
+        return (RecordRequest(column_set, listing.records, 0, len(listing.records), named, total),)
+    column_sets = (
+        _split_off_repeating(project, column_set, listing, limits) if apart else (column_set,)
+    )
     return tuple(
         RecordRequest(narrow, listing.records, start, stop, True, int(cells[start:stop].sum()))
-        for each in parts
+        for each in column_sets
         for narrow in (_split_columns(project, each, listing, limits) if apart else (each,))
         for cells in (_expect_cells(project, narrow, listing),)
         for start, stop in _split_evenly(cells, limits, concurrency)
     )
 
 
-def _expect_cells(project: REDCapProject, part: Part, listing: Listing) -> Counts:
+def _expect_cells(project: REDCapProject, column_set: ColumnSet, listing: Listing) -> Counts:
     """Return the expected cells of each record: of its rows by event, and of its instances."""
-    rows = listing.count(part.events or None)
-    for form in part.forms:
-        repeating = list_repeating_events(project, form.form, part.events)
+    rows = listing.count(column_set.events or None)
+    for form in column_set.forms:
+        repeating = list_repeating_events(project, form.form, column_set.events)
         if form.form in listing.forms:
             rows = rows + listing.count(repeating, form.form)
         else:
             rows = rows + INSTANCES * listing.count_places(repeating)
-    return rows * part.width
+    return rows * column_set.width
 
 
 def _split_off_repeating(
-    project: REDCapProject, part: Part, listing: Listing, limits: Limits
-) -> tuple[Part, ...]:
-    """Return parts in which instruments that always repeat are apart from the others.
+    project: REDCapProject, column_set: ColumnSet, listing: Listing, limits: Limits
+) -> tuple[ColumnSet, ...]:
+    """Return column sets in which instruments that always repeat are apart from the others.
 
     Those of the same events stay together as long as that takes no further request.
     """
-    block = [form for form in part.forms if not always_repeats(project, form.form)]
-    if not block or len(block) == len(part.forms):
-        return (part,)
-    together: list[Part] = []
-    for form in part.forms:
+    block = [form for form in column_set.forms if not always_repeats(project, form.form)]
+    if not block or len(block) == len(column_set.forms):
+        return (column_set,)
+    together: list[ColumnSet] = []
+    for form in column_set.forms:
         if form in block:
             continue
         events = tuple(
-            event for event in list_repeating_events(project, form.form, part.events) if event
+            event for event in list_repeating_events(project, form.form, column_set.events) if event
         )
         if project.is_longitudinal and not events:
             continue  # it repeats only in events that are not requested
@@ -180,20 +192,22 @@ def _split_off_repeating(
         ):
             together[together.index(candidates[-1])] = wider[0]
         else:
-            together.append(Part((form,), events, cut=True))
-    return (Part(tuple(block), part.events, cut=True), *together)
+            together.append(ColumnSet((form,), events, subset=True))
+    return (ColumnSet(tuple(block), column_set.events, subset=True), *together)
 
 
 def _split_columns(
-    project: REDCapProject, part: Part, listing: Listing, limits: Limits
-) -> tuple[Part, ...]:
-    """Return a part split by its columns until no single record has too many cells."""
-    widest = int(_expect_cells(project, part, listing).max(initial=0))
-    if part.named_fields <= MAX_FIELDS and (limits.max_cells is None or widest <= limits.max_cells):
-        return (part,)
-    halves = part.halves()
+    project: REDCapProject, column_set: ColumnSet, listing: Listing, limits: Limits
+) -> tuple[ColumnSet, ...]:
+    """Return a column set split until no single record has too many cells."""
+    widest = int(_expect_cells(project, column_set, listing).max(initial=0))
+    if column_set.named_fields <= MAX_FIELDS and (
+        limits.max_cells is None or widest <= limits.max_cells
+    ):
+        return (column_set,)
+    halves = column_set.split_in_halves()
     if not halves:
-        return (part,)
+        return (column_set,)
     return tuple(
         narrow for half in halves for narrow in _split_columns(project, half, listing, limits)
     )

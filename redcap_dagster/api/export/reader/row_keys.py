@@ -93,9 +93,9 @@ def join_key_columns(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
 def _hash_keys(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
     # The record id is last, as only it may contain the separator.
     names = (EVENT_NAME, *REPEAT_COLUMNS, record_id_field)
-    parts: list[Any] = [batch[name] for name in names if name in batch.schema.names]
+    column_sets: list[Any] = [batch[name] for name in names if name in batch.schema.names]
     texts = pc.binary_join_element_wise(
-        *parts, "\x1f", null_handling="replace", null_replacement=""
+        *column_sets, "\x1f", null_handling="replace", null_replacement=""
     )
     # A batch of record ids alone has too many rows for Python texts of all at once.
     slices = (texts.slice(start, _ROWS_AT_ONCE) for start in range(0, len(texts), _ROWS_AT_ONCE))

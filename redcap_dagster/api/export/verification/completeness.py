@@ -19,8 +19,8 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
     should_retry_divisible,
     should_retry_whole,
 )
+from redcap_dagster.api.export.plan.column_sets import ColumnSet, InstrumentColumns
 from redcap_dagster.api.export.plan.listing import Listing, keep_distinct
-from redcap_dagster.api.export.plan.parts import FormColumns, Part
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
 from redcap_dagster.api.export.reader.selection import ADDED
@@ -108,11 +108,13 @@ def _list_in_pieces(
     if not places.records:
         return places.rows
     groups = ACCESS_GROUP in places.rows.column_names
-    forms = (FormColumns(form, ((name, 1),), whole=False) for form, name in fields.items())
-    part = Part(tuple(forms), query.part.events, cut=True)
+    forms = (
+        InstrumentColumns(form, ((name, 1),), all_fields=False) for form, name in fields.items()
+    )
+    column_set = ColumnSet(tuple(forms), query.column_set.events, subset=True)
 
     def fetch(connection: Transport, request: RecordRequest) -> pa.Table:
-        names = [name for form in request.part.forms for name, _ in form.fields]
+        names = [name for form in request.column_set.forms for name, _ in form.fields]
         own = write_optional_list("fields", [places.id_field, *names]) | write_optional_list(
             "records", request.records
         )
@@ -127,7 +129,7 @@ def _list_in_pieces(
 
     results = run_requests(
         transport,
-        plan_requests(query.project, part, places, settings.limits, named=True, apart=False),
+        plan_requests(query.project, column_set, places, settings.limits, named=True, apart=False),
         fetch,
         adaptive_limits=AdaptiveLimits(settings.limits),
         concurrency=settings.concurrency,

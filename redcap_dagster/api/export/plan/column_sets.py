@@ -1,4 +1,4 @@
-"""The columns of requests: entire instruments or single fields, together or apart."""
+"""The column sets of requests: entire instruments or single fields, together or apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,19 +8,19 @@ from redcap_dagster.project.columns import is_timestamp_field
 
 
 @dataclass(frozen=True)
-class FormColumns:
+class InstrumentColumns:
     """The requested columns of one instrument.
 
     Attributes:
         form: The instrument.
         fields: The requested fields, each with its number of columns.
-        whole: Whether these are all fields, so that naming the instrument is enough. Defaults to
-            True.
+        all_fields: Whether these are all its fields, so that naming the instrument is enough.
+            Defaults to True.
     """
 
     form: str
     fields: tuple[tuple[str, int], ...]
-    whole: bool = True
+    all_fields: bool = True
 
     @property
     def width(self) -> int:
@@ -29,19 +29,19 @@ class FormColumns:
 
 
 @dataclass(frozen=True)
-class Part:
+class ColumnSet:
     """Columns that one request exports together.
 
     Attributes:
         forms: The columns of each instrument. If empty, only the keys are exported.
         events: The events to export. Defaults to all events.
-        cut: Whether these are fewer columns than the caller requested, so that the request has to
-            name them. Defaults to False.
+        subset: Whether these are fewer columns than the caller requested, so that the request has
+            to name them. Defaults to False.
     """
 
-    forms: tuple[FormColumns, ...]
+    forms: tuple[InstrumentColumns, ...]
     events: tuple[str, ...] = ()
-    cut: bool = False
+    subset: bool = False
 
     @property
     def width(self) -> int:
@@ -53,7 +53,7 @@ class Part:
         """Whether the columns can be split."""
         return len(self.forms) > 1 or (bool(self.forms) and len(self.forms[0].fields) > 1)
 
-    def halves(self) -> tuple["Part", ...]:
+    def split_in_halves(self) -> tuple["ColumnSet", ...]:
         """Return two halves, split between or within instruments; none if that is impossible."""
         if len(self.forms) > 1:
             middle = len(self.forms) // 2
@@ -62,22 +62,22 @@ class Part:
             (form,) = self.forms
             middle = len(form.fields) // 2
             pieces = (
-                (replace(form, fields=form.fields[:middle], whole=False),),
-                (replace(form, fields=form.fields[middle:], whole=False),),
+                (replace(form, fields=form.fields[:middle], all_fields=False),),
+                (replace(form, fields=form.fields[middle:], all_fields=False),),
             )
         else:
             return ()
-        return tuple(replace(self, forms=forms, cut=True) for forms in pieces)
+        return tuple(replace(self, forms=forms, subset=True) for forms in pieces)
 
     @property
     def named_fields(self) -> int:
         """The number of fields that a request has to name."""
-        return sum(len(form.fields) for form in self.forms if not form.whole)
+        return sum(len(form.fields) for form in self.forms if not form.all_fields)
 
 
 def select_columns(
     project: REDCapProject, fields: Sequence[str] | None, forms: Sequence[str] | None
-) -> tuple[FormColumns, ...]:
+) -> tuple[InstrumentColumns, ...]:
     """Return the requested columns of each instrument.
 
     Args:
@@ -94,17 +94,17 @@ def select_columns(
     """
     everything = fields is None and forms is None
     named_fields, named_forms = set(fields or ()), set(forms or ())
-    selected: list[FormColumns] = []
+    selected: list[InstrumentColumns] = []
     for instrument in project.instruments:
         form = instrument.instrument_name
-        whole = everything or form in named_forms
+        all_fields = everything or form in named_forms
         widths = tuple(
             (own.field_name, len(project.options(own)) if own.field_type == "checkbox" else 1)
             for own in project.instrument_fields(form)
-            if not is_timestamp_field(own) and (whole or own.field_name in named_fields)
+            if not is_timestamp_field(own) and (all_fields or own.field_name in named_fields)
         )
         if widths:
-            selected.append(FormColumns(form, widths, whole))
+            selected.append(InstrumentColumns(form, widths, all_fields))
     return tuple(selected)
 
 
