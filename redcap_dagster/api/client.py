@@ -1,4 +1,4 @@
-"""The client of one REDCap project: record exports, and the methods of all other nouns."""
+"""The client of one REDCap project: its record exports, and its other methods by noun."""
 
 from collections.abc import Iterator, Sequence
 from inspect import Parameter, Signature, signature
@@ -133,7 +133,7 @@ class REDCapClient(StructureExports):
 
     @property
     def digest_key(self) -> bytes:
-        """A key for hashes of this project's data, which only the token gives."""
+        """A key for hashes of this project's data. It can be derived only from the token."""
         return self._transport.digest_key
 
     # -- records ----------------------------------------------------------------------------------

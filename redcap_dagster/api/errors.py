@@ -143,7 +143,7 @@ class IncompleteExportError(REDCapError):
     """REDCap lists records, events or instances that its export lacks.
 
     Attributes:
-        missing: The number of records that lack rows.
+        missing: The number of records or events that are missing.
         forms: The instruments that lack rows, as far as that is known.
     """
 

@@ -1,4 +1,4 @@
-"""What most methods share: parameters and imported data in, rows or project structure out.
+"""Calls that many methods share: `parameters` and `import_data`, `rows`, then `project_structure`.
 
 Imports `api.http` and below.
 """

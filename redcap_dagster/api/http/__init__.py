@@ -1,4 +1,4 @@
-"""One POST to REDCap: url and session connect, transport sends, response and refusals read.
+"""Sends one POST to REDCap and reads its response: `url`, `session`, `transport`, then `response`.
 
-Imports only `api.errors`; `requests` and `urllib3` are used nowhere else.
+Imports `api.errors` and `project.name_lists`. No other folder uses `requests` or `urllib3`.
 """

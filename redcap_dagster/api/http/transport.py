@@ -110,7 +110,7 @@ class Transport:
 
     @property
     def digest_key(self) -> bytes:
-        """A key for hashes: the same for the same token, which cannot be computed from it."""
+        """A key for hashes, derived from the token, which cannot be derived from it."""
         return hmac.digest(self._token.encode(), b"redcap_dagster digest key", "sha256")
 
     def __reduce__(self) -> tuple[Any, ...]:
