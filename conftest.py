@@ -9,26 +9,16 @@ import pytest
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 
-FIELDS: list[dict[str, str]] = [
-    {"field_name": "record_id", "form_name": "visit", "field_label": "Record ID"},
-    {
-        "field_name": "age",
-        "form_name": "visit",
-        "field_label": "Age",
-        "text_validation_type_or_show_slider_number": "integer",
-    },
-    {
-        "field_name": "treatment",
-        "form_name": "visit",
-        "field_type": "radio",
-        "select_choices_or_calculations": "1, Drug | 2, Placebo",
-    },
-    {"field_name": "scan", "form_name": "visit", "field_type": "file"},
-    {"field_name": "dose", "form_name": "drug", "field_label": "Dose"},
-]
 EXPORTS: dict[str, Any] = {
-    "metadata": [{"field_type": "text"} | field for field in FIELDS],
+    "metadata": [
+        field("record_id", label="Record ID"),
+        field("age", label="Age", validation="integer"),
+        field("treatment", type="radio", choices="1, Drug | 2, Placebo"),
+        field("scan", type="file"),
+        field("dose", "drug", label="Dose"),
+    ],
     "arm": [{"arm_num": 1, "name": "One"}],
     "event": [
         {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1"},

@@ -2,45 +2,38 @@
 
 from typing import Any
 
-
-def _field(name: str, form: str, **more: str) -> dict[str, str]:
-    return {"field_name": name, "form_name": form, "field_type": "text", **more}
-
-
-def _number(name: str, form: str, **more: str) -> dict[str, str]:
-    kind = {"text_validation_type_or_show_slider_number": "integer"}
-    return _field(name, form, **kind, **more)
-
+from tests.dictionary import field
 
 EXPORTS: dict[str, Any] = {
     "metadata": [
-        _field("record_id", "baseline", field_label="Record ID"),
-        _number(
+        field("record_id", "baseline", label="Record ID"),
+        field(
             "age",
             "baseline",
-            field_label="Age",
-            text_validation_min="18",
-            text_validation_max="99",
+            validation="integer",
+            label="Age",
+            minimum="18",
+            maximum="99",
             required_field="y",
         ),
-        _field(
+        field(
             "treatment",
             "baseline",
-            field_type="radio",
-            field_label="Treatment",
-            select_choices_or_calculations="1, Drug | 2, Placebo",
+            type="radio",
+            label="Treatment",
+            choices="1, Drug | 2, Placebo",
         ),
-        _field("zip", "baseline", field_label="ZIP code"),
-        _field("scan", "baseline", field_type="file", field_label="Scan"),
-        _field(
+        field("zip", "baseline", label="ZIP code"),
+        field("scan", "baseline", type="file", label="Scan"),
+        field(
             "visit_date",
             "visit",
-            field_label="Date of the visit",
-            text_validation_type_or_show_slider_number="date_ymd",
+            label="Date of the visit",
+            validation="date_ymd",
         ),
-        _number("weight", "visit", field_label="Weight in kg"),
-        _number("score", "follow_up_1", field_label="Score"),
-        _field("comment", "follow_up_2", field_type="notes", field_label="Comment"),
+        field("weight", "visit", validation="integer", label="Weight in kg"),
+        field("score", "follow_up_1", validation="integer", label="Score"),
+        field("comment", "follow_up_2", type="notes", label="Comment"),
     ],
     "repeatingFormsEvents": [{"form_name": "visit"}],
 }

@@ -13,17 +13,16 @@ from redcap_dagster.checks import CHECKS
 from redcap_dagster.execution.shrink_guard import ALLOW_SHRINK
 from redcap_dagster.partitions import bucket_keys
 from tests.dagster_runs import TOKEN_VARIABLE, Study, studying
+from tests.dictionary import field
 from tests.docs.code_blocks import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "reference" / "metadata.md").read_text()
 METADATA = [
-    {"field_name": "id", "form_name": "base", "identifier": "y"},
-    {"field_name": "seen", "form_name": "base", "text_validation_max": "today"}
-    | {"text_validation_type_or_show_slider_number": "date_ymd"},
-    {"field_name": "score", "form_name": "base"},
-    {"field_name": "diagnosis", "form_name": "base"},
-    {"field_name": "site", "form_name": "base"}
-    | {"text_validation_type_or_show_slider_number": "integer"},
+    field("id", "base", identifier="y"),
+    field("seen", "base", validation="date_ymd", maximum="today"),
+    field("score", "base"),
+    field("diagnosis", "base"),
+    field("site", "base", validation="integer"),
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
 RECORDS = [

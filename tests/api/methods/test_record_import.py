@@ -27,7 +27,7 @@ CLASSIC: dict[str, Any] = {
         field("race", type="checkbox", choices="1, A | -9, B"),
         field("twice", type="calc", choices="[age]*2"),
         field("scan", type="file"),
-        field("dose") | {"form_name": "drug"},
+        field("dose", "drug"),
     ],
     "repeatingFormsEvents": [{"form_name": "drug", "custom_form_label": ""}],
 }
