@@ -42,6 +42,7 @@ checks:
     base:
       choices_known: {severity: error, blocking: true}
   max_drop: 0.5
+  allow_shrink: true
 client:
   rate_limit: 100
   read_timeout: 60
@@ -50,16 +51,15 @@ translation:
   owners: ["team:trials"]
 partitions:
   buckets: 4
-allow_shrink: true
 change_sensor: true
 storage:
   duckdb: trial.duckdb
 op:
   pool: redcap_example_edu
   tags: {priority: "1"}
-retries:
-  max_retries: 2
-  backoff: EXPONENTIAL
+  retry_policy:
+    max_retries: 2
+    backoff: EXPONENTIAL
 freshness:
   fail_after: 36h
 automation: on_change
