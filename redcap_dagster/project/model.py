@@ -98,8 +98,8 @@ class REDCapProject:
         if repeated:
             raise StructureError(
                 f"The data dictionary has fields more than once: {list_names(repeated)}. REDCap "
-                "does not allow that, so the export of the dictionary may be damaged. Try again; "
-                "if it stays so, look at these fields in REDCap's Online Designer."
+                "does not allow that: the export is probably damaged. Try again; if the error "
+                "remains, check these fields in REDCap's Online Designer."
             )
         if self.info.is_longitudinal and not self.events:
             raise StructureError(
@@ -192,7 +192,7 @@ class REDCapProject:
         """Return the export columns of an instrument, without keys and context columns.
 
         A checkbox has a column for each of its options and of the project's missing data codes. Two
-        options of the same column have one; see `check_options`.
+        options with the same column have one column only; see `check_options`.
         """
         return tuple(
             column
@@ -201,6 +201,7 @@ class REDCapProject:
         )
 
     def _field_columns(self, form_field: Field) -> Iterable[Column]:
+        """Return the export columns of a field."""
         if form_field.field_type != "checkbox":
             return [Column(form_field.field_name, form_field)]
         columns: dict[str, Column] = {}

@@ -1,9 +1,9 @@
-"""The validations of text fields: what REDCap takes, of which kind it is, and how it is written.
+"""The validations of text fields: the values that REDCap accepts, their kind and their notation.
 
-One table for the clean tables, the import of records and the sandbox. The patterns are what a
-server takes as a value and exports; they hold in `re` and in RE2. Dates are exported as ``Y-M-D``
-and taken so too, whatever the display format (recorded from real servers). The patterns of numbers,
-dates and times were seen in values that servers had taken; those of other texts are guesses.
+One table for the clean tables, the import of records and the sandbox. The patterns match the values
+that a server accepts and exports; they are valid in `re` and in RE2. Dates are imported and
+exported as ``Y-M-D``, whatever the display format (recorded from real servers). The patterns of
+numbers, dates and times match values of real servers; those of other texts are guesses.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Validation:
         kind: Kind of value.
         pattern: Regular expression that a whole value matches.
         decimals: Number of decimals that a value must have; None for any.
-        comma: Whether decimals stand behind a comma.
+        comma: Whether the decimal character is a comma.
         clock: Parts of a time of day: ``H:M``, ``H:M:S`` or ``M:S``; blank without a time.
     """
 
@@ -37,7 +37,8 @@ _MINUTES: Final = r"[0-5]\d"
 _DAY: Final = r"\d{4}-\d{2}-\d{2}"
 
 
-def _decimal(point: str) -> str:
+def _build_number_pattern(point: str) -> str:
+    """Return a pattern of numbers with a decimal character."""
     return rf"[-+]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][-+]?\d+)?"
 
 
@@ -51,10 +52,10 @@ _DATED: Final[Mapping[str, Validation]] = {
 
 VALIDATIONS: Final[Mapping[str, Validation]] = {
     "integer": Validation("integer", r"[-+]?\d+"),
-    "int": Validation("integer", r"[-+]?\d+"),  # as project XML calls it
-    "number": Validation("number", _decimal(r"\.")),
-    "float": Validation("number", _decimal(r"\.")),  # likewise
-    "number_comma_decimal": Validation("number", _decimal(","), comma=True),
+    "int": Validation("integer", r"[-+]?\d+"),  # the name in project XML
+    "number": Validation("number", _build_number_pattern(r"\.")),
+    "float": Validation("number", _build_number_pattern(r"\.")),  # the name in project XML
+    "number_comma_decimal": Validation("number", _build_number_pattern(","), comma=True),
     **{f"number_{n}dp": Validation("number", rf"-?\d+\.\d{{{n}}}", n) for n in range(1, 5)},
     **{
         f"number_{n}dp_comma_decimal": Validation("number", rf"-?\d+,\d{{{n}}}", n, comma=True)
@@ -79,4 +80,4 @@ VALIDATIONS: Final[Mapping[str, Validation]] = {
     "postalcode_germany": Validation("text", r"\d{5}"),
     "postalcode_french": Validation("text", r"\d{5}"),
 }
-"""The validations by their name in the data dictionary. Servers have others of their own."""
+"""The validations by their name in the data dictionary. Servers may have more of their own."""

@@ -35,8 +35,8 @@ class Cells:
         values: The same text with missing markers null.
         typed: The typed values; an invalid value is null.
         inferred: Name of the type if it was inferred from the values. Defaults to blank.
-        merging: Name of the type that was not inferred, as it would merge different texts or not
-            give them back as they were. Defaults to blank.
+        merging: Name of the type that was not inferred, as different texts would become one number
+            or could not be restored. Defaults to blank.
     """
 
     column: Column
@@ -155,9 +155,9 @@ def find_missing_reasons(
     """Return the reason why a field does not have a value in a row; null where it has one."""
     own = drop_missing_code_options(cells)
     markers = [_read_markers(column_cells, project, rules) for column_cells in cells]
-    nowhere = pa.chunked_array([pa.repeat(False, len(cells[0].text))])
-    invalid = reduce(pc.or_, [column_cells.invalid_rows for column_cells in own], nowhere)
-    has_value = reduce(pc.or_, [column_cells.typed.is_valid() for column_cells in own], nowhere)
+    no_row = pa.chunked_array([pa.repeat(False, len(cells[0].text))])
+    invalid = reduce(pc.or_, [column_cells.invalid_rows for column_cells in own], no_row)
+    has_value = reduce(pc.or_, [column_cells.typed.is_valid() for column_cells in own], no_row)
     other = pc.if_else(invalid, pa.scalar("unfit"), pa.scalar("blank"))
     return pc.if_else(has_value, _NULL, pc.coalesce(*markers, other))
 
@@ -174,8 +174,8 @@ def find_markers(column: Column, project: REDCapProject, rules: CleaningRules) -
     """Return the texts that mean a missing value in a column, with their labels.
 
     The status of an instrument and a checkbox do not have any: a marker 0 or 1 would erase what
-    people ticked. A code that is one of the field's own choices means that choice, also where the
-    project has a missing data code of the same name.
+    people ticked. A code of the field's own choices means that choice, also if the project has a
+    missing data code of the same name.
     """
     if is_status_field(column.field) or column.field.field_type == "checkbox":
         return []

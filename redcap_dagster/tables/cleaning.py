@@ -40,8 +40,8 @@ class CleanTable:
         invalid: Count of cells nulled because their value is invalid: not of the column's type, or
             not one of its choices.
         inferred: Name of the type of each column whose type was inferred from its values.
-        merging: Name of the number type that each text column would have, but for different texts
-            that would become one number, or texts that would not come back as they were.
+        merging: Name of the type of number that was not inferred for each text column, as different
+            texts would become one number or could not be restored.
         leading_zeros: Count of values that lose leading zeros as integers.
         invalid_rows: Rows with an invalid value, of each column that has any; see
             `list_invalid_values`.
@@ -127,6 +127,7 @@ def clean(
 
 
 def _merge(parts: Sequence[Mapping[str, T]]) -> dict[str, T]:
+    """Return the entries of all mappings."""
     return {name: value for part in parts for name, value in part.items()}
 
 

@@ -1,7 +1,7 @@
 """The types of fields by the dictionary, and the cast of text to them.
 
 Text is matched against a grammar before it is cast: Arrow alone accepts ``0x10`` and ``NaN`` as
-numbers. A grammar matches all that REDCap's own validation takes (``07``, ``99.``, ``+1.5``,
+numbers. A grammar matches all that REDCap's own validation accepts (``07``, ``99.``, ``+1.5``,
 ``6:23``), and only what the cast accepts: a cast cannot fail, and its result does not depend on
 locale, time zone or machine. REDCap exports dates and times as ``Y-M-D`` and
 ``H:M[:S]``, whatever the field's display format (recorded from real servers), without a time zone.
@@ -47,7 +47,7 @@ class ColumnType:
 
 
 def _cast_integer(text: pa.Array) -> pa.Array:
-    """Return whole numbers; null beyond 64 bits, which no column of integers holds."""
+    """Return whole numbers; null beyond 64 bits, which a column of integers cannot hold."""
     plain = pc.replace_substring_regex(text, r"^(-?)\+?0*(\d)", r"\1\2")
     digits = pc.replace_substring(plain, "-", "")
     limit = pc.if_else(pc.starts_with(plain, "-"), _MAX_INTEGER["-"], _MAX_INTEGER[""])
@@ -70,18 +70,18 @@ def _cast_double_comma(text: pa.Array) -> pa.Array:
     return _cast_double(pc.replace_substring(text, ",", "."))
 
 
-def _with_two_digits(text: pa.Array) -> pa.Array:
-    """Return times whose hours have two digits, as Arrow wants them."""
+def _pad_hours(text: pa.Array) -> pa.Array:
+    """Return times whose hours have two digits, which Arrow requires."""
     return pc.replace_substring_regex(text, r"(^|[ T])(\d:)", r"\10\2")
 
 
 def _cast_datetime(text: pa.Array) -> pa.Array:
-    return _with_two_digits(text).cast(pa.timestamp("us"))
+    return _pad_hours(text).cast(pa.timestamp("us"))
 
 
 def _cast_time(text: pa.Array) -> pa.Array:
     # Arrow cannot cast text to times.
-    moment = pc.binary_join_element_wise("1970-01-01", _with_two_digits(text), " ")
+    moment = pc.binary_join_element_wise("1970-01-01", _pad_hours(text), " ")
     return moment.cast(pa.timestamp("us")).cast(pa.time64("us"))
 
 
@@ -182,12 +182,12 @@ def _cast_values(text: pa.Array, kind: ColumnType) -> pa.Array:
 
 @dataclass(frozen=True)
 class Inference:
-    """What the values of a column say of its type.
+    """The type that was inferred from the values of a column.
 
     Attributes:
         kind: Type of the column.
-        merging: Type of number that would merge different texts or not give them back as they were,
-            for which reason the column stays text; None where there is none.
+        merging: Type of number that was not inferred, as different texts would become one number
+            or could not be restored. Defaults to None.
     """
 
     kind: ColumnType
@@ -197,10 +197,11 @@ class Inference:
 def infer_type(text: pa.ChunkedArray) -> Inference:
     """Return integer or double if every value of a column is a number written in one form.
 
-    Numbers are in one form if each is as short as can be (``4``, ``4.5``), or if all have the same
-    count of decimals (``4.50``, ``5.00``): then no two texts are one number, and each number gives
-    its text back. ``345.1`` beside ``345.10`` stays text: these may be two diagnoses. A number has
-    at most 15 significant digits, which both types hold exactly. A column without values is text.
+    Numbers are in one form if each is as short as possible (``4``, ``4.5``), or if all have the
+    same count of decimals (``4.50``, ``5.00``): then different texts are different numbers, and
+    each text can be restored. ``345.1`` beside ``345.10`` stays text: these may be two diagnoses. A
+    number has at most 15 significant digits, which both types hold exactly. A column without values
+    is text.
 
     Args:
         text: Column of text.
