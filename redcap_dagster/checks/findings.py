@@ -152,8 +152,8 @@ def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding
 
     Args:
         blank: Counts of blanks, by field.
-        unknown: Required columns that nobody can judge, as they or the status of their instrument
-            are hidden.
+        unknown: Required columns that are not evaluated, because they or the status of their
+            instrument are hidden.
     """
     filled = f"All {'visible ' if unknown else ''}required fields are filled."
     found = _found_counts("required_filled", blank, "Blanks in required fields", filled)

@@ -15,15 +15,16 @@ Severity = Literal["warn", "error"]
 
 @option
 class CheckSettings:
-    """How one check is treated; None leaves it as it is by default.
+    """Settings of one check; an option that is not set keeps the check's default.
 
     Attributes:
         enabled: Declare and evaluate the check. Defaults to true.
         severity: ``warn`` or ``error``, of a result that did not pass. Defaults to the check's.
         blocking: A failure of severity ``error`` stops what is made from the asset: from records,
-            the clean table of the form; from others, the assets downstream. Defaults to the check's
-            own. Where `keys_unique` blocks, the records are not stored either. An incomplete export
-            is never stored, whatever is set here, as it is one snapshot of all forms.
+            the clean table of the instrument; from others, the assets downstream. Defaults to the
+            check's own. Where `keys_unique` blocks, the records are not stored either. An
+            incomplete export is never stored, whatever is set here, as it is one snapshot of all
+            instruments.
     """
 
     enabled: bool | None = None
@@ -125,15 +126,15 @@ CHECKS: Mapping[str, Check] = {
 
 @option
 class CheckRules:
-    """What is changed about the checks of a project.
+    """Settings of the checks of a project.
 
     Attributes:
         settings: Settings by name of the check, for all instruments. Defaults to none.
         by_instrument: Settings by name of the instrument and name of the check; they overrule
             ``settings``. Defaults to none.
-        max_drop: Largest part of its rows that a table may lose from one run to the next: for a
-            form, before `rows_not_dropping` fails; for the census, before a run refuses to replace
-            anything. Defaults to 0.2.
+        max_drop: Largest part of its rows that a table may lose from one run to the next: for an
+            instrument, before `rows_not_dropping` fails; for the census, before a run refuses to
+            replace anything. Defaults to 0.2.
         allow_shrink: Replace tables even where records dropped by more than ``max_drop`` or columns
             are newly hidden by the user's rights. Defaults to false: such a run fails before it
             replaces anything. The run tag ``redcap/allow_shrink`` does the same for one run.

@@ -1,4 +1,4 @@
-"""What runs: ops, then each instrument, judging, the shrink guard and checks over buckets.
+"""What runs in Dagster: `ops` starts a run, `instrument` takes, cleans and judges each instrument.
 
-Imports `specs`, `catalog` and below.
+`shrink_guard` comes before all instruments, `bucket_checks` after each. Imports `specs` and below.
 """

@@ -40,7 +40,7 @@ class JudgedTable:
     Attributes:
         spec: Its asset.
         table: Its rows.
-        records: The records that it holds or is made of.
+        records: The records that it holds or is made from.
         findings: What the checks found. Those of checks that are not selected are not reported.
         metadata: The metadata of this table alone.
         refusal: Why the table must not be stored; blank where it may.

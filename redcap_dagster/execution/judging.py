@@ -18,7 +18,7 @@ from redcap_dagster.tables import (
 
 
 def judge_export(run: Run, records: Records) -> list[Finding]:
-    """Return what the checks of an export find; an incomplete one has raised an error before."""
+    """Return what the checks of an export find. An incomplete one raised an error earlier."""
     named = run.export is not None and has_header(run.export.table)
     return [
         findings.export_complete(0),
@@ -52,7 +52,7 @@ def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding
 
     Args:
         run: The run.
-        records: The records that the table was made of.
+        records: The records that the table was made from.
         cleaned: The clean table.
     """
     instrument, project = records.instrument, records.project

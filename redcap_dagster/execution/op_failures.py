@@ -17,7 +17,7 @@ from redcap_dagster.failures import reason
 from redcap_dagster.tables import DisagreementError
 
 CheckId = tuple[dg.AssetKey | None, str | None]
-"""The asset key and the name of a check, as its result has them."""
+"""The asset key and the name of a check, as in its result."""
 
 # Causes that may pass until an op is retried. A token, a right or a ban does not change by itself.
 _RETRYABLE = (

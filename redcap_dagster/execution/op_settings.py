@@ -21,8 +21,8 @@ class OpSettings:
         tags: Tags of both ops. Defaults to none.
         retry_policy: When an op is run again after it failed as a whole for a reason that may pass:
             the network, a server that fails or is too busy, a response that is broken or
-            incomplete. What REDCap refuses is not retried, nor is a form that fails alone. Defaults
-            to no retry.
+            incomplete. What REDCap refuses is not retried, nor is an instrument that fails
+            alone. Defaults to no retry.
         backfill_policy: How many partitions one run takes. Defaults to one.
         preview_rows: Number of rows of each instrument's tables that Dagster's UI shows. Dagster
             then keeps people's health data in its own database and shows them to everyone who may

@@ -1,6 +1,6 @@
 """The two ops of a project: one for its metadata, one for its records and clean tables."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -43,23 +43,8 @@ from redcap_dagster.tables import census_table, choices_table, structure_table
 def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.AssetsDefinition:
     """Return the op ``NAME__metadata``, which exports the structure of the project as tables."""
     tables = recipe.tables
-    resource = f"{tables.name}__redcap"
-    keys = {spec.key for spec in tables.metadata.values()}
 
-    @dg.multi_asset(
-        name=op_name,
-        description=settings.description,
-        specs=list(tables.metadata.values()),
-        check_specs=[check for check in tables.checks if check.asset_key in keys],
-        can_subset=True,
-        required_resource_keys={resource},
-        pool=settings.pool,
-        op_tags=dict(settings.tags),
-        backfill_policy=settings.backfill_policy,
-        retry_policy=settings.retry_policy,
-    )
-    def metadata(context: dg.AssetExecutionContext) -> Iterator[Result]:
-        client: REDCapClient = getattr(context.resources, resource).get_client()
+    def make_metadata(context: dg.AssetExecutionContext, client: REDCapClient) -> Iterator[Result]:
         selection = Selection.from_context(context)
         began = datetime.now(UTC)
         try:
@@ -88,7 +73,8 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
             else:
                 yield from results
 
-    return metadata
+    specs = list(tables.metadata.values())
+    return _build_op(recipe, settings, op_name, specs, make_metadata)
 
 
 def _metadata_tables(structure: ProjectStructure, project: REDCapProject) -> dict[str, pa.Table]:
@@ -120,32 +106,16 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
     evaluated does not pass.
     """
     tables = recipe.tables
-    resource = f"{tables.name}__redcap"
     specs = [tables.census, *tables.records.values(), *tables.clean.values()]
-    keys = {spec.key for spec in specs}
 
-    @dg.multi_asset(
-        name=op_name,
-        description=settings.description,
-        specs=specs,
-        check_specs=[check for check in tables.checks if check.asset_key in keys],
-        can_subset=True,
-        required_resource_keys={resource},
-        pool=settings.pool,
-        op_tags=dict(settings.tags),
-        partitions_def=buckets(tables.buckets) if tables.buckets else None,
-        backfill_policy=settings.backfill_policy,
-        retry_policy=settings.retry_policy,
-    )
-    def records_and_clean(context: dg.AssetExecutionContext) -> Iterator[Result]:
-        client: REDCapClient = getattr(context.resources, resource).get_client()
+    def make_tables(context: dg.AssetExecutionContext, client: REDCapClient) -> Iterator[Result]:
         selection = Selection.from_context(context, tables.buckets)
-        results = make_tables(context, client, selection)
+        results = make_selected(context, client, selection)
         if tables.buckets:
             results = merge_bucket_checks(context, recipe, selection, results)
         yield from results
 
-    def make_tables(
+    def make_selected(
         context: dg.AssetExecutionContext, client: REDCapClient, selection: Selection
     ) -> Iterator[Result]:
         try:
@@ -159,7 +129,8 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
             yield _census_result(run, run.census)
         yield from _make_instruments(run)
 
-    return records_and_clean
+    partitions = buckets(tables.buckets) if tables.buckets else None
+    return _build_op(recipe, settings, op_name, specs, make_tables, partitions)
 
 
 def _census_result(run: Run, census: pa.Table) -> Result:
@@ -196,10 +167,9 @@ def _make_instruments(run: Run) -> Iterator[Result]:
             failed[instrument] = reason(error)
             yield from unevaluated_checks(run.recipe, selection, specs, error, evaluated)
     if failed:
-        reasons = "; ".join(f"{instrument}: {reason}" for instrument, reason in failed.items())
+        reasons = "; ".join(f"{instrument}: {text}" for instrument, text in failed.items())
         raise dg.Failure(
-            f"Some instruments failed, the others are stored. {reasons}",
-            allow_retries=False,
+            f"Failed instruments (all others succeeded): {reasons}", allow_retries=False
         )
 
 
@@ -207,3 +177,37 @@ def _evaluated_checks(result: Result) -> set[CheckId]:
     """Return the checks that have their result in a result of an op."""
     results = [result] if isinstance(result, dg.AssetCheckResult) else result.check_results or []
     return {(one.asset_key, one.check_name) for one in results}
+
+
+# -- both -----------------------------------------------------------------------------------------
+
+
+def _build_op(
+    recipe: Recipe,
+    settings: OpSettings,
+    name: str,
+    specs: Sequence[dg.AssetSpec],
+    make: Callable[[dg.AssetExecutionContext, REDCapClient], Iterator[Result]],
+    partitions: dg.PartitionsDefinition[str] | None = None,
+) -> dg.AssetsDefinition:
+    """Return an op that makes any subset of some assets and evaluates any of their checks."""
+    resource = f"{recipe.tables.name}__redcap"
+    keys = {spec.key for spec in specs}
+
+    @dg.multi_asset(
+        name=name,
+        description=settings.description,
+        specs=specs,
+        check_specs=[check for check in recipe.tables.checks if check.asset_key in keys],
+        can_subset=True,
+        required_resource_keys={resource},
+        pool=settings.pool,
+        op_tags=dict(settings.tags),
+        partitions_def=partitions,
+        backfill_policy=settings.backfill_policy,
+        retry_policy=settings.retry_policy,
+    )
+    def op(context: dg.AssetExecutionContext) -> Iterator[Result]:
+        yield from make(context, getattr(context.resources, resource).get_client())
+
+    return op

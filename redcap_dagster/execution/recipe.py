@@ -23,7 +23,7 @@ class Recipe:
         known: The structure when definitions were loaded.
         rules: How records become clean tables.
         checks: Settings of the checks.
-        preview_rows: How many rows of each table Dagster's UI shows.
+        preview_rows: How many rows of each instrument's tables Dagster's UI shows.
     """
 
     tables: TableSpecs

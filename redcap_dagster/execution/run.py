@@ -39,7 +39,7 @@ Result = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
 @dataclass(frozen=True)
 class Run:
-    """One run: the structure as of one moment and, if selected, the census and the records.
+    """One run: one snapshot of the structure and, if selected, the census and the records.
 
     Attributes:
         context: Dagster's context of the op.
@@ -49,8 +49,8 @@ class Run:
         project: The structure, with the columns that the export's header shows.
         began: When the first request was sent, in UTC.
         census: The records and events that REDCap lists in the selected buckets, if exported.
-        listed: How many records and events REDCap lists in all buckets, if exported.
-        exported: The instruments whose records were exported.
+        listed: How many pairs of record and event REDCap lists in all buckets, if exported.
+        exported_instruments: The instruments whose records were exported.
         export: Their records, if there are such instruments.
         unplaced_cells: Counts of exported cells that belong to no table, by column.
     """
@@ -63,7 +63,7 @@ class Run:
     began: datetime
     census: pa.Table | None = field(default=None, repr=False)
     listed: int | None = None
-    exported: Sequence[str] = ()
+    exported_instruments: Sequence[str] = ()
     export: RecordExport | None = field(default=None, repr=False)
     unplaced_cells: Mapping[str, int] = field(default_factory=dict)
 
@@ -122,7 +122,7 @@ def start_run(
         project=project,
         census=export.census,
         listed=export.listed,
-        exported=exported,
+        exported_instruments=exported,
         export=export,
         unplaced_cells=check_export(context.log, export.table, project, recipe.rules),
     )
@@ -137,7 +137,7 @@ class Records:
         table: Its rows.
         project: The structure.
         hidden: The columns that export rights hide.
-        metadata: The metadata of all tables that are made of these records.
+        metadata: The metadata of all tables that are made from these records.
     """
 
     instrument: str

@@ -34,7 +34,8 @@ def refuse_to_shrink(run: Run) -> None:
     tables = run.recipe.tables
     census = _stored_metadata(run, tables.census)
     records = {
-        instrument: _stored_metadata(run, tables.records[instrument]) for instrument in run.exported
+        instrument: _stored_metadata(run, tables.records[instrument])
+        for instrument in run.exported_instruments
     }
     everything = (metadata for stored in (census, *records.values()) for metadata in stored)
     losses = [*_find_lost_records(run, everything), *_find_lost_columns(run, records)]
