@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from redcap_dagster.api import Among, Progress, ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import ARM, EVENT_NAME
 from redcap_dagster.tables import (
     CleaningRules,
@@ -152,7 +153,7 @@ def load_records(
     Args:
         context: Context of the run.
         key: Key of the records' asset.
-        buckets: The buckets to load; none of a table without buckets.
+        buckets: The buckets to load. Empty for a table without buckets.
 
     Raises:
         StructureError: The records are not stored, or not stored as text.
@@ -191,7 +192,7 @@ def _check_text(stored: pa.Table) -> pa.Table:
     if guessed:
         raise StructureError(
             "its records are stored with types other than text, so that the text that REDCap sent "
-            f"is lost (007 became 7): {', '.join(guessed)}. Use an IO manager that keeps text as "
+            f"is lost (007 became 7): {list_names(guessed)}. Use an IO manager that keeps text as "
             "text, or materialize the clean table together with its records."
         )
     return pa.table(columns)
