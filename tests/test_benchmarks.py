@@ -40,7 +40,7 @@ def test_all_ways_read_the_same_values(
         assert frame.fillna("").values.tolist() == read.values.tolist()
     assert other_tools.prepare_pycap(url)().shape == read.shape
     path = tmp_path / "export.csv"
-    path.write_bytes(requests.post(url, data={"content": "record"}, timeout=60).content)
+    path.write_bytes(requests.post(url, data={"content": "record"}, timeout=120).content)
     table: pa_csv.Table = other_tools.prepare_arrow(str(path))()
     assert table.to_pandas().fillna("").values.tolist() == read.values.tolist()
 

@@ -249,7 +249,7 @@ def test_an_empty_answer_is_no_data(sandbox: Sandbox, client: REDCapClient) -> N
 def rows_of_three_records_less(sandbox: Sandbox) -> Cut:
     """Cut between two rows, where the CSV that is left is faultless."""
     asked = {"token": TOKEN, "content": "record", "format": "csv"}
-    lines = requests.post(sandbox.url, asked, timeout=20).content.splitlines(keepends=True)
+    lines = requests.post(sandbox.url, asked, timeout=120).content.splitlines(keepends=True)
     return Cut((sum(map(len, lines[:-3])) + 0.5) / sum(map(len, lines)), "whole")
 
 

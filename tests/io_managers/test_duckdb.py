@@ -104,7 +104,7 @@ def test_a_file_in_use_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with hold(HOLD_DATABASE, database) as holder:
         writer = threading.Thread(target=io_manager.write_table, args=(VISIT, pa.table({"a": [1]})))
         writer.start()
-        assert refused.wait(30)
+        assert refused.wait(120)
         holder.communicate()
         writer.join()
     assert io_manager.read_table(VISIT, None)["a"].to_pylist() == [1]

@@ -92,7 +92,7 @@ def ask(sandbox: Sandbox) -> Ask:
 def asker(sandbox: Sandbox) -> Ask:
     def ask(token: str = "", **parameters: str) -> requests.Response:
         sent = {"token": token, "format": "csv"} | parameters
-        return requests.post(sandbox.url, sent, timeout=20, allow_redirects=False)
+        return requests.post(sandbox.url, sent, timeout=120, allow_redirects=False)
 
     return ask
 

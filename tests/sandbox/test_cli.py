@@ -40,9 +40,9 @@ def test_serve(number: signal.Signals, tmp_path: Path) -> None:
         url, token = (process.stdout.readline().strip().partition("=") for _ in range(2))
         assert (url[0], token[0]) == ("REDCAP_API_URL", "REDCAP_API_TOKEN")
         asked = {"token": token[2], "content": "record", "format": "csv"}
-        assert requests.post(url[2], asked, timeout=20).text == "id,visit_complete\ncanary,0\n"
+        assert requests.post(url[2], asked, timeout=120).text == "id,visit_complete\ncanary,0\n"
         process.send_signal(number)
-        rest, log = process.communicate(timeout=20)
+        rest, log = process.communicate(timeout=120)
     assert (process.returncode, rest) == (0, "")
     assert "content=record status=200" in log
     assert "canary" not in log
@@ -61,10 +61,10 @@ def test_serve_a_version_in_a_time_zone(tmp_path: Path) -> None:
         assert url.startswith("http://localhost:")
         before = datetime.now(ZoneInfo("Pacific/Kiritimati"))
         asked = {"token": token, "format": "json"}
-        assert requests.post(url, asked | {"content": "version"}, timeout=20).text == "11.4.4"
-        (entry,) = requests.post(url, asked | {"content": "log"}, timeout=20).json()
+        assert requests.post(url, asked | {"content": "version"}, timeout=120).text == "11.4.4"
+        (entry,) = requests.post(url, asked | {"content": "log"}, timeout=120).json()
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
     seen = datetime.fromisoformat(entry["timestamp"]).replace(tzinfo=before.tzinfo)
     assert timedelta(minutes=-2) < seen - before < timedelta(minutes=2)
 
@@ -85,7 +85,7 @@ def test_serve_names_an_invalid_option(
 def test_serve_names_an_invalid_file(tmp_path: Path) -> None:
     file = tmp_path / "project.xml"
     file.write_text("<a/>")
-    done = subprocess.run([*SERVE, str(file)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*SERVE, str(file)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("Error: project.xml: not a REDCap project XML")
@@ -99,7 +99,7 @@ def test_serve_names_a_port_that_is_not_available(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run(
-            [*SERVE, str(file), "--port", port], capture_output=True, text=True, timeout=60
+            [*SERVE, str(file), "--port", port], capture_output=True, text=True, timeout=120
         )
     assert (done.returncode, done.stderr) == (
         1,
@@ -115,7 +115,7 @@ def test_a_missing_extra_is_named(missing: str) -> None:
     code = (
         f"import sys; sys.modules[{missing!r}] = None; from redcap_dagster.sandbox import Sandbox"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stderr.rstrip().endswith("pip install 'redcap-dagster[sandbox]'")
     assert missing in done.stderr.splitlines()[-1]
 
@@ -126,7 +126,7 @@ def test_the_command_without_the_extra_says_so(missing: str) -> None:
         f"import sys; sys.modules[{missing!r}] = None; "
         "from redcap_dagster.sandbox_command import main; main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert done.stderr == (
         f"Error: The sandbox needs {missing!r}, which is not installed: "

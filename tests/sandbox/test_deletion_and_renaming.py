@@ -49,7 +49,7 @@ def test_a_deleted_instrument_deletes_its_files(classic: str, sandbox: Sandbox, 
     asked = {"content": "file", "record": "9", "field": "scan"}
     sent = {"token": classic, "action": "import", **asked}
     file = {"file": ("a.txt", b"x", "text/plain")}
-    assert requests.post(sandbox.url, sent, files=file, timeout=20).ok
+    assert requests.post(sandbox.url, sent, files=file, timeout=120).ok
     assert ask(classic, **asked, action="export").content == b"x"
     ask(classic, content="record", action="delete", records="9", instrument="lab")
     assert ask(classic, **asked, action="export").status_code == 400

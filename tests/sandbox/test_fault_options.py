@@ -76,9 +76,9 @@ def test_serve_with_faults(tmp_path: Path) -> None:
         assert process.stdout is not None
         url, token = (process.stdout.readline().strip().partition("=")[2] for _ in range(2))
         asked = {"token": token, "content": "record", "format": "csv"}
-        answers = [requests.post(url, asked, timeout=20) for _ in range(3)]
+        answers = [requests.post(url, asked, timeout=120) for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=120)
     assert [answer.status_code for answer in answers] == [503, 200, 403]
     assert answers[0].text == "not now"
     assert "content=record status=503 by a fault" in log
@@ -90,7 +90,7 @@ def test_serve_names_an_invalid_fault(fault: str, tmp_path: Path) -> None:
     file = tmp_path / "project.xml"
     file.write_text(PROJECT)
     done = subprocess.run(
-        [*SERVE, str(file), "--fault", fault], capture_output=True, text=True, timeout=60
+        [*SERVE, str(file), "--fault", fault], capture_output=True, text=True, timeout=120
     )
     assert done.returncode in (1, 2)
     assert done.stdout == ""

@@ -164,7 +164,7 @@ def posted(sandbox: Sandbox, form: str, length: int, **headers: str) -> Iterator
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
     address = urlsplit(sandbox.url)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=120) as connection:
         connection.sendall(f"POST /api/ HTTP/1.1\r\n{lines}\r\n{form}".encode())
         yield connection
 
@@ -275,7 +275,7 @@ def test_a_response_without_rows_and_header_costs_nothing(fault: Fault) -> None:
         token = sandbox.add_project(exports={"metadata": fields}, records=[{"id": "1"}])
         sandbox.inject(fault, content="record")
         asked = {"token": token, "content": "record", "format": "csv", "records[0]": "2"}
-        answer = requests.post(sandbox.url, data=asked, timeout=60)
+        answer = requests.post(sandbox.url, data=asked, timeout=120)
     assert (answer.status_code, answer.text) == (200, "\n")
 
 
@@ -330,7 +330,7 @@ def test_an_incomplete_request_is_not_recorded() -> None:
         sandbox.inject(SlowFirstByte(0))
         with posted(sandbox, "content=version", 100):
             pass
-        requests.post(sandbox.url, {"content": "project"}, timeout=20)
+        requests.post(sandbox.url, {"content": "project"}, timeout=120)
     assert [request.content for request in sandbox.requests] == ["project"]
 
 

@@ -20,7 +20,7 @@ def test_the_repository(classic: str, sandbox: Sandbox, ask: Ask) -> None:
         sandbox.url,
         parameters | {"folder_id": folder, "format": "json"},
         files={"file": ("../../a.txt", b"\0text", "text/plain")},
-        timeout=20,
+        timeout=120,
     )
     assert (sent.status_code, sent.content) == (200, b"")
     assert repository("list").json() == [{"folder_id": int(folder), "doc_id": "", "name": "Scans"}]

@@ -15,7 +15,7 @@ WITH_FILE = LONGITUDINAL | {"metadata": [*LONGITUDINAL["metadata"], FILE, SIGNED
 def sent(sandbox: Sandbox, token: str, name: str, content: bytes, **more: str) -> requests.Response:
     parameters = {"token": token, "content": "file", "action": "import", "format": "csv", **more}
     files = {"file": (name, content, "application/pdf")}
-    return requests.post(sandbox.url, parameters, files=files, timeout=20)
+    return requests.post(sandbox.url, parameters, files=files, timeout=120)
 
 
 @pytest.mark.parametrize("event", ["first_arm_1", "then_arm_1"])

@@ -89,7 +89,7 @@ def test_projects_without_repeating_instruments(sandbox: Sandbox, ask: Ask) -> N
 def test_wrong_tokens(
     sandbox: Sandbox, token: str, formats: dict[str, str], content_type: str, body: str
 ) -> None:
-    answer = requests.post(sandbox.url, {"token": token, "content": "x"} | formats, timeout=20)
+    answer = requests.post(sandbox.url, {"token": token, "content": "x"} | formats, timeout=120)
     assert answer.status_code == 403
     assert answer.headers["content-type"] == f"{content_type}; charset=utf-8"
     assert answer.text == body % "You do not have permissions to use the API"
@@ -98,9 +98,9 @@ def test_wrong_tokens(
 def test_only_posts_to_the_complete_url_are_handled(sandbox: Sandbox, classic: str) -> None:
     asked = {"token": classic, "content": "version"}
     wrong = [
-        requests.get(sandbox.url, asked, timeout=20),
-        requests.post(sandbox.url.rstrip("/"), asked, timeout=20, allow_redirects=False),
-        requests.post(sandbox.url, timeout=20),
+        requests.get(sandbox.url, asked, timeout=120),
+        requests.post(sandbox.url.rstrip("/"), asked, timeout=120, allow_redirects=False),
+        requests.post(sandbox.url, timeout=120),
     ]
     for answer in wrong:
         assert answer.status_code == 501
@@ -108,18 +108,18 @@ def test_only_posts_to_the_complete_url_are_handled(sandbox: Sandbox, classic: s
             '<?xml version="1.0" encoding="UTF-8" ?><hash><error>The requested method is not '
             "implemented.</error></hash>"
         )
-    elsewhere = requests.post(sandbox.url + "x/", asked, timeout=20)
+    elsewhere = requests.post(sandbox.url + "x/", asked, timeout=120)
     assert (elsewhere.status_code, elsewhere.headers["content-type"][:9]) == (404, "text/html")
 
 
 def test_headers_and_compression(classic: str, sandbox: Sandbox) -> None:
     asked = {"token": classic, "content": "record", "format": "csv"}
-    packed = requests.post(sandbox.url, asked, timeout=20)
+    packed = requests.post(sandbox.url, asked, timeout=120)
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.headers["redcap-random-text"]
     assert packed.headers["cache-control"] == "no-store, no-cache, must-revalidate"
     assert "server" not in packed.headers
-    plain = requests.post(sandbox.url, asked, timeout=20, headers={"Accept-Encoding": "identity"})
+    plain = requests.post(sandbox.url, asked, timeout=120, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.content == packed.content
 
@@ -141,7 +141,7 @@ def test_multipart_forms_with_files_that_stay_in_memory(
     asked = {"token": classic, "content": "version", "format": "csv"}
     content = b"x" * 3_000_000
     sent = {"file": ("a.txt", content, "text/plain")}
-    assert requests.post(sandbox.url, asked, files=sent, timeout=20).status_code == 200
+    assert requests.post(sandbox.url, asked, files=sent, timeout=120).status_code == 200
     assert taken == [Upload("a.txt", "text/plain", content)]
 
 

@@ -80,9 +80,9 @@ def test_any_text_is_exported_as_it_was_imported(
     ]
     asked = {"token": token, "content": "record", "format": shape, "type": kind}
     data = written(rows if kind == "flat" else single, shape)
-    answer = requests.post(sandbox.url, asked | {"data": data}, timeout=20)
+    answer = requests.post(sandbox.url, asked | {"data": data}, timeout=120)
     assert answer.status_code == 200, answer.text
-    body = requests.post(sandbox.url, asked, timeout=20).content.decode()
+    body = requests.post(sandbox.url, asked, timeout=120).content.decode()
     if kind == "flat":
         assert read(body, shape) == [rows[0] | {"a_complete": "0"}]
     else:

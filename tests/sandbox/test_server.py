@@ -118,7 +118,7 @@ def test_projects_are_deleted_when_it_stops() -> None:
         thread.join(60)
         assert not thread.is_alive()
     with pytest.raises(requests.ConnectionError):
-        requests.post(url, timeout=20)
+        requests.post(url, timeout=120)
     with sandbox:
         assert sandbox.requests == ()
         assert asker(sandbox)(token, content="version").status_code == 403
