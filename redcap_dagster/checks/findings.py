@@ -134,6 +134,20 @@ def choices_known(unknown: Mapping[str, int]) -> Finding:
     return _found_counts("choices_known", unknown, "Unknown codes", "All codes are known.")
 
 
+def labels_distinct(merged: Mapping[str, int]) -> Finding:
+    """Return the finding for counts of codes that share a label with another, by field."""
+    found = _found_counts(
+        "labels_distinct",
+        merged,
+        "Codes that share a label, so that the clean table has one value for them",
+        "All codes have labels of their own.",
+    )
+    if not merged:
+        return found
+    text = f"{found.text} Set labels to 'both' or 'codes' in the cleaning rules."
+    return Finding(found.check, found.passed, text, found.metadata)
+
+
 def within_range(ranges: Ranges) -> Finding:
     """Return the finding for values out of range, and for limits that were not evaluated."""
     found = _found_counts(

@@ -101,6 +101,13 @@ CHECKS: Mapping[str, Check] = {
         False,
         "Codes are among the choices of their fields. Unknown codes are null.",
     ),
+    "labels_distinct": Check(
+        "clean",
+        "warn",
+        False,
+        "Different codes of a field have different labels, so that the clean table tells them "
+        "apart.",
+    ),
     "within_range": Check(
         "clean",
         "warn",

@@ -13,6 +13,7 @@ from redcap_dagster.tables import (
     choice_columns,
     count_blank_required,
     count_duplicate_rows,
+    count_merged_codes,
     is_required,
 )
 
@@ -62,6 +63,9 @@ def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding
     return [
         findings.values_fit_types(invalid),
         findings.choices_known(unknown),
+        findings.labels_distinct(
+            count_merged_codes(records.table, instrument, project, run.recipe.rules)
+        ),
         findings.within_range(check_ranges(cleaned.table, instrument, project)),
         _judge_required(records),
         _judge_inferred_types(run, instrument, cleaned),

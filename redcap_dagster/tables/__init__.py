@@ -40,6 +40,7 @@ from redcap_dagster.tables.validity import (
     check_ranges,
     choice_columns,
     count_blank_required,
+    count_merged_codes,
     is_required,
 )
 
@@ -68,6 +69,7 @@ __all__ = [
     "column_sources",
     "count_blank_required",
     "count_duplicate_rows",
+    "count_merged_codes",
     "count_unplaced_cells",
     "get_column_type",
     "has_hashed_ids",

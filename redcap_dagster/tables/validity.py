@@ -1,15 +1,16 @@
 """Checks of values by the dictionary: ranges and required fields. Counts, never values."""
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import Column, Field, REDCapProject
+from redcap_dagster.project import Choice, Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column
-from redcap_dagster.tables.cells import find_choices, get_text_column
+from redcap_dagster.tables.cells import find_choices, get_text_column, has_option_columns
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.types import (
     DATE,
@@ -49,6 +50,66 @@ def choice_columns(instrument: str, project: REDCapProject, rules: CleaningRules
     """
     fields = project.instrument_fields(instrument)
     return frozenset(field.field_name for field in fields if find_choices(field, rules, {}))
+
+
+def count_merged_codes(
+    records: pa.Table, instrument: str, project: REDCapProject, rules: CleaningRules
+) -> Mapping[str, int]:
+    """Return how many codes in the records become one value with another code, by field.
+
+    A clean table with labels has one value for two codes with the same label.
+
+    Args:
+        records: Records of the instrument, as text.
+        instrument: Name of the instrument.
+        project: Structure of the project.
+        rules: Rules of the clean table.
+
+    Returns:
+        Count by field; fields whose codes stay apart are left out.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "a"},
+        ...     {"field_name": "sex", "form_name": "a", "field_type": "radio",
+        ...      "select_choices_or_calculations": "0, F | 1, M | 9, M"}])
+        >>> records = pa.table({"sex": ["1", "9", "0"], "a_complete": ["2", "2", "2"]})
+        >>> count_merged_codes(records, "a", project, CleaningRules())
+        {'sex': 2}
+    """
+    if rules.labels != "labels":
+        return {}
+    counts: dict[str, int] = {}
+    for field, columns in groupby(project.columns(instrument), key=lambda column: column.field):
+        labels = Counter(
+            choice.label or choice.code
+            for choice in _find_used_choices(records, field, list(columns), rules)
+        )
+        merged = sum(count for count in labels.values() if count > 1)
+        if merged:
+            counts[field.field_name] = merged
+    return counts
+
+
+def _find_used_choices(
+    records: pa.Table, field: Field, columns: Sequence[Column], rules: CleaningRules
+) -> list[Choice]:
+    """Return the choices in the records that the clean table holds as labels."""
+    if has_option_columns(field, rules):
+        if rules.checkboxes != "lists":
+            return []
+        ticked = [
+            column
+            for column in columns
+            if pc.any(pc.equal(get_text_column(records, column.name), "1")).as_py()
+        ]
+        codes = {column.choice.code for column in ticked if column.choice}
+        return [choice for choice in field.choices if choice.code in codes]
+    choices = find_choices(field, rules, {})
+    if not choices:
+        return []
+    codes = set(get_text_column(records, field.field_name).unique().to_pylist())
+    return [choice for choice in choices if choice.code in codes]
 
 
 @dataclass(frozen=True)

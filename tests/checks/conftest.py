@@ -42,6 +42,7 @@ ON_RECORDS = ("export_complete", "keys_unique", "nothing_hidden", "rows_not_drop
 ON_CLEAN = (
     "choices_known",
     "inferred_types_stable",
+    "labels_distinct",
     "required_filled",
     "values_fit_types",
     "within_range",

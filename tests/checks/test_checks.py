@@ -9,6 +9,8 @@ import pytest
 from redcap_dagster import (
     CheckRules,
     CheckSettings,
+    CleaningRules,
+    REDCapProject,
 )
 from redcap_dagster.api import RecordExport, REDCapClient
 from redcap_dagster.api.export.verification.census import incomplete_error
@@ -117,6 +119,28 @@ def test_values_that_are_not_as_the_dictionary_wants(study: Study) -> None:
     }
     severities = {check_results(result)[key].severity for key in failures(result)}
     assert severities == {dg.AssetCheckSeverity.WARN}
+
+
+def test_codes_that_share_a_label_are_told_by_field(study: Study) -> None:
+    metadata = [
+        METADATA[0],
+        {**METADATA[1], "select_choices_or_calculations": "0, Female | 1, Male | 9, Male"},
+        *METADATA[2:],
+    ]
+    records = [{**RECORDS[0], "sex": "9"}, *RECORDS[1:]]
+    token = study.sandbox.add_project(exports={"metadata": metadata}, records=records)
+    definitions = study.definitions(project=REDCapProject.from_exports(metadata=metadata))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TOKEN_VARIABLE, token)
+        result = study.run(definitions)
+        both = study.run(study.definitions(cleaning=CleaningRules(labels="both")))
+    assert failures(result) == {
+        ("study/clean/base", "labels_distinct"): (
+            "Codes that share a label, so that the clean table has one value for them: sex (2). "
+            "Set labels to 'both' or 'codes' in the cleaning rules."
+        )
+    }
+    assert failures(both) == {}
 
 
 def test_columns_that_rights_hide_are_named(study: Study) -> None:

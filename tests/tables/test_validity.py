@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.tables import CleaningRules, check_ranges, clean, count_blank_required
+from redcap_dagster.tables import (
+    CleaningRules,
+    check_ranges,
+    clean,
+    count_blank_required,
+    count_merged_codes,
+)
 from redcap_dagster.tables.profile import MIN_ROWS, profile
 from tests.dictionary import field
 
@@ -134,3 +140,39 @@ def test_a_profile_counts_as_python_does(values: list[str | None]) -> None:
     }
     expected = {} if len(there) < MIN_ROWS else dict.fromkeys(("text", "choice"), len({*there}))
     assert found.distinct == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "merged"),
+    [
+        (CleaningRules(), {"sex": 2}),
+        (CleaningRules(checkboxes="lists"), {"sex": 2, "race": 2}),
+        (CleaningRules(labels="both", checkboxes="lists"), {}),
+        (CleaningRules(labels="codes", checkboxes="lists"), {}),
+        (CleaningRules(types={"sex": "text"}), {}),
+    ],
+)
+def test_codes_in_the_records_that_share_a_label(
+    rules: CleaningRules, merged: dict[str, int]
+) -> None:
+    """Of `hiv` only one of the two codes with one label occurs, so that nothing is merged."""
+    project = REDCapProject.from_exports(
+        metadata=[
+            field("id", "f"),
+            field("sex", "f", type="radio", choices="0, Female | 1, Male | 9, Male | 8, Male"),
+            field("hiv", "f", type="dropdown", choices="0, No | 1, No"),
+            field("race", "f", type="checkbox", choices="1, A | 2, A | 3, A"),
+        ]
+    )
+    records = pa.table(
+        {
+            "id": ["1", "2"],
+            "sex": ["1", "9"],
+            "hiv": ["1", None],
+            "race___1": ["1", "0"],
+            "race___2": ["0", "1"],
+            "race___3": ["0", "0"],
+            "f_complete": ["2", "2"],
+        }
+    )
+    assert count_merged_codes(records, "f", project, rules) == merged
