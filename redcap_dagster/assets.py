@@ -51,7 +51,7 @@ def build_redcap_assets_definitions(
             that each run fetches.
         instruments: Names of the instruments that get assets. Defaults to all.
         cleaning: How records become clean tables. Defaults to `CleaningRules()`.
-        checks: What is changed about the checks. Defaults to nothing.
+        checks: Settings of the checks. Defaults to `CheckRules()`.
         partitions: Partitions of the records. Defaults to none.
         storage: Where the tables are kept: the IO manager itself, for the kind that Dagster's UI
             shows, or `StorageSettings` for a resource of another key. Defaults to the resource

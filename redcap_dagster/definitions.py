@@ -63,7 +63,7 @@ def build_redcap_definitions(
             fetch the structure again.
         instruments: Names of the instruments that get assets. Defaults to all.
         cleaning: How records become clean tables. Defaults to `CleaningRules()`.
-        checks: What is changed about the checks. Defaults to nothing.
+        checks: Settings of the checks. Defaults to `CheckRules()`.
         partitions: Partitions of the records, for a project that is too large for one run. Defaults
             to none.
         storage: Where the tables are kept: an IO manager, or `StorageSettings` for a resource of

@@ -79,7 +79,7 @@ class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
                 "A REDCapResource that holds its token is not pickled, since the token would be "
                 "in the pickle. Give the token as dagster.EnvVar."
             )
-        # What Dagster adds to a resource does not survive a pickle; it is made anew.
+        # What Dagster adds to a resource does not survive a pickle; it is built again.
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return _with_values, (type(self), values)
 

@@ -23,10 +23,10 @@ from redcap_dagster.automation import (
 )
 from redcap_dagster.checks import CheckRules
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
+from redcap_dagster.component.storage import StorageModel
 from redcap_dagster.component.yaml_options import OptionModel, option_model, yaml_resolver
 from redcap_dagster.component.yaml_values import (
     OnCronModel,
-    StorageModel,
     match_instruments,
     resolve_automation,
     resolve_lazily,
@@ -119,7 +119,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         InstanceOf[CleaningRules] | None, yaml_resolver(CleaningRules, "cleaning")
     ] = Field(default=None, description="How records become clean tables.")
     checks: Annotated[InstanceOf[CheckRules] | None, yaml_resolver(CheckRules, "checks")] = Field(
-        default=None, description="What is changed about the checks."
+        default=None, description="Settings of the checks."
     )
     partitions: Annotated[
         InstanceOf[PartitionSettings] | None, yaml_resolver(PartitionSettings, "partitions")
@@ -259,7 +259,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         except StructureError as error:  # it must not stop the other projects of a code location
             logger.warning(
                 "REDCap project %s: no assets, as its YAML and its structure do not fit. %s Change "
-                "the YAML, or fetch the structure anew: dg utils refresh-defs-state",
+                "the YAML, or fetch the structure again: dg utils refresh-defs-state",
                 self.name,
                 error,
             )

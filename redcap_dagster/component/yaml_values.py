@@ -1,91 +1,17 @@
-"""Values that YAML writes in its own way: places of tables, ticks, variables, patterns."""
+"""Values that YAML writes in its own way: automation, environment variables, instruments."""
 
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from redcap_dagster.component.yaml_options import OptionModel
-from redcap_dagster.io_managers import (
-    DuckDBTableIOManager,
-    ParquetTableIOManager,
-    Storage,
-    StorageSettings,
-)
 from redcap_dagster.project import REDCapProject, StructureError
 
 _VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_]\w*)\s*\}\}")
-
-_COMPANIONS = {
-    "duckdb": ["lock_timeout"],
-    "parquet": ["storage_options"],
-    "io_manager_key": ["kind"],
-}
-"""The places of tables, of which YAML names one, and the options of each."""
-
-
-class StorageModel(OptionModel):
-    """Where the tables are kept: in a DuckDB file, as Parquet files, or by an IO manager."""
-
-    model_config = ConfigDict(
-        title="storage",
-        json_schema_extra={
-            "oneOf": [{"required": [place]} for place in _COMPANIONS],
-            "dependentRequired": {
-                name: [place] for place, names in _COMPANIONS.items() for name in names
-            },
-        },
-    )
-
-    duckdb: str | None = Field(
-        default=None,
-        description="Path of a DuckDB file, relative to the root of the Dagster project.",
-        examples=["warehouse.duckdb"],
-    )
-    lock_timeout: float = DuckDBTableIOManager.model_fields["lock_timeout"]  # type: ignore[assignment]
-    parquet: str | None = Field(
-        default=None,
-        description="Folder of Parquet files, relative to the root of the Dagster project, or a "
-        "URL.",
-        examples=["s3://bucket/redcap"],
-    )
-    storage_options: dict[str, Any] = ParquetTableIOManager.model_fields["storage_options"]  # type: ignore[assignment]
-    io_manager_key: str | None = Field(
-        default=None, description="Key of a resource of your own that keeps the tables."
-    )
-    kind: str | None = Field(
-        default=None,
-        description="Kind of storage that Dagster's UI shows for your own resource, such as "
-        "snowflake.",
-    )
-
-    @model_validator(mode="after")
-    def _check_place(self) -> "StorageModel":
-        places = [name for name in _COMPANIONS if getattr(self, name) is not None]
-        if len(places) != 1:
-            raise ValueError("storage: give one of duckdb, parquet and io_manager_key.")
-        strange = self.model_fields_set - {*places, *_COMPANIONS[places[0]]}
-        if strange:
-            raise ValueError(f"storage: {', '.join(sorted(strange))} does not go with {places[0]}.")
-        return self
-
-    def storage(self, root: Path) -> Storage:
-        """Return what `build_redcap_definitions` takes as ``storage``.
-
-        Args:
-            root: Root of the Dagster project.
-        """
-        if self.duckdb is not None:
-            database = str(root / self.duckdb)
-            return DuckDBTableIOManager(database=database, lock_timeout=self.lock_timeout)
-        if self.parquet is not None:
-            base = self.parquet if "://" in self.parquet else str(root / self.parquet)
-            return ParquetTableIOManager(base_path=base, storage_options=self.storage_options)
-        return StorageSettings(str(self.io_manager_key), kind=self.kind)
 
 
 class OnCronModel(OptionModel):

@@ -191,7 +191,7 @@ def table_specs(
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
         checks.extend(apply_rules(own, translated.key, check_rules, form))
-        # All at once: Dagster checks a spec anew each time that something is added to it.
+        # All at once: Dagster checks a spec again each time that something is added to it.
         return translated.merge_attributes(
             deps=[other.key for other in upstream],
             metadata={

@@ -106,7 +106,7 @@ class DagsterREDCapTranslator:
     def get_check_specs(
         self, props: REDCapTableProps, spec: dg.AssetSpec
     ) -> Sequence[dg.AssetCheckSpec]:
-        """Return the checks of a table; an override may leave some out or describe them anew.
+        """Return the checks of a table; an override may leave some out, or describe them.
 
         Args:
             props: The table.

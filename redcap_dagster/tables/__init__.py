@@ -17,6 +17,7 @@ The other names are for the package itself.
 
 from redcap_dagster.tables.cleaning import CleanTable, clean
 from redcap_dagster.tables.cleaning_rules import CleaningRules
+from redcap_dagster.tables.column_types import ColumnType, get_column_type
 from redcap_dagster.tables.compatibility import DisagreementError, check_agreement, check_keys
 from redcap_dagster.tables.export_gaps import (
     count_duplicate_rows,
@@ -34,7 +35,6 @@ from redcap_dagster.tables.labels import pair_labels
 from redcap_dagster.tables.lineage import column_sources
 from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile
-from redcap_dagster.tables.types import ColumnType, get_column_type
 from redcap_dagster.tables.validity import (
     Ranges,
     check_ranges,

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 from redcap_dagster.project import NOT_COMPLETED, Choice, Column, Field, REDCapProject
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.tables.cleaning_rules import CleaningRules
-from redcap_dagster.tables.labels import look_up_codes
-from redcap_dagster.tables.types import (
+from redcap_dagster.tables.column_types import (
     BOOLEAN,
     INTEGER,
     TEXT,
@@ -21,6 +20,7 @@ from redcap_dagster.tables.types import (
     get_column_type,
     infer_type,
 )
+from redcap_dagster.tables.labels import look_up_codes
 
 _NULL = pa.scalar(None, pa.string())
 

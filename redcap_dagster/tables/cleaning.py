@@ -23,9 +23,9 @@ from redcap_dagster.tables.cells import (
     read_checkbox,
 )
 from redcap_dagster.tables.cleaning_rules import CleaningRules
+from redcap_dagster.tables.column_types import INTEGER, cast_text
 from redcap_dagster.tables.compatibility import check_columns, check_keys
 from redcap_dagster.tables.labels import list_ticked_options, look_up_codes
-from redcap_dagster.tables.types import INTEGER, cast_text
 
 T = TypeVar("T")
 

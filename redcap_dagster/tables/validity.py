@@ -12,7 +12,7 @@ from redcap_dagster.project import Choice, Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables.cells import find_choices, get_text_column, has_option_columns
 from redcap_dagster.tables.cleaning_rules import CleaningRules
-from redcap_dagster.tables.types import (
+from redcap_dagster.tables.column_types import (
     DATE,
     DATETIME,
     DOUBLE_COMMA,

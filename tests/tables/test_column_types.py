@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from redcap_dagster.project import Field
-from redcap_dagster.tables.types import (
+from redcap_dagster.tables.column_types import (
     DATE,
     DATETIME,
     DOUBLE,
