@@ -49,7 +49,7 @@ def checks() -> str:
     rows = [
         [
             f"`{name}`",
-            {"metadata": "`metadata/fields`"}.get(check.layer, f"`{check.layer}/FORM`"),
+            {"metadata": "`metadata/fields`"}.get(check.layer, f"`{check.layer}/INSTRUMENT`"),
             check.description,
             f"`{check.severity}`",
             "yes" if check.blocking else "no",

@@ -56,7 +56,7 @@ def kind_of(key: dg.AssetKey) -> str:
     _, layer, table = key.path
     if layer == "metadata":
         return layer
-    return f"{layer}/{'_census' if table == '_census' else 'FORM'}"
+    return f"{layer}/{'_census' if table == '_census' else 'INSTRUMENT'}"
 
 
 def recorded(entries: Mapping[str, Any], of: str) -> Recorded:
@@ -97,7 +97,7 @@ def test_definitions(tmp_path: Path) -> None:
         specs = list(study.definitions(project=PROJECT).resolve_all_asset_specs())
 
     kinds = {kind_of(spec.key) for spec in specs}
-    assert kinds == {"metadata", "records/_census", "records/FORM", "clean/FORM"}
+    assert kinds == {"metadata", "records/_census", "records/INSTRUMENT", "clean/INSTRUMENT"}
     found = {pair for spec in specs for pair in recorded(spec.metadata, kind_of(spec.key))}
     assert found == on_page("On asset definitions", kinds)
 
