@@ -47,13 +47,13 @@ def build_redcap_assets_definitions(
     Args:
         name: Name of the project in Dagster: first part of all keys, and group. Lower case letters,
             digits and underscores.
-        project: Structure; it decides which assets there are. Tables are typed by the structure
-            that each run fetches.
+        project: Structure; it decides which assets exist. The types of tables come from the
+            structure that each run fetches.
         instruments: Names of the instruments that get assets. Defaults to all.
         cleaning: How records become clean tables. Defaults to `CleaningRules()`.
         checks: Settings of the checks. Defaults to `CheckRules()`.
         partitions: Partitions of the records. Defaults to none.
-        storage: Where the tables are kept: the IO manager itself, for the kind that Dagster's UI
+        storage: Where the tables are stored: the IO manager itself, for the kind that Dagster's UI
             shows, or `StorageSettings` for a resource of another key. Defaults to the resource
             ``NAME__io_manager``.
         freshness: How old the tables may be: `FreshnessSettings`, or a policy of Dagster's.
@@ -61,7 +61,7 @@ def build_redcap_assets_definitions(
         automation: Automation condition of all assets, or ``on_change``; see `on_change`. Defaults
             to none.
         op: How Dagster runs the two ops. Defaults to `OpSettings()`.
-        translator: Look and names of the assets. Defaults to `DagsterREDCapTranslator()`.
+        translator: Names and attributes of the assets. Defaults to `DagsterREDCapTranslator()`.
 
     Returns:
         Two multi-assets, ``NAME__metadata`` and ``NAME__tables``; any subset of either can be
@@ -69,7 +69,7 @@ def build_redcap_assets_definitions(
 
     Raises:
         StructureError: The project does not have an instrument or a field that an option names.
-        TypeError: An option is misspelt.
+        TypeError: An option is misspelled.
         ValueError: The name cannot be used.
 
     Example:

@@ -22,14 +22,14 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def on_change() -> dg.AutomationCondition[Any]:
     """Return the condition that materializes an asset when the data it is made from changed.
 
-    `dagster.AutomationCondition.eager` does so whenever an upstream asset was materialized. The
-    tables of a project are materialized every night, mostly with the data of the night before;
-    their data versions tell, and this condition compares those.
+    `dagster.AutomationCondition.eager` materializes it whenever an upstream asset was materialized.
+    A nightly schedule materializes all tables of a project, most of them with unchanged data. This
+    condition compares their data versions, so unchanged data do not trigger the asset.
 
     Use it for your own assets that depend on the tables of a project. Used for the tables
     themselves (option ``automation``), it materializes records when the dictionary changed, and
-    clean tables when records changed. It cannot see changes inside REDCap: a schedule or the change
-    sensor does that. It never materializes an asset for the first time.
+    clean tables when records changed. It does not detect changes inside REDCap: use a schedule or
+    the change sensor. It never materializes an asset for the first time.
 
     Dagster evaluates conditions while its sensor ``default_automation_condition_sensor`` is on. It
     is off by default; switch it on in the UI, under Automation.
@@ -48,7 +48,7 @@ def on_change() -> dg.AutomationCondition[Any]:
 
 
 def fresh_within(fail_after: str, warn_after: str | None = None) -> dg.FreshnessPolicy:
-    """Return the freshness policy of a table that may be so old, in plain words.
+    """Return a freshness policy for a table with a maximum age, such as ``36h``.
 
     Args:
         fail_after: Age from which the table fails: a number and ``m``, ``h``, ``d`` or ``w``.
@@ -144,7 +144,7 @@ class ScheduleSettings:
 
 @option
 class ChangeSensorSettings:
-    """How often REDCap is asked for changes; for `build_redcap_definitions`.
+    """How often the sensor queries REDCap for changes; for `build_redcap_definitions`.
 
     Attributes:
         every: Seconds between two ticks of the sensor; see `build_redcap_change_sensor`. Defaults
@@ -210,7 +210,7 @@ def _request_all(assets: dg.AssetsDefinition, tick: str) -> Iterator[dg.RunReque
 
 
 def time_span(text: str) -> timedelta:
-    """Return a span of time that is written in plain words.
+    """Return the `timedelta` of a span of time, such as ``36h``.
 
     Raises:
         ValueError: The text is not a span of time.

@@ -1,4 +1,4 @@
-"""build_redcap_definitions: everything for one project, put together."""
+"""build_redcap_definitions: assets, resources, schedule and sensor of one project."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -54,19 +54,19 @@ def build_redcap_definitions(
     Args:
         name: Name of the project in Dagster: first part of all keys, and group. Lower case letters,
             digits and underscores.
-        redcap: The project's URL and token. Where ``REDCapResource.configure_at_launch()`` leaves
-            them to the launch of a run, give ``project``, and no change sensor.
+        redcap: The project's URL and token. If ``REDCapResource.configure_at_launch()`` leaves them
+            to the launch of a run, ``project`` is required, and ``change_sensor`` cannot be used.
         project: Structure, or path of a project XML. Defaults to the structure that REDCap returns
             when the code location loads; the processes of its runs reuse it. Call this function
-            inside of one that is decorated with `dagster.definitions`: some of Dagster's commands
-            do not see definitions that are made while their module is imported, and their processes
-            fetch the structure again.
+            inside a function that is decorated with `dagster.definitions`. Otherwise, some of
+            Dagster's commands do not find the definitions, or fetch the structure again in each
+            process.
         instruments: Names of the instruments that get assets. Defaults to all.
         cleaning: How records become clean tables. Defaults to `CleaningRules()`.
         checks: Settings of the checks. Defaults to `CheckRules()`.
         partitions: Partitions of the records, for a project that is too large for one run. Defaults
             to none.
-        storage: Where the tables are kept: an IO manager, or `StorageSettings` for a resource of
+        storage: Where the tables are stored: an IO manager, or `StorageSettings` for a resource of
             your own. Defaults to Parquet files in the storage directory of the Dagster instance,
             ``$DAGSTER_HOME/storage/redcap``.
         schedule: When all tables are materialized. Defaults to no schedule.
@@ -76,19 +76,19 @@ def build_redcap_definitions(
             Defaults to no policy.
         automation: Automation condition of all assets, or ``on_change``; see `on_change`. Defaults
             to none.
-        op: How Dagster runs the two ops: pool, tags, retry policy and the like. Defaults to
+        op: How Dagster runs the two ops, such as their pool, tags and retry policy. Defaults to
             `OpSettings()`.
-        translator: Look and names of the assets: group, owners, tags, key prefix. Defaults to
+        translator: Names and attributes of the assets: group, owners, tags, key prefix. Defaults to
             `DagsterREDCapTranslator()`.
 
     Returns:
         Definitions that can be merged with any others.
 
     Raises:
-        REDCapError: The structure cannot be fetched. So that one project's trouble does not stop
-            the others of a code location, use `REDCapProjectComponent`, or give ``project``.
+        REDCapError: The structure cannot be fetched. Use `REDCapProjectComponent`, or give
+            ``project``, so that the other projects of the code location load all the same.
         StructureError: The project does not have an instrument or a field that an option names.
-        TypeError: An option is misspelt.
+        TypeError: An option is misspelled.
         ValueError: The name cannot be used, the file is not a project XML, the environment
             variable of the token is not set while the structure is fetched, or ``redcap`` is
             configured at launch where it is needed earlier.
@@ -109,8 +109,8 @@ def build_redcap_definitions(
     check_name(name)
     if change_sensor and not isinstance(redcap, REDCapResource):
         raise ValueError(
-            "change_sensor: a sensor asks REDCap outside of runs, but redcap is configured at "
-            "their launch. Give a REDCapResource with url and token, which may be EnvVar."
+            "change_sensor: the sensor sends requests to REDCap outside of runs, but redcap is "
+            "configured at launch. Give a REDCapResource with url and token, which may be EnvVar."
         )
     if isinstance(redcap, REDCapResource) and redcap.holds_token:
         warnings.warn(
@@ -159,8 +159,8 @@ def build_redcap_definitions(
     if project is None:
         if not isinstance(redcap, REDCapResource):
             raise ValueError(
-                "project: redcap is configured at launch, so the structure cannot be fetched "
-                "before. Give it as project."
+                "project: redcap is configured at launch, so the structure cannot be fetched when "
+                "definitions load. Give the structure as project."
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.PreviewWarning)  # of how Dagster keeps the state

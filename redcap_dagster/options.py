@@ -1,4 +1,4 @@
-"""Options: frozen values with named fields, and functions, that refuse a misspelt name."""
+"""Options: frozen values and functions that refuse a misspelled name."""
 
 import difflib
 import inspect
@@ -18,10 +18,10 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def option(cls: type[T]) -> type[T]:
-    """Return a class as a frozen dataclass that refuses a misspelt field with the name meant.
+    """Return a frozen dataclass whose error for a misspelled field suggests the right name.
 
-    Its docstring has a section ``Attributes:``, which `attribute_texts` reads: each field is
-    described once, there.
+    Its docstring describes each field once, in the section ``Attributes:`` that `attribute_texts`
+    reads.
 
     Example:
         >>> @option
@@ -46,7 +46,7 @@ def option(cls: type[T]) -> type[T]:
 
 
 def refuse_misspelt(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function that refuses a misspelt keyword with the name meant."""
+    """Return a function whose error for a misspelled keyword suggests the right name."""
     names = list(inspect.signature(function).parameters)
 
     @wraps(function)
@@ -59,12 +59,12 @@ def refuse_misspelt(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def misspelt(given: Iterable[str], known: Collection[str], owner: str) -> str | None:
-    """Return a sentence about the first name that is not known, with the name meant; or None.
+    """Return a sentence about the first unknown name, with the likely right one; or None.
 
     Args:
         given: The names that were given.
-        known: The names that there are.
-        owner: What has them, for the sentence.
+        known: The names that exist.
+        owner: What the names belong to, for the sentence.
 
     Example:
         >>> misspelt(["polo"], ["pool", "tags"], "op")
@@ -114,7 +114,7 @@ def attribute_texts(cls: type) -> Mapping[str, str]:
 
 
 def written_as(pattern: re.Pattern[str]) -> dict[str, Any]:
-    """Return what a JSON schema says of a text, which may also be a template.
+    """Return the JSON schema of a text with a pattern, or with a template.
 
     Example:
         >>> bool(re.search(written_as(re.compile("[a-z]+"))["pattern"], "{{ env.NAME }}"))

@@ -1,4 +1,4 @@
-"""Buckets of records: the partitions of a project that is too large for one refresh."""
+"""Buckets of records: the partitions of a project that is too large for one run."""
 
 import re
 import zlib
@@ -20,7 +20,7 @@ _KEY = re.compile(r"\d+-of-(\d+)")
 def buckets(count: int) -> dg.StaticPartitionsDefinition:
     """Return the partitions of records that are spread over a number of buckets.
 
-    The keys hold that number: buckets of different numbers cannot be confused.
+    The keys hold that number, so buckets of different numbers have different keys.
 
     Args:
         count: Number of buckets.
@@ -60,8 +60,8 @@ class PartitionSettings:
 
     Attributes:
         buckets: Number of buckets over which records are spread by their ids, such as 32. Each
-            bucket is exported, cleaned and stored by itself; types are then never inferred, as no
-            bucket has all values. Metadata tables are not partitioned.
+            bucket is exported, cleaned and stored by itself. Types are then never inferred, because
+            no bucket has all values. Metadata tables are not partitioned.
 
     Raises:
         ValueError: There is less than one bucket.

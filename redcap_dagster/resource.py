@@ -1,4 +1,4 @@
-"""The resource: where a REDCap project is and what opens it."""
+"""REDCapResource: the URL, token and client settings of a REDCap project."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from redcap_dagster.dagster_private import PartialResource
 
 
 class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
-    """A REDCap project behind its API.
+    """URL, token and client settings of a REDCap project.
 
     Give the token as `dg.EnvVar`, so that it stays in the environment: Dagster keeps the
-    configuration of resources in its snapshots, and a token written out would be kept with it.
+    configuration of resources in its snapshots, with a token that is written out.
 
     Example:
         >>> import dagster as dg
@@ -47,23 +47,23 @@ class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
 
     @classmethod
     def configure_at_launch(cls, **values: Any) -> PartialResource[Any]:
-        """Leave values to be given when a run is launched, as Dagster's resources can.
+        """Return a resource whose other values are given when a run is launched.
 
-        Dagster keeps the configuration of a run, so that a token belongs there as
+        Dagster stores the configuration of a run. Give the token there as
         ``{"env": "REDCAP_API_TOKEN"}``.
 
         Raises:
-            ValueError: A token that is written out, which would be in the repr.
+            ValueError: The token is written out, and would be in the repr.
         """
         if not isinstance(values.get("token", dg.EnvVar("")), dg.EnvVar):
             raise ValueError("token: give it as dagster.EnvVar.")
         return super().configure_at_launch(**values)
 
     def get_client(self) -> REDCapClient:
-        """Give a client for the project, here or outside of Dagster.
+        """Return a client for the project, in a run or outside of Dagster.
 
         Raises:
-            ValueError: URL or token cannot be right, or their variables are not set.
+            ValueError: URL or token is invalid, or its environment variable is not set.
         """
         settings = {name: getattr(self, name) for name in ClientSettings.model_fields}
         return REDCapClient(_resolve(self.url), _resolve(self.token), **settings)
@@ -76,8 +76,8 @@ class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.holds_token:
             raise TypeError(
-                "A REDCapResource that holds its token is not pickled, since the token would be "
-                "in the pickle. Give the token as dagster.EnvVar."
+                "A REDCapResource that holds its token cannot be pickled, because the pickle would "
+                "contain the token. Give the token as dagster.EnvVar."
             )
         # What Dagster adds to a resource does not survive a pickle; it is built again.
         values = {name: getattr(self, name) for name in type(self).model_fields}
@@ -96,7 +96,7 @@ def _resolve(value: str) -> str:
     if not found:
         state = "not set" if found is None else "empty"
         raise ValueError(
-            f"The environment variable {value.env_var_name} is {state}. Export it; a file .env "
-            "where Dagster starts is read by dagster dev and dg, but not by every command."
+            f"The environment variable {value.env_var_name} is {state}. Export it. A file .env "
+            "in the folder where they start works for dagster dev and dg, not for every command."
         )
     return found

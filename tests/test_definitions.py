@@ -201,7 +201,7 @@ def test_a_resource_can_be_configured_at_launch(tmp_path: Path) -> None:
         assert len(result.get_asset_materialization_events()) == 9
     with pytest.raises(ValueError, match="EnvVar"):
         REDCapResource.configure_at_launch(token="0" * 32)
-    with pytest.raises(ValueError, match="sensor asks REDCap outside of runs"):
+    with pytest.raises(ValueError, match="sensor sends requests to REDCap outside of runs"):
         _build(redcap=at_launch, change_sensor=True)
 
 

@@ -15,13 +15,14 @@ class ClientSettings(BaseModel):
 
     Attributes:
         ca_bundle: PEM file with the certificate authorities to trust. Defaults to the usual public
-            ones.
+            authorities.
         verify_tls: Verify the server's certificate. Defaults to true; leave it on.
         connect_timeout: Seconds to wait for a connection. Defaults to 10.
         read_timeout: Seconds to wait for the next bytes of a response. Defaults to 300.
-        total_timeout: Seconds that one request may take in all, including the work on the rows that
-            it streams; it is not retried after that. Defaults to 3600.
-        retries: Number of times that a request is sent again where the network or the server fails.
+        total_timeout: Seconds that one request may take in all, including the time in which your
+            code works on streamed rows. A request that takes longer is not retried. Defaults to
+            3600.
+        retries: Number of times that a request is retried if the network or the server fails.
             Defaults to 5.
         backoff: Longest first wait before a retry, in seconds; each next one may last twice as
             long, up to a minute. Defaults to 1.
@@ -30,7 +31,7 @@ class ClientSettings(BaseModel):
             request, which the client does not check against a census.
         max_records: Record ids in one request; firewalls refuse many. Defaults to 800. None for no
             limit.
-        concurrency: Requests of one export that run side by side. Defaults to 2.
+        concurrency: Requests of one export that run at the same time. Defaults to 2.
         rate_limit: Requests per minute to one host, over all processes of this user on this
             machine. REDCap bans an IP address that sends more than 600 (its default) until an
             administrator lifts the ban, so machines that share one address must share the limit:

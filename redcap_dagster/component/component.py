@@ -1,4 +1,4 @@
-"""REDCapProjectComponent: a project from YAML, its structure kept as the component's state."""
+"""REDCapProjectComponent: a project from YAML, whose structure is the component's state."""
 
 import asyncio
 import logging
@@ -68,22 +68,23 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     """A REDCap project as Dagster assets: one typed table per instrument, from its dictionary.
 
     Its state is the structure of the project, without records and token. ``dg utils
-    refresh-defs-state`` fetches it; ``dagster dev`` and ``dg`` fetch it only where there is none
-    yet, or where it is older than ``max_age``.
+    refresh-defs-state`` fetches it; ``dagster dev`` and ``dg`` fetch it only if it does not exist
+    yet, or is older than ``max_age``.
 
     Its options are those of `build_redcap_definitions`, with the same names and fields;
     ``translation`` stands for ``translator``, and ``client`` has the settings of `REDCapResource`.
 
-    Translated ``deps`` are added to a table's own. No asset can depend on itself: where they name a
-    table of the project, such as ``trial/metadata/fields``, give them under a condition on
-    ``props``. A subclass may override `get_asset_spec` and `get_check_specs` to change more than
-    YAML can.
+    Translated ``deps`` are added to the upstream assets of each table. An asset cannot depend on
+    itself: if ``deps`` name a table of the project, such as ``trial/metadata/fields``, exclude that
+    table by a condition on ``props``. A subclass may override `get_asset_spec` and
+    `get_check_specs` to change more than YAML can.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # it may be a token
 
     name: str = Field(
-        description="Name of the project in Dagster.",
+        description="Name of the project in Dagster: first part of all keys, and group. Lower case "
+        "letters, digits and underscores.",
         json_schema_extra=written_as(NAME),
         examples=["trial"],
     )
@@ -113,13 +114,17 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     )
     client: ClientSettings | None = Field(
         default=None,
-        description="How requests are sent to REDCap. Defaults to the defaults of each setting.",
+        description="How requests are sent to REDCap. Defaults to the default of each setting.",
     )
     cleaning: Annotated[
         InstanceOf[CleaningRules] | None, yaml_resolver(CleaningRules, "cleaning")
-    ] = Field(default=None, description="How records become clean tables.")
+    ] = Field(
+        default=None,
+        description="How records become clean tables. Defaults to the default of each rule.",
+    )
     checks: Annotated[InstanceOf[CheckRules] | None, yaml_resolver(CheckRules, "checks")] = Field(
-        default=None, description="Settings of the checks."
+        default=None,
+        description="Settings of the checks. Defaults to the default of each setting.",
     )
     partitions: Annotated[
         InstanceOf[PartitionSettings] | None, yaml_resolver(PartitionSettings, "partitions")
@@ -130,8 +135,8 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     )
     storage: StorageModel | None = Field(
         default=None,
-        description="Where the tables are kept. Defaults to Parquet files in the storage directory "
-        "of the Dagster instance.",
+        description="Where the tables are stored. Defaults to Parquet files in the storage "
+        "directory of the Dagster instance.",
     )
     schedule: Annotated[
         InstanceOf[ScheduleSettings] | None, yaml_resolver(ScheduleSettings, "schedule")
@@ -158,16 +163,18 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         dg.Resolver(resolve_automation, model_field_type=Literal["on_change"] | OnCronModel | None),
     ] = Field(
         default=None,
-        description="Automation condition of all assets: on_change, or after ticks of a clock. "
-        "Defaults to none.",
+        description="Automation condition of all assets: on_change, or on_cron for times of a "
+        "schedule. Defaults to none.",
     )
     op: Annotated[InstanceOf[OpSettings] | None, yaml_resolver(OpSettings, "op")] = Field(
-        default=None, description="How Dagster runs the two ops, such as their pool."
+        default=None,
+        description="How Dagster runs the two ops, such as their pool. Defaults to the default of "
+        "each setting.",
     )
     translation: Translation | None = Field(
         default=None,
         description="Attributes of the assets, such as group_name, owners, tags and key_prefix, "
-        "with {{ props... }} of each table.",
+        "with {{ props... }} of each table. Defaults to none.",
     )
     max_age: str | None = Field(
         default=None,
@@ -207,7 +214,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
 
     @classmethod
     def model(cls) -> type[BaseModel]:
-        """Return the model of the YAML, which refuses a misspelt option with the name meant."""
+        """Return the model of the YAML, whose error for a misspelled option suggests the name."""
         return _described_model(cls, super().model())
 
     @classmethod
@@ -217,7 +224,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
 
     @property
     def defs_state_config(self) -> DefsStateConfig:
-        """The place of the state, by project name: two projects of one server are two."""
+        """Return the place of the state, which has the project's name in its key."""
         return DefsStateConfig.from_args(
             # This class decides by itself when to fetch; see `build_defs`.
             self.defs_state.model_copy(update={"refresh_if_dev": False}),
@@ -225,7 +232,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         )
 
     def write_state_to_path(self, state_path: Path) -> None:
-        """Fetch the structure; the old state stays until the new one is complete."""
+        """Fetch the structure, and replace the old state only if that succeeds."""
         fetched = state_path.with_suffix(".fetched")
         fetched.write_text(self._resource().get_client().export_project().to_json())
         fetched.replace(state_path)
@@ -245,11 +252,11 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     def build_defs_from_state(
         self, context: dg.ComponentLoadContext, state_path: Path | None
     ) -> dg.Definitions:
-        """Return the definitions, offline: none where YAML and structure do not fit."""
+        """Return the definitions, offline; none if the YAML and the structure do not match."""
         if state_path is None:
             logger.warning(
-                "REDCap project %s: no structure yet, so no assets. Run: dg utils "
-                "refresh-defs-state",
+                "REDCap project %s: no assets, because its structure was not fetched yet. Run: dg "
+                "utils refresh-defs-state",
                 self.name,
             )
             return dg.Definitions()
@@ -258,8 +265,8 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             return self._definitions(project, context.project_root)
         except StructureError as error:  # it must not stop the other projects of a code location
             logger.warning(
-                "REDCap project %s: no assets, as its YAML and its structure do not fit. %s Change "
-                "the YAML, or fetch the structure again: dg utils refresh-defs-state",
+                "REDCap project %s: no assets, because its YAML and its structure do not match. %s "
+                "Change the YAML, or fetch the structure again: dg utils refresh-defs-state",
                 self.name,
                 error,
             )

@@ -1,4 +1,4 @@
-"""What ``dg scaffold defs redcap_dagster.REDCapProjectComponent NAME`` writes."""
+"""The command ``dg scaffold defs redcap_dagster.REDCapProjectComponent NAME``."""
 
 import re
 
@@ -20,11 +20,11 @@ class REDCapProjectScaffolder(dg.Scaffolder[ScaffoldParams]):
 
     @classmethod
     def get_scaffold_params(cls) -> type[ScaffoldParams]:
-        """Give the options of the command."""
+        """Return the options of the command."""
         return ScaffoldParams
 
     def scaffold(self, request: dg.ScaffoldRequest[ScaffoldParams]) -> None:
-        """Write ``defs.yaml``."""
+        """Write ``defs.yaml``, with name, URL and token of the project."""
         name = re.sub(r"[^a-z0-9_]", "_", request.target_path.name.lower()).lstrip("_0123456789")
         variable = request.params.token_env or "REDCAP_API_TOKEN"
         dg.scaffold_component(

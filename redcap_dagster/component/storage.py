@@ -1,4 +1,4 @@
-"""The option ``storage`` in YAML: a DuckDB file, Parquet files, or a resource of one's own."""
+"""The option ``storage`` in YAML: a DuckDB file, Parquet files, or another resource."""
 
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ _COMPANIONS = {
     "parquet": ["storage_options"],
     "io_manager_key": ["kind"],
 }
-"""The places of tables, of which YAML names one, and the options of each."""
+"""The places of tables, each with its other options; YAML names one place."""
 
 
 class StorageModel(OptionModel):
-    """Where the tables are kept: in a DuckDB file, as Parquet files, or by an IO manager."""
+    """Where the tables are stored: in a DuckDB file, as Parquet files, or by an IO manager."""
 
     model_config = ConfigDict(
         title="storage",
@@ -48,7 +48,7 @@ class StorageModel(OptionModel):
     )
     storage_options: dict[str, Any] = ParquetTableIOManager.model_fields["storage_options"]  # type: ignore[assignment]
     io_manager_key: str | None = Field(
-        default=None, description="Key of a resource of your own that keeps the tables."
+        default=None, description="Key of your own IO manager that stores the tables."
     )
     kind: str | None = Field(
         default=None,
@@ -63,7 +63,8 @@ class StorageModel(OptionModel):
             raise ValueError("storage: give one of duckdb, parquet and io_manager_key.")
         strange = self.model_fields_set - {*places, *_COMPANIONS[places[0]]}
         if strange:
-            raise ValueError(f"storage: {', '.join(sorted(strange))} does not go with {places[0]}.")
+            names = ", ".join(sorted(strange))
+            raise ValueError(f"storage: {names} cannot be used with {places[0]}. Leave it out.")
         return self
 
     def storage(self, root: Path) -> Storage:

@@ -1,7 +1,7 @@
-"""Options as YAML: the model that a frozen value of options is checked by, and read from.
+"""Options as YAML: the models that validate YAML, and the options that are read from them.
 
 An option is declared once, as a value that `build_redcap_definitions` takes. Its fields, their
-types, defaults and texts become those of a pydantic model, by which Dagster checks and shows YAML.
+types, defaults and texts become those of a pydantic model. Dagster validates and shows YAML by it.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class OptionModel(dg.Model):
-    """A model of YAML that refuses a misspelt name with the name meant."""
+    """A model of YAML whose error for a misspelled name suggests the right name."""
 
     model_config = ConfigDict(hide_input_in_errors=True)  # it may be a token
 
@@ -50,10 +50,11 @@ class RetryPolicyModel(OptionModel):
     )
     delay: float = Field(default=60, description="Seconds before it is run again. Defaults to 60.")
     backoff: Literal["LINEAR", "EXPONENTIAL"] | None = Field(
-        default=None, description="How the delay grows from one retry to the next. Defaults to not."
+        default=None,
+        description="How the delay grows with each retry. Defaults to a constant delay.",
     )
     jitter: Literal["FULL", "PLUS_MINUS"] | None = Field(
-        default=None, description="How much chance changes the delay. Defaults to not at all."
+        default=None, description="How the delay is changed at random. Defaults to no change."
     )
 
 
@@ -77,7 +78,7 @@ _OF_DAGSTER: Mapping[Any, tuple[Any, Any]] = {
 
 
 def yaml_resolver(option: type, name: str, model: Any = None) -> dg.Resolver:
-    """Return what makes a field of a component hold an option.
+    """Return the resolver of a component's field that holds an option.
 
     Args:
         option: The class of the option, which `redcap_dagster.options.option` made.
@@ -93,7 +94,7 @@ def yaml_resolver(option: type, name: str, model: Any = None) -> dg.Resolver:
 
 @cache
 def option_model(option: type, name: str) -> type[OptionModel]:
-    """Return the model by which the YAML of an option is checked.
+    """Return the model that validates the YAML of an option.
 
     Args:
         option: The class of the option.
@@ -119,7 +120,7 @@ def option_model(option: type, name: str) -> type[OptionModel]:
 def read_option(option: type[T], given: BaseModel, context: dg.ResolutionContext) -> T:
     """Return the option that a model holds, with its templates resolved.
 
-    What YAML leaves out has the default of the option.
+    Fields that YAML leaves out have the defaults of the option.
     """
     hints = get_type_hints(option)
     values = {

@@ -1,4 +1,4 @@
-"""Values that YAML writes in its own way: automation, environment variables, instruments."""
+"""Values with a syntax of their own in YAML: automation, environment variables, instruments."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_]\w*)\s*\}\}")
 
 
 class OnCronModel(OptionModel):
-    """Materialize a table after each tick of a clock, once its upstream tables are."""
+    """A condition: materialize each table after the times of a cron expression, upstream first."""
 
     model_config = ConfigDict(title="automation")
 
@@ -36,7 +36,7 @@ def resolve_automation(_: dg.ResolutionContext, given: Any) -> Any:
 def resolve_lazily(context: dg.ResolutionContext, given: Any) -> Any:
     """Return ``{{ env.NAME }}`` as an `EnvVar`, so that YAML loads without the variable.
 
-    A value without a template is returned as it is, whatever it is: Dagster's errors would show it.
+    A value without a template is returned unchanged, of any type: Dagster's errors would show it.
     """
     if not isinstance(given, str) or "{{" not in given:
         return given
@@ -55,5 +55,8 @@ def match_instruments(project: REDCapProject, patterns: Sequence[str] | None) ->
     names = [form.instrument_name for form in project.instruments]
     unused = [p for p in patterns if not any(fnmatchcase(name, p) for name in names)]
     if unused:
-        raise StructureError(f"instruments: {unused} match none of the project's: {names}.")
+        raise StructureError(
+            f"instruments: {unused} match no instrument of the project, which has {names}. Correct "
+            "them, or leave them out."
+        )
     return [name for name in names if any(fnmatchcase(name, p) for p in patterns)]

@@ -19,14 +19,14 @@ class OpSettings:
         description: Description of both ops, shown in Dagster's UI. Defaults to none.
         pool: Concurrency pool of both ops. Defaults to none.
         tags: Tags of both ops. Defaults to none.
-        retry_policy: When an op is run again after it failed as a whole for a reason that may pass:
-            the network, a server that fails or is too busy, a response that is broken or
-            incomplete. What REDCap refuses is not retried, nor is an instrument that fails
-            alone. Defaults to no retry.
+        retry_policy: When Dagster retries an op that failed as a whole for a reason that may pass:
+            the network, a server that fails or is too busy, a broken or incomplete response.
+            Dagster does not retry an op after REDCap refused a request, or if only single
+            instruments failed. Defaults to no retry.
         backfill_policy: How many partitions one run takes. Defaults to one.
         preview_rows: Number of rows of each instrument's tables that Dagster's UI shows. Dagster
-            then keeps people's health data in its own database and shows them to everyone who may
-            see its pages. Defaults to 0.
+            then stores people's health data in its own database, and shows them to everyone who can
+            open the UI. Defaults to 0.
 
     Example:
         >>> OpSettings(pool="redcap_example_edu", retry_policy=dg.RetryPolicy(max_retries=3)).pool

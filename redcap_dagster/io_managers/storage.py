@@ -10,8 +10,8 @@ from redcap_dagster.options import option
 class StorageSettings:
     """The resource key of an IO manager that stores the tables; for `build_redcap_definitions`.
 
-    The IO manager stores and loads pandas DataFrames, and must load text as text: clean tables are
-    made from stored records if these are not materialized in the same run.
+    The IO manager must store and load pandas DataFrames, and load text as text: clean tables are
+    made from the stored records if a run does not materialize the records too.
 
     Attributes:
         io_manager_key: Key of the IO manager among the resources.

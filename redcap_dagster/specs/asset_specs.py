@@ -22,7 +22,7 @@ from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTable
 from redcap_dagster.tables import CleaningRules
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-"""How a project can be called, so that keys, ops, schemas and resources can begin with it."""
+"""Pattern of a project's name, with which keys, ops, schemas and resources begin."""
 
 _MOST_KINDS = 3  # of an asset; Dagster refuses more
 
@@ -34,7 +34,7 @@ DagsterLibraryRegistry.register(
 
 @dataclass(frozen=True)
 class SpecOptions:
-    """What the specs of a project's assets have in common; see `load_redcap_asset_specs`."""
+    """Options of all specs of a project's assets; see `load_redcap_asset_specs`."""
 
     partitions: PartitionSettings | None = None
     storage: Storage | None = None
@@ -62,12 +62,12 @@ def load_redcap_asset_specs(
     automation: dg.AutomationCondition[Any] | Literal["on_change"] | None = None,
     translator: DagsterREDCapTranslator | None = None,
 ) -> list[dg.AssetSpec]:
-    """Return the specs of one project's assets, without what materializes them.
+    """Return the specs of one project's assets, without the ops that materialize them.
 
-    In `dagster.Definitions` as they are, they are external assets: a code location shows the tables
-    that another one materializes, and its own assets can depend on them. Or materialize them with a
-    `multi_asset` of your own. The resource ``NAME__io_manager`` loads the tables where assets take
-    them as inputs.
+    In `dagster.Definitions`, the specs are external assets: a code location shows the tables that
+    another one materializes, and its own assets can depend on them. You can also materialize them
+    with your own `multi_asset`. The resource ``NAME__io_manager`` loads the tables that assets take
+    as inputs.
 
     Args:
         name: Name of the project in Dagster.
@@ -76,17 +76,17 @@ def load_redcap_asset_specs(
         cleaning: Cleaning rules; they are part of each asset's code version. Defaults to
             `CleaningRules()`.
         partitions: Partitions of the records. Defaults to none.
-        storage: Where the tables are kept. Defaults to the resource ``NAME__io_manager``.
+        storage: Where the tables are stored. Defaults to the resource ``NAME__io_manager``.
         freshness: How old the tables may be. Defaults to no policy.
         automation: Automation condition of all assets; see `on_change`. Defaults to none.
-        translator: Look and names of the assets. Defaults to `DagsterREDCapTranslator()`.
+        translator: Names and attributes of the assets. Defaults to `DagsterREDCapTranslator()`.
 
     Returns:
         One spec for each table, with its upstream assets.
 
     Raises:
         StructureError: The project does not have one of the instruments.
-        TypeError: An option is misspelt.
+        TypeError: An option is misspelled.
         ValueError: The name cannot be used, or the file is not a project XML.
 
     Example:
@@ -122,8 +122,8 @@ def spec_options(
     """
     if not isinstance(partitions, PartitionSettings | None):
         raise TypeError(
-            "partitions: REDCap can export a partition by itself only where the record ids decide "
-            "which records it has. Give PartitionSettings(buckets=N)."
+            "partitions is not a PartitionSettings. A partition can be exported by itself only if "
+            "record ids decide which records it has. Give PartitionSettings(buckets=N)."
         )
     if isinstance(freshness, FreshnessSettings):
         freshness = freshness.policy()
@@ -138,7 +138,7 @@ def spec_options(
 
 
 def cleaning_rules(cleaning: CleaningRules | None, buckets: int) -> CleaningRules:
-    """Return the rules, which infer no types where records are partitioned.
+    """Return the rules, which do not infer types if records are partitioned.
 
     No bucket has all values to infer types from.
     """
@@ -147,7 +147,7 @@ def cleaning_rules(cleaning: CleaningRules | None, buckets: int) -> CleaningRule
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that cannot be the first part of keys, ops, schemas and resources."""
+    """Raise `ValueError` for a name that keys, ops, schemas and resources cannot begin with."""
     if not NAME.fullmatch(name):
         raise ValueError(
             f"The name {name!r} cannot be used: begin with a lower case letter, go on with lower "
@@ -157,11 +157,14 @@ def check_name(name: str) -> None:
 
 def _select_instruments(project: REDCapProject, names: Sequence[str] | None) -> list[Instrument]:
     if isinstance(names, str):
-        raise TypeError("instruments is a list of form names; got a single text.")
+        raise TypeError("instruments is a single text. Give a list of instrument names.")
     known = {instrument.instrument_name: instrument for instrument in project.instruments}
     unknown = sorted(set(names or ()) - known.keys())
     if unknown:
-        raise StructureError(f"The project has no instruments {unknown}; it has {list(known)}.")
+        raise StructureError(
+            f"instruments: the project does not have {unknown}; it has {list(known)}. Correct the "
+            "names, or leave them out."
+        )
     return [form for name, form in known.items() if names is None or name in names]
 
 

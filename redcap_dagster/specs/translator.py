@@ -11,7 +11,7 @@ from redcap_dagster.project import Instrument, REDCapProject, build_page_url
 
 _METADATA_DESCRIPTIONS = {
     "project": "Project information, as exported: one row.",
-    "fields": "The data dictionary, one row per field, by REDCap's own columns.",
+    "fields": "The data dictionary: one row per field, with REDCap's own columns.",
     "choices": "The choices of multiple-choice fields: one row per field and choice.",
     "instruments": "The data collection instruments.",
     "events": "The events of the project and their arms.",
@@ -22,7 +22,7 @@ _METADATA_DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class REDCapTableProps:
-    """One table of a project, as a translator sees it.
+    """One table of a project: the argument of a translator.
 
     Attributes:
         name: Name of the project in Dagster.
@@ -31,7 +31,7 @@ class REDCapTableProps:
             census is ``_census``.
         instrument: The instrument; None for metadata and the census.
         project: Structure of the project when definitions were loaded.
-        url: URL of the API; blank where it is not known.
+        url: URL of the API; blank if it is unknown.
     """
 
     name: str
@@ -43,18 +43,18 @@ class REDCapTableProps:
 
 
 class DagsterREDCapTranslator:
-    """The look and the names of assets: one spec for each table.
+    """Names and attributes of the assets of a project.
 
-    Override `get_asset_spec` to change what no argument can. Lineage and places in storage follow
-    the translated keys.
+    Override `get_asset_spec` to change what the arguments cannot. Lineage, and the places of tables
+    in storage, follow the translated keys.
 
     Args:
         key_prefix: Prefix of all keys. Defaults to none.
         group_name: Asset group. Defaults to the name of the project.
         owners: Owners of all assets. Defaults to none.
         tags: Tags of all assets. Defaults to none.
-        url: URL of the API, for links to the project in REDCap. Defaults to that of the resource,
-            where it is written out.
+        url: URL of the API, for links to the project in REDCap. Defaults to the URL of the
+            resource, if it is not an environment variable.
 
     Example:
         >>> class OnlyCleanIsOwned(DagsterREDCapTranslator):
@@ -85,7 +85,7 @@ class DagsterREDCapTranslator:
     def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
         """Return the spec of a table's asset, without its upstream assets in the project.
 
-        Upstream assets that an override adds come on top of those; no asset can depend on itself.
+        Upstream assets that an override adds are added to those. An asset cannot depend on itself.
 
         Args:
             props: The table.
@@ -106,7 +106,7 @@ class DagsterREDCapTranslator:
     def get_check_specs(
         self, props: REDCapTableProps, spec: dg.AssetSpec
     ) -> Sequence[dg.AssetCheckSpec]:
-        """Return the checks of a table; an override may leave some out, or describe them.
+        """Return the checks of a table; an override may remove some, or change descriptions.
 
         Args:
             props: The table.
@@ -127,11 +127,14 @@ def _describe_table(props: REDCapTableProps) -> str:
     if props.layer == "metadata":
         return _METADATA_DESCRIPTIONS[props.table]
     if props.instrument is None:
-        return "Every record and event that REDCap lists, with what belongs to no instrument."
+        return "The census: one row per record and event that REDCap lists."
     label = props.instrument.instrument_label or props.instrument.instrument_name
     if props.layer == "records":
-        return f"{label}: one row per saved form, every value as the text that REDCap sent."
-    return f"{label}: typed, missing markers null, choices labeled."
+        return (
+            f"{label}: one row per record, event and instance where the instrument was saved. "
+            "Every value is the text that REDCap sent."
+        )
+    return f"{label}: the rows of the records table, with types, labels and nulls."
 
 
 def _describe_project(props: REDCapTableProps, url: str) -> str:
