@@ -489,7 +489,7 @@ def test_two_components_never_collide(tmp_path: Path) -> None:
         ({"instruments": ["visit_*"]}, PROJECT.to_json(), r"visit_*"),
         ({"cleaning": {"types": {"gone": "text"}}}, PROJECT.to_json(), "gone"),
         ({"checks": {"by_instrument": {"gone": {}}}}, PROJECT.to_json(), "gone"),
-        ({}, '{"format": 99}', "newer redcap-dagster"),
+        ({}, '{"format": 99}', "newer version of redcap-dagster"),
     ],
 )
 def test_one_that_fits_no_longer_stops_no_other(
