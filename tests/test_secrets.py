@@ -76,10 +76,16 @@ def test_checks_that_fail_tell_counts_and_names_alone(study: Study, listen: List
     asked = {"required_field": "y", "text_validation_min": "18"}
     metadata = [METADATA[0], *({**row, **asked} for row in METADATA[1:])]
     token = study.sandbox.add_project(
-        exports={"metadata": [*metadata, field("free", "base")]},
+        exports={
+            "metadata": [
+                *metadata,
+                field("free", "base"),
+                field("arm", "base", type="radio", choices="1, Drug | 2, Drug"),
+            ]
+        },
         records=[
-            {**RECORDS[0], "free": "1", "base_complete": "2"},
-            {"id": "2", "age": "5", "free": "1", "base_complete": "2"},
+            {**RECORDS[0], "free": "1", "arm": "1", "base_complete": "2"},
+            {"id": "2", "age": "5", "free": "1", "arm": "2", "base_complete": "2"},
         ],
     )
     with pytest.MonkeyPatch.context() as patch:
