@@ -186,7 +186,9 @@ def test_descriptions_link_to_the_project() -> None:
     home = "https://redcap.example.edu/redcap_v14.7.3/index.php?pid=12"
     for spec in specs(translator=DagsterREDCapTranslator(url=url)).values():
         assert str(spec.description).endswith(f"\n\nProject: [A small study]({home})")
-    assert str(specs()["s/clean/visit"].description).startswith("Visit: typed")
+    assert str(specs()["s/clean/visit"].description).startswith(
+        "Visit: the rows of the records table, with types, labels and nulls."
+    )
     assert str(specs()["s/clean/visit"].description).endswith("\n\nProject: A small study")
 
 
