@@ -79,6 +79,7 @@ def test_pictures_are_small(clean: pd.DataFrame) -> None:
         assert len(picture.md_str or "") < 100_000
 
 
+@pytest.mark.slow
 def test_no_picture_shows_one_person(clean: pd.DataFrame) -> None:
     numbers = analysis.measures(clean)
     oldest = numbers["age"].idxmax()

@@ -99,6 +99,7 @@ def test_a_bucket_is_exported_and_stored_by_itself(study: Study) -> None:
     assert set(study.table("study_clean.visit")["_bucket"].to_pylist()) == {"2-of-4"}
 
 
+@pytest.mark.slow
 def test_buckets_together_are_the_project_and_renumbering_leaves_no_duplicates(
     study: Study,
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_single_run_of_some_buckets_tells_of_each(study: Study) -> None:
     assert ids(study) == sorted([*of_bucket(some[0]), *of_bucket(some[1])], key=int)
 
 
+@pytest.mark.slow
 def test_records_that_are_deleted_or_renamed_go(study: Study) -> None:
     gone, renamed, *_ = of_bucket("1-of-4")
     for key in bucket_keys(4):
@@ -197,6 +199,7 @@ def verdict(study: Study) -> dg.AssetCheckEvaluation:
     return found
 
 
+@pytest.mark.slow
 def test_a_failure_in_one_bucket_is_not_hidden_by_another(study: Study) -> None:
     bad = of_bucket("3-of-4")[0]
     study.sandbox.edit(study.token, record=bad, field="age", value="old")
@@ -219,6 +222,7 @@ def spoil(study: Study, bucket: str, value: str) -> None:
     study.sandbox.edit(study.token, record=record, field="age", value=value)
 
 
+@pytest.mark.slow
 def test_checks_alone_judge_all_buckets(study: Study) -> None:
     defs = definitions(study)
     of_records = ("keys_unique", "rows_not_dropping", "export_complete", "nothing_hidden")
@@ -248,6 +252,7 @@ def test_checks_alone_judge_all_buckets(study: Study) -> None:
     assert check_results(study.check(defs, checks))["study/clean/visit", CHECK.name].passed
 
 
+@pytest.mark.slow
 def test_a_check_that_a_run_leaves_out_stays_failed_in_its_bucket(study: Study) -> None:
     spoil(study, "3-of-4", "old")
     for key in bucket_keys(4):
@@ -317,6 +322,7 @@ def requested(study: Study, defs: dg.Definitions) -> Sequence[dg.RunRequest]:
     return schedule.evaluate_tick(tick).run_requests or []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "buckets_of_runs"),
     [

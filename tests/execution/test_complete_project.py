@@ -110,6 +110,7 @@ def _rows(study: Study, table: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in study.table(table).to_pylist()]
 
 
+@pytest.mark.slow
 def test_clean_tables_as_made_and_as_made_again_from_storage(study: Study) -> None:
     definitions = study.definitions()
     result = study.run(definitions)
@@ -154,6 +155,7 @@ def test_unsaved_forms_on_request(study: Study) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["14.7.3", "17.4.1"])
 def test_without_records_the_tables_keep_their_columns(version: str, tmp_path: Path) -> None:
     """The newer server sends no header for no rows; it was asked when there was a record."""

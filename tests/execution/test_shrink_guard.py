@@ -105,6 +105,7 @@ def report(study: Study, key: str, **metadata: Any) -> None:
     study.instance.report_runless_asset_event(made)
 
 
+@pytest.mark.slow
 def test_what_a_user_reports_as_materialized_breaks_nothing(study: Study) -> None:
     assert rerun(study).success
     for key in ("records/_census", "records/visit", "clean/visit", "records/drug", "clean/drug"):

@@ -61,6 +61,7 @@ def take_part(database: str, number: int) -> None:
         assert io_manager.read_table(shared, [str(number)]).equals(table)
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once(tmp_path: Path) -> None:
     database = str(tmp_path / "warehouse.duckdb")
     context = multiprocessing.get_context("forkserver")

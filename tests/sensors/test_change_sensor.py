@@ -263,6 +263,7 @@ def test_its_own_runs_and_other_exports_are_no_changes(study: Study) -> None:
     assert not ticks.tick().run_requests
 
 
+@pytest.mark.slow
 def test_what_a_run_took_in_after_it_changed_is_not_requested(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

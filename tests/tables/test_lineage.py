@@ -1,6 +1,7 @@
 """What a clean column is made of: of its sources, and of nothing else."""
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ RULES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(studies(), RULES)
 def test_a_column_depends_on_its_sources_alone(study: Study, rules: CleaningRules) -> None:

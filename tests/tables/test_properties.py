@@ -231,6 +231,7 @@ def test_every_cell_is_typed_or_accounted_for(study: Study) -> None:
         assert listed == sorted(expected)
 
 
+@pytest.mark.slow
 @given(studies(), st.randoms(use_true_random=False))
 def test_order_and_pieces_change_nothing(study: Study, chance: random.Random) -> None:
     names = chance.sample(study.export.column_names, len(study.export.column_names))
