@@ -46,7 +46,7 @@ def _write_local_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write a temporary file beside the old one, then rename it."""
     make_private_folder(path.parent)
     prefix = f".{path.name[:100]}."
-    _remove_abandoned(path.parent, prefix)
+    remove_abandoned(path.parent, prefix)
     # mkstemp makes files 0600, whatever the umask. Their suffix differs, so they are never read.
     descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_TEMPORARY_SUFFIX, dir=path.parent)
     temporary = Path(name)
@@ -62,8 +62,13 @@ def _write_local_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     _sync_folder(path.parent)
 
 
-def _remove_abandoned(folder: Path, prefix: str) -> None:
-    """Remove temporary files of killed writers, which hold records; not those of running ones."""
+def remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove temporary files of killed writers, which hold records; not those of running ones.
+
+    Args:
+        folder: A folder on this machine.
+        prefix: What the names of the files begin with.
+    """
     for path in folder.glob(f"{glob.escape(prefix)}*{_TEMPORARY_SUFFIX}"):
         with suppress(FileNotFoundError):  # another process removed it
             if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:

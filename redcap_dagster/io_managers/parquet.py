@@ -1,7 +1,7 @@
 """Tables as Parquet files, on this machine or in an object store."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, PrivateAttr
 from upath import UPath
 
-from redcap_dagster.io_managers.atomic_files import is_local, write_file
+from redcap_dagster.io_managers.atomic_files import is_local, remove_abandoned, write_file
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.schema_evolution import concatenate
 from redcap_dagster.io_managers.table_io_manager import TableIOManager, add_partition_column
@@ -26,6 +26,9 @@ SUFFIX = ".parquet"
 OWNER = b"dagster_asset"
 """Key of the owner, the asset of the table, in the metadata of a file."""
 
+MARKER = "_dagster_asset"
+"""Name of the file that marks a folder as one of partitions that this IO manager made."""
+
 PARTITIONING = "_partitioning"
 """Name of the file beside those of the partitions that says which partitioning is valid."""
 
@@ -37,6 +40,9 @@ class ParquetTableIOManager(TableIOManager):
     Readers find a file complete or not at all, and never partitions together with what they
     replace: ``TABLE.parquet`` is valid while it exists, else the partitioning that the file
     ``TABLE/_partitioning`` names.
+
+    Only files that this IO manager wrote are replaced or removed. A folder ``TABLE`` that it did
+    not make is refused, and so is a link that leads out of the base folder.
 
     Local files are for the user alone (0600). Give credentials of an object store by its own
     environment variables or configuration files: Dagster shows `storage_options`.
@@ -89,17 +95,24 @@ class ParquetTableIOManager(TableIOManager):
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
         """Replace the table: write its file, then remove the partitions that it replaces."""
         self._check_owner(place)
+        folder = self._folder(place)
+        _check_folder(folder, place)
         with _hide_values(place):
             _write_table_file(self._file(place), place, table)
-            folder = self._folder(place)
-            if folder.is_dir():
-                _remove_partitions(folder)
+        if folder.is_dir():
+            (folder / PARTITIONING).unlink(missing_ok=True)
+            _remove_files(_list_partition_files(folder), place)
+            if is_local(folder):
+                remove_abandoned(Path(folder.path), ".")
 
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
         """Replace partitions: write their files, make them valid, remove what they replace."""
         folder = self._folder(place)
         (partitioning,) = {get_partitioning(key) for key in parts}
         self._check_owner(place)
+        _check_folder(folder, place)
+        if not (folder / MARKER).exists():
+            write_file(folder / MARKER, lambda file: file.write(place.owner.encode()))
         with _hide_values(place):
             for key, part in parts.items():
                 _write_table_file(
@@ -108,9 +121,9 @@ class ParquetTableIOManager(TableIOManager):
         if _read_partitioning(folder) != partitioning:
             write_file(folder / PARTITIONING, lambda file: file.write(partitioning.encode()))
         self._file(place).unlink(missing_ok=True)
-        for path in _list_partition_files(folder):
-            if get_partitioning(_get_partition_key(path)) != partitioning:
-                path.unlink(missing_ok=True)
+        files = _list_partition_files(folder)
+        others = [path for path in files if _get_partitioning(path) != partitioning]
+        _remove_files(others, place)
 
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
         """Return the table, or some of its partitions."""
@@ -129,14 +142,23 @@ class ParquetTableIOManager(TableIOManager):
             if keys is None and present is not None
             else [folder / _name_partition_file(key) for key in keys or ()]
         )
-        valid = [path for path in files if get_partitioning(_get_partition_key(path)) == present]
+        valid = [path for path in files if _get_partitioning(path) == present]
         if not valid or len(valid) < len(keys or ()):
             raise place.missing_error()
         return concatenate(_read_file(path, place).drop_columns(BUCKET) for path in valid)
 
     def _check_owner(self, place: TablePlace) -> None:
-        """Raise an error if the files belong to another asset."""
+        """Raise an error if the files belong to another asset, or are not in the base folder."""
         file, folder = self._file(place), self._folder(place)
+        base = UPath(self.get_base(), **self.storage_options)
+        if is_local(base):
+            inside = Path(base.path).resolve()
+            if not all(Path(path.path).resolve().is_relative_to(inside) for path in (file, folder)):
+                raise ValueError(
+                    f"A link leads from the place of table {place} out of the base folder of "
+                    "ParquetTableIOManager. Remove the link, or give the IO manager another "
+                    "base_path."
+                )
         stored = (
             [file] if file.exists() else _list_partition_files(folder) if folder.is_dir() else []
         )
@@ -193,12 +215,32 @@ def _read_partitioning(folder: UPath) -> str | None:
     return text
 
 
-def _remove_partitions(folder: UPath) -> None:
-    (folder / PARTITIONING).unlink(missing_ok=True)
-    for path in folder.iterdir():
-        path.unlink(missing_ok=True)
-    if is_local(folder):
-        folder.rmdir()
+def _get_partitioning(path: UPath) -> str:
+    """Return the partitioning of a file's partition."""
+    return get_partitioning(_get_partition_key(path))
+
+
+def _check_folder(folder: UPath, place: TablePlace) -> None:
+    """Raise an error for a folder that this IO manager did not make, and that holds something.
+
+    Raises:
+        ValueError: The folder is not one of partitions.
+    """
+    if not folder.is_dir() or (folder / MARKER).exists() or (folder / PARTITIONING).exists():
+        return
+    if any(folder.iterdir()):
+        raise ValueError(
+            f"The folder of table {place} has files that ParquetTableIOManager did not write, and "
+            "which it does not touch. Move the folder elsewhere, or give the IO manager a "
+            "base_path of its own."
+        )
+
+
+def _remove_files(files: Iterable[UPath], place: TablePlace) -> None:
+    """Remove files of partitions, but none that this IO manager did not write."""
+    for path in files:
+        if _read_owner(path) == place.owner:
+            path.unlink(missing_ok=True)
 
 
 # -- files ----------------------------------------------------------------------------------------

@@ -107,3 +107,78 @@ def test_a_damaged_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "trial_clean" / "visit.parquet").write_bytes(b"PAR1 nonsense")
     with pytest.raises(RuntimeError, match=r"trial_clean\.visit.*Materialize"):
         io_manager.read_table(VISIT, None)
+
+
+# -- files of other people -------------------------------------------------------------------------
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_a_folder_of_the_users_own_is_refused_and_left_as_it_is(
+    tmp_path: Path, partitioned: bool
+) -> None:
+    own = tmp_path / "trial_clean" / "visit"
+    own.mkdir(parents=True)
+    (own / "protocol.docx").write_bytes(b"of the user")
+    (own / "old.parquet").write_bytes(b"of the user")
+    before = contents(tmp_path)
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    with pytest.raises(ValueError, match="did not write"):
+        write(tables, partitioned)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_files_of_the_user_among_partitions_stay(tmp_path: Path, partitioned: bool) -> None:
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    write(tables, partitioned=True)
+    folder = tmp_path / "trial_clean" / "visit"
+    (folder / "notes.txt").write_text("of the user")
+    (folder / "mine.parquet").write_text("of the user")
+    if partitioned:
+        parts = {"1-of-3": pa.table({"id": ["1"]})}
+        tables.write_partitions(VISIT, parts)
+        assert tables.read_table(VISIT, None).to_pylist() == [{"id": "1"}]
+    else:
+        write(tables, partitioned=False)
+        assert tables.read_table(VISIT, None).to_pylist() == [{"id": "1"}, {"id": "2"}]
+    assert {"notes.txt", "mine.parquet"} <= {path.name for path in folder.iterdir()}
+    assert not (folder / "1-of-2.parquet").exists()
+
+
+def test_from_partitions_to_none_and_back(tmp_path: Path) -> None:
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    for partitioned in (True, False, True, False):
+        write(tables, partitioned)
+        assert tables.read_table(VISIT, None).to_pylist() == [{"id": "1"}, {"id": "2"}]
+
+
+@pytest.mark.parametrize(
+    "linked", ["trial_clean", "trial_clean/visit", "trial_clean/visit.parquet"]
+)
+def test_a_link_out_of_the_base_folder_is_refused(tmp_path: Path, linked: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "visit").mkdir(parents=True)
+    (elsewhere / "precious.parquet").write_bytes(b"of the user")
+    base = tmp_path / "base"
+    (base / linked).parent.mkdir(parents=True)
+    target = elsewhere / "precious.parquet" if linked.endswith(".parquet") else elsewhere
+    (base / linked).symlink_to(target)
+    before = contents(elsewhere)
+    tables = ParquetTableIOManager(base_path=str(base))
+    for partitioned in (False, True):
+        with pytest.raises(ValueError, match="A link leads"):
+            write(tables, partitioned)
+    assert contents(elsewhere) == before
+
+
+def write(tables: ParquetTableIOManager, partitioned: bool) -> None:
+    table = pa.table({"id": ["1", "2"]})
+    if partitioned:
+        parts = {f"{number}-of-2": table.slice(number - 1, 1) for number in (1, 2)}
+        tables.write_partitions(VISIT, parts)
+    else:
+        tables.write_table(VISIT, table)
