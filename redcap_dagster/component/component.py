@@ -315,7 +315,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         return time.time() - written > time_span(self.max_age).total_seconds()
 
     def _written(self, project_root: Path) -> float | None:
-        """When the state was written; None where there is none."""
+        """Return the time at which the state was written; None if it does not exist."""
         config = self.defs_state_config
         if config.management_type is DefsStateManagementType.LOCAL_FILESYSTEM:
             path = get_local_state_path(config.key, project_root)

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 
 def find_common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """Return the most specific type that holds the values of both types; text if there is none.
+    """Return the most specific type that holds the values of both types; text if no other does.
 
     Example:
         >>> find_common_type(pa.int64(), pa.float64()), find_common_type(pa.float64(), pa.string())

@@ -108,8 +108,9 @@ def _find_used_choices(
     choices = find_choices(field, rules, {})
     if not choices:
         return []
-    codes = set(get_text_column(records, field.field_name).unique().to_pylist())
-    return [choice for choice in choices if choice.code in codes]
+    codes = pa.array([choice.code for choice in choices], pa.string())
+    used = pc.is_in(codes, get_text_column(records, field.field_name).unique())
+    return [choice for choice, is_used in zip(choices, used, strict=True) if is_used.as_py()]
 
 
 @dataclass(frozen=True)

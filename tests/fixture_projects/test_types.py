@@ -12,7 +12,7 @@ from tests.fixture_projects.recorded import rows_of
 
 # Of the types that REDCapR gives, ours differ on purpose.
 KEY = "a key stays text, so that no zero or group prefix is lost"
-CALC = "a calc is a number; what is none is counted as unfit"
+CALC = "a calc is a number; other values are counted as invalid"
 STATUS = "a status is one of three choices, looked up rather than cast"
 COMMA = "the comma is read as what the validation says it is"
 DELIBERATE = {

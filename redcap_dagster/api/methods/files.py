@@ -266,7 +266,7 @@ def _open_file(response: Response) -> tuple[str, str, Iterator[bytes]]:
 
 
 def make_safe_name(name: str) -> str:
-    r"""Return a file name without folders and special characters, whoever chose it.
+    r"""Return a file name without folders and special characters.
 
     Example:
         >>> [make_safe_name(name) for name in ("../../etc/passwd", r"C:\x\scan.pdf", "..", "")]

@@ -168,7 +168,7 @@ class Records:
         overwrite = overwrite_behavior == "overwrite"
         changes: list[CellChange] = []
         for batch in batches:
-            current = _NO_ROWS  # records that REDCap numbers anew are not stored yet
+            current = _NO_ROWS  # records that get a new id from REDCap are not stored yet
             if not force_auto_number:
                 current = export_current(self._transport, target, batch, type)
             changes += compare_with_current(target, batch, type, current, overwrite, date_format)

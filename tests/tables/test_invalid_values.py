@@ -1,52 +1,16 @@
 """Values that clean tables leave out are listed, with where and why."""
 
-import pyarrow as pa
-
-from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import (
     CleaningRules,
     clean,
     list_invalid_values,
     split_by_instrument,
 )
-from tests.dictionary import field
-
-PROJECT = REDCapProject.from_exports(
-    metadata=[
-        field("id", "base", identifier="y"),
-        field("sum", "base", type="calc"),
-        field("box", "base", type="checkbox", choices="1, A"),
-        field("dose", "drug", validation="number"),
-        field("term", "drug", choices="BIOPORTAL:CTCAE"),
-    ],
-    info={"project_id": 12},
-    events=[
-        {"event_name": "A", "arm_num": 1, "unique_event_name": "a_arm_1", "event_id": 7},
-        {"event_name": "B", "arm_num": 1, "unique_event_name": "b_arm_1"},
-    ],
-    form_event_mapping=[
-        {"arm_num": 1, "unique_event_name": "a_arm_1", "form": "base"},
-        {"arm_num": 1, "unique_event_name": "b_arm_1", "form": "drug"},
-        {"arm_num": 1, "unique_event_name": "a_arm_1", "form": "drug"},
-    ],
-    repeating=[{"event_name": "a_arm_1", "form_name": "drug"}],
-    version="14.5.1",
-)
-NAMES = (
-    "id",
-    "redcap_event_name",
-    "redcap_repeat_instrument",
-    "redcap_repeat_instance",
-    *("sum", "box___1", "base_complete", "dose", "term", "drug_complete"),
-)
-
-
-def _export(*rows: tuple[str, ...]) -> pa.Table:
-    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(NAMES)})
+from tests.tables.longitudinal_project import PROJECT, export_of
 
 
 def test_rejected_values_say_where_and_why() -> None:
-    export = _export(
+    export = export_of(
         ("1 &é", "a_arm_1", "drug", "2", "", "", "", "much", "", "0"),
         ("1 &é", "a_arm_1", "drug", "3", "", "", "", "5", "", "7"),
         ("2", "b_arm_1", "", "", "", "", "", "little", "", "0"),
@@ -67,7 +31,7 @@ def test_rejected_values_say_where_and_why() -> None:
 
 
 def test_nothing_rejected_is_a_table_too() -> None:
-    records = split_by_instrument(_export(), PROJECT)["drug"]
+    records = split_by_instrument(export_of(), PROJECT)["drug"]
     cleaned = clean(records, "drug", PROJECT, CleaningRules())
     names = list_invalid_values(cleaned, records, "drug", PROJECT).column_names
     assert names[-4:] == ["field_name", "value", "reason", "link"]
