@@ -84,3 +84,14 @@ def test_requests_end_together(concurrency: int) -> None:
     assert len(requests) % concurrency == 0
     sizes = {len(request.records) for request in requests}
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_field_called_like_a_survey_timestamp_is_among_the_fields_that_are_requested() -> None:
+    """The form visit is not a survey: REDCap sends this field only if it is named."""
+    project = REDCapProject.from_exports(metadata=[field("id"), field("visit_timestamp")])
+    named = [("visit_timestamp", 1)]
+    assert [each.fields for each in select_columns(project, ["visit_timestamp"], None)] == [
+        tuple(named)
+    ]
+    (complete,) = select_columns(project, None, ["visit"])
+    assert set(named) <= set(complete.fields)
