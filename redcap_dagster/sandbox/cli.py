@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from redcap_dagster.sandbox.dialects import DIALECTS, Dialect, read_dialect
 from redcap_dagster.sandbox.fault_options import KINDS, PlannedFault, read_fault
 from redcap_dagster.sandbox.server import Sandbox
+
+logger = logging.getLogger("redcap_dagster.sandbox")
 
 
 def _read_faults(
@@ -27,6 +30,13 @@ def _read_zone(_: click.Context, __: click.Parameter, name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
         raise click.BadParameter(f"{name!r} is not a time zone, such as Europe/Vienna.") from None
+
+
+def _read_dialect(_: click.Context, __: click.Parameter, name: str) -> Dialect:
+    try:
+        return read_dialect(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.group()
@@ -49,7 +59,18 @@ def main() -> None:
     help="Host name or IP address to listen on. Any that is not a loopback address opens the "
     "sandbox to the network, without TLS.",
 )
-@click.option("--version", default="14.7.3", show_default=True, help="REDCap version to report.")
+@click.option(
+    "--version", help="REDCap version to report. Defaults to that of the dialect, such as 14.7.3."
+)
+@click.option(
+    "--dialect",
+    default="default",
+    show_default=True,
+    callback=_read_dialect,
+    help="How the server differs from others: "
+    f"{', '.join(DIALECTS)}; any-SEED with a number, which draws one; or any, which draws the "
+    "seed and logs it.",
+)
 @click.option(
     "--time-zone",
     default="UTC",
@@ -72,22 +93,23 @@ def serve(
     file: Path,
     port: int,
     host: str,
-    version: str,
+    version: str | None,
+    dialect: Dialect,
     time_zone: ZoneInfo,
     faults: tuple[PlannedFault, ...],
 ) -> None:
     """Serve the project XML FILE until interrupted.
 
     The first two lines of the output are the URL and the token as environment variables.
-    Requests are logged to the standard error, without their values.
+    The dialect and the requests are logged to the standard error, without their values.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
-    logging.getLogger("redcap_dagster.sandbox").setLevel(logging.INFO)
+    logger.setLevel(logging.INFO)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        sandbox = Sandbox(version, port, time_zone, host=host)
+        sandbox = Sandbox(version, port, time_zone, host=host, dialect=dialect)
         sandbox.start()
     except OSError:
         raise click.ClickException(
@@ -99,6 +121,7 @@ def serve(
         token = sandbox.add_project(file)
         for fault in faults:
             fault.inject(sandbox, token)
+        logger.info("%s", sandbox.dialect)
         click.echo(f"REDCAP_API_URL={sandbox.url}")
         click.echo(f"REDCAP_API_TOKEN={token}")
         stop.wait()

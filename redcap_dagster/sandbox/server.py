@@ -1,4 +1,4 @@
-"""The sandbox as a whole: its start and stop, and what a test sets up in it."""
+"""The sandbox as a whole: its start and stop, its faults, its projects and users."""
 
 import logging
 import re
@@ -11,32 +11,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from redcap_dagster.sandbox.documents.reports import add_report
+from redcap_dagster.sandbox.dialects import Dialect, read_dialect
 from redcap_dagster.sandbox.http.app import HandledRequest, create_app
 from redcap_dagster.sandbox.http.fault import Fault
 from redcap_dagster.sandbox.http.fault_injection import FaultInjector
 from redcap_dagster.sandbox.http.handlers import CONTENTS
 from redcap_dagster.sandbox.http.web_server import WebServer
-from redcap_dagster.sandbox.records.editing import delete_record, edit_value
+from redcap_dagster.sandbox.pages import ProjectPages
 from redcap_dagster.sandbox.records.files import save_embedded_files
-from redcap_dagster.sandbox.records.randomization import add_randomization
 from redcap_dagster.sandbox.store.loading import load_project
 from redcap_dagster.sandbox.store.rights import Rights
-from redcap_dagster.sandbox.store.row_keys import RowKey
-from redcap_dagster.sandbox.store.store import Store, StoredProject
+from redcap_dagster.sandbox.store.store import Store
 
 logger = logging.getLogger("redcap_dagster.sandbox")
 
 _TOKEN = re.compile(r"[0-9A-F]{32}")
 
 
-class Sandbox:
+class Sandbox(ProjectPages):
     """A REDCap for tests, reachable at ``url`` between `start` and `stop`.
 
     As a context manager it starts on entry and stops on exit.
 
     Args:
-        version: REDCap version that it reports; some responses depend on it. Defaults to 14.7.3.
+        version: REDCap version that it reports; some responses depend on it. Defaults to None:
+            that of the dialect, which is 14.7.3 by default.
         port: Port to listen on. Defaults to 0, which takes any free port.
         time_zone: Time zone of the server, in which REDCap sends and reads times. Defaults to
             UTC.
@@ -47,9 +46,16 @@ class Sandbox:
         keep: File to keep the projects in, for the next sandbox that is given this file; only the
             user can read it. Defaults to None, which deletes the projects on `stop`. The super
             token differs each time.
+        dialect: How the server differs from others: a `Dialect` or the name of one, such as
+            ``older``, ``foreign``, ``any`` (drawn at random) or ``any-7`` (drawn from a seed).
+            Defaults to ``default``.
+
+    Attributes:
+        version: REDCap version that it reports.
+        dialect: How the server differs from others.
 
     Raises:
-        ValueError: The version is not three numbers.
+        ValueError: The version is not three numbers, or there is no such dialect.
 
     Example:
         >>> from redcap_dagster.sandbox.faults import Status
@@ -69,22 +75,27 @@ class Sandbox:
 
     def __init__(
         self,
-        version: str = "14.7.3",
+        version: str | None = None,
         port: int = 0,
         time_zone: tzinfo = UTC,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         host: str = "127.0.0.1",
         keep: str | Path | None = None,
+        dialect: str | Dialect = "default",
     ) -> None:
-        if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-            raise ValueError(f"A REDCap version is three numbers, such as 14.7.3; got {version!r}.")
-        self.version = version
+        super().__init__()
+        own = read_dialect(dialect) if isinstance(dialect, str) else dialect
+        self.dialect = own if version is None else replace(own, version=version)
+        self.version = self.dialect.version
+        if not re.fullmatch(r"\d+\.\d+\.\d+", self.version):
+            raise ValueError(
+                f"A REDCap version is three numbers, such as 14.7.3; got {self.version!r}."
+            )
         self._port = port
         self._zone = time_zone
         self._clock = clock
         self._host = host
         self._keep = None if keep is None else Path(keep)
-        self._store: Store | None = None
         self._injector: FaultInjector | None = None
         self._server: WebServer | None = None
         self._requests: list[HandledRequest] = []
@@ -102,7 +113,7 @@ class Sandbox:
         """
         if self._store is not None:
             raise RuntimeError("The sandbox is running already.")
-        store = Store(lambda: self._clock().astimezone(self._zone), self.version, self._keep)
+        store = Store(lambda: self._clock().astimezone(self._zone), self.dialect, self._keep)
         try:
             listener = socket.create_server((self._host, self._port))
         except OSError:
@@ -299,122 +310,7 @@ class Sandbox:
         changed = project.rights.with_changes(rights)
         self._get_store().save_user(project.id, project.username, changed)
 
-    # -- records ----------------------------------------------------------------------------
-
-    def edit(
-        self,
-        token: str,
-        *,
-        record: str,
-        field: str,
-        value: str,
-        event: str = "",
-        repeat_instrument: str = "",
-        repeat_instance: int = 0,
-    ) -> None:
-        """Change one value, or clear it with a blank one, as on REDCap's pages.
-
-        Args:
-            token: Token of the project.
-            record: Record, which is created if it does not exist, as is the instance.
-            field: Export column, such as ``age``, ``race___1`` (0 or 1) or ``visit_complete``.
-            value: Value to store.
-            event: Unique event name, if the project is longitudinal. Defaults to a blank.
-            repeat_instrument: Repeating instrument, if the field's instrument repeats there.
-                Defaults to a blank.
-            repeat_instance: Instance of the instrument or the event. Defaults to 0, where nothing
-                repeats.
-
-        Raises:
-            ValueError: The project does not have this column, or not in this event and instance.
-            KeyError: No project has this token.
-        """
-        row_key = RowKey(record, event, repeat_instrument, repeat_instance)
-        edit_value(self._get_store(), self._get_project(token), row_key, field, value)
-
-    def delete_record(self, token: str, record: str) -> None:
-        """Delete a record in all arms, as on REDCap's pages.
-
-        Args:
-            token: Token of the project.
-            record: Record to delete.
-
-        Raises:
-            KeyError: There is no such record, or no project has this token.
-        """
-        delete_record(self._get_store(), self._get_project(token), record)
-
-    # -- reports and randomization ----------------------------------------------------------
-
-    def add_report(self, token: str, fields: Sequence[str], filter_logic: str = "") -> int:
-        """Return the ``report_id`` of a new report.
-
-        Args:
-            token: Token of the project.
-            fields: Fields of the report.
-            filter_logic: Logic of the rows to keep, such as ``[age] > 40``. Defaults to all rows.
-
-        Raises:
-            ValueError: The project does not have one of the fields.
-            KeyError: No project has this token.
-
-        Example:
-            >>> with Sandbox() as sandbox:
-            ...     token = sandbox.add_project(
-            ...         exports={"metadata": [{"field_name": "id", "form_name": "visit"}]})
-            ...     sandbox.add_report(token, ["visit_complete"])
-            1
-        """
-        return add_report(self._get_store(), self._get_project(token), fields, filter_logic)
-
-    def add_randomization(
-        self,
-        token: str,
-        target_field: str,
-        allocations: Sequence[Mapping[str, object]],
-        event: str = "",
-    ) -> int:
-        """Return the ``randomization_id`` of a new randomization.
-
-        Args:
-            token: Token of the project.
-            target_field: Field of choices that takes the group of a randomized record.
-            allocations: Rows of the allocation table, in order: values of the target field, of
-                the fields that stratify, and of ``redcap_randomization_number``, if there is an
-                alternative to the target.
-            event: Unique name of the event of these fields, if the project is longitudinal.
-                Defaults to a blank.
-
-        Raises:
-            ValueError: A field cannot be used for it, or a value is not one of its choices.
-            KeyError: No project has this token.
-
-        Example:
-            >>> with Sandbox() as sandbox:
-            ...     token = sandbox.add_project(exports={"metadata": [
-            ...         {"field_name": "id", "form_name": "visit"},
-            ...         {"field_name": "drug", "form_name": "visit", "field_type": "radio",
-            ...          "select_choices_or_calculations": "1, A | 2, B"}]})
-            ...     sandbox.add_randomization(token, "drug", [{"drug": 2}, {"drug": 1}])
-            1
-        """
-        project = self._get_project(token)
-        return add_randomization(self._get_store(), project, target_field, allocations, event)
-
     def _get_injector(self) -> FaultInjector:
         self._get_store()
         assert self._injector is not None  # noqa: S101
         return self._injector
-
-    def _get_store(self) -> Store:
-        if self._store is None:
-            raise RuntimeError(
-                "The sandbox is not running: use it in a with statement, or call start."
-            )
-        return self._store
-
-    def _get_project(self, token: str) -> StoredProject:
-        project = self._get_store().find_project(token)
-        if project is None:
-            raise KeyError("No project of this sandbox has this token.")
-        return project

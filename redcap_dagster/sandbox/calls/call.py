@@ -75,7 +75,8 @@ def respond_with_text(text: str, format_: str) -> Response:
 
 def respond_with_table(call: Call, table: Table) -> Response:
     """Return a response of a table, in the format that was requested."""
-    return respond_with_text(write_table(table, call.format), call.format)
+    body = write_table(table, call.format, call.store.dialect)
+    return Response(body, CONTENT_TYPES[call.format])
 
 
 def respond_with_count(call: Call, count: int) -> Response:

@@ -119,7 +119,7 @@ def export_log(call: Call) -> Response:
     # Guess, by the text for access groups, which is known.
     require(
         call.project.rights.logging,
-        400,
+        call.store.dialect.missing_right,
         "Insufficient user privileges: You must have 'API Export' privileges and 'Logging' "
         "privileges in the project.",
     )
@@ -146,7 +146,7 @@ def export_log(call: Call) -> Response:
         and (not group or entry[4] in members)
     ]
     log_management(call, "Export Logging (API)")
-    return respond_with_table(call, Table(COLUMNS, rows))
+    return respond_with_table(call, Table(COLUMNS, rows, delimiter=","))
 
 
 def find_changed_records(

@@ -35,7 +35,7 @@ def require_import_right(call: Call, right: str) -> None:
 def _require_rights(call: Call, right: str, api: int, api_name: str) -> None:
     require(
         min(api, getattr(call.project.rights, right)),
-        400,
+        call.store.dialect.missing_right,
         f"Insufficient user privileges: You must have '{api_name}' privileges and "
         f"'{_NAMES[right]}' privileges in the project.",
     )

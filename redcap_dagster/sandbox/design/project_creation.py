@@ -40,8 +40,8 @@ def create_project(store: Store, parameters: Parameters) -> Response:
             odm = parse_odm(xml.encode(errors="replace"))
         except ValueError as error:
             # The text holds no value of the XML.
-            raise RequestError(400, f"The ODM file: {error}") from None
-    structure, _ = apply_settings(replace(odm.project, version=store.version), row)
+            raise RequestError(400, f"The ODM file is refused. {error}") from None
+    structure, _ = apply_settings(replace(odm.project, version=store.dialect.version), row)
     cells = list(read_data_points(structure, odm.points))
     token = store.add_project(structure)
     if (project := store.find_project(token)) is not None:

@@ -59,7 +59,7 @@ def export_metadata(project: REDCapProject, parameters: Parameters) -> Table:
         for field in project.fields
         if not (named or forms) or field.field_name in named or field.form_name in forms
     ]
-    return Table(tuple(column.name for column in fields(Field)), rows)
+    return Table(tuple(column.name for column in fields(Field)), rows, delimiter=",")
 
 
 def export_instruments(project: REDCapProject, _: Parameters) -> Table:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Literal
 
+from redcap_dagster.sandbox.dialects import Dialect
 from redcap_dagster.sandbox.http.fault import InterceptedRequest, OutgoingResponse, REDCap
 from redcap_dagster.sandbox.http.response_rows import is_csv, measure_rows, split_csv
 from redcap_dagster.sandbox.protocol.formats import Table, write_csv
@@ -65,7 +66,7 @@ class Delimiter:
         if not is_csv(response):
             return response
         header, *found = csv.reader(io.StringIO(response.body.decode(), newline=""))
-        text = write_csv(Table(tuple(header), found, delimiter=self.delimiter))
+        text = write_csv(Table(tuple(header), found, delimiter=self.delimiter), Dialect())
         return replace(response, body=text.encode())
 
 

@@ -73,6 +73,7 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
         store: Projects that the application serves.
         on_handled: Called with each request before its response is sent.
     """
+    dialect = store.dialect
 
     async def handle_http(request: Request) -> HTTPResponse:
         began = time.perf_counter()
@@ -81,12 +82,12 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
         try:
             if request.method != "POST" or not request.url.path.endswith("/"):
                 raise RequestError(501, "The requested method is not implemented.")
-            parameters, files = await read_form(request)
+            parameters, files = await read_form(request, dialect.max_parameters)
             format_ = _read_error_format(parameters)
             response = await run_in_threadpool(handle_request, store, parameters, files)
             status = 200
         except RequestError as refused:
-            response = respond_with_text(write_error(refused.message, format_), format_)
+            response = respond_with_text(write_error(refused.write(dialect.say), format_), format_)
             status = refused.status
         except Exception as error:  # noqa: BLE001
             # A defect of the sandbox. The text may hold a value, so only the line is named.
@@ -99,13 +100,11 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
         on_handled(handled)
         milliseconds = round(1000 * (time.perf_counter() - began))
         logger.info("content=%s status=%d %d ms", handled.content, status, milliseconds)
-        # Filler of random length, by which clients see that REDCap responded, not a proxy.
-        filler = secrets.token_hex(32)[: 1 + secrets.randbelow(64)]
-        headers = {
-            **_HEADERS,
-            "redcap-random-text": filler,
-            "content-type": response.content_type,
-        }
+        headers = {**_HEADERS, "content-type": response.content_type}
+        if dialect.filler:
+            # Of random length; by it clients see that REDCap responded, not a proxy.
+            filler = secrets.token_hex(32)[: 1 + secrets.randbelow(64)]
+            headers["redcap-random-text"] = filler
         return HTTPResponse(response.body, status, headers)
 
     return Starlette(

@@ -15,8 +15,14 @@ MAX_PARAMETERS: Final = 200_000
 MAX_FILES: Final = 10
 
 
-async def read_form(request: Request) -> tuple[Parameters, Mapping[str, Upload]]:
+async def read_form(
+    request: Request, most: int | None = None
+) -> tuple[Parameters, Mapping[str, Upload]]:
     """Return the parameters and the files of a request; nothing is written to the disk.
+
+    Args:
+        request: Request.
+        most: Number of parameters after which the rest is lost. Defaults to None: none is lost.
 
     Raises:
         RequestError: The request is too large, or its form cannot be read.
@@ -27,17 +33,19 @@ async def read_form(request: Request) -> tuple[Parameters, Mapping[str, Upload]]
         if len(body) > MAX_BODY:
             raise RequestError(413, "The request is too large for this sandbox.")
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await _read_multipart(request, bytes(body))
+        return await _read_multipart(request, bytes(body), most)
     try:
         pairs = parse_qsl(
             body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS
         )
     except ValueError:
         raise RequestError(413, "The request has too many parameters for this sandbox.") from None
-    return Parameters.from_pairs(pairs), {}
+    return Parameters.from_pairs(pairs[:most]), {}
 
 
-async def _read_multipart(request: Request, body: bytes) -> tuple[Parameters, Mapping[str, Upload]]:
+async def _read_multipart(
+    request: Request, body: bytes, most: int | None
+) -> tuple[Parameters, Mapping[str, Upload]]:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
@@ -60,4 +68,4 @@ async def _read_multipart(request: Request, body: bytes) -> tuple[Parameters, Ma
         if not isinstance(value, str)
     }
     await form.close()
-    return Parameters.from_pairs(texts), files
+    return Parameters.from_pairs(texts[:most]), files

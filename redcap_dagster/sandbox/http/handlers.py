@@ -52,6 +52,7 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
 """The function that handles each content and action of a project's token."""
 
 CONTENTS: Final = frozenset(content for content, _ in HANDLERS)
+_LISTS: Final = ("records", "fields", "forms", "events")
 _ACTIONS: Final = frozenset(action for _, action in HANDLERS) | {"import"}
 
 
@@ -70,14 +71,29 @@ def handle_request(store: Store, parameters: Parameters, files: Mapping[str, Upl
             return project_creation.CREATION_HANDLERS[key](store, parameters)
         project = store.find_project(token)
         if project is None:
-            raise RequestError(403, "You do not have permissions to use the API")
+            raise RequestError(
+                store.dialect.unknown_token, "You do not have permissions to use the API"
+            )
         if content not in CONTENTS:
             raise RequestError(400, 'The value of the parameter "content" is not valid')
         if key not in HANDLERS:
             # Guess.
             raise RequestError(400, 'The value of the parameter "action" is not valid')
         _require_api_rights(project.rights, key[1])
+        if not store.dialect.comma_lists:
+            _refuse_comma_lists(parameters)
         return HANDLERS[key](Call(store, project, parameters, files))
+
+
+def _refuse_comma_lists(parameters: Parameters) -> None:
+    for name in _LISTS:
+        if parameters.get_text(name):
+            raise RequestError(
+                400,
+                f'The "{name}" parameter has been provided with a value, but the value is not an '
+                f'array. The "{name}" parameter must be provided as an array of one or more '
+                "values.",
+            )
 
 
 def read_action(parameters: Parameters) -> str:

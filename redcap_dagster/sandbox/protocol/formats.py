@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
+from redcap_dagster.sandbox.dialects import Dialect
+
 CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json; charset=utf-8",
@@ -31,7 +33,7 @@ class Table:
         quoted: Columns that CSV always quotes. Defaults to none.
         newline: Whether CSV ends with a newline, which some responses lack. Defaults to True.
         single: Whether JSON is the object of the only row instead of a list. Defaults to False.
-        delimiter: Delimiter of CSV. Defaults to a comma.
+        delimiter: Delimiter of CSV. Defaults to a blank, for that of the server.
     """
 
     columns: tuple[str, ...]
@@ -39,36 +41,51 @@ class Table:
     quoted: tuple[str, ...] = ()
     newline: bool = True
     single: bool = False
-    delimiter: str = ","
+    delimiter: str = ""
 
 
-def write_table(table: Table, format_: str) -> str:
-    """Return a table in a format: ``csv``, ``json`` or ``xml``."""
-    return {"csv": write_csv, "json": write_json, "xml": write_xml}[format_](table)
+def write_table(table: Table, format_: str, dialect: Dialect) -> bytes:
+    """Return a table in a format, ``csv``, ``json`` or ``xml``, as a server writes it."""
+    match format_:
+        case "csv":
+            return dialect.encode(write_csv(table, dialect))
+        case "json":
+            return dialect.encode(write_json(table))
+        case _:
+            return dialect.encode(write_xml(table))
 
 
-def write_csv(table: Table) -> str:
+def write_csv(table: Table, dialect: Dialect) -> str:
     r"""Return a table as CSV; cells with a special character or a space are quoted.
 
-    Recorded for delimiter, quote, newline and space; PHP's fputcsv also quotes tab and carriage
-    return.
+    Recorded for delimiter, quote, newline and space; PHP's fputcsv also quotes tab, carriage
+    return and its escape character, the backslash.
 
     Example:
-        >>> write_csv(Table(("id", "note"), [("1", "two words"), ("2", "one")]))
-        'id,note\n1,"two words"\n2,one\n'
+        >>> table = Table(("id", "note"), [("1", "two words"), ("2", r'\" is a quote')])
+        >>> print(write_csv(table, Dialect()), end="")
+        id,note
+        1,"two words"
+        2,"\"" is a quote"
+        >>> print(write_csv(table, Dialect(quotes="escaped")).splitlines()[-1])
+        2,"\" is a quote"
     """
-    special = re.compile(f'[{re.escape(table.delimiter)}"\\n\\r\\t ]').search
+    delimiter = table.delimiter or dialect.delimiter
+    escapes = dialect.quotes == "escaped"
+    escape_character = r"\\" if escapes else ""
+    special = re.compile(f'[{re.escape(delimiter)}"\n\r\t {escape_character}]').search
+    doubled = re.compile(r'(?<!\\)"' if escapes else '"')
     always = [column in table.quoted for column in table.columns]
 
     def write_cell(value: str | int, quoted: bool) -> str:
         text = str(value)
         if quoted or special(text):
-            return '"' + text.replace('"', '""') + '"'
+            return '"' + doubled.sub('""', text) + '"'
         return text
 
     # A column name has no special characters; a column label can have them.
-    lines = [table.delimiter.join(write_cell(name, False) for name in table.columns)]
-    lines.extend(table.delimiter.join(map(write_cell, row, always)) for row in table.rows)
+    lines = [delimiter.join(write_cell(name, False) for name in table.columns)]
+    lines.extend(delimiter.join(map(write_cell, row, always)) for row in table.rows)
     return "\n".join(lines) + ("\n" if table.newline else "")
 
 

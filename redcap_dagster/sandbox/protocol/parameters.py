@@ -1,7 +1,7 @@
 """The parameters of a request as PHP reads them, and REDCap's refusals of invalid ones."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -17,6 +17,14 @@ class RequestError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
+
+    def write(self, say: Callable[[str], str]) -> str:
+        """Return the message.
+
+        Args:
+            say: Function that returns a sentence as a server says it.
+        """
+        return say(self.message)
 
 
 @dataclass(frozen=True, slots=True)

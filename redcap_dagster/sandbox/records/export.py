@@ -21,7 +21,7 @@ from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_w
 from redcap_dagster.sandbox.calls.log import write_log
 from redcap_dagster.sandbox.people.data_access_groups import load_groups
 from redcap_dagster.sandbox.protocol.formats import CONTENT_TYPES, Table
-from redcap_dagster.sandbox.protocol.parameters import RequestError
+from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
 from redcap_dagster.sandbox.protocol.version import parse_version
 from redcap_dagster.sandbox.records.labels import (
     Labels,
@@ -41,7 +41,7 @@ from redcap_dagster.sandbox.store.columns import index_columns
 from redcap_dagster.sandbox.store.row_keys import RowKey
 from redcap_dagster.sandbox.store.store import StoredProject
 
-DELIMITERS: Final = {",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^": "^"}
+_DELIMITERS: Final = {",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^": "^"}
 _NO_HEADER_SINCE: Final = (17, 4, 1)
 # A server of 2022 sends file names, older ones send this text (since when is a guess).
 _FILE_NAMES_SINCE: Final = (12, 0, 0)
@@ -78,6 +78,15 @@ def export_records(call: Call) -> Response:
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("record", "export"): export_records}
 
 
+def read_delimiter(parameters: Parameters, default: str = ",") -> str:
+    """Return the delimiter of CSV that a request names. Defaults to a comma.
+
+    Raises:
+        RequestError: REDCap does not have it.
+    """
+    return _DELIMITERS[parameters.get_choice("csvDelimiter", tuple(_DELIMITERS), default)]
+
+
 # -- flat -----------------------------------------------------------------------------------------
 
 
@@ -88,7 +97,7 @@ def build_flat_table(call: Call) -> Table:
         RequestError: A parameter has an invalid value.
     """
     structure, parameters = call.project.structure, call.parameters
-    delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
+    delimiter = read_delimiter(parameters, call.store.dialect.delimiter)
     headers = parameters.get_choice("rawOrLabelHeaders", ("raw", "label"), "raw")
     layout = build_layout(call.project, parameters)
     rows = _build_rows(call, layout)
@@ -217,7 +226,7 @@ def build_eav_table(call: Call) -> Table:
         RequestError: A parameter has an invalid value.
     """
     structure, parameters = call.project.structure, call.parameters
-    delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
+    delimiter = read_delimiter(parameters, call.store.dialect.delimiter)
     layout, write_id = build_layout(call.project, parameters), _make_id_writer(call.project)
     labeled = parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label"
     columns, writers = index_columns(structure), _make_writers(call)

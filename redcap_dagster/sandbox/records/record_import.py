@@ -1,7 +1,7 @@
 """The record import: each value is validated, and all values are stored or none."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -23,7 +23,7 @@ from redcap_dagster.sandbox.protocol.formats import XML_DECLARATION
 from redcap_dagster.sandbox.protocol.import_data import Row, read_rows
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
 from redcap_dagster.sandbox.records.calculations import recalculate
-from redcap_dagster.sandbox.records.export import DELIMITERS
+from redcap_dagster.sandbox.records.export import read_delimiter
 from redcap_dagster.sandbox.records.import_row_keys import make_row_key_reader
 from redcap_dagster.sandbox.records.labels import build_event_labels
 from redcap_dagster.sandbox.records.record_names import find_next_record_name
@@ -50,9 +50,22 @@ class InvalidValue:
     value: str = field(repr=False)
     message: str
 
-    def __str__(self) -> str:
-        cells = (self.record, self.field_name, self.value, self.message)
+    def write(self, say: Callable[[str], str]) -> str:
+        """Return the row of CSV with the message as a server says it."""
+        cells = (self.record, self.field_name, self.value, say(self.message))
         return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells)
+
+
+class ImportRefusedError(RequestError):
+    """A refusal of import data, with a row for each invalid value."""
+
+    def __init__(self, invalid: Sequence[InvalidValue]) -> None:
+        super().__init__(400, "")
+        self._invalid = invalid
+
+    def write(self, say: Callable[[str], str]) -> str:
+        """Return the rows as a server writes them."""
+        return "\n".join(value.write(say) for value in self._invalid)
 
 
 def import_records(call: Call) -> Response:
@@ -63,8 +76,7 @@ def import_records(call: Call) -> Response:
     )
     overwrite = parameters.get_choice("overwriteBehavior", ("normal", "overwrite"), "normal")
     kind = parameters.get_choice("type", ("flat", "eav"), "flat")
-    delimiter = DELIMITERS[parameters.get_choice("csvDelimiter", tuple(DELIMITERS), ",")]
-    rows = read_rows(parameters.get_text("data"), call.format, delimiter)
+    rows = read_rows(parameters.get_text("data"), call.format, read_delimiter(parameters))
     if kind == "eav":
         rows = [_flatten(row, structure) for row in rows]
     _refuse_unknown_columns(call, rows)
@@ -184,7 +196,7 @@ def _read_cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Ce
             except ValueError as error:
                 invalid.append(InvalidValue(row_key.record, name, value, str(error)))
     if invalid:
-        raise RequestError(400, "\n".join(map(str, invalid)))
+        raise ImportRefusedError(invalid)
     return cells.items()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import ACCESS_GROUP
+from redcap_dagster.sandbox.dialects import Dialect
 from redcap_dagster.sandbox.store.database import open_database
 from redcap_dagster.sandbox.store.rights import Rights
 from redcap_dagster.sandbox.store.row_keys import RowKey
@@ -60,12 +61,14 @@ class Store:
             snapshot.
         super_token: Token that creates projects.
         now: Function that returns the server's time.
-        version: REDCap version of new projects.
+        dialect: How the server differs from others.
     """
 
-    def __init__(self, now: Callable[[], datetime], version: str, keep: Path | None = None) -> None:
+    def __init__(
+        self, now: Callable[[], datetime], dialect: Dialect, keep: Path | None = None
+    ) -> None:
         self.now = now
-        self.version = version
+        self.dialect = dialect
         self.lock = threading.RLock()
         self.super_token = secrets.token_hex(32).upper()
         self._database = open_database(keep)

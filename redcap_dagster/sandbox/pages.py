@@ -1,0 +1,133 @@
+"""What people do on REDCap's pages: tests do it to a project of a sandbox while it runs."""
+
+from collections.abc import Mapping, Sequence
+
+from redcap_dagster.sandbox.documents.reports import add_report
+from redcap_dagster.sandbox.records.editing import delete_record, edit_value
+from redcap_dagster.sandbox.records.randomization import add_randomization
+from redcap_dagster.sandbox.store.row_keys import RowKey
+from redcap_dagster.sandbox.store.store import Store, StoredProject
+
+
+class ProjectPages:
+    """What people do on REDCap's pages; `Sandbox` has it all."""
+
+    def __init__(self) -> None:
+        self._store: Store | None = None
+
+    # -- records ----------------------------------------------------------------------------
+
+    def edit(
+        self,
+        token: str,
+        *,
+        record: str,
+        field: str,
+        value: str,
+        event: str = "",
+        repeat_instrument: str = "",
+        repeat_instance: int = 0,
+    ) -> None:
+        """Change one value, or clear it with a blank one, as on REDCap's pages.
+
+        Args:
+            token: Token of the project.
+            record: Record, which is created if it does not exist, as is the instance.
+            field: Export column, such as ``age``, ``race___1`` (0 or 1) or ``visit_complete``.
+            value: Value to store.
+            event: Unique event name, if the project is longitudinal. Defaults to a blank.
+            repeat_instrument: Repeating instrument, if the field's instrument repeats there.
+                Defaults to a blank.
+            repeat_instance: Instance of the instrument or the event. Defaults to 0, where nothing
+                repeats.
+
+        Raises:
+            ValueError: The project does not have this column, or not in this event and instance.
+            KeyError: No project has this token.
+        """
+        row_key = RowKey(record, event, repeat_instrument, repeat_instance)
+        edit_value(self._get_store(), self._get_project(token), row_key, field, value)
+
+    def delete_record(self, token: str, record: str) -> None:
+        """Delete a record in all arms, as on REDCap's pages.
+
+        Args:
+            token: Token of the project.
+            record: Record to delete.
+
+        Raises:
+            KeyError: There is no such record, or no project has this token.
+        """
+        delete_record(self._get_store(), self._get_project(token), record)
+
+    # -- reports and randomization ----------------------------------------------------------
+
+    def add_report(self, token: str, fields: Sequence[str], filter_logic: str = "") -> int:
+        """Return the ``report_id`` of a new report.
+
+        Args:
+            token: Token of the project.
+            fields: Fields of the report.
+            filter_logic: Logic of the rows to keep, such as ``[age] > 40``. Defaults to all rows.
+
+        Raises:
+            ValueError: The project does not have one of the fields.
+            KeyError: No project has this token.
+
+        Example:
+            >>> from redcap_dagster.sandbox import Sandbox
+            >>> with Sandbox() as sandbox:
+            ...     token = sandbox.add_project(
+            ...         exports={"metadata": [{"field_name": "id", "form_name": "visit"}]})
+            ...     sandbox.add_report(token, ["visit_complete"])
+            1
+        """
+        return add_report(self._get_store(), self._get_project(token), fields, filter_logic)
+
+    def add_randomization(
+        self,
+        token: str,
+        target_field: str,
+        allocations: Sequence[Mapping[str, object]],
+        event: str = "",
+    ) -> int:
+        """Return the ``randomization_id`` of a new randomization.
+
+        Args:
+            token: Token of the project.
+            target_field: Field of choices that takes the group of a randomized record.
+            allocations: Rows of the allocation table, in order: values of the target field, of
+                the fields that stratify, and of ``redcap_randomization_number``, if there is an
+                alternative to the target.
+            event: Unique name of the event of these fields, if the project is longitudinal.
+                Defaults to a blank.
+
+        Raises:
+            ValueError: A field cannot be used for it, or a value is not one of its choices.
+            KeyError: No project has this token.
+
+        Example:
+            >>> from redcap_dagster.sandbox import Sandbox
+            >>> with Sandbox() as sandbox:
+            ...     token = sandbox.add_project(exports={"metadata": [
+            ...         {"field_name": "id", "form_name": "visit"},
+            ...         {"field_name": "drug", "form_name": "visit", "field_type": "radio",
+            ...          "select_choices_or_calculations": "1, A | 2, B"}]})
+            ...     sandbox.add_randomization(token, "drug", [{"drug": 2}, {"drug": 1}])
+            1
+        """
+        project = self._get_project(token)
+        return add_randomization(self._get_store(), project, target_field, allocations, event)
+
+    def _get_store(self) -> Store:
+        if self._store is None:
+            raise RuntimeError(
+                "The sandbox is not running: use it in a with statement, or call start."
+            )
+        return self._store
+
+    def _get_project(self, token: str) -> StoredProject:
+        project = self._get_store().find_project(token)
+        if project is None:
+            raise KeyError("No project of this sandbox has this token.")
+        return project

@@ -1,0 +1,128 @@
+"""Servers that differ from the default one."""
+
+import csv
+from dataclasses import fields
+from io import StringIO
+
+import pytest
+import requests
+
+from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.dialects import DIALECTS, Dialect, read_dialect
+from tests.sandbox.conftest import CLASSIC, CLASSIC_RECORDS, Ask, asker, imported
+
+
+def _refusals(ask: Ask, token: str) -> list[requests.Response]:
+    return [
+        ask("0" * 32, content="record", format="json"),
+        ask(token, content="arm"),
+        ask(token, content="record", fields="visit_complete,xyzzy", format="xml"),
+        imported(ask, token, [{"id": "10", "race___1": "7"}, {"id": "10", "race____99": "8"}]),
+        requests.get(ask(token).url, timeout=10),
+    ]
+
+
+def _words(text: str) -> set[str]:
+    return set(text.replace('"', " ").replace("<", " ").replace(">", " ").split())
+
+
+def test_a_foreign_server_refuses_with_the_same_statuses_and_shapes() -> None:
+    answers = []
+    for dialect in ("default", "foreign"):
+        with Sandbox(dialect=dialect) as sandbox:
+            token = sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
+            answers.append(_refusals(asker(sandbox), token))
+    english, foreign = answers
+    assert [one.status_code for one in english] == [one.status_code for one in foreign]
+    assert set(foreign[0].json()) == {"error"}
+    assert foreign[1].text.startswith("ERROR: ")
+    assert foreign[2].text.endswith(": 'xyzzy'</error></hash>")
+    rows = list(csv.reader(StringIO(foreign[3].json()["error"])))
+    assert [row[:3] for row in rows] == [["10", "race___1", "7"], ["10", "race____99", "8"]]
+    assert foreign[4].text.startswith('<?xml version="1.0" encoding="UTF-8" ?><hash><error>')
+    shapes = {"ERROR:", "{", ":", "error", "}", "'xyzzy'", "fields", ",", "hash", "/hash"}
+    for ours, theirs in zip(english, foreign, strict=True):
+        common = _words(ours.text) & _words(theirs.text)
+        assert {word for word in common if word.isalpha()} <= shapes | {"record", "xml"}
+
+
+def test_quotes_after_a_backslash_as_php_writes_them() -> None:
+    with Sandbox(dialect="php") as sandbox:
+        ask = asker(sandbox)
+        token = sandbox.add_project(exports=CLASSIC)
+        imported(ask, token, [{"id": "1", "note": 'a\\"b"c'}, {"id": "2", "note": "a\\b"}])
+        text = ask(token, content="record", fields="id,note").text
+    assert '"a\\"b""c"' in text
+    assert '"a\\b"' in text
+
+
+def test_a_byte_that_is_not_utf_8_is_in_cells_and_in_the_log() -> None:
+    with Sandbox(dialect="php") as sandbox:
+        ask = asker(sandbox)
+        token = sandbox.add_project(exports=CLASSIC)
+        imported(ask, token, [{"id": "1", "note": "5\u00a0mg é"}])
+        for content in ("record", "log"):
+            assert b"5\xa0mg \xc3\xa9" in ask(token, content=content, format="json").content
+
+
+def test_parameters_beyond_the_limit_are_lost() -> None:
+    with Sandbox(dialect=Dialect(max_parameters=5)) as sandbox:
+        ask = asker(sandbox)
+        token = sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
+        text = ask(token, content="record", records="9", **{"fields[0]": "id", "fields[1]": "xyz"})
+    assert text.text == ask_id_column(CLASSIC_RECORDS)
+
+
+def ask_id_column(records: list[dict[str, object]]) -> str:
+    rows = [row for row in records if row["id"] == "9"]
+    places = sorted(
+        (str(row.get("redcap_repeat_instrument", "")), row.get("redcap_repeat_instance", ""))
+        for row in rows
+    )
+    lines = [f"9,{form},{instance}" for form, instance in places if not form]
+    return "\n".join(["id,redcap_repeat_instrument,redcap_repeat_instance", *lines]) + "\n"
+
+
+def test_statuses_headers_and_lists_of_a_newer_server() -> None:
+    with Sandbox(dialect="newer") as sandbox, Sandbox(dialect="older") as older:
+        ask = asker(sandbox)
+        token = sandbox.add_project(exports=CLASSIC, rights={"data_access_groups": 0, "logging": 0})
+        assert ask("0" * 32, content="record").status_code == 401
+        assert ask(token, content="dag").status_code == 403
+        assert ask(token, content="log").status_code == 403
+        assert ask(token, content="record", fields="id").status_code == 400
+        assert ask(token, content="record", **{"fields[]": "id"}).status_code == 200
+        assert "redcap-random-text" in ask(token, content="version").headers
+        assert "redcap-random-text" not in asker(older)().headers
+
+
+def test_the_delimiter_of_a_server() -> None:
+    with Sandbox(dialect="foreign") as sandbox:
+        ask = asker(sandbox)
+        token = sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
+        assert ask(token, content="instrument").text.startswith("instrument_name;")
+        assert ask(token, content="record").text.startswith("id;")
+        assert ask(token, content="record", csvDelimiter=",").text.startswith("id,")
+        assert ask(token, content="metadata").text.startswith("field_name,")
+
+
+def test_drawn_dialects_differ_in_everything_and_come_again() -> None:
+    drawn = [Dialect.draw(seed) for seed in range(60)]
+    for field in fields(Dialect):
+        assert len({getattr(each, field.name) for each in drawn}) > 1
+    assert read_dialect(drawn[5].name) == drawn[5]
+    with Sandbox(dialect="any") as sandbox:
+        assert read_dialect(sandbox.dialect.name) == sandbox.dialect
+        assert sandbox.version == sandbox.dialect.version
+
+
+def test_a_version_may_be_given_beside_a_dialect() -> None:
+    sandbox = Sandbox("17.4.1", dialect="foreign")
+    assert (sandbox.version, sandbox.dialect.sentences) == ("17.4.1", "foreign")
+    assert {name: each.name for name, each in DIALECTS.items()} == {name: name for name in DIALECTS}
+
+
+@pytest.mark.parametrize("name", ["klingon", "any-", "any-x", ""])
+def test_an_unknown_dialect_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="default, older, newer, foreign, php, any"):
+        Sandbox(dialect=name)
