@@ -19,14 +19,14 @@ settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
+def running_sandbox(redcap_dialect: str) -> Iterator[Sandbox]:
+    with Sandbox(dialect=redcap_dialect) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def sandbox(running_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """A sandbox of REDCap 14.7.3; tests add projects of their own to it."""
+    """A sandbox; tests add projects of their own to it."""
     yield running_sandbox
     running_sandbox.clear_faults()
 
@@ -45,9 +45,9 @@ def redcap(sandbox: Sandbox, token: str) -> REDCapClient:
 
 
 @pytest.fixture
-def study(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Study]:
+def study(request: pytest.FixtureRequest, tmp_path: Path, redcap_dialect: str) -> Iterator[Study]:
     """That project in a sandbox of its own, for runs of Dagster."""
-    with studying(tmp_path, **request.module.STUDY) as study:
+    with studying(tmp_path, dialect=redcap_dialect, **request.module.STUDY) as study:
         yield study
 
 

@@ -71,11 +71,15 @@ class Study:
 
 @contextmanager
 def studying(
-    folder: Path, *arguments: Any, version: str = "14.7.3", **project: Any
+    folder: Path,
+    *arguments: Any,
+    version: str | None = None,
+    dialect: str = "default",
+    **project: Any,
 ) -> Iterator[Study]:
     """Put a project into a sandbox of its own; arguments are those of `Sandbox.add_project`."""
     with (
-        Sandbox(version=version) as sandbox,
+        Sandbox(version=version, dialect=dialect) as sandbox,
         dg.DagsterInstance.ephemeral(tempdir=str(folder)) as instance,
     ):
         token = sandbox.add_project(*arguments, **project)

@@ -48,6 +48,26 @@ def test_each_test_has_a_sandbox_of_its_own(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess().assert_outcomes(passed=4)
 
 
+DIALECT = """
+    import pytest
+
+    def test_that_of_the_option(redcap_sandbox, redcap_dialect):
+        assert redcap_sandbox.dialect.name == redcap_dialect
+        assert redcap_dialect.startswith("any-")
+
+    @pytest.mark.parametrize("redcap_dialect", ["older", "newer"])
+    def test_one_of_its_own(redcap_sandbox, redcap_dialect):
+        assert redcap_sandbox.dialect.name == redcap_dialect
+"""
+
+
+def test_the_server_speaks_a_dialect(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(DIALECT)
+    result = pytester.runpytest_subprocess("--redcap-dialect=any")
+    result.assert_outcomes(passed=3)
+    result.stdout.re_match_lines([r"redcap dialect: any-\d+"])
+
+
 def test_it_is_light_and_names_a_missing_extra(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(LIGHT)
     result = pytester.runpytest_subprocess()
