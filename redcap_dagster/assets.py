@@ -11,7 +11,7 @@ from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.ops import metadata_asset, tables_asset
 from redcap_dagster.execution.recipe import Recipe
 from redcap_dagster.io_managers import Storage
-from redcap_dagster.options import refuse_misspelt
+from redcap_dagster.options import refuse_mistakes
 from redcap_dagster.partitions import PartitionSettings
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.specs.asset_specs import (
@@ -24,7 +24,7 @@ from redcap_dagster.specs.translator import DagsterREDCapTranslator
 from redcap_dagster.tables import CleaningRules
 
 
-@refuse_misspelt
+@refuse_mistakes
 def build_redcap_assets_definitions(
     *,
     name: str,

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
 from pydantic import Field
 
-from redcap_dagster.options import option, written_as
+from redcap_dagster.dagster_private import is_valid_cron_schedule
+from redcap_dagster.options import option, shown_name, written_as
 
 SPAN = re.compile(r"(\d+)\s*([mhdw])")
 """How a span of time is written, such as 36h."""
@@ -104,6 +106,9 @@ class ScheduleSettings:
         default_status: ``RUNNING`` starts the schedule without the switch in Dagster's UI. Defaults
             to ``STOPPED``.
 
+    Raises:
+        ValueError: ``cron`` is not a cron expression, or ``timezone`` not the name of a time zone.
+
     Example:
         >>> schedule = ScheduleSettings("0 3 * * *", timezone="Europe/Berlin")
         >>> schedule.definition("trial", []).name
@@ -113,6 +118,9 @@ class ScheduleSettings:
     cron: str
     timezone: str = "UTC"
     default_status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
+
+    def __post_init__(self) -> None:
+        check_cron(self.cron, self.timezone)
 
     def definition(self, name: str, assets: Sequence[dg.AssetsDefinition]) -> dg.ScheduleDefinition:
         """Return the schedule ``NAME__schedule`` of a project's assets.
@@ -160,12 +168,8 @@ class ChangeSensorSettings:
         'STOPPED'
     """
 
-    every: int = 300
+    every: Annotated[int, Field(ge=1)] = 300
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"every: give a number of seconds, at least 1; got {self.every}.")
 
 
 def automation_condition(
@@ -209,6 +213,22 @@ def _request_all(assets: dg.AssetsDefinition, tick: str) -> Iterator[dg.RunReque
         )
 
 
+def check_cron(cron: str, timezone: str) -> None:
+    """Raise `ValueError` for what is not a cron expression, or not the name of a time zone."""
+    if not is_valid_cron_schedule(cron):
+        raise ValueError(
+            "cron: it is not a cron expression. Write five fields, such as 0 3 * * * for every day "
+            "at 3:00."
+        )
+    try:
+        ZoneInfo(timezone)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ValueError(
+            "timezone: it is not the name of a time zone, such as Europe/Berlin. Correct it; where "
+            "every name is refused, install tzdata."
+        ) from None
+
+
 def time_span(text: str) -> timedelta:
     """Return the `timedelta` of a span of time, such as ``36h``.
 
@@ -222,6 +242,7 @@ def time_span(text: str) -> timedelta:
     match = SPAN.fullmatch(text.strip())
     if match is None:
         raise ValueError(
-            f"{text!r} is not a span of time. Write a number and m, h, d or w, such as 36h."
+            f"{shown_name(text)!r} is not a span of time. Write a number and m, h, d or w, such as "
+            "36h."
         )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -1,5 +1,6 @@
 """The few names of Dagster that have no public path, in one place."""
 
+from dagster import ResolutionContext
 from dagster._config.pythonic_config.resource import PartialResource
 from dagster._core.definitions.definitions_load_context import (
     DefinitionsLoadContext,
@@ -7,6 +8,7 @@ from dagster._core.definitions.definitions_load_context import (
     StateBackedDefinitionsLoader,
 )
 from dagster._utils.env import using_dagster_dev
+from dagster._utils.schedules import is_valid_cron_schedule
 from dagster.components.resolved.core_models import (
     MultiRunBackfillPolicyModel,
     SingleRunBackfillPolicyModel,
@@ -15,6 +17,7 @@ from dagster.components.resolved.core_models import (
 from dagster.components.resolved.form_config import FormWidget
 from dagster.components.utils.project_paths import get_local_state_path
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from dagster_shared.record import copy
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
 __all__ = [
@@ -29,6 +32,13 @@ __all__ = [
     "TranslationFn",
     "TranslationFnResolver",
     "get_local_state_path",
+    "is_valid_cron_schedule",
     "resolve_backfill_policy",
     "using_dagster_dev",
+    "without_source",
 ]
+
+
+def without_source(context: ResolutionContext) -> ResolutionContext:
+    """Return the context of templates without the YAML file, whose lines its errors quote."""
+    return copy(context, source_position_tree=None)

@@ -18,7 +18,7 @@ from redcap_dagster.dagster_private import (
 )
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.io_managers import ParquetTableIOManager, Storage, StorageSettings
-from redcap_dagster.options import refuse_misspelt
+from redcap_dagster.options import refuse_mistakes
 from redcap_dagster.partitions import PartitionSettings
 from redcap_dagster.project import REDCapProject, from_xml
 from redcap_dagster.resource import REDCapResource
@@ -28,7 +28,7 @@ from redcap_dagster.specs.translator import DagsterREDCapTranslator
 from redcap_dagster.tables import CleaningRules
 
 
-@refuse_misspelt
+@refuse_mistakes
 def build_redcap_definitions(
     *,
     name: str,

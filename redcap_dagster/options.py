@@ -1,27 +1,42 @@
-"""Options: frozen values and functions that refuse a misspelled name."""
+"""Options: frozen values and functions that refuse a misspelled name and a wrong value."""
 
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar, dataclass_transform
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache, reduce, wraps
+from operator import or_
+from types import UnionType
+from typing import (
+    Any,
+    ParamSpec,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
+_TOKEN_LENGTH = 32
+"""Number of characters of the shortest token."""
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def option(cls: type[T]) -> type[T]:
-    """Return a frozen dataclass whose error for a misspelled field suggests the right name.
+    """Return a frozen dataclass that refuses a misspelled field, and a value of another type.
 
-    Its docstring describes each field once, in the section ``Attributes:`` that `attribute_texts`
-    reads.
+    The error for a misspelled field suggests the right name. No error shows a value, which may be
+    a token in the wrong place. The docstring of the class describes each field once, in the section
+    ``Attributes:`` that `attribute_texts` reads.
 
     Example:
         >>> @option
@@ -30,32 +45,84 @@ def option(cls: type[T]) -> type[T]:
         >>> Limits(max_cell=5)
         Traceback (most recent call last):
         TypeError: Limits has no option 'max_cell'. Did you mean 'max_cells'?
+        >>> Limits("many")
+        Traceback (most recent call last):
+        ValueError: Limits: max_cells should be a valid integer.
     """
     frozen: type[Any] = dataclass(frozen=True)(cls)
     initialize = frozen.__init__
     names = [each.name for each in fields(frozen)]
+    signature = inspect.signature(initialize)
 
     @wraps(initialize)
     def checked(self: Any, *values: Any, **named: Any) -> None:
         if unknown := misspelt(named, names, cls.__name__):
             raise TypeError(unknown)
+        _check_values(cls, signature.bind_partial(self, *values, **named).arguments)
         initialize(self, *values, **named)
 
     frozen.__init__ = checked
     return frozen
 
 
-def refuse_misspelt(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function whose error for a misspelled keyword suggests the right name."""
-    names = list(inspect.signature(function).parameters)
+def refuse_mistakes(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that refuses a misspelled keyword, and a value of another type.
+
+    As for an `option`, the error for a misspelled keyword suggests the right name, and no error
+    shows a value.
+    """
+    signature = inspect.signature(function)
 
     @wraps(function)
     def checked(*values: P.args, **named: P.kwargs) -> R:
-        if unknown := misspelt(named, names, function.__name__):
+        if unknown := misspelt(named, signature.parameters, function.__name__):
             raise TypeError(unknown)
+        _check_values(function, signature.bind_partial(*values, **named).arguments)
         return function(*values, **named)
 
     return checked
+
+
+@cache
+def _type_adapters(annotated: Hashable) -> Mapping[str, TypeAdapter[Any]]:
+    """Return what validates each value by its type alone, without conversions."""
+    hints = get_type_hints(annotated, include_extras=True)
+    config = ConfigDict(arbitrary_types_allowed=True)
+    return {
+        name: TypeAdapter(_without_models(hint), config=None if is_dataclass(hint) else config)
+        for name, hint in hints.items()
+        if name != "return"
+    }
+
+
+def _without_models(hint: Any) -> Any:
+    """Return a type with `InstanceOf` for pydantic's models, which would be validated again."""
+    if get_origin(hint) in (Union, UnionType):
+        return reduce(or_, map(_without_models, get_args(hint)))
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return InstanceOf.__class_getitem__(hint.__pydantic_generic_metadata__["origin"] or hint)
+    return hint
+
+
+def _check_values(annotated: Any, given: Mapping[str, Any]) -> None:
+    for name, adapter in _type_adapters(annotated).items():
+        if name not in given:
+            continue
+        try:
+            adapter.validate_python(given[name], strict=True)
+        except ValidationError as error:
+            wrong = error.errors(include_input=False, include_url=False)
+            texts = dict.fromkeys(
+                "should be a list, not a single text"
+                if each["type"] == "sequence_str"
+                else each["msg"].removeprefix("Input ")
+                for each in wrong
+            )
+            # Several are those of the types of a union, which pydantic names as parts of the place.
+            parts = wrong[0]["loc"] if len(wrong) == 1 else ()
+            place = ".".join([name, *map(shown_name, parts)])
+            owner = annotated.__qualname__.removesuffix(".__init__")
+            raise ValueError(f"{owner}: {place} {', or '.join(texts)}.") from None
 
 
 def misspelt(given: Iterable[str], known: Collection[str], owner: str) -> str | None:
@@ -78,8 +145,19 @@ def misspelt(given: Iterable[str], known: Collection[str], owner: str) -> str | 
             hint = (
                 f"Did you mean {meant[0]!r}?" if meant else f"Its options are {', '.join(known)}."
             )
-            return f"{owner} has no option {name!r}. {hint}"
+            return f"{owner} has no option {shown_name(name)!r}. {hint}"
     return None
+
+
+def shown_name(name: Any) -> str:
+    """Return a name as messages show it: nothing of a text that is long enough for a token.
+
+    Example:
+        >>> shown_name("pool"), shown_name("0123456789ABCDEF" * 2)
+        ('pool', '(32 characters)')
+    """
+    text = str(name)
+    return text if len(text) < _TOKEN_LENGTH else f"({len(text)} characters)"
 
 
 def with_attribute_texts(model: type[M]) -> type[M]:

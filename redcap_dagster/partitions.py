@@ -2,9 +2,11 @@
 
 import re
 import zlib
+from typing import Annotated
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import Field
 
 from redcap_dagster.options import option
 
@@ -71,10 +73,7 @@ class PartitionSettings:
         '03-of-16'
     """
 
-    buckets: int
-
-    def __post_init__(self) -> None:
-        bucket_keys(self.buckets)
+    buckets: Annotated[int, Field(ge=1)]
 
     def definition(self) -> dg.StaticPartitionsDefinition:
         """Return Dagster's partitions."""

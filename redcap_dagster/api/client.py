@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.calls.parameters import check_one_of, check_positive
+from redcap_dagster.api.calls.parameters import check_one_of
 from redcap_dagster.api.calls.project_structure import (
     ProjectStructure,
 )
@@ -102,10 +102,6 @@ class REDCapClient(StructureExports):
             backoff=chosen.backoff,
             rate_limit=chosen.rate_limit,
         )
-        check_positive("max_cells", chosen.max_cells)
-        check_positive("max_records", chosen.max_records)
-        if check_positive("concurrency", chosen.concurrency) is None:
-            raise ValueError("concurrency: must be a whole number from 1 on.")
         self._settings = ExportSettings(
             Limits(chosen.max_cells, chosen.max_records), chosen.concurrency
         )

@@ -1,12 +1,15 @@
 """The settings of a client, declared once: for the client, Dagster's resource and YAML."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
 from redcap_dagster.options import misspelt, with_attribute_texts
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @with_attribute_texts
@@ -47,15 +50,15 @@ class ClientSettings(BaseModel):
 
     ca_bundle: str | None = None
     verify_tls: bool = True
-    connect_timeout: float = 10
-    read_timeout: float = 300
-    total_timeout: float = 3600
-    retries: int = 5
-    backoff: float = 1
-    max_cells: int | None = MAX_CELLS
-    max_records: int | None = MAX_RECORDS
-    concurrency: int = 2
-    rate_limit: int | None = 300
+    connect_timeout: Seconds = 10
+    read_timeout: Seconds = 300
+    total_timeout: Seconds = 3600
+    retries: Annotated[int, Field(ge=0)] = 5
+    backoff: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1
+    max_cells: Count | None = MAX_CELLS
+    max_records: Count | None = MAX_RECORDS
+    concurrency: Count = 2
+    rate_limit: Count | None = 300
 
     @model_validator(mode="before")
     @classmethod

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import dagster as dg
+from pydantic import Field
 
 from redcap_dagster.options import option
 from redcap_dagster.project import REDCapProject, StructureError
@@ -30,10 +31,6 @@ class CheckSettings:
     enabled: bool | None = None
     severity: Severity | None = None
     blocking: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.severity not in (None, "warn", "error"):
-            raise ValueError("severity is 'warn' or 'error'.")
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ class CheckRules:
 
     settings: Mapping[str, CheckSettings] = field(default_factory=dict)
     by_instrument: Mapping[str, Mapping[str, CheckSettings]] = field(default_factory=dict)
-    max_drop: float = 0.2
+    max_drop: Annotated[float, Field(ge=0, le=1)] = 0.2
     allow_shrink: bool = False
 
     def __post_init__(self) -> None:
@@ -169,8 +166,6 @@ class CheckRules:
                 "dictionary_drift is a check of the whole project: put it into settings, not into "
                 "by_instrument."
             )
-        if not 0 <= self.max_drop <= 1:
-            raise ValueError(f"max_drop is a share of the rows, from 0 to 1; got {self.max_drop}.")
 
     def settings_for(self, name: str, instrument: str | None = None) -> CheckSettings:
         """Return the settings of a check; None stands for the check's default.

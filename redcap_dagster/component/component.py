@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
@@ -23,13 +23,16 @@ from redcap_dagster.automation import (
 )
 from redcap_dagster.checks import CheckRules
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
+from redcap_dagster.component.secrecy import SecretiveModel
 from redcap_dagster.component.storage import StorageModel
 from redcap_dagster.component.yaml_options import OptionModel, option_model, yaml_resolver
 from redcap_dagster.component.yaml_values import (
     OnCronModel,
     match_instruments,
     resolve_automation,
-    resolve_lazily,
+    resolve_texts,
+    resolve_token,
+    resolve_url,
 )
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
@@ -40,6 +43,7 @@ from redcap_dagster.dagster_private import (
     TranslationFnResolver,
     get_local_state_path,
     using_dagster_dev,
+    without_source,
 )
 from redcap_dagster.definitions import build_redcap_definitions
 from redcap_dagster.execution.op_settings import OpSettings
@@ -91,7 +95,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     url: Annotated[
         Any,
         dg.Resolver(
-            resolve_lazily,
+            resolve_url,
             model_field_type=str,
             inject_before_resolve=False,
             description="URL of the REDCap API.",
@@ -100,7 +104,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     token: Annotated[
         Any,
         dg.Resolver(
-            resolve_lazily,
+            resolve_token,
             model_field_type=Any,
             inject_before_resolve=False,
             description="API token. Write {{ env.NAME }}, so that it stays in the environment.",
@@ -112,7 +116,10 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Names or patterns (follow_up_*) of the instruments that get assets. Defaults "
         "to all.",
     )
-    client: ClientSettings | None = Field(
+    client: Annotated[
+        InstanceOf[ClientSettings] | None,
+        dg.Resolver(resolve_texts, model_field_type=ClientSettings | None),
+    ] = Field(
         default=None,
         description="How requests are sent to REDCap. Defaults to the default of each setting.",
     )
@@ -133,7 +140,10 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Partitions of the records, for a project that is too large for one run. "
         "Defaults to none.",
     )
-    storage: StorageModel | None = Field(
+    storage: Annotated[
+        InstanceOf[StorageModel] | None,
+        dg.Resolver(resolve_texts, model_field_type=StorageModel | None),
+    ] = Field(
         default=None,
         description="Where the tables are stored. Defaults to Parquet files in the storage "
         "directory of the Dagster instance.",
@@ -216,6 +226,12 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     def model(cls) -> type[BaseModel]:
         """Return the model of the YAML, whose error for a misspelled option suggests the name."""
         return _described_model(cls, super().model())
+
+    @classmethod
+    def resolve_from_model(cls, context: dg.ResolutionContext, model: BaseModel) -> Self:
+        """Return the component, or raise an error without lines of YAML, which hold a token."""
+        component: Self = super().resolve_from_model(without_source(context), model)
+        return component
 
     @classmethod
     def get_form_config(cls) -> dg.ComponentFormConfig:
@@ -360,7 +376,7 @@ class _ComponentTranslator(DagsterREDCapTranslator):
 @cache
 def _described_model(component: type[BaseModel], model: type[BaseModel]) -> type[BaseModel]:
     """Return a model of YAML with the component's texts, which Dagster drops beside a default."""
-    described = create_model(model.__name__, __base__=(OptionModel, model))
+    described = create_model(model.__name__, __base__=(SecretiveModel, OptionModel, model))
     for name, field in described.model_fields.items():
         field.description = component.model_fields[name].description or field.description
     described.model_rebuild(force=True)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any
+from typing import Annotated, Any
 
 import dagster as dg
+from pydantic import Field
 
 from redcap_dagster.options import option
 
@@ -39,4 +40,4 @@ class OpSettings:
     tags: Mapping[str, Any] = field(default_factory=dict)
     retry_policy: dg.RetryPolicy | None = None
     backfill_policy: dg.BackfillPolicy | None = None
-    preview_rows: int = 0
+    preview_rows: Annotated[int, Field(ge=0)] = 0

@@ -14,7 +14,7 @@ from redcap_dagster.automation import FreshnessSettings, automation_condition
 from redcap_dagster.catalog.versions import code_version
 from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules
 from redcap_dagster.io_managers import Storage, StorageSettings, storage_kind
-from redcap_dagster.options import refuse_misspelt
+from redcap_dagster.options import refuse_mistakes, shown_name
 from redcap_dagster.partitions import PartitionSettings, buckets
 from redcap_dagster.project import Instrument, REDCapProject, StructureError, from_xml
 from redcap_dagster.specs.table_specs import TableSpecs
@@ -49,7 +49,7 @@ class SpecOptions:
         return 0 if self.partitions is None else self.partitions.buckets
 
 
-@refuse_misspelt
+@refuse_mistakes
 def load_redcap_asset_specs(
     *,
     name: str,
@@ -150,14 +150,12 @@ def check_name(name: str) -> None:
     """Raise `ValueError` for a name that keys, ops, schemas and resources cannot begin with."""
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"The name {name!r} cannot be used: begin with a lower case letter, go on with lower "
-            "case letters, digits and underscores."
+            f"The name {shown_name(name)!r} cannot be used: begin with a lower case letter, go on "
+            "with lower case letters, digits and underscores."
         )
 
 
 def _select_instruments(project: REDCapProject, names: Sequence[str] | None) -> list[Instrument]:
-    if isinstance(names, str):
-        raise TypeError("instruments is a single text. Give a list of instrument names.")
     known = {instrument.instrument_name: instrument for instrument in project.instruments}
     unknown = sorted(set(names or ()) - known.keys())
     if unknown:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from redcap_dagster.checks.rules import Layer, default_check_specs
-from redcap_dagster.options import refuse_misspelt
+from redcap_dagster.options import refuse_mistakes
 from redcap_dagster.project import Instrument, REDCapProject, build_page_url
 
 _METADATA_DESCRIPTIONS = {
@@ -66,7 +66,7 @@ class DagsterREDCapTranslator:
         'trials'
     """
 
-    @refuse_misspelt
+    @refuse_mistakes
     def __init__(
         self,
         *,

@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Literal
 
 from redcap_dagster.options import option
-from redcap_dagster.tables.column_types import TYPES
+from redcap_dagster.tables.column_types import FieldType
 
 
 @option
@@ -34,7 +34,6 @@ class CleaningRules:
             `split_by_instrument`. Defaults to False.
 
     Raises:
-        TypeError: `missing_values` is a single text, or holds something else than texts.
         ValueError: An option has a value that is not one of those listed here.
 
     Example:
@@ -47,26 +46,9 @@ class CleaningRules:
     checkboxes: Literal["columns", "lists"] = "columns"
     missing_reasons: bool = False
     infer_types: bool = True
-    types: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, FieldType] = field(default_factory=dict)
     keep_unsaved: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.missing_values, str):
-            raise TypeError(
-                "missing_values got a single text. Give a list of markers, for example ['?']."
-            )
-        if not all(isinstance(marker, str) for marker in self.missing_values):
-            raise TypeError(
-                "missing_values got a marker that is not text. Put numbers in quotes: ['-9']."
-            )
-        if self.labels not in ("labels", "codes", "both"):
-            raise ValueError(f"labels got {self.labels!r}. Give 'labels', 'codes' or 'both'.")
-        if self.checkboxes not in ("columns", "lists"):
-            raise ValueError(f"checkboxes got {self.checkboxes!r}. Give 'columns' or 'lists'.")
-        unknown = sorted(set(self.types.values()) - TYPES.keys())
-        if unknown:
-            raise ValueError(
-                f"types got the unknown types {unknown}. Known types are {sorted(TYPES)}."
-            )
         object.__setattr__(self, "missing_values", tuple(self.missing_values))
         object.__setattr__(self, "types", dict(self.types))

@@ -9,6 +9,7 @@ locale, time zone or machine. REDCap exports dates and times as ``Y-M-D`` and
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -99,6 +100,9 @@ DATE = ColumnType("date", pa.date32(), _DATE, lambda text: text.cast(pa.date32()
 DATETIME = ColumnType("datetime", pa.timestamp("us"), f"{_DATE}[ T]{_TIME}", _cast_datetime)
 TIME = ColumnType("time", pa.time64("us"), _TIME, _cast_time)
 TIME_MM_SS = ColumnType("time", pa.time64("us"), r"[0-5]\d:[0-5]\d", _cast_minutes)
+
+FieldType = Literal["text", "integer", "double", "boolean", "date", "datetime", "time"]
+"""Names of the types that `CleaningRules.types` takes."""
 
 TYPES: Mapping[str, ColumnType] = {
     kind.name: kind for kind in (TEXT, INTEGER, DOUBLE, BOOLEAN, DATE, DATETIME, TIME)

@@ -249,7 +249,7 @@ def test_code_versions_go_with_dictionary_and_rules() -> None:
 
 
 def test_code_versions_do_not_go_with_the_order_of_rules() -> None:
-    types = {"born": "text", "note": "text"}
+    types: dict[str, Any] = {"born": "text", "note": "text"}
     rules = CleaningRules(types=types, missing_values=["?", "-"])
     other = CleaningRules(types=dict(reversed(types.items())), missing_values=["-", "?"])
     once, again = specs(cleaning=rules), specs(cleaning=other)

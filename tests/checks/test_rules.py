@@ -43,7 +43,7 @@ def test_a_check_that_there_is_not_is_refused(rules: dict[str, dict[str, CheckSe
 
 
 def test_other_settings_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match="severity is 'warn' or 'error'"):
+    with pytest.raises(ValueError, match="CheckSettings: severity should be 'warn' or 'error'"):
         CheckSettings(severity="fatal")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_drop"):
         CheckRules(max_drop=20)

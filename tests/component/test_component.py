@@ -76,7 +76,7 @@ def _yaml(**attributes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _loaded(
+def loaded(
     state: REDCapProject | None = PROJECT, **attributes: Any
 ) -> Iterator[tuple[REDCapProjectComponent, dg.Definitions]]:
     """Load a component in a project of its own, with or without state."""
@@ -115,7 +115,7 @@ class TestTranslation(Translation):
         """Translated deps add to the data's own edge, which the suite does not know of."""
         modify = key_modifier or (lambda key: key)
         fields = modify(dg.AssetKey(["trial", "metadata", "fields"]))
-        with _loaded(translation=attributes) as (_, definitions):
+        with loaded(translation=attributes) as (_, definitions):
             key = modify(RECORDS)
             spec = definitions.resolve_assets_def(key).get_asset_spec(key)
             others = [dep for dep in spec.deps if dep.asset_key != fields]
@@ -131,7 +131,7 @@ class TestOpCustomization(OpCustomization):
     def test_op(
         self, attributes: dict[str, Any], assertion: Callable[[SimpleNamespace], bool]
     ) -> None:
-        with _loaded(op=attributes) as (_, definitions):
+        with loaded(op=attributes) as (_, definitions):
             made = definitions.resolve_assets_def(RECORDS)
             op = SimpleNamespace(
                 name=made.op.name, tags=made.op.tags, backfill_policy=made.backfill_policy
@@ -140,13 +140,13 @@ class TestOpCustomization(OpCustomization):
 
 
 def test_translation_sees_the_table() -> None:
-    with _loaded(translation={"group_name": "trial_{{ props.layer }}"}) as (_, definitions):
+    with loaded(translation={"group_name": "trial_{{ props.layer }}"}) as (_, definitions):
         spec = definitions.resolve_assets_def(RECORDS).get_asset_spec(RECORDS)
         assert spec.group_name == "trial_records"
 
 
 def test_settings_reach_the_assets() -> None:
-    with _loaded(
+    with loaded(
         instruments=["follow_up_*"],
         freshness={"fail_after": "36h"},
         op={
@@ -219,7 +219,7 @@ def test_places_of_tables_are_those_of_the_project_wherever_dagster_starts() -> 
 )
 def test_tables_have_one_place(storage: dict[str, Any]) -> None:
     assert _wrong_in_yaml(storage=storage)
-    with pytest.raises(ComponentTreeException), _loaded(storage=storage):
+    with pytest.raises(ComponentTreeException), loaded(storage=storage):
         pass
 
 
@@ -234,7 +234,7 @@ def test_tables_have_one_place(storage: dict[str, Any]) -> None:
     ],
 )
 def test_what_wakes_the_tables(automation: Any, condition: dg.AutomationCondition[Any]) -> None:
-    with _loaded(automation=automation) as (_, definitions):
+    with loaded(automation=automation) as (_, definitions):
         specs = definitions.resolve_all_asset_specs()
         assert len(specs) == 11
         assert {spec.automation_condition for spec in specs} == {condition}
@@ -256,11 +256,11 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         "rate_limit": None,
     }
     assert set(given) == set(ClientSettings.model_fields)
-    with _loaded(client=given) as (_, definitions):
+    with loaded(client=given) as (_, definitions):
         resource = (definitions.resources or {})["trial__redcap"]
         assert {name: getattr(resource, name) for name in given} == given
         assert isinstance(resource.token, dg.EnvVar)
-    with _loaded() as (_, definitions):
+    with loaded() as (_, definitions):
         by_default = REDCapResource(url="https://redcap.example.edu/api/", token=resource.token)
         assert (definitions.resources or {})["trial__redcap"] == by_default
 
@@ -342,7 +342,7 @@ def test_yaml_has_the_options_of_python(name: str) -> None:
     option, written, read = OPTIONS[name]
     assert list(written) == [each.name for each in fields(option)]
     assert _wrong_in_yaml(**{name: written}) == []
-    with _loaded(PROJECT, **{name: written}) as (component, _):
+    with loaded(PROJECT, **{name: written}) as (component, _):
         assert getattr(component, name) == read
         assert type(getattr(component, name)) is option
 
@@ -379,7 +379,7 @@ def test_a_misspelt_field_in_yaml_is_refused_with_the_name_meant(name: str) -> N
     meant = fields(option)[0].name
     misspelt = {**written, meant + "x": written[meant]}
     assert _wrong_in_yaml(**{name: misspelt})
-    with pytest.raises(ComponentTreeException) as refused, _loaded(PROJECT, **{name: misspelt}):
+    with pytest.raises(ComponentTreeException) as refused, loaded(PROJECT, **{name: misspelt}):
         pass
     said = "".join(traceback.format_exception(refused.value))
     assert f"{name} has no option '{meant}x'. Did you mean '{meant}'?" in said
@@ -406,7 +406,7 @@ def test_what_is_misspelt_anywhere_in_yaml_is_refused_with_the_name_meant(
     attributes: dict[str, Any], said: str
 ) -> None:
     assert _wrong_in_yaml(**attributes)
-    with pytest.raises(ComponentTreeException) as refused, _loaded(**attributes):
+    with pytest.raises(ComponentTreeException) as refused, loaded(**attributes):
         pass
     assert said in "".join(traceback.format_exception(refused.value))
 
@@ -424,7 +424,7 @@ def test_every_option_has_a_text_and_a_default_in_the_schema() -> None:
 
 def test_templates_within_options_are_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POOL", "redcap")
-    with _loaded(
+    with loaded(
         op={"pool": "{{ env.POOL }}", "tags": {"pool": "{{ env.POOL }}"}},
         cleaning={"missing_values": ["{{ env.POOL }}"]},
     ) as (component, _):
@@ -433,7 +433,7 @@ def test_templates_within_options_are_resolved(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_storage_of_ones_own() -> None:
-    with _loaded(storage={"io_manager_key": "warehouse", "kind": "postgres"}) as (_, definitions):
+    with loaded(storage={"io_manager_key": "warehouse", "kind": "postgres"}) as (_, definitions):
         warehouse = dg.Definitions(resources={"warehouse": ParquetTableIOManager(base_path="x")})
         spec = next(iter(dg.Definitions.merge(definitions, warehouse).resolve_all_asset_specs()))
         assert spec.metadata["dagster/io_manager_key"] == "warehouse"
@@ -513,7 +513,7 @@ def test_one_that_fits_no_longer_stops_no_other(
 
 
 def test_without_state_there_is_nothing_yet(caplog: pytest.LogCaptureFixture) -> None:
-    with _loaded(state=None) as (_, definitions):
+    with loaded(state=None) as (_, definitions):
         assert not definitions.resolve_all_asset_keys()
     assert "dg utils refresh-defs-state" in caplog.text
 
@@ -536,7 +536,7 @@ def _wrong_in_yaml(**attributes: Any) -> list[str]:
 def test_what_cannot_be_is_refused_before_there_is_state(attributes: dict[str, Any]) -> None:
     assert _wrong_in_yaml(**attributes)
     if "freshness" not in attributes:
-        with pytest.raises(ComponentTreeException), _loaded(state=None, **attributes):
+        with pytest.raises(ComponentTreeException), loaded(state=None, **attributes):
             pass
 
 
@@ -559,7 +559,7 @@ def test_what_is_refused_is_not_shown(attribute: str, value: Any) -> None:
     assert secret not in str(_wrong_in_yaml(**{attribute: value}))
     with (
         pytest.raises(ComponentTreeException) as refused,
-        _loaded(state=None, **{attribute: value}),
+        loaded(state=None, **{attribute: value}),
     ):
         pass
     said = "".join(traceback.format_exception(refused.value))
@@ -572,7 +572,7 @@ def test_what_is_refused_is_not_shown(attribute: str, value: Any) -> None:
 
 
 def test_a_token_of_digits_is_a_text() -> None:
-    with _loaded(state=None, token="01234567890123456789012345678901") as (component, _):
+    with loaded(state=None, token="01234567890123456789012345678901") as (component, _):
         assert component.token == "01234567890123456789012345678901"
 
 
@@ -594,12 +594,12 @@ def _has_added(definitions: dg.Definitions) -> bool:
 
 
 def test_dev_fetches_where_there_is_no_state(server: Sandbox) -> None:
-    with _loaded(state=None, url=server.url) as (_, definitions):
+    with loaded(state=None, url=server.url) as (_, definitions):
         assert _has_added(definitions)
 
 
 def test_dev_keeps_the_state_that_is_there(server: Sandbox) -> None:
-    with _loaded(url=server.url) as (_, definitions):
+    with loaded(url=server.url) as (_, definitions):
         assert not _has_added(definitions)
     assert server.requests == ()
 
@@ -621,7 +621,7 @@ def test_a_fetch_that_fails_leaves_the_old_state(
     server: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "0" * 32)
-    with _loaded(url=server.url, max_age="0m") as (_, definitions):
+    with loaded(url=server.url, max_age="0m") as (_, definitions):
         assert len(definitions.resolve_all_asset_keys()) == 11
     assert "structure not fetched" in caplog.text
     assert "0" * 32 not in caplog.text
