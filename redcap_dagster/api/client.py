@@ -178,7 +178,9 @@ class REDCapClient(StructureExports):
         if self._settings.limits.max_cells is None and not any(
             selection.get(name) for name in FILTERS
         ):
-            return read_records(self._transport, parameters, record_id_field)
+            return read_records(
+                self._transport, parameters, record_id_field, project=self._names.project
+            )
         return export_table(
             self._transport,
             self._names.dictionary,
@@ -237,7 +239,10 @@ class REDCapClient(StructureExports):
             >>> sum(batch.num_rows for batch in redcap.stream_records(fields=["age"]))
             2
         """
-        return iterate_records(self._transport, *self._write_parameters(selection))
+        parameters, record_id_field = self._write_parameters(selection)
+        return iterate_records(
+            self._transport, parameters, record_id_field, project=self._names.project
+        )
 
     def stop(self) -> None:
         """Stop the client for good, from another thread: its requests raise at once.

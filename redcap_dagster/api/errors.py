@@ -139,6 +139,10 @@ class MalformedResponseError(REDCapError):
     broke_off: bool = False
 
 
+class ResponseMismatchError(MalformedResponseError):
+    """The response does not belong to its request: it has other rows, or lacks columns."""
+
+
 class IncompleteExportError(REDCapError):
     """REDCap lists records, events or instances that its export lacks.
 

@@ -169,7 +169,13 @@ def export_table(
     listing = list_selected_rows(transport, query, settings)
     count, repeats = len(listing.records), REPEAT_COLUMNS[0] in listing.rows.column_names
     if not count:
-        return read_records(transport, query.write_single_request(), id_field, should_retry_whole)
+        return read_records(
+            transport,
+            query.write_single_request(),
+            id_field,
+            should_retry_whole,
+            project=project,
+        )
     cells = listing.rows.num_rows * query.column_set.width
     fits = (most is None or cells <= most) and (count <= FEW_RECORDS or not query.selects_records)
     if fits and not repeats:
@@ -178,7 +184,11 @@ def export_table(
         )
         try:
             table = read_records(
-                transport, query.write_request(one), id_field, should_retry_divisible
+                transport,
+                query.write_request(one),
+                id_field,
+                should_retry_divisible,
+                project=project,
             )
         except REDCapError as error:
             if not may_be_too_large(error):
@@ -247,7 +257,11 @@ def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
     """Return an export in one request: there is no record, or none is found by its id."""
     query, id_field = fetcher.query, listing.id_field
     table = read_records(
-        fetcher.transport, query.write_single_request(), id_field, should_retry_whole
+        fetcher.transport,
+        query.write_single_request(),
+        id_field,
+        should_retry_whole,
+        project=query.project,
     )
     table = query.apply_among(table)
     if not listing.records:

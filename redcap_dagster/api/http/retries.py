@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
-from redcap_dagster.api.errors import NetworkError, ServerError
+from redcap_dagster.api.errors import NetworkError, ResponseMismatchError, ServerError
 
 logger = logging.getLogger("redcap_dagster.api")
 
@@ -89,10 +89,12 @@ def retry(
     )(once)
 
 
-def is_temporary(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001
+def is_temporary(error: BaseException, attempts: int = 1) -> bool:
     """Return whether an error may pass by itself, so that a retry may succeed."""
     if isinstance(error, ServerError):
         return (error.retry_after or 0) <= LONGEST_WAIT
+    if isinstance(error, ResponseMismatchError):
+        return attempts < 2
     return isinstance(error, NetworkError) and not error.overdue
 
 

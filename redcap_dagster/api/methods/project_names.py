@@ -12,6 +12,7 @@ from redcap_dagster.api.calls.rows import (
 )
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import status_column
 
@@ -39,6 +40,11 @@ class ProjectNames:
         if not self._dictionary:
             self.set_dictionary(export_dictionary(self._transport))
         return self._dictionary
+
+    @property
+    def project(self) -> REDCapProject:
+        """The model of the dictionary alone."""
+        return REDCapProject.from_exports(metadata=self.dictionary)
 
     @property
     def record_id_field(self) -> str:

@@ -216,8 +216,8 @@ def test_instances_of_a_form_that_the_user_may_not_see_are_not_asked_for(sandbox
 def test_what_is_missing_is_told_by_its_forms(
     sandbox: Sandbox, repeating: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lossy(*args: Any) -> pa.Table:
-        rows = read_records(*args)
+    def lossy(*args: Any, **more: Any) -> pa.Table:
+        rows = read_records(*args, **more)
         of = [
             (record, form) == ("7", "drug")
             for record, form in zip(

@@ -93,3 +93,27 @@ def test_what_php_or_redcap_would_say_may_stand_in_a_cell(size: int) -> None:
     body = f'id,note\n1,"{note}"\n2,"{note}"\n'.encode()
 
     assert read(body, size) == [{"id": "1", "note": note}, {"id": "2", "note": note}]
+
+
+# -- two responses in one, and damaged ones --------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"id,note\nid,note\n1,a\n", "a row is the header again"),
+        (b"id,note\n1,a\nid,note\n", "a row is the header again"),
+        (b"id,note\n1,a\nid,note\n2,b\n", "a row is the header again"),
+        (b"id,note\n1,a\x00\n", "a cell holds a NUL"),
+        (b'id,note\n1,"a\x00,b"\n', "a cell holds a NUL"),
+        (b"id,no\x00te\n1,a\n", "its header holds a NUL"),
+    ],
+)
+def test_two_responses_in_one_and_nul_are_refused(body: bytes, says: str, size: int) -> None:
+    with pytest.raises(MalformedResponseError, match=says):
+        read(body, size)
+
+
+def test_a_record_called_like_a_column_is_read() -> None:
+    assert read(b"id,note\nid,x\n", 100) == [{"id": "id", "note": "x"}]

@@ -140,6 +140,7 @@ class Fetcher:
             self.query.write_request(request),
             self.query.project.record_id_field,
             should_retry_divisible if request.divisible else should_retry_whole,
+            project=self.query.project,
         )
 
 

@@ -68,6 +68,8 @@ def _find_and_check_quotes(
     response: Response, text: bytes, delimiter: str, chunks: Iterator[bytes]
 ) -> _Positions:
     """Return where quotes stand in some rows, after checking that REDCap would write them so."""
+    if b"\0" in text:
+        raise malformed_error(response, "a cell holds a NUL")
     quotes = _find(text, b'"')
     _check_outside(response, text, quotes, chunks)
     _check_quotes(response, text, quotes, delimiter)

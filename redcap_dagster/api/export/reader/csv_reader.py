@@ -14,6 +14,7 @@ from itertools import chain, islice
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from redcap_dagster.api.errors import REDCapError
@@ -99,6 +100,8 @@ def _read_header(
     text = line.decode("utf-8-sig", "replace")
     if "\ufffd" in text:
         raise not_utf8_error(response, "the header of the response")
+    if "\0" in text:
+        raise malformed_error(response, "its header holds a NUL")
     columns = tuple(next(csv.reader([text], delimiter=delimiter)))
     if must_have is not None and must_have not in columns:
         other = next((each for each in ",;\t|^" if must_have in text.split(each)), None)
@@ -118,6 +121,10 @@ def _batches(
     for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, delimiter, chunks))):
         if isinstance(parsed, _BadBlock):
             raise _arrow_error(response, columns, parsed.problem, before + parsed.before)
+        if _repeats_header(parsed):
+            raise malformed_error(
+                response, "a row is the header again, so that it may be two responses in one"
+            )
         before += parsed.num_rows
         yield from parsed.to_batches()
     if not before:
@@ -180,6 +187,13 @@ def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Ta
             return _BadBlock(str(error), sum(map(len, tables)))
         tables.append(table)
     return pa.concat_tables(tables).combine_chunks()
+
+
+def _repeats_header(rows: pa.Table) -> bool:
+    """Return whether the cells of a row are the names of their columns."""
+    first, *others = rows.column_names
+    alike = rows.filter(pc.equal(rows[first], first))
+    return any(all(row[name] == name for name in others) for row in alike.to_pylist())
 
 
 def _arrow_error(

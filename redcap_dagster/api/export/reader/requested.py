@@ -1,0 +1,277 @@
+"""What a record export was asked for: the columns and the rows that its response may have.
+
+A proxy that caches, or a server that ignores parameters, sends a response that belongs to another
+request. Such rows look right: only a comparison with the request shows that they are not.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.api.errors import ResponseMismatchError
+from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.columns import is_timestamp_field
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_COLUMNS,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+    timestamp_column,
+)
+
+_HASH: Final = re.compile(r"[0-9a-f]{32,}")
+"""A hash that REDCap shows instead of a record id, to users with de-identified rights."""
+
+_NAME: Final = "^[a-z0-9_]+$"
+"""The name of a column."""
+
+
+@dataclass(frozen=True)
+class Requested:
+    """The columns and rows that one request asks for.
+
+    Attributes:
+        record_id_field: The record id field.
+        parameters: The number of parameters of the request.
+        records: The ids of the records. None for all records.
+        events: The unique names of the events. None for all events.
+        instruments: The instruments whose instances may be among the rows. None for all.
+        fields: The export columns of each field. A checkbox whose columns are unknown has none:
+            they begin with its name. None where the dictionary is unknown.
+        added: The columns that REDCap adds to them.
+    """
+
+    record_id_field: str
+    parameters: int
+    records: frozenset[str] | None = field(repr=False)
+    events: frozenset[str] | None
+    instruments: frozenset[str] | None = None
+    fields: Mapping[str, tuple[str, ...]] | None = field(default=None, repr=False)
+    added: frozenset[str] = frozenset()
+
+    @classmethod
+    def read(
+        cls,
+        parameters: Mapping[str, str],
+        record_id_field: str,
+        project: REDCapProject | None = None,
+    ) -> Self:
+        """Return what API parameters ask for.
+
+        Args:
+            parameters: The parameters of a record export.
+            record_id_field: The record id field.
+            project: The structure. Without it, columns are not compared. Defaults to None.
+
+        Example:
+            >>> project = REDCapProject.from_exports(metadata=[
+            ...     {"field_name": "id", "form_name": "a"},
+            ...     {"field_name": "age", "form_name": "a"}])
+            >>> requested = Requested.read({"fields[0]": "age", "fields[1]": "id"}, "id", project)
+            >>> requested.find_other(["id", "age", "x"]), requested.find_missing(["id", "x"])
+            (['x'], ['age'])
+        """
+        labeled = parameters.get("rawOrLabel") == "label"
+        records, events = (_read_list(parameters, name) for name in ("records", "events"))
+        requested = cls(
+            record_id_field,
+            len(parameters) + 1,  # the token
+            frozenset(records) or None,
+            None if labeled else frozenset(events) or None,
+        )
+        if project is None:
+            return requested
+        names, forms = (frozenset(_read_list(parameters, name)) for name in ("fields", "forms"))
+        everything = not names and not forms
+        fields: dict[str, tuple[str, ...]] = {}
+        instruments = {project.fields[0].form_name}
+        for form in (row.instrument_name for row in project.instruments):
+            own = {
+                one.field_name
+                for one in project.instrument_fields(form)
+                if not is_timestamp_field(one)
+                and (everything or form in forms or one.field_name in names)
+            }
+            fields |= _list_columns(project, form, own, "combineCheckboxOptions" in parameters)
+            if own:
+                instruments.add(form)
+        added = {record_id_field, EVENT_NAME, *REPEAT_COLUMNS}
+        if "exportDataAccessGroups" in parameters:
+            added.add(ACCESS_GROUP)
+        if "exportSurveyFields" in parameters:
+            added |= {SURVEY_IDENTIFIER, *map(timestamp_column, instruments)}
+        return cls(
+            requested.record_id_field,
+            requested.parameters,
+            requested.records,
+            requested.events,
+            None if everything or labeled else frozenset(instruments),
+            fields,
+            frozenset(added),
+        )
+
+    # -- columns ------------------------------------------------------------------------------
+
+    def find_other(self, columns: Sequence[str]) -> list[str]:
+        """Return the columns that were not requested."""
+        if self.fields is None:
+            return []
+        return [
+            name
+            for name in columns
+            if name not in self._columns and name not in self.added and not self._find_box(name)
+        ]
+
+    def find_missing(self, columns: Sequence[str]) -> list[str]:
+        """Return the requested columns that are missing; of an unknown checkbox, its name."""
+        present = {*columns} | {self._find_box(name) for name in columns}
+        own = self.fields or {}
+        return [
+            name for box, names in own.items() for name in names or (box,) if name not in present
+        ]
+
+    @cached_property
+    def _columns(self) -> frozenset[str]:
+        return frozenset(name for names in (self.fields or {}).values() for name in names)
+
+    @cached_property
+    def _boxes(self) -> tuple[str, ...]:
+        """The checkboxes whose columns are unknown."""
+        return tuple(name for name, columns in (self.fields or {}).items() if not columns)
+
+    def _find_box(self, column: str) -> str:
+        """Return the checkbox of a column, or a blank."""
+        return next(
+            (box for box in self._boxes if column == box or column.startswith(f"{box}___")), ""
+        )
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def check_rows(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield batches with the requested columns, if their rows belong to the request.
+
+        Blank rows of instruments that were not requested are left out.
+
+        Raises:
+            ResponseMismatchError: Rows belong to other records, events or instruments, or are a
+                header. Their batch is not yielded.
+        """
+        kept: list[str] = []
+        for received in batches:
+            names = received.schema.names
+            if not kept:
+                other = {*self.find_other(names)}
+                kept = [name for name in names if name not in other]
+            batch = received if kept == names else received.select(kept)
+            if self._has_header(batch):
+                raise self.mismatch_error("a row is a header, so that it may be two responses")
+            if rows := self._count_other_records(batch):
+                raise self.mismatch_error(f"{rows} rows are of records that were not requested")
+            if rows := _count_others(batch, EVENT_NAME, self.events):
+                raise self.mismatch_error(f"{rows} rows are of events that were not requested")
+            yield self._drop_other_instruments(batch)
+
+    def mismatch_error(self, problem: str) -> ResponseMismatchError:
+        """Return the error for a response that does not belong to its request."""
+        return ResponseMismatchError(
+            f"{REQUEST}: the response does not belong to its request: {problem}. Look for a proxy "
+            "or firewall that caches or changes requests, and at max_input_vars in the server's "
+            f"PHP settings, as PHP ignores parameters beyond it: the request had "
+            f"{self.parameters}. Then try again.",
+            request=REQUEST,
+        )
+
+    def _has_header(self, batch: pa.RecordBatch) -> bool:
+        """Return whether a row looks like a header of any columns."""
+        alike = batch.filter(pc.equal(batch[self.record_id_field], self.record_id_field))
+        return any(
+            all(cell is not None and re.fullmatch(_NAME, cell) for cell in row.values())
+            for row in alike.to_pylist()
+        )
+
+    def _count_other_records(self, batch: pa.RecordBatch) -> int:
+        """Return how many rows are of records that were not requested.
+
+        Hashes of ids cannot be compared with ids.
+        """
+        if self.records is None:
+            return 0
+        ids = batch[self.record_id_field]
+        others = ids.filter(pc.invert(pc.is_in(ids, pa.array([*self.records], pa.string()))))
+        counts = {row["values"]: row["counts"] for row in others.value_counts().to_pylist()}
+        if counts:
+            hashed = all(map(_HASH.fullmatch, counts)) and len(counts) <= len(self.records)
+            counts = {
+                record: rows
+                for record, rows in counts.items()
+                if _fold(record) not in self._folded and not hashed
+            }
+        return sum(counts.values())
+
+    @cached_property
+    def _folded(self) -> frozenset[str]:
+        return frozenset(map(_fold, self.records or ()))
+
+    def _drop_other_instruments(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows without blank ones of instruments that were not requested.
+
+        Raises:
+            ResponseMismatchError: Such rows have values.
+        """
+        if not _count_others(batch, REPEAT_INSTRUMENT, self.instruments):
+            return batch
+        wanted = pa.array([*(self.instruments or ()), None], pa.string())
+        other = batch.filter(pc.invert(pc.is_in(batch[REPEAT_INSTRUMENT], wanted)))
+        values = [name for name in batch.schema.names if name not in self.added]
+        if any(other[name].null_count < other.num_rows for name in values):
+            raise self.mismatch_error(
+                f"{other.num_rows} rows are of instruments that were not requested"
+            )
+        return batch.filter(pc.is_in(batch[REPEAT_INSTRUMENT], wanted))
+
+
+def _list_columns(
+    project: REDCapProject, form: str, fields: set[str], combined: bool
+) -> dict[str, tuple[str, ...]]:
+    """Return the columns of some fields of an instrument; none for a checkbox that may have others.
+
+    Only the server's list of export columns has those of missing data codes.
+    """
+    found: dict[str, list[str]] = {}
+    for column in project.columns(form):
+        if column.field.field_name in fields:
+            own = found.setdefault(column.field.field_name, [])
+            if column.field.field_type != "checkbox" or (project.field_names and not combined):
+                own.append(column.name)
+    return {name: tuple(columns) for name, columns in found.items()}
+
+
+def _read_list(parameters: Mapping[str, str], name: str) -> list[str]:
+    return [value for key, value in parameters.items() if key.startswith(f"{name}[")]
+
+
+def _count_others(batch: pa.RecordBatch, column: str, known: frozenset[str] | None) -> int:
+    """Return how many rows have a value in a column that is not a known one."""
+    if known is None or column not in batch.schema.names:
+        return 0
+    values: Any = batch[column].drop_null()
+    return int(pc.sum(pc.invert(pc.is_in(values, pa.array([*known], pa.string())))).as_py() or 0)
+
+
+def _fold(record: str) -> str:
+    """Return a record id as REDCap's database compares it: without case, accents and last blanks.
+
+    Example:
+        >>> _fold("É-1 ") == _fold("e-1")
+        True
+    """
+    letters = unicodedata.normalize("NFKD", record.rstrip(" "))
+    return "".join(one for one in letters if not unicodedata.combining(one)).casefold()
