@@ -40,6 +40,9 @@ class Dialect:
             to ``always``.
         no_break_space: ``byte`` sends a no-break space as the single byte of Latin-1, which is
             not UTF-8, as servers do with text that was pasted. Defaults to ``UTF-8``.
+        log_actions: Wording of the log for users, roles, locks and e-signatures, by a verb of it:
+            ``edit``, ``updated`` (with the user's name in the column of the record) or
+            ``changed``. Defaults to ``edit``.
         unknown_token: Status with an unknown token. Defaults to 403.
         missing_right: Status where the user lacks a right to administer. Defaults to 400.
         filler: Whether responses have the header ``redcap-random-text``. Defaults to True.
@@ -59,6 +62,7 @@ class Dialect:
     delimiter: Literal[",", ";"] = ","
     repeat_columns: Literal["always", "instances"] = "always"
     no_break_space: Literal["UTF-8", "byte"] = "UTF-8"
+    log_actions: Literal["edit", "updated", "changed"] = "edit"
     unknown_token: Literal[401, 403] = 403
     missing_right: Literal[400, 403] = 400
     filler: bool = True
@@ -106,11 +110,13 @@ DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
                 name="older",
                 version="11.4.4",
                 repeat_columns="instances",
+                log_actions="updated",
                 filler=False,
             ),
             Dialect(
                 name="newer",
                 version="17.4.1",
+                log_actions="changed",
                 unknown_token=401,
                 missing_right=403,
                 comma_lists=False,

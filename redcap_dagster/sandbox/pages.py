@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from redcap_dagster.sandbox.calls.log import log_deed
+from redcap_dagster.sandbox.calls.project_status import ProjectStatus, set_project_status
 from redcap_dagster.sandbox.documents.reports import add_report
 from redcap_dagster.sandbox.records.editing import delete_record, edit_value
 from redcap_dagster.sandbox.records.randomization import add_randomization
@@ -59,6 +61,54 @@ class ProjectPages:
             KeyError: There is no such record, or no project has this token.
         """
         delete_record(self._get_store(), self._get_project(token), record)
+
+    def lock_record(self, token: str, record: str) -> None:
+        """Lock a record. Only the log shows it: that its values can be changed is a guess.
+
+        Args:
+            token: Token of the project.
+            record: Record to lock.
+
+        Raises:
+            KeyError: No project has this token.
+        """
+        log_deed(self._get_store(), self._get_project(token), "lock", record)
+
+    def sign_record(self, token: str, record: str) -> None:
+        """Sign a record electronically; only the log shows it.
+
+        Args:
+            token: Token of the project.
+            record: Record to sign.
+
+        Raises:
+            KeyError: No project has this token.
+        """
+        log_deed(self._get_store(), self._get_project(token), "sign", record)
+
+    # -- the project ------------------------------------------------------------------------
+
+    def set_status(self, token: str, status: ProjectStatus) -> None:
+        """Change the status of a project.
+
+        Args:
+            token: Token of the project.
+            status: ``development``, as projects begin; ``production`` or ``draft`` (production in
+                draft mode), which refuse changes of the structure; ``analysis``, which refuses
+                changes of records too; ``completed``, which refuses all requests.
+
+        Raises:
+            ValueError: There is no such status.
+            KeyError: No project has this token.
+
+        Example:
+            >>> from redcap_dagster.sandbox import Sandbox
+            >>> with Sandbox() as sandbox:
+            ...     token = sandbox.add_project(
+            ...         exports={"metadata": [{"field_name": "id", "form_name": "visit"}]})
+            ...     sandbox.set_status(token, "production")
+        """
+        set_project_status(self._get_store(), self._get_project(token), status)
 
     # -- reports and randomization ----------------------------------------------------------
 

@@ -3,11 +3,13 @@
 import csv
 from dataclasses import fields
 from io import StringIO
+from typing import Any, get_args
 
 import pytest
 import requests
 
 from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.calls.project_status import ProjectStatus
 from redcap_dagster.sandbox.dialects import DIALECTS, Dialect, read_dialect
 from tests.sandbox.conftest import CLASSIC, CLASSIC_RECORDS, Ask, asker, imported
 
@@ -69,18 +71,9 @@ def test_parameters_beyond_the_limit_are_lost() -> None:
     with Sandbox(dialect=Dialect(max_parameters=5)) as sandbox:
         ask = asker(sandbox)
         token = sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
-        text = ask(token, content="record", records="9", **{"fields[0]": "id", "fields[1]": "xyz"})
-    assert text.text == ask_id_column(CLASSIC_RECORDS)
-
-
-def ask_id_column(records: list[dict[str, object]]) -> str:
-    rows = [row for row in records if row["id"] == "9"]
-    places = sorted(
-        (str(row.get("redcap_repeat_instrument", "")), row.get("redcap_repeat_instance", ""))
-        for row in rows
-    )
-    lines = [f"9,{form},{instance}" for form, instance in places if not form]
-    return "\n".join(["id,redcap_repeat_instrument,redcap_repeat_instance", *lines]) + "\n"
+        wanted = {"records": "10", "fields[0]": "id", "fields[1]": "note"}
+        answer = ask(token, content="record", **wanted)
+    assert answer.text == ("id,redcap_repeat_instrument,redcap_repeat_instance\n10,,\n")
 
 
 def test_statuses_headers_and_lists_of_a_newer_server() -> None:
@@ -126,3 +119,117 @@ def test_a_version_may_be_given_beside_a_dialect() -> None:
 def test_an_unknown_dialect_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="default, older, newer, foreign, php, any"):
         Sandbox(dialect=name)
+
+
+def test_repeat_columns_only_with_instances() -> None:
+    with Sandbox(dialect="older") as sandbox:
+        ask = asker(sandbox)
+        token = sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
+        for kind in ("flat", "eav"):
+            header = ask(token, content="record", type=kind, records="10").text.splitlines()[0]
+            assert "redcap_repeat" not in header
+            header = ask(token, content="record", type=kind, records="9").text.splitlines()[0]
+            assert header.count("redcap_repeat") == 2
+
+
+@pytest.mark.parametrize("wording", ["edit", "updated", "changed"])
+def test_users_roles_locks_and_signatures_in_the_log(wording: Any) -> None:
+    with Sandbox(dialect=Dialect(log_actions=wording)) as sandbox:
+        ask = asker(sandbox)
+        token = sandbox.add_project(exports=CLASSIC, records=CLASSIC_RECORDS)
+        for rows in ([{"username": "ann"}], [{"username": "ann", "design": "1"}]):
+            imported(ask, token, rows, content="user")
+        imported(ask, token, [{"role_label": "Reader"}], content="userRole")
+        ask(token, content="user", action="delete", users="ann")
+        sandbox.lock_record(token, "9")
+        sandbox.sign_record(token, "9")
+        log = ask(token, content="log", format="json").json()
+        kinds = {
+            kind: ask(token, content="log", format="json", logtype=kind).json()
+            for kind in ("user", "lock_record", "record")
+        }
+    actions = [entry["action"].rpartition(" ")[0] for entry in log]
+    assert len(set(actions)) == 6
+    assert [entry["record"] for entry in log[:2]] == ["9", "9"]
+    assert {entry["record"] for entry in log[2:]} == (
+        {""} if wording != "updated" else {"ann", log[3]["action"].split()[-1]}
+    )
+    assert [len(entries) for entries in kinds.values()] == [4, 2, 0]
+
+
+def test_a_foreign_log_keeps_records_and_values() -> None:
+    with Sandbox(dialect="foreign") as sandbox:
+        ask = asker(sandbox)
+        token = sandbox.add_project(exports=CLASSIC)
+        imported(ask, token, [{"id": "abc", "note": "new"}])
+        ask(token, content="metadata")
+        design, added = ask(token, content="log", format="json").json()
+    assert (added["record"], added["details"]) == ("abc", "id = 'abc', note = 'new'")
+    assert added["action"].endswith(" abc")
+    assert "reate" not in added["action"]
+    assert "anage" not in design["action"]
+    assert "ownload" not in design["details"]
+
+
+def test_an_older_log_has_no_record() -> None:
+    with Sandbox("13.4.8") as older:
+        ask = asker(older)
+        token = older.add_project(exports=CLASSIC)
+        imported(ask, token, [{"id": "1"}])
+        (entry,) = ask(token, content="log", format="json").json()
+    assert list(entry) == ["timestamp", "username", "action", "details"]
+
+
+def test_expired_rights_are_refused(sandbox: Sandbox, classic: str, ask: Ask) -> None:
+    token = sandbox.add_user(classic, "ann", {"expiration": "2020-01-31"})
+    assert ask(token, content="record").status_code == 403
+    sandbox.set_rights(token, {"expiration": "2999-01-31"})
+    assert ask(token, content="record").ok
+    users = ask(classic, content="user", format="json").json()
+    assert [user["expiration"] for user in users] == ["2999-01-31", ""]
+
+
+def test_what_each_status_refuses(sandbox: Sandbox, classic: str, ask: Ask) -> None:
+    def statuses() -> list[int]:
+        metadata = ask(classic, content="metadata", format="json").text
+        return [
+            ask(classic, content="record").status_code,
+            imported(ask, classic, [{"id": "10", "note": "a"}]).status_code,
+            imported(ask, classic, metadata, content="metadata").status_code,
+        ]
+
+    found = {}
+    for status in get_args(ProjectStatus):
+        sandbox.set_status(classic, status)
+        found[status] = statuses()
+        if status != "completed":
+            in_production = ask(classic, content="project", format="json").json()["in_production"]
+            assert in_production == int(status != "development")
+    assert found == {
+        "development": [200, 200, 200],
+        "production": [200, 200, 400],
+        "draft": [200, 200, 400],
+        "analysis": [200, 400, 400],
+        "completed": [400, 400, 400],
+    }
+    with pytest.raises(ValueError, match="development, production"):
+        sandbox.set_status(classic, "archived")  # type: ignore[arg-type]
+
+
+def test_a_wrong_or_missing_instance_is_refused_like_a_value(classic: str, ask: Ask) -> None:
+    place = {"id": "9", "redcap_repeat_instrument": "drug"}
+    rows = [
+        place | {"dose": "1"},
+        place | {"dose": "2", "redcap_repeat_instance": "first"},
+        {"id": "9", "note": "a", "redcap_repeat_instance": "2"},
+        {"id": "9", "note": "a", "redcap_repeat_instrument": "visit"},
+    ]
+    refused = imported(ask, classic, rows)
+    assert refused.status_code == 400
+    told = list(csv.reader(StringIO(refused.json()["error"])))
+    assert [row[:3] for row in told] == [
+        ["9", "redcap_repeat_instance", ""],
+        ["9", "redcap_repeat_instance", "first"],
+        ["9", "redcap_repeat_instance", "2"],
+        ["9", "redcap_repeat_instrument", "visit"],
+    ]

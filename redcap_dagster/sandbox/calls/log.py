@@ -32,7 +32,53 @@ _TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 _MINUTE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
 _SECOND: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
-LogType = Literal["export", "manage", "user", "record_add", "record_edit", "record_delete"]
+_RECORD_SINCE: Final = (13, 4, 9)
+"""Older versions have no column ``record``."""
+
+LogType = Literal[
+    "export", "manage", "user", "record_add", "record_edit", "record_delete", "lock_record"
+]
+Deed = Literal[
+    "add user", "edit user", "delete user", "add role", "edit role", "delete role", "assign role",
+    "lock", "sign",
+]  # fmt: skip
+
+# Known are Edit user role and Lock/Unlock Record; the others are guesses.
+_DEEDS: Final[Mapping[str, Mapping[Deed, str]]] = {
+    "edit": {
+        "add user": "Add user",
+        "edit user": "Edit user",
+        "delete user": "Delete user",
+        "add role": "Create user role",
+        "edit role": "Edit user role",
+        "delete role": "Delete user role",
+        "assign role": "Assign user to role",
+        "lock": "Lock/Unlock Record",
+        "sign": "E-signature",
+    },
+    "updated": {
+        "add user": "Created User",
+        "edit user": "Updated User",
+        "delete user": "Deleted User",
+        "add role": "Created User Role",
+        "edit role": "Updated User Role",
+        "delete role": "Deleted User Role",
+        "assign role": "Updated User",
+        "lock": "Lock/Unlock Record",
+        "sign": "E-signature",
+    },
+    "changed": {
+        "add user": "Granted access to",
+        "edit user": "Changed user privileges of",
+        "delete user": "Revoked access of",
+        "add role": "New role",
+        "edit role": "Changed role",
+        "delete role": "Removed role",
+        "assign role": "Changed role of user",
+        "lock": "Record locked",
+        "sign": "Save e-signature",
+    },
+}
 
 
 # -- writing --------------------------------------------------------------------------------------
@@ -66,7 +112,8 @@ def write_log(
 def log_management(call: Call, details: str) -> None:
     """Write that the project itself was exported or changed."""
     # The blank at the end is as a server sends it.
-    write_log(call.store, call.project, "manage", "Manage/Design ", details)
+    say = call.store.dialect.say
+    write_log(call.store, call.project, "manage", say("Manage/Design "), say(details))
 
 
 def log_record(
@@ -106,9 +153,32 @@ def write_record_log(
     word = f"{done} record"
     if parse_version(project.structure.version) < _CREATE_SINCE:
         word = f"{done}d Record"
-    action = " ".join(part for part in (word, how, record) if part)
+    said = store.dialect.say(" ".join(part for part in (word, how) if part))
+    action = f"{said} {record}" if record else said
     details = ", ".join(f"{name} = '{value}'" for name, value in (values or {}).items())
     write_log(store, project, types[done], action, details, record)
+
+
+def log_deed(store: Store, project: StoredProject, deed: Deed, subject: str) -> None:
+    """Write that a user or role was changed, or a record locked or signed.
+
+    Args:
+        store: Store that has the project.
+        project: Project with the user who did it.
+        deed: What was done.
+        subject: User, role or record. In one wording the column ``record`` has it in any case.
+    """
+    dialect, concerns_record = store.dialect, deed in ("lock", "sign")
+    action = f"{dialect.say(_DEEDS[dialect.log_actions][deed])} {subject}"
+    name = "record" if concerns_record else "role" if deed.endswith(" role") else "user"
+    write_log(
+        store,
+        project,
+        "lock_record" if concerns_record else "user",
+        action,
+        f"{name} = '{subject}'",
+        subject if concerns_record or dialect.log_actions == "updated" else "",
+    )
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -146,7 +216,10 @@ def export_log(call: Call) -> Response:
         and (not group or entry[4] in members)
     ]
     log_management(call, "Export Logging (API)")
-    return respond_with_table(call, Table(COLUMNS, rows, delimiter=","))
+    columns = COLUMNS
+    if parse_version(call.project.structure.version) < _RECORD_SINCE:
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return respond_with_table(call, Table(columns, rows, delimiter=","))
 
 
 def find_changed_records(

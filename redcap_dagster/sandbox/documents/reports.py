@@ -68,7 +68,8 @@ def export_report(call: Call) -> Response:
     pairs += [("fields[]", name) for name in names] + [("filterLogic", found[1])]
     table = build_flat_table(replace(call, parameters=Parameters.from_pairs(pairs)))
     details = f"report_id: {number}, export_format: {call.format.upper()}"  # guess
-    write_log(call.store, call.project, "export", "Data export (API) ", details)
+    action = call.store.dialect.say("Data export (API) ")
+    write_log(call.store, call.project, "export", action, details)
     return respond_with_table(call, table)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from redcap_dagster.sandbox.calls import log
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, Upload
+from redcap_dagster.sandbox.calls.project_status import refuse_by_status
 from redcap_dagster.sandbox.design import (
     dictionary_import,
     event_imports,
@@ -79,10 +80,13 @@ def handle_request(store: Store, parameters: Parameters, files: Mapping[str, Upl
         if key not in HANDLERS:
             # Guess.
             raise RequestError(400, 'The value of the parameter "action" is not valid')
+        _refuse_expired_rights(store, project.rights)
         _require_api_rights(project.rights, key[1])
         if not store.dialect.comma_lists:
             _refuse_comma_lists(parameters)
-        return HANDLERS[key](Call(store, project, parameters, files))
+        call = Call(store, project, parameters, files)
+        refuse_by_status(call, key[1])
+        return HANDLERS[key](call)
 
 
 def _refuse_comma_lists(parameters: Parameters) -> None:
@@ -105,6 +109,12 @@ def read_action(parameters: Parameters) -> str:
     default = "import" if "data" in parameters.names else "export"
     action = parameters.get_text("action", default)
     return action if action in _ACTIONS else ""
+
+
+def _refuse_expired_rights(store: Store, rights: Rights) -> None:
+    """Refuse all requests of a user whose access has ended; day, status and text are guesses."""
+    if rights.expiration and rights.expiration <= f"{store.now():%Y-%m-%d}":
+        raise RequestError(403, "Your user privileges in this project have expired")
 
 
 def _require_api_rights(rights: Rights, action: str) -> None:

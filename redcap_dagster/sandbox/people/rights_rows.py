@@ -15,7 +15,7 @@ from redcap_dagster.sandbox.protocol.formats import Table, dump_json
 from redcap_dagster.sandbox.protocol.import_data import UNREADABLE, Row, read_rows
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.protocol.version import parse_version
-from redcap_dagster.sandbox.store.rights import FULL, Rights
+from redcap_dagster.sandbox.store.rights import FULL, TEXTS, Rights
 
 _BY_FORM: Final = ("forms", "forms_export")
 _RANDOMIZATION: Final = ("random_setup", "random_dashboard", "random_perform")
@@ -47,7 +47,7 @@ def respond_with_rights(call: Call, rows: Sequence[RightsRow], *, as_text: bool)
     names = [
         column.name
         for column in fields(Rights)
-        if column.name != "data_access_group"
+        if column.name not in TEXTS
         and column.name not in _BY_FORM
         and version >= _SINCE.get(column.name, ())
         and (structure.info.randomization_enabled or column.name not in _RANDOMIZATION)
@@ -122,7 +122,7 @@ def apply_rights_row(call: Call, rights: Rights, row: Row, owner: str) -> Rights
     given: dict[str, Any] = {}
     for column in fields(Rights):
         text = row.get(column.name, "")
-        if text == "" or column.name == "data_access_group":
+        if text == "" or column.name in TEXTS:
             continue
         if column.name not in _BY_FORM:
             given[column.name] = text
@@ -146,11 +146,7 @@ def build_minimal_rights(call: Call) -> Rights:
     """Return the rights of a new user or role before its row: none, as REDCap documents."""
     forms = dict.fromkeys((form.instrument_name for form in call.project.structure.instruments), 0)
     none = 128 if parse_version(call.project.structure.version) >= _BIT_RIGHTS_SINCE else 0
-    flags = {
-        column.name: 0
-        for column in fields(Rights)
-        if column.name not in (*_BY_FORM, "data_access_group")
-    }
+    flags = {column.name: 0 for column in fields(Rights) if column.name not in (*_BY_FORM, *TEXTS)}
     by_form = {"forms": dict.fromkeys(forms, none), "forms_export": forms}
     return Rights.from_row({**flags, **by_form})
 

@@ -13,7 +13,7 @@ from redcap_dagster.sandbox.calls.call import (
     respond_with_count,
     respond_with_table,
 )
-from redcap_dagster.sandbox.calls.log import log_management
+from redcap_dagster.sandbox.calls.log import log_deed, log_management
 from redcap_dagster.sandbox.calls.required_rights import require_export_right, require_import_right
 from redcap_dagster.sandbox.people.data_access_groups import check_group
 from redcap_dagster.sandbox.people.rights_rows import (
@@ -116,7 +116,8 @@ def import_roles(call: Call) -> Response:
     for username, name in _load_members(call).items():
         if name in roles:
             _apply_role(call, username, roles[name])
-    log_management(call, "Import user roles (API)")  # guess
+    for name in roles:
+        log_deed(call.store, call.project, "edit role" if name in known else "add role", name)
     return respond_with_count(call, len(rows))
 
 
@@ -130,7 +131,8 @@ def delete_roles(call: Call) -> Response:
             "delete from role where project = ? and name = ?",
             [(call.project.id, name) for name in names],
         )
-    log_management(call, "Delete user roles (API)")  # guess
+    for name in sorted(names):
+        log_deed(call.store, call.project, "delete role", name)
     return respond_with_count(call, len(names))
 
 
@@ -141,9 +143,11 @@ def _make_role_name() -> str:
 
 
 def _apply_role(call: Call, username: str, role: Role) -> None:
-    """Give a user the rights of a role, except for the access group."""
-    own = call.store.list_users(call.project.id)[username].data_access_group
-    rights = replace(role.rights, data_access_group=own)
+    """Give a user the rights of a role, except for the access group and the expiration."""
+    own = call.store.list_users(call.project.id)[username]
+    rights = replace(
+        role.rights, data_access_group=own.data_access_group, expiration=own.expiration
+    )
     call.store.save_user(call.project.id, username, rights)
 
 
@@ -188,7 +192,7 @@ def import_role_mapping(call: Call) -> Response:
             rights = call.store.list_users(call.project.id)[username]
             rights = replace(rights, data_access_group=row["data_access_group"])
             call.store.save_user(call.project.id, username, rights)
-    log_management(call, "Import user role assignments (API)")  # guess
+        log_deed(call.store, call.project, "assign role", username)
     return respond_with_count(call, len(rows))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_count
-from redcap_dagster.sandbox.calls.log import log_management
+from redcap_dagster.sandbox.calls.log import Deed, log_deed, log_management
 from redcap_dagster.sandbox.calls.required_rights import require_export_right, require_import_right
 from redcap_dagster.sandbox.people.data_access_groups import check_group, load_groups
 from redcap_dagster.sandbox.people.rights_rows import (
@@ -24,13 +24,6 @@ _RIGHT: Final = "user_rights"
 _GROUP_LABEL_SINCE: Final = (16, 0, 0)
 _PERSON: Final = ("username", "email", "firstname", "lastname", "expiration")
 _GROUP: Final = ("data_access_group", "data_access_group_id", "data_access_group_label")
-_EXPIRATION: Final = """
-create table if not exists expiration (
-    project integer not null, username text not null, day text not null,
-    primary key (project, username),
-    foreign key (project, username) references user on delete cascade
-) without rowid
-"""
 
 
 def export_users(call: Call) -> Response:
@@ -38,17 +31,11 @@ def export_users(call: Call) -> Response:
     require_export_right(call, _RIGHT)
     groups = load_groups(call.store, call.project)
     with_label = parse_version(call.project.structure.version) >= _GROUP_LABEL_SINCE
-    call.store.connection.execute(_EXPIRATION)
-    days = dict(
-        call.store.connection.execute(
-            "select username, day from expiration where project = ?", (call.project.id,)
-        ).fetchall()
-    )
     rows = []
     for username, rights in call.store.list_users(call.project.id).items():
         group = groups.get(rights.data_access_group)
         named: dict[str, str | int] = dict.fromkeys(_PERSON, "")
-        named |= {"username": username, "expiration": days.get(username, "")}
+        named |= {"username": username, "expiration": rights.expiration}
         shown = (group.name, group.id, group.label) if group else ("", "", "")
         named |= dict(zip(_GROUP[: 2 + with_label], shown, strict=False))
         rows.append(RightsRow(named, rights))
@@ -69,16 +56,12 @@ def import_users(call: Call) -> Response:
         before = changed.get(username) or users.get(username) or build_minimal_rights(call)
         rights = apply_rights_row(call, before, row, f'user "{username}"')
         group = check_group(call, row.get("data_access_group", ""))
-        changed[username] = replace(rights, data_access_group=group)
+        expiration = row.get("expiration", rights.expiration)
+        changed[username] = replace(rights, data_access_group=group, expiration=expiration)
     for username, rights in changed.items():
         call.store.save_user(call.project.id, username, rights)
-    days = [
-        (call.project.id, row["username"], row["expiration"]) for row in rows if "expiration" in row
-    ]
-    with call.store.connection as database:
-        database.execute(_EXPIRATION)
-        database.executemany("insert or replace into expiration values (?, ?, ?)", days)
-    log_management(call, "Import users (API)")  # guess
+        deed: Deed = "edit user" if username in users else "add user"
+        log_deed(call.store, call.project, deed, username)
     return respond_with_count(call, len(rows))
 
 
@@ -88,7 +71,7 @@ def delete_users(call: Call) -> Response:
     names = call.parameters.get_known_names("users", call.store.list_users(call.project.id))
     for username in names:
         call.store.delete_user(call.project.id, username)
-    log_management(call, "Delete users (API)")  # guess
+        log_deed(call.store, call.project, "delete user", username)
     return respond_with_count(call, len(names))
 
 

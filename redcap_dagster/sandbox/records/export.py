@@ -5,8 +5,9 @@ Evidence: exports and project XML of the same projects, and responses recorded f
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Final
 
 from redcap_dagster.project import REDCapProject
@@ -71,7 +72,9 @@ def export_records(call: Call) -> Response:
     coding = call.parameters.get_text("rawOrLabel", "raw")
     details = f"export_format: {format_.upper()}, rawOrLabel: {coding}"
     # The blank at the end is as recorded.
-    write_log(call.store, call.project, "export", "Data export (API) ", details)
+    write_log(
+        call.store, call.project, "export", call.store.dialect.say("Data export (API) "), details
+    )
     return response
 
 
@@ -111,7 +114,18 @@ def build_flat_table(call: Call) -> Table:
                 row[position] = write(str(row[position]))
     if headers == "label" and call.format == "csv":
         header = build_column_labels(structure, header)
-    return Table(header, rows, delimiter=delimiter)
+    return _drop_repeat_columns(call, layout.header, Table(header, rows, delimiter=delimiter))
+
+
+def _drop_repeat_columns(call: Call, names: Sequence[str], table: Table) -> Table:
+    """Return a table as servers write it that omit the repeat columns where no row repeats."""
+    if call.store.dialect.repeat_columns == "always" or REPEAT_INSTANCE not in names:
+        return table
+    if any(row[names.index(REPEAT_INSTANCE)] != "" for row in table.rows):
+        return table
+    kept = [name not in (REPEAT_INSTRUMENT, REPEAT_INSTANCE) for name in names]
+    rows = [tuple(compress(row, kept)) for row in table.rows]
+    return replace(table, columns=tuple(compress(table.columns, kept)), rows=rows)
 
 
 def _build_rows(call: Call, layout: Layout) -> list[list[Cell]]:
@@ -265,4 +279,4 @@ def build_eav_table(call: Call) -> Table:
             else:
                 write = writers.get(name)
                 rows.append((*key, name, write(value) if write else value))
-    return Table(header, rows, delimiter=delimiter)
+    return _drop_repeat_columns(call, header, Table(header, rows, delimiter=delimiter))

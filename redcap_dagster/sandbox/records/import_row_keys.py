@@ -6,13 +6,14 @@ from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE, R
 from redcap_dagster.sandbox.calls.call import Call
 from redcap_dagster.sandbox.protocol.import_data import Row
 from redcap_dagster.sandbox.protocol.parameters import RequestError
+from redcap_dagster.sandbox.records.import_refusals import ImportRefusedError, InvalidValue
 from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
 
 
 def make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], RowKey]:
     """Return a function that reads the key of a row.
 
-    The messages of its refusals are guesses.
+    The messages of its refusals are guesses, and that a wrong instance is refused like a value.
     """
     structure = call.project.structure
     newest: dict[tuple[str, str, str], int] = {}
@@ -31,13 +32,17 @@ def make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], RowK
         event, form = row.get(EVENT_NAME, ""), row.get(REPEAT_INSTRUMENT, "")
         if event not in events:
             raise RequestError(400, f"The following event names are not valid: {event or 'blank'}")
+
+        def refuse(name: str, message: str) -> ImportRefusedError:
+            return ImportRefusedError([InvalidValue(record, name, row.get(name, ""), message)])
+
         if form and not list_row_forms(structure, event, form):
-            raise RequestError(400, "A row names a repeating instrument that does not repeat there")
+            raise refuse(REPEAT_INSTRUMENT, "The instrument is not a repeating one in this event")
         instance_text = row.get(REPEAT_INSTANCE, "")
         last = newest.get((record, event, form), 0)
         if not (form or event in structure.repeating_events):
             if instance_text not in ("", "1"):
-                raise RequestError(400, "A row has a repeat instance where nothing repeats")
+                raise refuse(REPEAT_INSTANCE, "The row has an instance where nothing repeats")
             return RowKey(record, event)
         if instance_text == "new":
             instance = last + 1
@@ -48,7 +53,7 @@ def make_row_key_reader(call: Call, rows: Iterable[Row]) -> Callable[[Row], RowK
         ):
             instance = int(instance_text)
         else:
-            raise RequestError(400, "A row has an invalid repeat instance")
+            raise refuse(REPEAT_INSTANCE, "The instance is missing, or not a number or new")
         newest[record, event, form] = max(instance, last)
         return RowKey(record, event, form, instance)
 

@@ -1,8 +1,7 @@
 """The record import: each value is validated, and all values are stored or none."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
 from xml.sax.saxutils import escape
@@ -24,6 +23,7 @@ from redcap_dagster.sandbox.protocol.import_data import Row, read_rows
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
 from redcap_dagster.sandbox.records.calculations import recalculate
 from redcap_dagster.sandbox.records.export import read_delimiter
+from redcap_dagster.sandbox.records.import_refusals import ImportRefusedError, InvalidValue
 from redcap_dagster.sandbox.records.import_row_keys import make_row_key_reader
 from redcap_dagster.sandbox.records.labels import build_event_labels
 from redcap_dagster.sandbox.records.record_names import find_next_record_name
@@ -39,33 +39,6 @@ _EVENT, _FORM, _INSTANCE = EVENT_NAME, REPEAT_INSTRUMENT, REPEAT_INSTANCE
 _NO_GROUP: Final = (
     "The value is not the unique name of a Data Access Group of the project."  # guess
 )
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidValue:
-    """An invalid value, with REDCap's message."""
-
-    record: str = field(repr=False)
-    field_name: str
-    value: str = field(repr=False)
-    message: str
-
-    def write(self, say: Callable[[str], str]) -> str:
-        """Return the row of CSV with the message as a server says it."""
-        cells = (self.record, self.field_name, self.value, say(self.message))
-        return ",".join('"' + cell.replace('"', '""') + '"' for cell in cells)
-
-
-class ImportRefusedError(RequestError):
-    """A refusal of import data, with a row for each invalid value."""
-
-    def __init__(self, invalid: Sequence[InvalidValue]) -> None:
-        super().__init__(400, "")
-        self._invalid = invalid
-
-    def write(self, say: Callable[[str], str]) -> str:
-        """Return the rows as a server writes them."""
-        return "\n".join(value.write(say) for value in self._invalid)
 
 
 def import_records(call: Call) -> Response:
@@ -166,7 +139,11 @@ def _read_cells(call: Call, rows: Sequence[Row], overwrite: bool) -> Iterable[Ce
     cells: dict[RowKey, dict[str, str]] = {}
     invalid: list[InvalidValue] = []
     for row in rows:
-        row_key = read_row_key(row)
+        try:
+            row_key = read_row_key(row)
+        except ImportRefusedError as refused:
+            invalid.extend(refused.invalid)
+            continue
         own = cells.setdefault(row_key, {})
         row_forms = list_row_forms(structure, row_key.event, row_key.instrument)
         for name, value in row.items():

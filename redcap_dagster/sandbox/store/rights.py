@@ -13,6 +13,10 @@ DEIDENTIFIED: Final = 2
 REMOVE_IDENTIFIERS: Final = 3
 
 
+TEXTS: Final = ("data_access_group", "expiration")
+"""Columns of `Rights` that are texts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rights:
     """The rights of one user. Default to all.
@@ -22,6 +26,8 @@ class Rights:
     Attributes:
         data_access_group: Access group of the user, who then only sees its records. Defaults to a
             blank, with which the user sees all records.
+        expiration: Day from which the user has no access, such as ``2030-12-31``. Defaults to a
+            blank: never.
         forms: Right to each instrument: 0 none, 1 edit, 2 read only, 3 edit survey responses too;
             since REDCap 15.6 128 none, 129 read only, 130 edit. Instruments that are not named
             can be edited.
@@ -35,6 +41,7 @@ class Rights:
     """
 
     data_access_group: str = ""
+    expiration: str = ""
     design: int = 1
     alerts: int = 1
     user_rights: int = 1
@@ -94,7 +101,7 @@ class Rights:
         given: dict[str, Any] = {}
         for name, value in row.items():
             try:
-                if name == "data_access_group":
+                if name in TEXTS:
                     given[name] = str(value or "")
                 elif name in ("forms", "forms_export"):
                     given[name] = {form: int(level) for form, level in value.items()}
