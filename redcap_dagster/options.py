@@ -100,7 +100,8 @@ def _without_models(hint: Any) -> Any:
     if get_origin(hint) in (Union, UnionType):
         return reduce(or_, map(_without_models, get_args(hint)))
     if isinstance(hint, type) and issubclass(hint, BaseModel):
-        return InstanceOf.__class_getitem__(hint.__pydantic_generic_metadata__["origin"] or hint)
+        model = hint.__pydantic_generic_metadata__["origin"] or hint
+        return InstanceOf.__class_getitem__(model)  # type: ignore[type-arg]
     return hint
 
 

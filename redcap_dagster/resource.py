@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, field_validator
 from redcap_dagster.api import ClientSettings, REDCapClient
 from redcap_dagster.api.http.url import normalize_url
 from redcap_dagster.dagster_private import PartialResource
+from redcap_dagster.options import misspelt
 
 
 class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
@@ -53,10 +54,14 @@ class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
         ``{"env": "REDCAP_API_TOKEN"}``.
 
         Raises:
-            ValueError: The token is written out, and would be in the repr.
+            ValueError: The token is written out, and would be in the repr; or the URL is not one.
+            TypeError: A setting is misspelt.
         """
         if not isinstance(values.get("token", dg.EnvVar("")), dg.EnvVar):
             raise ValueError("token: give it as dagster.EnvVar.")
+        if unknown := misspelt(values, cls.model_fields, cls.__name__):
+            raise TypeError(unknown)
+        cls._check_url(values.get("url"))
         return super().configure_at_launch(**values)
 
     def get_client(self) -> REDCapClient:

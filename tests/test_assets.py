@@ -308,3 +308,18 @@ def test_rules_reach_the_tables(study: Study) -> None:
     assert study.run(study.definitions(cleaning=rules)).success
     assert study.table("study_clean.base")["sex"].to_pylist() == ["0", "1", "1"]
     assert study.table("study_clean.visit")["weight"].to_pylist() == ["70", "?", "81.5"]
+
+
+@pytest.mark.parametrize("name", ["a-b", 'a"b', "_census", "a\nb"])
+def test_an_instrument_that_dagster_cannot_name_is_told_and_leaves_the_others(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    metadata = [field("id", "base"), field("weight", name), field("height", "visit")]
+    records = [{"id": "1", "weight": "4", "height": "5"}]
+    with studying(tmp_path, exports={"metadata": metadata}, records=records) as study:
+        definitions = study.definitions()
+        assert study.run(definitions).success
+        tables = {key.path[-1] for key in definitions.resolve_all_asset_keys()}
+    assert tables == {*METADATA_TABLES, "_census", "base", "visit"}
+    warnings = {record.getMessage() for record in caplog.records if record.levelname == "WARNING"}
+    assert any(repr([name]) in text and "Rename them in REDCap" in text for text in warnings)

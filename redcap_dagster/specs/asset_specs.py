@@ -1,5 +1,6 @@
 """The specs of one project's assets, declared without the ops that materialize them."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,8 +22,13 @@ from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.tables import CleaningRules
 
+logger = logging.getLogger("redcap_dagster")
+
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """Pattern of a project's name, with which keys, ops, schemas and resources begin."""
+
+_TABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
+"""Pattern of an instrument whose name can be part of the names that Dagster makes of its keys."""
 
 _MOST_KINDS = 3  # of an asset; Dagster refuses more
 
@@ -155,7 +161,10 @@ def check_name(name: str) -> None:
         )
 
 
-def _select_instruments(project: REDCapProject, names: Sequence[str] | None) -> list[Instrument]:
+def _select_instruments(
+    project_name: str, project: REDCapProject, names: Sequence[str] | None
+) -> list[Instrument]:
+    """Return the instruments that get assets, without those whose names Dagster refuses."""
     known = {instrument.instrument_name: instrument for instrument in project.instruments}
     unknown = sorted(set(names or ()) - known.keys())
     if unknown:
@@ -163,7 +172,16 @@ def _select_instruments(project: REDCapProject, names: Sequence[str] | None) -> 
             f"instruments: the project does not have {unknown}; it has {list(known)}. Correct the "
             "names, or leave them out."
         )
-    return [form for name, form in known.items() if names is None or name in names]
+    chosen = [name for name in known if names is None or name in names]
+    if unusable := [name for name in chosen if not _TABLE.fullmatch(name)]:
+        logger.warning(
+            "REDCap project %s: no assets for the instruments %s. Dagster takes names of letters, "
+            "digits and underscores that do not begin with an underscore. Rename them in REDCap; "
+            "its own names are all like that.",
+            project_name,
+            unusable,
+        )
+    return [known[name] for name in chosen if name not in unusable]
 
 
 def table_specs(
@@ -176,7 +194,7 @@ def table_specs(
 ) -> TableSpecs:
     """Return the specs of all tables and their checks."""
     check_name(name)
-    forms = _select_instruments(project, instruments)
+    forms = _select_instruments(name, project, instruments)
     translator = options.translator
     storage = options.storage
     own_key = storage.io_manager_key if isinstance(storage, StorageSettings) else None
