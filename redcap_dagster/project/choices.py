@@ -7,6 +7,8 @@ every kind of list that dictionaries of real servers were seen to have.
 import re
 from dataclasses import dataclass
 
+_NUMBER = re.compile(r"-?\d+")
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -19,9 +21,10 @@ class Choice:
 def parse_choices(text: str) -> tuple[Choice, ...]:
     """Return the options of a choice list.
 
-    Empty options are skipped (``|1, a| |2, b|``). An option without a comma has its label as code,
-    as in old lists. A blank label (``3,``) stays blank. Of a code that comes twice, the first
-    label is returned.
+    Empty options are skipped (``|1, a| |2, b|``). A blank label (``3,``) stays blank. Of a code
+    that comes twice, the first label is returned. In a list without any comma, as old ones are,
+    labels are codes. In other lists, what has no comma and is not a number goes on with the label
+    before it: REDCap takes ``|`` in labels, and the API joins options by it.
 
     Args:
         text: Choice list.
@@ -29,15 +32,28 @@ def parse_choices(text: str) -> tuple[Choice, ...]:
     Example:
         >>> parse_choices("1, Yes, often | 0, No")
         (Choice(code='1', label='Yes, often'), Choice(code='0', label='No'))
+        >>> parse_choices("1, One |or| two | 3, Three")
+        (Choice(code='1', label='One |or| two'), Choice(code='3', label='Three'))
     """
     choices: dict[str, Choice] = {}
-    for segment in text.split("|"):
-        code, comma, label = (part.strip() for part in segment.partition(","))
-        if not comma:
-            label = code
+    for option in _split_options(text):
+        code, comma, label = (part.strip() for part in option.partition(","))
         if code:
-            choices.setdefault(code, Choice(code, label))
+            choices.setdefault(code, Choice(code, label if comma else code))
     return tuple(choices.values())
+
+
+def _split_options(text: str) -> list[str]:
+    """Return the options of a list, of which some may have ``|`` in their labels."""
+    options: list[str] = []
+    has_codes = "," in text
+    for part in text.split("|"):
+        is_option = "," in part or not part.strip() or _NUMBER.fullmatch(part.strip())
+        if options and has_codes and not is_option and options[-1].strip():
+            options[-1] += f"|{part}"
+        else:
+            options.append(part)
+    return options
 
 
 def format_choices(choices: tuple[Choice, ...]) -> str:
