@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from redcap_dagster import DuckDBTableIOManager, REDCapResource, build_redcap_definitions
 from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.dialects import Dialect
 
 TOKEN_VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
 
@@ -74,7 +75,7 @@ def studying(
     folder: Path,
     *arguments: Any,
     version: str | None = None,
-    dialect: str = "default",
+    dialect: str | Dialect = "default",
     **project: Any,
 ) -> Iterator[Study]:
     """Put a project into a sandbox of its own; arguments are those of `Sandbox.add_project`."""

@@ -13,11 +13,13 @@ class REDCapError(Exception):
 
     Attributes:
         request: The kind of request, such as ``record export``.
+        status: The HTTP status of the response. 0 where there was none.
         server_message: The message that the server sent. It may hold record ids and values, so do
             not log it. A pickled error does not keep it.
     """
 
     request: str = ""
+    status: int = 0
     server_message: str | None = None
 
     _PRIVATE = frozenset({"server_message", "records", "refused_values"})
@@ -171,7 +173,11 @@ class OutcomeUnknownError(REDCapError):
     """A change was sent and its response was lost. REDCap may have made the change."""
 
 
-class CertificateError(REDCapError):
+class TLSError(REDCapError):
+    """No TLS connection to the server could be made. The token was not sent."""
+
+
+class CertificateError(TLSError):
     """The server's TLS certificate cannot be verified."""
 
 
@@ -179,9 +185,7 @@ class ServerError(REDCapError):
     """The server failed or was too busy. A later retry may succeed.
 
     Attributes:
-        status: The HTTP status.
         retry_after: Seconds that the server asks clients to wait. None where it does not.
     """
 
-    status: int = 0
     retry_after: float | None = None

@@ -10,6 +10,7 @@ from redcap_dagster.api import (
     MalformedResponseError,
     NetworkError,
     ServerError,
+    WebPageError,
 )
 from redcap_dagster.checks.findings import export_complete, not_evaluated
 from redcap_dagster.execution.recipe import Recipe, Selection
@@ -23,6 +24,7 @@ CheckId = tuple[dg.AssetKey | None, str | None]
 _RETRYABLE = (
     NetworkError,
     ServerError,
+    WebPageError,
     EmptyResponseError,
     MalformedResponseError,
     IncompleteExportError,

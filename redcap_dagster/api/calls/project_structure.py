@@ -12,7 +12,6 @@ from redcap_dagster.api.calls.rows import (
     export_if_applicable,
     export_info,
     export_rows,
-    is_flag_set,
 )
 from redcap_dagster.api.errors import EmptyResponseError
 from redcap_dagster.api.http.response import Response, malformed_error, read_text
@@ -81,7 +80,7 @@ def export_structure(transport: Transport) -> ProjectStructure:
         return export_rows(transport, f"{content} export", call_parameters(content), key)
 
     def export_list_if(flag: str, content: str, key: str) -> Rows:
-        return export_if_applicable(transport, content, key) if is_flag_set(info, flag) else []
+        return export_if_applicable(transport, info, flag, content, key)
 
     return ProjectStructure(
         info=info,

@@ -9,7 +9,7 @@ from typing import Any
 
 from redcap_dagster.api.calls.import_data import Importable, write_import_data
 from redcap_dagster.api.calls.parameters import call_parameters, write_list
-from redcap_dagster.api.errors import NotApplicableError
+from redcap_dagster.api.errors import RefusedError
 from redcap_dagster.api.http.response import (
     Response,
     check_data,
@@ -20,6 +20,9 @@ from redcap_dagster.api.http.response import (
 )
 from redcap_dagster.api.http.retries import ShouldRetry, is_temporary
 from redcap_dagster.api.http.transport import Transport
+
+_BAD_REQUEST = 400
+"""The status with which REDCap refuses what does not apply to a project."""
 
 # -- calls ----------------------------------------------------------------------------------------
 
@@ -45,15 +48,35 @@ def export_rows(
 
 
 def export_if_applicable(
-    transport: Transport, content: str, key: str, **parameters: str
+    transport: Transport, info: dict[str, Any], flag: str, content: str, key: str, **parameters: str
 ) -> list[dict[str, Any]]:
-    """Return exported rows; none where REDCap refuses them as not applicable to the project."""
+    """Return exported rows that only some projects have; none if project info excludes them.
+
+    REDCap also refuses the export where the flag is missing in project info and the project does
+    not have such rows, and where the project was changed after its info was exported.
+
+    Args:
+        transport: The connection.
+        info: The project info.
+        flag: The flag of project info that says whether the project has such rows.
+        content: REDCap's name of what is requested.
+        key: A column that every row has.
+        **parameters: Other parameters by REDCap's names.
+
+    Raises:
+        REDCapError: The request failed. The type says why.
+    """
+    if not is_flag_set(info, flag):
+        return []
     try:
         return export_rows(
             transport, f"{content} export", call_parameters(content) | parameters, key
         )
-    except NotApplicableError:
-        return []
+    except RefusedError as error:
+        still_set = flag in info and is_flag_set(export_info(transport), flag)
+        if error.status != _BAD_REQUEST or still_set:
+            raise
+    return []
 
 
 def export_info(transport: Transport) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """The messages with which a server refuses a request, as typed errors.
 
-The messages can hold record ids and values, so none is quoted: each is matched to a known pattern,
-and only field names and counts are shown. The patterns are those that clients of real servers have
-recorded; any other message is ``unknown``.
+A message can hold record ids, values and the token. Of a known one, only counts are shown, and
+names that the request itself has; of any other, what `server_sentences` lets through. The patterns
+are those that clients of real servers have recorded.
+
+What a server says chooses the text of an error, and a more exact type for it. The servers of others
+say it in another language, so nothing in this package decides by these types alone.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from redcap_dagster.api.errors import (
@@ -22,9 +25,8 @@ from redcap_dagster.api.errors import (
     WrongURLError,
 )
 from redcap_dagster.api.http.import_refusals import import_refused_error, read_refused_values
+from redcap_dagster.api.http.server_sentences import quote_sentence
 from redcap_dagster.project.name_lists import list_names
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 _RIGHTS = (
     "API Export",
@@ -39,12 +41,20 @@ _PARAMETERS = ("records", "fields", "forms", "events", "arms", "dags", "users", 
 """The arrays that the API takes. Any other word in a message may be data, and is not shown."""
 
 
+_Found = re.Match[str]
+_Sent = Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _KnownMessage:
-    """The pattern of a known message, and the error that it becomes."""
+    """The pattern of a known message, and the error that it becomes, with the request's names.
+
+    A pattern is searched in pages too, so it begins with a text, or every repetition in it has a
+    limit: the search takes time in proportion to the length of the page.
+    """
 
     pattern: re.Pattern[str]
-    build: Callable[[re.Match[str]], REDCapError]
+    build: Callable[[_Found, _Sent], REDCapError]
 
 
 def extract_message(body: str) -> str | None:
@@ -69,47 +79,103 @@ def extract_message(body: str) -> str | None:
     return found.group(1).strip() if found else None
 
 
-def known_refusal(message: str, request: str, status: int) -> REDCapError | None:
+def known_refusal(
+    message: str, request: str, status: int, sent: Mapping[str, str]
+) -> REDCapError | None:
     """Return the error for a message, or for a page that holds one; None if it is not known.
 
+    Args:
+        message: The message or the page.
+        request: The kind of request.
+        status: The HTTP status.
+        sent: The parameters of the request, without the token.
+
     Example:
-        >>> error = known_refusal("You cannot export arms for classic projects", "arm export", 400)
-        >>> print(error)
+        >>> text = "You cannot export arms for classic projects"
+        >>> print(known_refusal(text, "arm export", 400, {}))
         arm export: A classic project has no arms.
     """
     # Import errors first: the values that they quote may match any other pattern.
     refused_values = read_refused_values(message)
     error = (
-        import_refused_error(refused_values) if refused_values else _match_known_message(message)
+        import_refused_error(refused_values)
+        if refused_values
+        else _match_known_message(message, sent)
     )
     if error is None:
         return None
     error.args = (f"{request}: {error}",)
-    error.request = request
-    error.server_message = message
-    if isinstance(error, ServerError):
-        error.status = status
+    error.request, error.status, error.server_message = request, status, message
     return error
 
 
-def _match_known_message(message: str) -> REDCapError | None:
+def _match_known_message(message: str, sent: Mapping[str, str]) -> REDCapError | None:
     for known in _KNOWN_MESSAGES:
         found = known.pattern.search(message)
         if found:
-            return known.build(found)
+            return known.build(found, sent)
     return None
 
 
-def unknown_refusal(message: str, request: str, status: int) -> RefusedError:
-    """Return the error for a message that is not known, without quoting it."""
+def unknown_refusal(
+    message: str, request: str, status: int, sent: Mapping[str, str]
+) -> RefusedError:
+    """Return the error for a message that is not known, with what of it may be shown."""
     kind = ErrorBodyError if status == 200 else RefusedError
-    return kind(
-        f"{request}: REDCap refused the request (status {status}) with a message that this "
-        "package does not know. It may hold data, so it is not shown: see the error's attribute "
-        "server_message.",
+    error = kind(
+        f"{request}: REDCap refused the request (status {status}).{quote_sentence(message, sent)} "
+        "The error's attribute server_message has the whole message, which may hold data.",
         request=request,
         server_message=message,
     )
+    error.status = status
+    return error
+
+
+def rights_error(message: str, request: str, sent: Mapping[str, str]) -> RightsError:
+    """Return the error for a request that REDCap forbids, with a message that is not known."""
+    return RightsError(
+        f"{request}: the token's user does not have the right to do this."
+        f"{quote_sentence(message, sent)} Check the user's rights in the project, whether they "
+        "have expired, and whether the project is completed. The error's attribute server_message "
+        "has the whole message, which may hold data.",
+        request=request,
+        server_message=message,
+    )
+
+
+def tell_token_from_right(
+    error: REDCapError, sent: Mapping[str, str], *, knows_token: bool
+) -> REDCapError:
+    """Return the error for a forbidden request, by whether REDCap accepts the token otherwise.
+
+    Args:
+        error: The error, by what the server says.
+        sent: The parameters of the request.
+        knows_token: Whether REDCap responds to a request for its version with the same token.
+    """
+    message = error.server_message or ""
+    if knows_token:
+        told = error
+        if isinstance(error, TokenError):
+            told = rights_error(message, error.request, sent)
+    elif isinstance(error, TokenError) or (isinstance(error, RightsError) and error.rights):
+        told = error
+    else:
+        told = TokenError(
+            f"{error.request}: {_NOT_ACCEPTED}{quote_sentence(message, sent)}",
+            request=error.request,
+            server_message=message,
+        )
+    told.status = error.status
+    return told
+
+
+_NOT_ACCEPTED = (
+    "REDCap does not accept the token. Check that it is complete and from this server, that it was "
+    "not regenerated, and that its user has API rights in the project that have not expired "
+    "(REDCap may say the same of all of these)."
+)
 
 
 def _refused_error(
@@ -126,7 +192,7 @@ def _not_applicable_error(text: str) -> NotApplicableError:
     return error
 
 
-def _rights_error(found: re.Match[str]) -> RightsError:
+def _rights_error(found: _Found, _: _Sent) -> RightsError:
     rights = tuple(right for right in _RIGHTS if right in found.string)
     named = f": {', '.join(rights)}" if rights else ""
     error = RightsError(
@@ -137,12 +203,12 @@ def _rights_error(found: re.Match[str]) -> RightsError:
     return error
 
 
-def _read_parameter(found: re.Match[str]) -> str:
+def _read_parameter(found: _Found) -> str:
     name = found.group(1).lower()
     return name if name in _PARAMETERS else "values"
 
 
-def _invalid_values_error(found: re.Match[str]) -> RefusedError:
+def _invalid_values_error(found: _Found, sent: _Sent) -> RefusedError:
     parameter, values = _read_parameter(found), re.findall(r"'([^']*)'", found.group(2))
     if parameter not in ("fields", "forms", "events"):
         text = (
@@ -151,7 +217,9 @@ def _invalid_values_error(found: re.Match[str]) -> RefusedError:
         )
         ids = values if parameter == "records" else ()
         return _refused_error(text, f"unknown {parameter}", records=ids)
-    names = [value for value in values if _NAME.fullmatch(value)]
+    # Only names that were requested are shown: they were checked against the dictionary.
+    requested = {value for key, value in sent.items() if key.startswith(f"{parameter}[")}
+    names = [value for value in values if value in requested]
     return _refused_error(
         f"REDCap does not know these {parameter}, or does not let this user export them: "
         f"{list_names(names, total=len(values))}. Leave them out, or ask for the export rights.",
@@ -160,53 +228,59 @@ def _invalid_values_error(found: re.Match[str]) -> RefusedError:
     )
 
 
-def _unknown_columns_error(found: re.Match[str]) -> RefusedError:
-    names = [name for name in re.split(r"[,\s]+", found.group(1)) if _NAME.fullmatch(name)]
+def _unknown_columns_error(found: _Found, _: _Sent) -> RefusedError:
+    # The project does not have these names, so they may be data.
+    count = len(re.findall(r"[^,\s]+", found.group(1)))
     return _refused_error(
-        f"The project does not have these fields: {list_names(names)}. Nothing of this request was "
-        "imported. Leave them out, or correct their names.",
+        f"The project does not have {count} of the fields. Nothing of this request was imported. "
+        "Compare the columns with the data dictionary: leave out the others, or correct their "
+        "names. The error's attribute server_message has these names.",
         "unknown fields",
+    )
+
+
+def _no_file_field_error(found: _Found, sent: _Sent) -> RefusedError:
+    names = [found.group(1)] if found.group(1) == sent.get("field") else []
+    return _refused_error(
+        f"The project does not have a file field{' '.join(['', *names])}. Give one of type file.",
+        "no file field",
         names,
     )
 
 
-def _known(pattern: str, build: Callable[[re.Match[str]], REDCapError]) -> _KnownMessage:
+def _known(pattern: str, build: Callable[[_Found, _Sent], REDCapError]) -> _KnownMessage:
     return _KnownMessage(re.compile(pattern, re.IGNORECASE | re.DOTALL), build)
 
 
 _KNOWN_MESSAGES = (
     _known(
         r"You do not have permissions to use the API",
-        lambda _: TokenError(
-            "REDCap does not accept the token. Check that it is complete and from this server, "
-            "that it was not regenerated, and that its user has API rights in the project "
-            "(REDCap's message is the same for all of these)."
-        ),
+        lambda _, __: TokenError(_NOT_ACCEPTED),
     ),
     _known(
         r"ran out of server memory|Allowed memory size of",
-        lambda _: ServerMemoryError(
+        lambda _, __: ServerMemoryError(
             "REDCap ran out of memory during this request. Request fewer records or instruments at "
             "once, or ask the server's administrator to raise PHP's memory limit."
         ),
     ),
     _known(
         r"combination could not connect",
-        lambda _: ServerError(
+        lambda _, __: ServerError(
             "REDCap could not reach its database. Try again later; if it lasts, tell the "
             "server's administrator."
         ),
     ),
     _known(
         r"multiple browser tabs of the same REDCap page",
-        lambda _: ServerError(
+        lambda _, __: ServerError(
             "REDCap failed because of parallel requests, which passes by itself. Try again; if it "
             "lasts, lower concurrency."
         ),
     ),
     _known(
         r"no longer exists because it was deleted",
-        lambda _: _refused_error(
+        lambda _, __: _refused_error(
             "The project was deleted in REDCap. Remove it from your definitions, or ask an "
             "administrator to restore it.",
             "project deleted",
@@ -214,40 +288,42 @@ _KNOWN_MESSAGES = (
     ),
     _known(
         r"requested method is not implemented",
-        lambda _: WrongURLError(
+        lambda _, __: WrongURLError(
             "REDCap received something other than a POST to its API. Check the URL: it ends in "
             "/api/."
         ),
     ),
     _known(
         r'value of the parameter "?content"? is not valid',
-        lambda _: _refused_error(
+        lambda _, __: _refused_error(
             "REDCap does not know this kind of request. The server may be too old for it.",
             "unknown content",
         ),
     ),
-    _known(r'values in the parameter "?(\w+)"? are not valid:(.*)', _invalid_values_error),
+    _known(r'values in the parameter "?(\w{1,40})"? are not valid:(.*)', _invalid_values_error),
     _known(
-        r'"?(\w+)"? parameter has been provided with a value, but the value is not an array',
-        lambda found: _refused_error(
+        r'"?(\w{1,40})"? parameter has been provided with a value, but the value is not an array',
+        lambda found, _: _refused_error(
             f"REDCap takes the {_read_parameter(found)} only as an array.", "not an array"
         ),
     ),
     _known(
         r"You cannot export (arms|events|form/event mappings) for classic projects",
-        lambda found: _not_applicable_error(f"A classic project has no {found.group(1).lower()}."),
+        lambda found, _: _not_applicable_error(
+            f"A classic project has no {found.group(1).lower()}."
+        ),
     ),
     _known(
         r"You cannot export repeating instruments and events because",
-        lambda _: _not_applicable_error("The project has no repeating instruments or events."),
+        lambda _, __: _not_applicable_error("The project has no repeating instruments or events."),
     ),
     _known(
         r"Insufficient user privileges|You do not have .{1,60} privileges",
         _rights_error,
     ),
     _known(
-        r'The record "?(.*?)"? does not exist',
-        lambda found: _refused_error(
+        r'The record "?(.{0,200}?)"? does not exist',
+        lambda found, _: _refused_error(
             "REDCap does not know a record that was requested. It may have been deleted or "
             "renamed, or belong to another data access group.",
             "unknown record",
@@ -256,8 +332,8 @@ _KNOWN_MESSAGES = (
     ),
     _known(r"not found in the project as real data fields:(.*)", _unknown_columns_error),
     _known(
-        r"records provided cannot be deleted because .* do not exist: *(.*)",
-        lambda found: _refused_error(
+        r"records provided cannot be deleted because .{0,200}? do not exist: {0,9}(.*)",
+        lambda found, _: _refused_error(
             "REDCap does not know all of the records to delete, and deleted none. Leave out those "
             "in the error's attribute records.",
             "unknown record",
@@ -265,27 +341,23 @@ _KNOWN_MESSAGES = (
         ),
     ),
     _known(
-        r"The field '(\w+)' does not exist or is not a 'file' field",
-        lambda found: _refused_error(
-            f"The project does not have a file field {found.group(1)}. Give one of type file.",
-            "no file field",
-            [found.group(1)],
-        ),
+        r"The field '(\w{1,100})' does not exist or is not a 'file' field",
+        _no_file_field_error,
     ),
     _known(
         r"There is no file to download for this record",
-        lambda _: _refused_error("No file is stored in this field of the record.", "no file"),
+        lambda _, __: _refused_error("No file is stored in this field of the record.", "no file"),
     ),
     _known(
-        r"File Repository folder .* does not exist or else you do not have permission",
-        lambda _: _refused_error(
+        r"File Repository folder .{0,200}? does not exist or else you do not have permission",
+        lambda _, __: _refused_error(
             "The file repository does not have this folder, or the token's user may not see it.",
             "unknown folder",
         ),
     ),
     _known(
         r"The data is not in the specified format",
-        lambda _: _refused_error(
+        lambda _, __: _refused_error(
             "REDCap cannot read the data of this import. Compare its columns with those of an "
             "export.",
             "unreadable data",
@@ -293,7 +365,7 @@ _KNOWN_MESSAGES = (
     ),
     _known(
         r"does not belong to this project",
-        lambda _: _refused_error(
+        lambda _, __: _refused_error(
             "The request names something of another project.", "other project"
         ),
     ),

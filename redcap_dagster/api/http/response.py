@@ -20,12 +20,18 @@ from redcap_dagster.api.errors import (
     NotUTF8Error,
     REDCapError,
     RefusedError,
-    RightsError,
     ServerError,
+    ServerMemoryError,
     WebPageError,
     WrongURLError,
 )
-from redcap_dagster.api.http.refusals import extract_message, known_refusal, unknown_refusal
+from redcap_dagster.api.http.refusals import (
+    extract_message,
+    known_refusal,
+    rights_error,
+    unknown_refusal,
+)
+from redcap_dagster.api.http.server_sentences import quote_sentence
 
 _START = 1 << 16
 """Bytes of a response that are read to see what it is."""
@@ -47,6 +53,7 @@ class Response:
         headers: The headers by name, in any case.
         chunks: The body, decompressed.
         close: Releases the connection, whether or not the body was read.
+        sent: The parameters of the request, without the token. Defaults to none.
     """
 
     request: str
@@ -55,6 +62,7 @@ class Response:
     headers: Mapping[str, str] = field(repr=False)
     chunks: Iterator[bytes] = field(repr=False)
     close: Callable[[], None] = field(repr=False)
+    sent: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __enter__(self) -> Self:
         return self
@@ -83,46 +91,43 @@ def check_status(response: Response) -> None:
         raise _redirect_error(response)
     body = read_start(response.chunks).decode("utf-8", "replace")
     message = extract_message(body)
-    error = known_refusal(message or body, response.request, response.status)
-    error = error or _status_error(response, message)
+    error = _status_error(response, message, body)
+    error.status = response.status
     if isinstance(error, ServerError):
         error.retry_after = _retry_after(response)
     raise error
 
 
-def _status_error(response: Response, message: str | None) -> REDCapError:
-    """Return the error for a status, where the message is not known or missing."""
-    request, status = response.request, response.status
-    if status in (408, 429) or (status >= 500 and status != 501):
-        error = ServerError(
-            f"{request}: the server failed or is too busy (status {status}). Try again later; if "
-            "it lasts, request less at once, or tell the server's administrator.",
+def _status_error(response: Response, message: str | None, body: str) -> REDCapError:
+    """Return the error for a status. What the server says only makes it more exact."""
+    request, status, sent = response.request, response.status, response.sent
+    said = quote_sentence(message, sent)
+    if status in (404, 405, 410, 501) and (message is None or status == 501):
+        return WrongURLError(
+            f"{request}: {response.url} is not the URL of a REDCap API (status {status}). Take it "
+            "from the project's API page; it ends in /api/.",
             request=request,
-            server_message=message,
         )
-        error.status = status
-        return error
-    if message is not None and status in (401, 403):
-        return RightsError(
-            f"{request}: the token's user does not have the right to do this (status {status}). "
-            "Check the user's rights in the project; the error's attribute server_message has "
-            "the server's message.",
+    if status in (408, 429) or status >= 500:
+        known = known_refusal(message or body, request, status, sent)
+        if isinstance(known, ServerError | ServerMemoryError):
+            return known
+        return ServerError(
+            f"{request}: the server failed or is too busy (status {status}).{said} Try again "
+            "later; if it lasts, request less at once, or tell the server's administrator.",
             request=request,
             server_message=message,
         )
     if message is not None:
-        return unknown_refusal(message, request, status)
+        known = known_refusal(message, request, status, sent)
+        if known is None and status in (401, 403):
+            return rights_error(message, request, sent)
+        return known or unknown_refusal(message, request, status, sent)
     if status in (401, 403, 407):
         return BlockedError(
             f"{request}: the request was refused before REDCap (status {status}): by a firewall, a "
             "sign-on page, or a ban of this machine's IP address for too many requests. Ask the "
             "server's administrator which, and send no request until you know.",
-            request=request,
-        )
-    if status in (404, 405, 410, 501):
-        return WrongURLError(
-            f"{request}: {response.url} is not the URL of a REDCap API (status {status}). Take it "
-            "from the project's API page; it ends in /api/.",
             request=request,
         )
     return RefusedError(
@@ -256,17 +261,22 @@ def check_data(response: Response, body: bytes) -> None:
         )
     message = extract_message(head)
     if message is not None:
-        raise known_refusal(message, response.request, response.status) or unknown_refusal(
-            message, response.request, response.status
-        )
-    first = head.partition("\n")[0]
-    if first.startswith("<") or (first[0] not in "[{" and "could not connect" in first):
+        refused = message, response.request, response.status, response.sent
+        raise known_refusal(*refused) or unknown_refusal(*refused)
+    if head.startswith("<") or _is_sentence(head.partition("\n")[0]):
         raise page_error(response, head)
+
+
+def _is_sentence(line: str) -> bool:
+    """Return whether a line is neither JSON nor CSV, in which REDCap quotes cells with blanks."""
+    words = line.split()
+    return len(words) > 3 and line[0].isalpha() and not re.search(r'[",;\t|^]', line)
 
 
 def page_error(response: Response, page: str) -> REDCapError:
     """Return the error for a web page instead of data: a known failure, or any page."""
-    return known_refusal(page, response.request, response.status) or WebPageError(
+    refused = page, response.request, response.status, response.sent
+    return known_refusal(*refused) or WebPageError(
         f"{response.request}: {response.url} sent a web page instead of data: a sign-on or "
         "maintenance page, a failure of PHP, or a page of something other than REDCap. Open the "
         "URL in a browser, and check that it ends in /api/.",

@@ -8,7 +8,12 @@ from typing import Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
-from redcap_dagster.api.errors import NetworkError, ResponseMismatchError, ServerError
+from redcap_dagster.api.errors import (
+    NetworkError,
+    ResponseMismatchError,
+    ServerError,
+    WebPageError,
+)
 
 logger = logging.getLogger("redcap_dagster.api")
 
@@ -95,7 +100,10 @@ def is_temporary(error: BaseException, attempts: int = 1) -> bool:
         return (error.retry_after or 0) <= LONGEST_WAIT
     if isinstance(error, ResponseMismatchError):
         return attempts < 2
-    return isinstance(error, NetworkError) and not error.overdue
+    # A page with status 200 may be a failure or maintenance that passes, whatever it says.
+    return isinstance(error, WebPageError) or (
+        isinstance(error, NetworkError) and not error.overdue
+    )
 
 
 def never_retry(error: BaseException, attempts: int = 1) -> bool:  # noqa: ARG001

@@ -17,7 +17,7 @@ import requests
 import urllib3
 
 from redcap_dagster.api.errors import (
-    CertificateError,
+    BlockedError,
     EmptyResponseError,
     MalformedResponseError,
     NetworkError,
@@ -26,6 +26,7 @@ from redcap_dagster.api.errors import (
     REDCapError,
     ServerError,
     ServerMemoryError,
+    TLSError,
     WebPageError,
     WrongURLError,
 )
@@ -38,6 +39,7 @@ from redcap_dagster.api.http.network_errors import (
     tls_error,
 )
 from redcap_dagster.api.http.rate_limit import get_shared_limiter
+from redcap_dagster.api.http.refusals import tell_token_from_right
 from redcap_dagster.api.http.response import Response, check_status
 from redcap_dagster.api.http.retries import RetrySettings, ShouldRetry, is_temporary, retry
 from redcap_dagster.api.http.session import Deadline, Session
@@ -47,6 +49,9 @@ from redcap_dagster.api.http.url import is_loopback, normalize_url
 logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
+
+_VERSION = {"content": "version", "format": "json", "returnFormat": "json"}
+"""A request that needs no right but that to use the API."""
 
 _POLL_INTERVAL = 0.5
 """Seconds between two checks, during a wait, whether the request was stopped."""
@@ -220,7 +225,7 @@ class Transport:
     ) -> Response:
         self._take_turn(request)
         self.sent += 1
-        failure: CertificateError | NetworkError | WrongURLError
+        failure: NetworkError | TLSError | WrongURLError
         deadline = Deadline(self._total_timeout, self._session.abort)
         sent = {"token": self._token, **parameters}
         try:
@@ -248,15 +253,39 @@ class Transport:
                 received.headers,
                 read_chunks(received, request, self._server, deadline),
                 partial(_close, received, deadline),
+                parameters,
             )
-            try:
-                check_status(response)
-            except REDCapError:
-                response.close()
-                raise
-            return response
+            return self._check_status(response)
         deadline.cancel()
         raise failure
+
+    def _check_status(self, response: Response) -> Response:
+        """Return a response with status 200.
+
+        REDCap forbids a request for a wrong token and for a missing right, and only its sentence
+        says which. Who has any right may request the version, so a second request tells.
+        """
+        try:
+            check_status(response)
+        except REDCapError as error:
+            response.close()
+            if error.status not in (401, 403) or isinstance(error, BlockedError):
+                raise
+            refused = error
+        else:
+            return response
+        knows_token = response.sent != _VERSION and self._sends_version(refused)
+        if knows_token is None:
+            raise refused
+        raise tell_token_from_right(refused, response.sent, knows_token=knows_token)
+
+    def _sends_version(self, refused: REDCapError) -> bool | None:
+        """Return whether REDCap sends its version; None where neither that nor a refusal came."""
+        try:
+            self._send(refused.request, _VERSION).close()
+        except REDCapError as error:
+            return None if error.status not in (401, 403) else False
+        return True
 
     def _take_turn(self, request: str) -> None:
         """Wait until the rate limit allows one more request."""

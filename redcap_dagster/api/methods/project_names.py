@@ -8,7 +8,6 @@ from redcap_dagster.api.calls.rows import (
     IS_LONGITUDINAL,
     export_if_applicable,
     export_info,
-    is_flag_set,
 )
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.http.transport import Transport
@@ -111,6 +110,7 @@ class ProjectNames:
         return {event["unique_event_name"] for event in self._events}
 
     def _export_events(self) -> Rows:
-        if not is_flag_set(export_info(self._transport), IS_LONGITUDINAL):
-            return []
-        return export_if_applicable(self._transport, "event", "unique_event_name")
+        info = export_info(self._transport)
+        return export_if_applicable(
+            self._transport, info, IS_LONGITUDINAL, "event", "unique_event_name"
+        )

@@ -164,7 +164,7 @@ class Records:
         id_column = target.get_id_column(type)
         batches = list(split_into_batches(rows, id_column, batch_size))
         if not dry_run:
-            return send_batches(self._transport, batches, parameters)
+            return send_batches(self._transport, batches, parameters, target.columns)
         overwrite = overwrite_behavior == "overwrite"
         changes: list[CellChange] = []
         for batch in batches:

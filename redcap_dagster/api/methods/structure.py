@@ -16,7 +16,6 @@ from redcap_dagster.api.calls.rows import (
     export_if_applicable,
     export_info,
     export_rows,
-    is_flag_set,
 )
 from redcap_dagster.api.export.verification.census import read_header
 from redcap_dagster.api.http.transport import Transport
@@ -182,7 +181,5 @@ class StructureExports:
         self, flag: str, content: str, key: str, **parameters: str
     ) -> list[dict[str, Any]]:
         """Return rows that only some projects have; none if project info excludes them."""
-        applicable = is_flag_set(self.export_project_info(), flag)
-        return (
-            export_if_applicable(self._transport, content, key, **parameters) if applicable else []
-        )
+        info = self.export_project_info()
+        return export_if_applicable(self._transport, info, flag, content, key, **parameters)

@@ -16,7 +16,10 @@ Silent = Callable[[BaseException], None]
 
 def prepare(server: Server) -> None:
     """Let the server say what an import asks before it begins."""
-    server.say("exportFieldNames", json_reply([]))
+    names = [
+        {"original_field_name": name, "export_field_name": name} for name in ("weight", "treatment")
+    ]
+    server.say("exportFieldNames", json_reply(names))
     server.say("project", json_reply({"is_longitudinal": 0}))
 
 
@@ -66,7 +69,7 @@ def test_import_errors_come_value_by_value(
     ("message", "kind", "names"),
     [
         (f'"{CANARY}","{CANARY}","","The value {CANARY}"', "unknown", ()),
-        ("The following fields were not found in the project as real data fields: a, b2", "unknown fields", ("a", "b2")),  # noqa: E501
+        ("The following fields were not found in the project as real data fields: a, b2", "unknown fields", ()),  # noqa: E501
         (f"The following records do not exist: {CANARY}", "unknown", ()),
         (f"One or more of the records provided cannot be deleted because they do not exist in the project. The following records do not exist: {CANARY}", "unknown record", ()),  # noqa: E501
         ("The data is not in the specified format.", "unreadable data", ()),

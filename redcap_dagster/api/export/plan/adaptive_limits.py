@@ -3,12 +3,12 @@
 from redcap_dagster.api.errors import (
     BlockedError,
     EmptyResponseError,
+    ErrorBodyError,
     MalformedResponseError,
     NetworkError,
     REDCapError,
     ServerError,
     ServerMemoryError,
-    WebPageError,
 )
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest
 from redcap_dagster.api.http.retries import is_temporary
@@ -26,7 +26,7 @@ def should_retry_whole(error: BaseException, attempts: int) -> bool:
         return False
     if isinstance(error, NetworkError) and error.overdue:
         return False
-    return is_temporary(error, attempts) or _may_be_maintenance(error) or may_be_too_large(error)
+    return is_temporary(error, attempts) or may_be_too_large(error)
 
 
 def should_retry_divisible(error: BaseException, attempts: int) -> bool:
@@ -39,11 +39,7 @@ def should_retry_divisible(error: BaseException, attempts: int) -> bool:
         return attempts < 2 and not error.overdue
     if isinstance(error, ServerError) and may_be_too_large(error):
         return attempts < 2
-    return is_temporary(error, attempts) or _may_be_maintenance(error)
-
-
-def _may_be_maintenance(error: BaseException) -> bool:
-    return isinstance(error, WebPageError)
+    return is_temporary(error, attempts)
 
 
 def may_be_too_large(error: BaseException) -> bool:
@@ -56,7 +52,8 @@ def may_be_too_large(error: BaseException) -> bool:
         case MalformedResponseError():
             return error.broke_off
         case _:
-            return isinstance(error, ServerMemoryError | EmptyResponseError)
+            # An error with status 200 is a failure, such as of memory, in whatever words.
+            return isinstance(error, ServerMemoryError | EmptyResponseError | ErrorBodyError)
 
 
 class AdaptiveLimits:

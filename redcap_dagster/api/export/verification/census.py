@@ -6,7 +6,12 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from redcap_dagster.api.errors import EmptyResponseError, IncompleteExportError, RightsError
+from redcap_dagster.api.errors import (
+    EmptyResponseError,
+    IncompleteExportError,
+    RefusedError,
+    RightsError,
+)
 from redcap_dagster.api.export.plan.adaptive_limits import should_retry_whole
 from redcap_dagster.api.export.plan.listing import Listing, keep_distinct_places
 from redcap_dagster.api.export.reader.csv_reader import open_csv
@@ -21,6 +26,9 @@ from redcap_dagster.project.name_lists import list_names
 logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
+
+_REFUSALS = (400, 401, 403)
+"""The statuses with which REDCap refuses what a user may not export."""
 
 
 def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
@@ -92,17 +100,24 @@ def list_rows(
 
 
 def _export_with_groups(export: Callable[[dict[str, str]], T], parameters: dict[str, str]) -> T:
-    """Return an export with access groups, or without where the user may not see them.
+    """Return an export with access groups, or without where REDCap refuses it with them.
 
     Few users have the right, and servers refuse the export whether or not the project has groups.
+    What they say is in any language, so the export without groups shows whether that was the cause.
     """
     try:
         return export(parameters | {"exportDataAccessGroups": "true"})
-    except RightsError as error:
-        if "Data Access Groups" not in error.rights:
+    except (RightsError, RefusedError) as error:
+        if not is_refusal(error):
             raise
+    rows = export(parameters)
     logger.info("%s: without access groups, as the token's user may not see them", REQUEST)
-    return export(parameters)
+    return rows
+
+
+def is_refusal(error: RightsError | RefusedError) -> bool:
+    """Return whether REDCap refused a request, other than by a failure with status 200."""
+    return error.status in _REFUSALS
 
 
 def check_complete(

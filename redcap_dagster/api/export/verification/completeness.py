@@ -1,11 +1,11 @@
 """The completeness of an export: the rows that REDCap lists, and the records that lack rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from redcap_dagster.api.calls.parameters import write_optional_list
-from redcap_dagster.api.errors import REDCapError, RefusedError
+from redcap_dagster.api.errors import REDCapError, RefusedError, RightsError
 from redcap_dagster.api.export.download.fetcher import (
     ExportSettings,
     FetchedRecords,
@@ -24,7 +24,12 @@ from redcap_dagster.api.export.plan.listing import Listing, keep_distinct
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
 from redcap_dagster.api.export.reader.selection import ADDED
-from redcap_dagster.api.export.verification.census import incomplete_error, list_rows
+from redcap_dagster.api.export.verification.census import (
+    incomplete_error,
+    is_refusal,
+    list_rows,
+    read_header,
+)
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 
@@ -78,17 +83,25 @@ def _list_with_instances(
         rows = list_rows(
             transport, id_field, request, groups=query.groups, should_retry=should_retry
         )
-    except RefusedError as error:
-        seen = {form: name for form, name in fields.items() if name not in error.names}
-        if len(seen) == len(fields):
-            raise
-        return _list_with_instances(transport, query, settings, parameters, seen)
     except REDCapError as error:
+        if fields and isinstance(error, RightsError | RefusedError) and is_refusal(error):
+            seen = _select_exported(fields, read_header(transport, id_field))
+            if len(seen) < len(fields):
+                return _list_with_instances(transport, query, settings, parameters, seen)
         if not fields or not may_be_too_large(error):
             raise
         rows = _list_in_pieces(transport, query, settings, parameters, fields)
     kept = [name for name in rows.column_names if name == id_field or name in ADDED]
     return Listing(rows.select(kept), id_field, frozenset(fields))
+
+
+def _select_exported(fields: _Fields, columns: Sequence[str]) -> _Fields:
+    """Return the fields that have a column in an export of all that the user may export."""
+    return {
+        form: name
+        for form, name in fields.items()
+        if any(column == name or column.startswith(f"{name}___") for column in columns)
+    }
 
 
 def _list_in_pieces(

@@ -1,14 +1,15 @@
 """The batches of a record import: sent one after the other, or compared with what is stored."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import pyarrow as pa
 
-from redcap_dagster.api.errors import REDCapError
+from redcap_dagster.api.errors import ImportRefusedError, REDCapError
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.selection import check_selection
+from redcap_dagster.api.http.import_refusals import name_columns
 from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.record_import.dates import put_year_first
@@ -56,12 +57,21 @@ def split_into_batches(rows: Sequence[Row], id_column: str, size: int) -> Iterat
 
 
 def send_batches(
-    transport: Transport, batches: Sequence[Sequence[Row]], parameters: dict[str, str]
+    transport: Transport,
+    batches: Sequence[Sequence[Row]],
+    parameters: dict[str, str],
+    columns: Collection[str],
 ) -> RecordImport:
     """Import batches, each in one request, and return the result.
 
     A batch in which REDCap numbers records or instances is sent once; others may be retried, as the
     same import twice has the same result.
+
+    Args:
+        transport: The connection.
+        batches: The batches of rows.
+        parameters: The API parameters, without the rows.
+        columns: The columns of the project, which an error may name.
 
     Raises:
         REDCapError: A request failed. A note of the error has the number of rows imported before.
@@ -81,6 +91,8 @@ def send_batches(
         try:
             parts.append(send(REQUEST, parameters | {"data": json.dumps(batch)}, receive))
         except REDCapError as error:
+            if isinstance(error, ImportRefusedError):
+                name_columns(error, columns)
             if done := sum(map(len, batches[:number])):
                 error.add_note(f"{done} rows of requests before this one were imported.")
             raise

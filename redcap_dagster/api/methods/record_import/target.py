@@ -83,6 +83,11 @@ class ImportTarget:
             ),
         )
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The fields and columns of the project."""
+        return self.added.union(self.originals, self.validations)
+
     def get_id_column(self, shape: Shape) -> str:
         """Return the column of the record id."""
         return self.record_id_field if shape == "flat" else "record"

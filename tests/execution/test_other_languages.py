@@ -1,0 +1,88 @@
+"""Runs of a project whose server refuses in another language what its token may not export."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from redcap_dagster.api import REDCapClient, RefusedError, RightsError, TokenError
+from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.dialects import Dialect
+from redcap_dagster.sandbox.http.fault import InterceptedRequest, OutgoingResponse, REDCap
+from tests.dagster_runs import studying
+from tests.dictionary import field
+
+EXPORTS: dict[str, Any] = {
+    "metadata": [
+        field("id", "base"),
+        field("age", "base"),
+        field("dose", "drug"),
+        field("side", "drug", type="checkbox", choices="1, A | 2, B"),
+        field("mood", "diary"),
+    ],
+    "project": {},
+    "repeatingFormsEvents": [{"form_name": "drug"}, {"form_name": "diary"}],
+}
+FORMS = ("base", "drug", "diary")
+ROWS: list[dict[str, str | int]] = [
+    {"id": "1", "age": "40", "base_complete": "2", "redcap_data_access_group": "north"},
+    *(
+        {
+            "id": "1",
+            "redcap_repeat_instrument": form,
+            "redcap_repeat_instance": number,
+            name: number,
+            f"{form}_complete": "2",
+        }
+        for form, name in (("drug", "dose"), ("diary", "mood"))
+        for number in (1, 2)
+    ),
+]
+RIGHTS = {"data_access_groups": 0, "logging": 0, "forms_export": {"drug": 0}}
+
+
+@dataclass(frozen=True)
+class RefusedGroups:
+    """A server that refuses an export with access groups, as the user lacks the right to them."""
+
+    status: int
+
+    async def respond(self, request: InterceptedRequest, redcap: REDCap) -> OutgoingResponse:
+        if not request.parameters.get_flag("exportDataAccessGroups"):
+            return await redcap()
+        return OutgoingResponse(self.status, {}, '{"error":"Keine Rechte daf\u00fcr."}'.encode())
+
+
+@pytest.mark.parametrize("missing_right", [400, pytest.param(403, marks=pytest.mark.slow)])
+def test_a_run_needs_no_sentence(tmp_path: Path, missing_right: Literal[400, 403]) -> None:
+    dialect = Dialect(sentences="foreign", missing_right=missing_right)
+    with studying(tmp_path, exports=EXPORTS, records=ROWS, rights=RIGHTS, dialect=dialect) as one:
+        one.sandbox.inject(RefusedGroups(missing_right))
+        run = one.run()
+        base, drug, diary = (one.table(f"study_records.{form}") for form in FORMS)
+
+    assert not run.get_failed_step_keys()
+    assert "redcap_data_access_group" not in base.column_names
+    assert base["age"].to_pylist() == ["40"]
+    assert drug.num_rows == 0  # without a right to it
+    assert diary["mood"].to_pylist() == ["1", "2"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("sentences", ["English", "foreign"])
+def test_a_wrong_token_is_told_from_a_missing_right(
+    status: Literal[401, 403], sentences: Literal["English", "foreign"]
+) -> None:
+    dialect = Dialect(sentences=sentences, unknown_token=status, missing_right=403)
+    with Sandbox(dialect=dialect) as sandbox:
+        token = sandbox.add_project(exports=EXPORTS, records=ROWS, rights=RIGHTS)
+        for wrong, error in ((token, RightsError), (token[::-1], TokenError)):
+            client = REDCapClient(sandbox.url, wrong, retries=0)
+            with pytest.raises(error, match="token"):
+                client.log.export()
+            with pytest.raises(error, match="token"):
+                client.groups.export()
+
+        with pytest.raises(RefusedError):
+            REDCapClient(sandbox.url, token, retries=0).records.rename("1", "1")
