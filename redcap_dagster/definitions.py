@@ -17,10 +17,11 @@ from redcap_dagster.dagster_private import (
     StateBackedDefinitionsLoader,
 )
 from redcap_dagster.execution.op_settings import OpSettings
+from redcap_dagster.failures import ProjectNotLoadedError, reason, without_assets
 from redcap_dagster.io_managers import ParquetTableIOManager, Storage, StorageSettings
 from redcap_dagster.options import refuse_mistakes
 from redcap_dagster.partitions import PartitionSettings
-from redcap_dagster.project import REDCapProject, from_xml
+from redcap_dagster.project import REDCapProject, StructureError, from_xml
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.sensors import build_redcap_change_sensor
 from redcap_dagster.specs.asset_specs import check_name, spec_options
@@ -45,6 +46,7 @@ def build_redcap_definitions(
     automation: dg.AutomationCondition[Any] | Literal["on_change"] | None = None,
     op: OpSettings | None = None,
     translator: DagsterREDCapTranslator | None = None,
+    strict: bool = False,
 ) -> dg.Definitions:
     """Return the definitions of one REDCap project: its assets and the resources they need.
 
@@ -80,17 +82,20 @@ def build_redcap_definitions(
             `OpSettings()`.
         translator: Names and attributes of the assets: group, owners, tags, key prefix. Defaults to
             `DagsterREDCapTranslator()`.
+        strict: Whether it is an error if the structure cannot be fetched, or does not fit the
+            options. The environment variable ``REDCAP_DAGSTER_STRICT=1`` sets it for all projects.
+            Defaults to False: a warning names the project, which has no assets, and the other
+            projects of the code location load.
 
     Returns:
         Definitions that can be merged with any others.
 
     Raises:
-        REDCapError: The structure cannot be fetched. Use `REDCapProjectComponent`, or give
-            ``project``, so that the other projects of the code location load all the same.
-        StructureError: The project does not have an instrument or a field that an option names.
+        ProjectNotLoadedError: ``strict`` is true, and the project has no assets.
+        StructureError: The given ``project`` does not have an instrument or a field that an option
+            names.
         TypeError: An option is misspelled.
-        ValueError: The name cannot be used, the file is not a project XML, the environment
-            variable of the token is not set while the structure is fetched, or ``redcap`` is
+        ValueError: The name cannot be used, the file is not a project XML, or ``redcap`` is
             configured at launch where it is needed earlier.
 
     Example:
@@ -164,7 +169,7 @@ def build_redcap_definitions(
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.PreviewWarning)  # of how Dagster keeps the state
-            return _Fetched(name, redcap, build).build_defs()
+            return _Fetched(name, redcap, build, strict=strict).build_defs()
     if not isinstance(project, REDCapProject):
         project = from_xml(project)
     return build(project)
@@ -177,13 +182,36 @@ def _written_out_url(redcap: REDCapResource | PartialResource[Any]) -> str:
     return redcap.url
 
 
+def fetch_structure(name: str, redcap: REDCapResource) -> str:
+    """Return the structure of a project as JSON, without record or token.
+
+    Args:
+        name: Name of the project in Dagster, for errors.
+        redcap: URL, token and client settings of the project.
+
+    Raises:
+        ProjectNotLoadedError: The structure cannot be fetched.
+    """
+    try:
+        client = redcap.get_client()
+    except ValueError as error:  # of this package: a URL or a variable that is not right
+        cause = str(error)
+    else:
+        try:
+            return client.export_project().to_json()
+        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
+            cause = reason(error)
+    raise ProjectNotLoadedError(f"REDCap project {name}: structure not fetched. {cause}")
+
+
 _fetched: dict[tuple[str, ...], str] = {}
 
 
 class _Fetched(StateBackedDefinitionsLoader[str]):
     """Fetches the structure when a code location loads, and only then.
 
-    Dagster keeps it, as JSON without record or token, and hands it to the processes of runs.
+    Dagster keeps it, as JSON without record or token, and hands it to the processes of runs. It is
+    blank where it cannot be fetched: the project then has no assets in these processes either.
     """
 
     def __init__(
@@ -191,10 +219,13 @@ class _Fetched(StateBackedDefinitionsLoader[str]):
         name: str,
         redcap: REDCapResource,
         build: Callable[[REDCapProject], dg.Definitions],
+        *,
+        strict: bool,
     ) -> None:
         self._name = name
         self._redcap = redcap
         self._build = build
+        self._strict = strict
 
     @property
     def defs_key(self) -> str:
@@ -208,8 +239,21 @@ class _Fetched(StateBackedDefinitionsLoader[str]):
         variable = token.env_var_name if isinstance(token, dg.EnvVar) else token
         project = (self.defs_key, repr(self._redcap), variable)
         if not (reloads and project in _fetched):
-            _fetched[project] = self._redcap.get_client().export_project().to_json()
+            try:
+                _fetched[project] = fetch_structure(self._name, self._redcap)
+            except ProjectNotLoadedError as error:
+                without_assets(f"{error} It has no assets.", strict=self._strict)
+                return ""
         return _fetched[project]
 
     def defs_from_state(self, state: str) -> dg.Definitions:
-        return self._build(REDCapProject.from_json(state))
+        if not state:
+            return dg.Definitions()
+        try:
+            return self._build(REDCapProject.from_json(state))
+        except StructureError as error:
+            return without_assets(
+                f"REDCap project {self._name}: no assets, because its options and its structure do "
+                f"not match. {error}",
+                strict=self._strict,
+            )

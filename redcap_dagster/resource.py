@@ -1,5 +1,7 @@
 """REDCapResource: the URL, token and client settings of a REDCap project."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -10,12 +12,16 @@ from redcap_dagster.api.http.url import normalize_url
 from redcap_dagster.dagster_private import PartialResource
 from redcap_dagster.options import misspelt
 
+_VARIABLE = re.compile(r"\{\{ env\.(\w+) \}\}")
+"""How Dagster's configuration names a variable that Dagster itself is not to read."""
+
 
 class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
     """URL, token and client settings of a REDCap project.
 
     Give the token as `dg.EnvVar`, so that it stays in the environment: Dagster keeps the
-    configuration of resources in its snapshots, with a token that is written out.
+    configuration of resources in its snapshots, with a token that is written out. A variable that
+    is not set fails the steps that need it, and not the other projects of a run.
 
     Example:
         >>> import dagster as dg
@@ -37,6 +43,9 @@ class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
         repr=False,
         json_schema_extra={"dagster__is_secret": True},
     )
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{name: _read_variable(value) for name, value in values.items()})
 
     @field_validator("url", mode="before")
     @classmethod
@@ -62,7 +71,25 @@ class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
         if unknown := misspelt(values, cls.model_fields, cls.__name__):
             raise TypeError(unknown)
         cls._check_url(values.get("url"))
-        return super().configure_at_launch(**values)
+        written = {name: _write_variable(value) for name, value in values.items()}
+        return super().configure_at_launch(**written)
+
+    def create_resource(self, context: dg.InitResourceContext) -> Any:  # noqa: ARG002
+        """Return the resource of a run, with the values of those variables that are set."""
+        values = {
+            name: value.get_value()
+            for name in ("url", "token")
+            if isinstance(value := getattr(self, name), dg.EnvVar)
+        }
+        try:
+            return self._with_updated_values({name: set_ for name, set_ in values.items() if set_})
+        except ValueError:  # an invalid URL; the step that needs the client raises the same error
+            return self
+
+    def _convert_to_config_dictionary(self) -> Mapping[str, Any]:
+        """Return Dagster's configuration; a variable in it that is not set would fail every run."""
+        variables = {name: _write_variable(getattr(self, name)) for name in ("url", "token")}
+        return {**super()._convert_to_config_dictionary(), **variables}
 
     def get_client(self) -> REDCapClient:
         """Return a client for the project, in a run or outside of Dagster.
@@ -91,6 +118,35 @@ class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
 
 def _with_values(kind: type[REDCapResource], values: dict[str, Any]) -> REDCapResource:
     return kind(**values)
+
+
+def get_project_client(name: str, redcap: REDCapResource) -> REDCapClient:
+    """Return the client of a project.
+
+    Args:
+        name: Name of the project in Dagster, for errors.
+        redcap: URL, token and client settings of the project.
+
+    Raises:
+        ValueError: URL or token is invalid, or its environment variable is not set.
+    """
+    try:
+        return redcap.get_client()
+    except ValueError as error:  # of this package: without the token
+        raise ValueError(f"REDCap project {name}: {error}") from None
+
+
+def _write_variable(value: Any) -> Any:
+    """Return an `EnvVar` as a text that Dagster's configuration does not resolve."""
+    return f"{{{{ env.{value.env_var_name} }}}}" if isinstance(value, dg.EnvVar) else value
+
+
+def _read_variable(value: Any) -> Any:
+    """Return the `EnvVar` of such a text, and any other value unchanged."""
+    if not isinstance(value, str) or isinstance(value, dg.EnvVar):
+        return value
+    match = _VARIABLE.fullmatch(value)
+    return dg.EnvVar(match[1]) if match else value
 
 
 def _resolve(value: str) -> str:

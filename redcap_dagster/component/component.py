@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from uuid import uuid4
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
@@ -45,9 +46,9 @@ from redcap_dagster.dagster_private import (
     using_dagster_dev,
     without_source,
 )
-from redcap_dagster.definitions import build_redcap_definitions
+from redcap_dagster.definitions import build_redcap_definitions, fetch_structure
 from redcap_dagster.execution.op_settings import OpSettings
-from redcap_dagster.failures import reason
+from redcap_dagster.failures import ProjectNotLoadedError, reason, without_assets
 from redcap_dagster.options import written_as
 from redcap_dagster.partitions import PartitionSettings
 from redcap_dagster.project import REDCapProject, StructureError
@@ -192,6 +193,12 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Age from which dagster dev fetches the structure again, such as 12h or 7d. "
         "Defaults to never.",
     )
+    strict: bool = Field(
+        default=False,
+        description="Whether a project without assets is an error, because its structure is "
+        "missing or does not fit the YAML. REDCAP_DAGSTER_STRICT=1 in the environment sets it for "
+        "all projects. Defaults to False: a warning, and the other projects load.",
+    )
     defs_state: ResolvedDefsStateConfig = DefsStateConfigArgs.local_filesystem()
 
     @field_validator("name")
@@ -248,10 +255,25 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         )
 
     def write_state_to_path(self, state_path: Path) -> None:
-        """Fetch the structure, and replace the old state only if that succeeds."""
-        fetched = state_path.with_suffix(".fetched")
-        fetched.write_text(self._resource().get_client().export_project().to_json())
-        fetched.replace(state_path)
+        """Fetch the structure, and replace the old state only if that succeeds.
+
+        Raises:
+            ProjectNotLoadedError: The structure cannot be fetched.
+        """
+        try:
+            state = fetch_structure(self.name, self._resource())
+        except ProjectNotLoadedError as error:
+            if self.defs_state.management_type is not _IN_MEMORY:
+                raise
+            logger.warning("%s", error)
+            state = ""  # Dagster fetches this at each load, and an error would stop all projects
+        # Another process may write at the same time; a reader finds a state that is complete.
+        written = state_path.with_name(f"{state_path.name}.{uuid4().hex}")
+        try:
+            written.write_text(state)
+            written.replace(state_path)
+        finally:
+            written.unlink(missing_ok=True)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Return the definitions, after fetching a state that is missing or too old."""
@@ -262,31 +284,35 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             and DefinitionsLoadContext.get().load_type is DefinitionsLoadType.INITIALIZATION
             and self._is_due(context.project_root)
         ):
-            self._refresh(context.project_root)
+            self._refresh(context)
         return super().build_defs(context)
 
     def build_defs_from_state(
         self, context: dg.ComponentLoadContext, state_path: Path | None
     ) -> dg.Definitions:
-        """Return the definitions, offline; none if the YAML and the structure do not match."""
+        """Return the definitions, offline; none without a structure that matches the YAML.
+
+        Raises:
+            ProjectNotLoadedError: There are none, and ``strict`` is true.
+        """
         if state_path is None:
-            logger.warning(
-                "REDCap project %s: no assets, because its structure was not fetched yet. Run: dg "
-                "utils refresh-defs-state",
-                self.name,
+            return self._without_assets(
+                "its structure was not fetched yet. Run: dg utils refresh-defs-state"
             )
-            return dg.Definitions()
         try:
             project = REDCapProject.from_json(state_path.read_text())
-            return self._definitions(project, context.project_root)
-        except StructureError as error:  # it must not stop the other projects of a code location
-            logger.warning(
-                "REDCap project %s: no assets, because its YAML and its structure do not match. %s "
-                "Change the YAML, or fetch the structure again: dg utils refresh-defs-state",
-                self.name,
-                error,
+        except (StructureError, OSError, UnicodeDecodeError) as error:
+            return self._without_assets(
+                f"its stored structure cannot be read: {reason(error)} Run: dg utils "
+                "refresh-defs-state"
             )
-            return dg.Definitions()
+        try:
+            return self._definitions(project, context.project_root)
+        except StructureError as error:
+            return self._without_assets(
+                f"its YAML and its structure do not match. {error} Change the YAML, or fetch the "
+                "structure again: dg utils refresh-defs-state"
+            )
 
     def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
         """Return the spec of a table's asset; see `DagsterREDCapTranslator.get_asset_spec`."""
@@ -321,6 +347,11 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             translator=_ComponentTranslator(self),
         )
 
+    def _without_assets(self, cause: str) -> dg.Definitions:
+        return without_assets(
+            f"REDCap project {self.name}: no assets, because {cause}", strict=self.strict
+        )
+
     def _is_due(self, project_root: Path) -> bool:
         """Whether there is no state, or one that is too old."""
         written = self._written(project_root)
@@ -341,18 +372,23 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             return None
         return known.create_timestamp
 
-    def _refresh(self, project_root: Path) -> None:
+    def _refresh(self, context: dg.ComponentLoadContext) -> None:
         """Fetch the state; if that fails, go on with what there is, and say so."""
-        said = "REDCap project %s: structure not fetched. %s"
+        projects = context.component_tree.get_all_components(REDCapProjectComponent)
+        names = [project.name for project in projects]
+        position = (
+            f"{names.index(self.name) + 1} of {len(names)}" if self.name in names else "1 of 1"
+        )
+        # A warning, as Dagster's commands show no other message of a library.
+        logger.warning(
+            "REDCap project %s (%s): its structure is being fetched.", self.name, position
+        )
         try:
-            self._resource().get_client()
-        except ValueError as error:  # of this package: an address or a variable that is not right
-            logger.warning(said, self.name, error)
-            return
-        try:
-            version = asyncio.run(self.refresh_state(project_root))
-        except Exception as error:  # noqa: BLE001 a server that is down must not stop a code location
-            logger.warning(said, self.name, reason(error))
+            version = asyncio.run(self.refresh_state(context.project_root))
+        except ProjectNotLoadedError as error:
+            logger.warning("%s", error)
+        except Exception as error:  # noqa: BLE001 a full disk must not stop a code location
+            logger.warning("REDCap project %s: structure not fetched. %s", self.name, reason(error))
         else:
             DefinitionsLoadContext.get().add_defs_state_info(self.defs_state_config.key, version)
 

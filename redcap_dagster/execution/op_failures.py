@@ -32,9 +32,15 @@ _RETRYABLE = (
 )
 
 
-def op_failure(error: Exception) -> dg.Failure:
-    """Return the failure of an op, which its retry policy retries only if that may help."""
-    return dg.Failure(reason(error), allow_retries=isinstance(error, _RETRYABLE))
+def op_failure(name: str, error: Exception) -> dg.Failure:
+    """Return the failure of an op, which its retry policy retries only if that may help.
+
+    Args:
+        name: Name of the project in Dagster.
+        error: The error.
+    """
+    text = f"REDCap project {name}: {reason(error)}"
+    return dg.Failure(text, allow_retries=isinstance(error, _RETRYABLE))
 
 
 def will_be_retried(

@@ -35,6 +35,7 @@ from redcap_dagster.project import (
     Repeating,
     compare_projects,
 )
+from redcap_dagster.resource import get_project_client
 from redcap_dagster.tables import census_table, choices_table, structure_table
 
 # -- metadata -----------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             if not will_be_retried(context, settings.retry_policy, error):
                 yield from unevaluated_checks(recipe, selection, tables.metadata.values(), error)
-            raise op_failure(error) from None
+            raise op_failure(tables.name, error) from None
         project = structure.project()
         exported = _metadata_tables(structure, project)
         for name, spec in tables.metadata.items():
@@ -124,7 +125,7 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             if not will_be_retried(context, settings.retry_policy, error):
                 yield from unevaluated_checks(recipe, selection, specs, error)
-            raise op_failure(error) from None
+            raise op_failure(tables.name, error) from None
         if selection.has(tables.census) and run.census is not None:
             yield _census_result(run, run.census)
         yield from _make_instruments(run)
@@ -169,7 +170,9 @@ def _make_instruments(run: Run) -> Iterator[Result]:
     if failed:
         reasons = "; ".join(f"{instrument}: {text}" for instrument, text in failed.items())
         raise dg.Failure(
-            f"Failed instruments (all others succeeded): {reasons}", allow_retries=False
+            f"Failed instruments of the REDCap project {tables.name} (all others succeeded): "
+            f"{reasons}",
+            allow_retries=False,
         )
 
 
@@ -208,6 +211,7 @@ def _build_op(
         retry_policy=settings.retry_policy,
     )
     def op(context: dg.AssetExecutionContext) -> Iterator[Result]:
-        yield from make(context, getattr(context.resources, resource).get_client())
+        redcap = getattr(context.resources, resource)
+        yield from make(context, get_project_client(recipe.tables.name, redcap))
 
     return op

@@ -343,9 +343,23 @@ class REDCapProject:
             text: The text.
 
         Raises:
-            StructureError: A newer version wrote the text.
+            StructureError: A newer version wrote the text, or the text is damaged.
         """
-        data = json.loads(text)
+        try:
+            project = cls._from_data(json.loads(text))
+        except StructureError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise StructureError(
+                f"The stored structure is empty or damaged ({type(error).__name__}), for example "
+                "because a disk was full or a process was killed. Fetch the structure again."
+            ) from None
+        if not project.fields:
+            raise StructureError("The stored structure has no field. Fetch the structure again.")
+        return project
+
+    @classmethod
+    def _from_data(cls, data: Mapping[str, Any]) -> Self:
         if data.get("format", FORMAT) > FORMAT:
             raise StructureError(
                 "The structure was stored by a newer version of redcap-dagster, which this one "
@@ -360,10 +374,10 @@ class REDCapProject:
             form_events=_parse_rows(FormEvent, data.get("form_events", ())),
             repeating=_parse_rows(Repeating, data.get("repeating", ())),
             field_names=_parse_rows(ExportFieldName, data.get("field_names", ())),
-            version=data.get("version", ""),
-            has_access_groups=data.get("has_access_groups", False),
-            has_survey_identifier=data.get("has_survey_identifier", False),
-            surveys=tuple(data.get("surveys", ())),
+            version=str(data.get("version", "")),
+            has_access_groups=bool(data.get("has_access_groups", False)),
+            has_survey_identifier=bool(data.get("has_survey_identifier", False)),
+            surveys=tuple(map(str, data.get("surveys", ()))),
         )
 
 

@@ -1,17 +1,26 @@
 """Where a component keeps the structure of its project, and what it can load."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing.utils import create_defs_folder_sandbox
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redcap_dagster import REDCapProjectComponent
-from redcap_dagster.dagster_private import get_local_state_path
-from redcap_dagster.project import REDCapProject
+from redcap_dagster.dagster_private import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+    get_local_state_path,
+)
+from redcap_dagster.failures import ProjectNotLoadedError
+from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox import Sandbox
 from tests.dagster_runs import TOKEN_VARIABLE
 from tests.dictionary import field
@@ -157,3 +166,137 @@ def test_a_full_disk_leaves_the_old_state(
     with pytest.raises(OSError, match="no space"):
         component.write_state_to_path(state)
     assert state.read_text() == "as it was"
+
+
+# -- state that cannot be used, and several writers ------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["fields", "field_name"]), inner)
+    ),
+)
+DAMAGED = [b"", OLD_STATE.read_bytes()[:1000], b"[" * 100_000, b"\xff", None]
+
+
+@given(st.text() | JSON.map(json.dumps) | JSON.map(lambda rows: json.dumps({"fields": rows})))
+def test_any_text_is_a_structure_or_a_structure_error(text: str) -> None:
+    try:
+        project = REDCapProject.from_json(text)
+    except StructureError:
+        return
+    assert project.record_id_field
+
+
+@pytest.mark.parametrize(
+    ("state", "strict"), [*((state, False) for state in DAMAGED), (b"", True), (None, True)]
+)
+def test_a_state_that_cannot_be_used_stops_no_other_project(
+    state: bytes | None,
+    strict: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with create_defs_folder_sandbox() as sandbox:
+        for name in ("trial", "other"):
+            attributes = _attributes(name=name, strict=strict and name == "other")
+            sandbox.scaffold_component(
+                component_cls=REDCapProjectComponent,
+                defs_path=name,
+                defs_yaml_contents=attributes,
+            )
+            key = f"REDCapProjectComponent[{name}]"
+            with sandbox.build_component_tree():
+                path = get_local_state_path(key, sandbox.project_root)
+            path.write_text(OLD_STATE.read_text())
+        path.unlink()
+        if state is not None:
+            path.write_bytes(state)
+        if strict:
+            with pytest.raises(ComponentTreeException, match="other"), sandbox.build_all_defs():
+                pass
+            return
+        with sandbox.build_all_defs() as definitions:
+            assert {key.to_user_string() for key in definitions.resolve_all_asset_keys()} == TABLES
+    (warning,) = [one.getMessage() for one in caplog.records if one.name == "redcap_dagster"]
+    assert warning.startswith("REDCap project other: no assets")
+    assert "dg utils refresh-defs-state" in warning
+
+
+def test_writers_at_the_same_time_leave_a_complete_state(
+    redcap: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each writes half, waits until the other has done so too, and writes the rest."""
+    both = threading.Barrier(2)
+
+    def write_slowly(path: Path, text: str) -> None:
+        with path.open("w") as file:
+            file.write(text[:10])
+            file.flush()
+            both.wait(60)
+            file.write(text[10:])
+
+    monkeypatch.setattr(Path, "write_text", write_slowly)
+    component = REDCapProjectComponent(
+        name="trial", url=redcap.url, token=dg.EnvVar(TOKEN_VARIABLE)
+    )
+    failed = []
+
+    def write() -> None:
+        try:
+            component.write_state_to_path(tmp_path / "state")
+        except Exception as error:  # noqa: BLE001 a thread would only print it
+            failed.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert REDCapProject.from_json((tmp_path / "state").read_text()).record_id_field == "id"
+
+
+def test_a_refresh_that_fails_names_the_project(tmp_path: Path) -> None:
+    component = REDCapProjectComponent(
+        name="trial", url="https://redcap.example.edu/api/", token=dg.EnvVar(TOKEN_VARIABLE)
+    )
+    with pytest.raises(ProjectNotLoadedError, match=f"REDCap project trial: .*{TOKEN_VARIABLE}"):
+        component.write_state_to_path(tmp_path / "state")
+
+
+def test_a_first_load_tells_how_far_it_is(
+    redcap: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
+    with create_defs_folder_sandbox() as sandbox:
+        for name in ("a", "b", "c"):
+            sandbox.scaffold_component(
+                component_cls=REDCapProjectComponent,
+                defs_path=name,
+                defs_yaml_contents=_attributes(redcap.url, name=name),
+            )
+        with sandbox.build_all_defs() as definitions:
+            assert {key.path[0] for key in definitions.resolve_all_asset_keys()} == {*"abc"}
+    told = [one.getMessage() for one in caplog.records if one.name == "redcap_dagster"]
+    assert told == [
+        f"REDCap project {name} ({number} of 3): its structure is being fetched."
+        for number, name in enumerate("abc", 1)
+    ]
+
+
+def test_state_in_memory_that_cannot_be_fetched_stops_no_other_project(
+    redcap: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_memory = {"management_type": "LEGACY_CODE_SERVER_SNAPSHOTS"}
+    with create_defs_folder_sandbox() as sandbox:
+        for name, token in (("a", TOKEN_VARIABLE), ("b", "NOT_SET_ANYWHERE")):
+            given = _attributes(redcap.url, name=name, defs_state=in_memory)
+            given["attributes"]["token"] = f"{{{{ env.{token} }}}}"
+            sandbox.scaffold_component(
+                component_cls=REDCapProjectComponent, defs_path=name, defs_yaml_contents=given
+            )
+        loading = DefinitionsLoadContext(DefinitionsLoadType.INITIALIZATION)
+        with DefinitionsLoadContext.scoped(loading), sandbox.build_all_defs() as definitions:
+            assert {key.path[0] for key in definitions.resolve_all_asset_keys()} == {"a"}
+    assert "REDCap project b: structure not fetched." in caplog.text
