@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from redcap_dagster.sandbox.calls.log import log_deed
 from redcap_dagster.sandbox.calls.project_status import ProjectStatus, set_project_status
-from redcap_dagster.sandbox.documents.reports import add_report
 from redcap_dagster.sandbox.records.editing import delete_record, edit_value
 from redcap_dagster.sandbox.records.randomization import add_randomization
+from redcap_dagster.sandbox.records.reports import add_report
 from redcap_dagster.sandbox.store.row_keys import RowKey
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 

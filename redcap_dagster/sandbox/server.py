@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from redcap_dagster.sandbox.design.project_creation import add_loaded_project
 from redcap_dagster.sandbox.dialects import Dialect, read_dialect
 from redcap_dagster.sandbox.http.app import HandledRequest, create_app
 from redcap_dagster.sandbox.http.fault import Fault
@@ -18,7 +19,6 @@ from redcap_dagster.sandbox.http.fault_injection import FaultInjector
 from redcap_dagster.sandbox.http.handlers import CONTENTS
 from redcap_dagster.sandbox.http.web_server import WebServer
 from redcap_dagster.sandbox.pages import ProjectPages
-from redcap_dagster.sandbox.records.files import save_embedded_files
 from redcap_dagster.sandbox.store.loading import load_project
 from redcap_dagster.sandbox.store.rights import Rights
 from redcap_dagster.sandbox.store.store import Store
@@ -99,7 +99,6 @@ class Sandbox(ProjectPages):
         self._injector: FaultInjector | None = None
         self._server: WebServer | None = None
         self._requests: list[HandledRequest] = []
-        self._url = ""
 
     # -- start and stop ---------------------------------------------------------------------
 
@@ -122,7 +121,7 @@ class Sandbox(ProjectPages):
         address, port = listener.getsockname()
         if not ip_address(address).is_loopback:
             logger.warning("The sandbox listens on %s: others on the network reach it.", address)
-        self._url = f"http://{self._host}:{port}/api/"
+        store.url = f"http://{self._host}:{port}/"
         self._store = store
         self._requests = []
         on_handled = self._requests.append
@@ -156,8 +155,7 @@ class Sandbox(ProjectPages):
         Raises:
             RuntimeError: The sandbox is not running.
         """
-        self._get_store()
-        return self._url
+        return f"{self._get_store().url}api/"
 
     @property
     def super_token(self) -> str:
@@ -251,12 +249,8 @@ class Sandbox(ProjectPages):
         store = self._get_store()
         if token is not None and not _TOKEN.fullmatch(token):
             raise ValueError("A token is 32 characters, each a digit or a letter from A to F.")
-        structure, cells, points = load_project(xml, exports, records)
-        first_rights = Rights.from_row(rights or {})
-        token = store.add_project(replace(structure, version=self.version), token, first_rights)
-        store.save_values(self._get_project(token), cells)
-        save_embedded_files(store, self._get_project(token), points)
-        return token
+        odm, cells = load_project(xml, exports, records)
+        return add_loaded_project(store, odm, cells, token, Rights.from_row(rights or {}))
 
     def add_user(self, token: str, username: str, rights: Mapping[str, Any] | None = None) -> str:
         """Return the token of a new user of a project.

@@ -29,14 +29,14 @@ def survey(sandbox: Sandbox) -> str:
 # -- surveys --------------------------------------------------------------------------------------
 
 
-def test_links_and_codes(survey: str, ask: Ask) -> None:
+def test_links_and_codes(survey: str, sandbox: Sandbox, ask: Ask) -> None:
     def told(content: str, **more: str) -> str:
         response = ask(survey, content=content, **({"record": "1"} | more))
         assert response.status_code == 200
         return response.text
 
     link = told("surveyLink", instrument="visit")
-    assert link.startswith("https://")
+    assert link.startswith(sandbox.url.removesuffix("api/") + "surveys/?s=")
     assert link == told("surveyLink", instrument="visit", format="json")
     assert link != told("surveyLink", instrument="visit", record="2")
     assert "?sq=" in told("surveyQueueLink")

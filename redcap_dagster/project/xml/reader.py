@@ -66,10 +66,19 @@ class DataPoint:
 
 @dataclass(frozen=True)
 class OdmFile:
-    """The content of a project XML: the structure and the data points."""
+    """The content of a project XML.
+
+    Attributes:
+        project: Structure of the project.
+        points: Data points.
+        roles: Attributes of each user role, by their names in the XML. Defaults to none.
+        reports: Attributes of each report, likewise. Defaults to none.
+    """
 
     project: REDCapProject
     points: tuple[DataPoint, ...] = field(repr=False)
+    roles: tuple[Mapping[str, str], ...] = ()
+    reports: tuple[Mapping[str, str], ...] = ()
 
 
 def from_xml(path: str | Path) -> REDCapProject:
@@ -110,6 +119,8 @@ def parse_odm(content: bytes) -> OdmFile:
     project: REDCapProject | None = None
     columns: Mapping[str, tuple[str, str]] = {}
     points: list[DataPoint] = []
+    roles: tuple[Mapping[str, str], ...] = ()
+    reports: tuple[Mapping[str, str], ...] = ()
     version = ""
     try:
         source = io.BytesIO(_escape_attributes(text).encode())
@@ -119,6 +130,10 @@ def parse_odm(content: bytes) -> OdmFile:
                     version = element.get("SourceSystemVersion", "")
             elif element.tag == f"{ODM}Study":
                 project, columns = read_study(element, version)
+                roles, reports = (
+                    tuple(dict(row.attrib) for row in element.iter(f"{REDCAP}{name}"))
+                    for name in ("UserRoles", "Reports")
+                )
                 element.clear()
             elif element.tag == f"{ODM}SubjectData":
                 if project is None:
@@ -146,7 +161,7 @@ def parse_odm(content: bytes) -> OdmFile:
             "not a REDCap project XML: it does not have a Study element. Export the metadata "
             "and data of the project as XML in REDCap."
         )
-    return OdmFile(project, tuple(points))
+    return OdmFile(project, tuple(points), roles, reports)
 
 
 def _escape_attributes(text: str) -> str:

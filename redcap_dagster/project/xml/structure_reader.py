@@ -57,6 +57,13 @@ def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str
                     fields[variable] = _read_field(item, variable, name, lists)
                 if field_type == "checkbox":
                     checkboxes[oid] = (variable, _find_code(oid, fields[variable].choices))
+    # An XML without survey columns still has the settings of surveys.
+    settings = {row.get("form_name") for row in study.iter(f"{REDCAP}Surveys")}
+    surveys = [
+        row.instrument_name
+        for row in instruments
+        if row.instrument_name in settings or row.instrument_name in surveys
+    ]
     events = tuple(_read_event(event) for event in study.iter(f"{ODM}StudyEventDef"))
     project = REDCapProject(
         fields=tuple(fields.values()),

@@ -216,7 +216,7 @@ def export_log(call: Call) -> Response:
         and (not group or entry[4] in members)
     ]
     log_management(call, "Export Logging (API)")
-    columns = COLUMNS
+    columns: tuple[str, ...] = COLUMNS
     if parse_version(call.project.structure.version) < _RECORD_SINCE:
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     return respond_with_table(call, Table(columns, rows, delimiter=","))

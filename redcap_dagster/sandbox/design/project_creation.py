@@ -1,6 +1,6 @@
 """Creation of a project by the super token, empty or from a project XML."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -8,9 +8,12 @@ from redcap_dagster.project import Field, Instrument, REDCapProject
 from redcap_dagster.project.xml.reader import OdmFile, parse_odm
 from redcap_dagster.sandbox.calls.call import CreationHandler, Response, respond_with_text
 from redcap_dagster.sandbox.design.project_settings import apply_settings, read_settings
+from redcap_dagster.sandbox.people.roles import add_project_roles
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, Parameters, RequestError
 from redcap_dagster.sandbox.records.files import save_embedded_files
-from redcap_dagster.sandbox.store.loading import read_data_points
+from redcap_dagster.sandbox.records.reports import add_project_reports
+from redcap_dagster.sandbox.store.loading import Cells, read_data_points
+from redcap_dagster.sandbox.store.rights import Rights
 from redcap_dagster.sandbox.store.store import Store
 
 # A project as REDCap creates it; the label of its instrument is a guess.
@@ -18,6 +21,32 @@ _NEW: Final = REDCapProject(
     fields=(Field("record_id", "my_first_instrument", field_label="Record ID"),),
     instruments=(Instrument("my_first_instrument", "My First Instrument"),),
 )
+
+
+def add_loaded_project(
+    store: Store,
+    odm: OdmFile,
+    cells: Iterable[Cells],
+    token: str | None = None,
+    rights: Rights | None = None,
+) -> str:
+    """Add a project with its records, files, user roles and reports, and return its token.
+
+    Args:
+        store: Store.
+        odm: Structure and further content.
+        cells: Values of the records.
+        token: Token of the first user. Defaults to a random one.
+        rights: Rights of the first user. Defaults to all.
+    """
+    structure = replace(odm.project, version=store.dialect.version)
+    token = store.add_project(structure, token, rights)
+    if (project := store.find_project(token)) is not None:
+        store.save_values(project, cells)
+        save_embedded_files(store, project, odm.points)
+        add_project_roles(store, project, odm.roles)
+        add_project_reports(store, project, odm.reports)
+    return token
 
 
 def create_project(store: Store, parameters: Parameters) -> Response:
@@ -41,12 +70,9 @@ def create_project(store: Store, parameters: Parameters) -> Response:
         except ValueError as error:
             # The text holds no value of the XML.
             raise RequestError(400, f"The ODM file is refused. {error}") from None
-    structure, _ = apply_settings(replace(odm.project, version=store.dialect.version), row)
+    structure, _ = apply_settings(odm.project, row)
     cells = list(read_data_points(structure, odm.points))
-    token = store.add_project(structure)
-    if (project := store.find_project(token)) is not None:
-        store.save_values(project, cells)
-        save_embedded_files(store, project, odm.points)
+    token = add_loaded_project(store, replace(odm, project=structure), cells)
     return respond_with_text(token, parameters.get_choice("returnFormat", FORMATS, format_))
 
 

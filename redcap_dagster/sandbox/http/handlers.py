@@ -13,7 +13,7 @@ from redcap_dagster.sandbox.design import (
     project_settings,
     structure_exports,
 )
-from redcap_dagster.sandbox.documents import file_repository, pdf, reports
+from redcap_dagster.sandbox.documents import file_repository, pdf
 from redcap_dagster.sandbox.people import data_access_groups, roles, users
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
 from redcap_dagster.sandbox.records import (
@@ -24,6 +24,7 @@ from redcap_dagster.sandbox.records import (
     randomization,
     record_import,
     record_names,
+    reports,
     surveys,
 )
 from redcap_dagster.sandbox.store.rights import Rights, require

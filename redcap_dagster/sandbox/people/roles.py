@@ -1,9 +1,10 @@
 """User roles: their export and import, and the roles of users."""
 
+import re
 import secrets
 import string
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from redcap_dagster.sandbox.calls.call import (
@@ -28,6 +29,7 @@ from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.import_data import read_rows
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.store.rights import Rights
+from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 _RIGHT: Final = "user_rights"
 _ROLES: Final = """
@@ -46,12 +48,60 @@ create table if not exists member (
 """
 
 
+_XML_NAMES: Final = {
+    "lock_records": "lock_record",
+    "lock_records_all_forms": "lock_record_multiform",
+    "lock_records_customization": "lock_record_customize",
+    "logging": "data_logging",
+    "stats_and_charts": "graphical",
+    "manage_survey_participants": "participants",
+    "data_quality_create": "data_quality_design",
+}
+"""Names of rights in a project XML, where they differ."""
+
+_XML_FORM_RIGHTS: Final = {"forms": "data_entry", "forms_export": "data_export_instruments"}
+_FORM_RIGHT: Final = re.compile(r"\[(\w+),(\d+)\]")
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """A user role, with the rights of its users."""
 
     label: str
     rights: Rights
+
+
+def add_project_roles(
+    store: Store, project: StoredProject, roles: Iterable[Mapping[str, str]]
+) -> None:
+    """Add the user roles of a project XML, by its attributes; a right that it lacks is 0."""
+    with store.lock, store.connection as database:
+        database.execute(_ROLES)
+        database.executemany(
+            "insert or ignore into role values (?, ?, ?, ?)",
+            [
+                (
+                    project.id,
+                    role.get("unique_role_name") or _make_role_name(),
+                    role.get("role_name", ""),
+                    _read_role_rights(role).to_json(),
+                )
+                for role in roles
+            ],
+        )
+
+
+def _read_role_rights(role: Mapping[str, str]) -> Rights:
+    flags = {
+        column.name: int(role.get(_XML_NAMES.get(column.name, column.name)) or 0)
+        for column in fields(Rights)
+        if column.type is int
+    }
+    by_form = {
+        name: {form: int(level) for form, level in _FORM_RIGHT.findall(role.get(attribute, ""))}
+        for name, attribute in _XML_FORM_RIGHTS.items()
+    }
+    return Rights.from_row({**flags, **by_form})
 
 
 def _load_roles(call: Call) -> Mapping[str, Role]:

@@ -21,8 +21,6 @@ from redcap_dagster.sandbox.protocol.formats import Table
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.records.selection import make_record_arm_reader, make_record_sort_key
 
-# A host that cannot exist, so that no link leads to a server.
-_URL: Final = "https://redcap.invalid/surveys/"
 _COLUMNS: Final = (
     "email",
     "email_occurrence",
@@ -59,15 +57,19 @@ def export_participants(call: Call) -> Response:
         identifier = values[record].get(SURVEY_IDENTIFIER, "")
         code, link = (
             _make_code(call, 9, "access", *response_key),
-            f"{_URL}?s={_make_code(call, 16, *response_key)}",
+            _make_url(call, f"?s={_make_code(call, 16, *response_key)}"),
         )
         written.append(("", "", identifier, 0, "", status, code, link))
     log_management(call, "Export survey participant list (API)")  # guess
     return respond_with_table(call, Table(_COLUMNS, written))
 
 
+def _make_url(call: Call, query: str) -> str:
+    return f"{call.store.url}surveys/{query}"
+
+
 def _make_link(call: Call) -> str:
-    return f"{_URL}?s={_make_code(call, 16, *_read_response_key(call))}"
+    return _make_url(call, f"?s={_make_code(call, 16, *_read_response_key(call))}")
 
 
 def _make_return_code(call: Call) -> str:
@@ -79,7 +81,7 @@ def _make_access_code(call: Call) -> str:
 
 
 def _make_queue_link(call: Call) -> str:
-    return f"{_URL}?sq={_make_code(call, 16, _find_record(call))}"
+    return _make_url(call, f"?sq={_make_code(call, 16, _find_record(call))}")
 
 
 def _make_handler(make_text: Callable[[Call], str], what: str) -> Handler:

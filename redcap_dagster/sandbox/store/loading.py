@@ -13,7 +13,7 @@ from redcap_dagster.project.system_columns import (
     REPEAT_INSTRUMENT,
     SURVEY_IDENTIFIER,
 )
-from redcap_dagster.project.xml.reader import DataPoint, read_odm
+from redcap_dagster.project.xml.reader import DataPoint, OdmFile, read_odm
 from redcap_dagster.sandbox.store.columns import index_columns, to_stored_value
 from redcap_dagster.sandbox.store.row_keys import RowKey, check_row_key
 
@@ -61,8 +61,8 @@ def load_project(
     xml: str | Path | None,
     exports: Mapping[str, Any] | None,
     records: Sequence[Mapping[str, object]],
-) -> tuple[REDCapProject, Sequence[Cells], Sequence[DataPoint]]:
-    """Return a project's structure, its cells, and the data points of a project XML with its files.
+) -> tuple[OdmFile, Sequence[Cells]]:
+    """Return the content of a project, as of a project XML, and the cells of its records.
 
     Args:
         xml: Project XML file, or None.
@@ -72,19 +72,17 @@ def load_project(
     Raises:
         ValueError: The arguments do not make a project.
     """
-    points: Sequence[DataPoint] = ()
     if xml is not None and exports is None and not records:
         odm = read_odm(xml)
-        structure, points = odm.project, odm.points
-        cells = list(read_data_points(structure, points))
+        cells = list(read_data_points(odm.project, odm.points))
     elif xml is None and exports is not None:
-        structure = read_exports(exports, records)
-        cells = list(read_flat_rows(structure, records))
+        odm = OdmFile(read_exports(exports, records), ())
+        cells = list(read_flat_rows(odm.project, records))
     else:
         raise ValueError("Give either a project XML, or exports and records.")
     for row_key, _ in cells:
-        check_row_key(structure, row_key)
-    return structure, cells, points
+        check_row_key(odm.project, row_key)
+    return odm, cells
 
 
 def read_flat_rows(

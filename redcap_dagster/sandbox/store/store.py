@@ -61,6 +61,7 @@ class Store:
             snapshot.
         super_token: Token that creates projects.
         now: Function that returns the server's time.
+        url: URL of the server.
         dialect: How the server differs from others.
     """
 
@@ -69,6 +70,7 @@ class Store:
     ) -> None:
         self.now = now
         self.dialect = dialect
+        self.url = ""
         self.lock = threading.RLock()
         self.super_token = secrets.token_hex(32).upper()
         self._database = open_database(keep)

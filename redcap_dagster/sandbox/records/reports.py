@@ -1,10 +1,11 @@
 """Reports: stored selections of fields and rows, and their export."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_table
 from redcap_dagster.sandbox.calls.log import write_log
@@ -36,8 +37,7 @@ def add_report(
     Raises:
         ValueError: The project does not have one of the fields.
     """
-    known = {field.field_name for field in project.structure.fields}
-    known |= {status_column(form.instrument_name) for form in project.structure.instruments}
+    known = _list_report_fields(project.structure)
     if unknown := [name for name in fields if name not in known]:
         raise ValueError(f"The project does not have the fields {', '.join(unknown)}.")
     with store.lock, store.connection as database:
@@ -47,6 +47,22 @@ def add_report(
             (project.id, json.dumps(fields), filter_logic),
         )
     return added.lastrowid or 0
+
+
+def add_project_reports(
+    store: Store, project: StoredProject, reports: Iterable[Mapping[str, str]]
+) -> None:
+    """Add the reports of a project XML, by its attributes; fields of no project are left out."""
+    known = _list_report_fields(project.structure)
+    for report in reports:
+        names = report.get("redcap_reports_fields", "").split(",")
+        logic = report.get("limiter_logic") or report.get("advanced_logic", "")
+        add_report(store, project, [name for name in names if name in known], logic.strip())
+
+
+def _list_report_fields(structure: REDCapProject) -> set[str]:
+    names = {field.field_name for field in structure.fields}
+    return names | {status_column(form.instrument_name) for form in structure.instruments}
 
 
 def export_report(call: Call) -> Response:
