@@ -271,7 +271,8 @@ class REDCapClient(StructureExports):
         """Raise unless an export has every record of the census taken before it.
 
         REDCap has been seen to leave records out of large responses without an error. Where a
-        record is missing, the census is taken again, as it may have been deleted meanwhile.
+        record is missing, the census is taken twice again, as it may have been deleted meanwhile:
+        then both lack it.
 
         Args:
             export: All records, of any instruments, as `export_records_table` returns them.

@@ -31,6 +31,7 @@ from redcap_dagster.api.export.verification.census import list_rows
 from redcap_dagster.api.export.verification.completeness import (
     check_complete_instruments,
     find_missing_records,
+    list_again,
     list_selected_rows,
 )
 from redcap_dagster.api.export.verification.consistency import (
@@ -118,8 +119,9 @@ def take_snapshot(
     everything = ExportQuery(structure.project(), selection, groups=True, among=among)
     began = listed.since if listed else datetime.now(UTC)
     known = listed.listing if listed and not everything.instance_fields else None
+    shown = [listed.listing.rows] if listed else []
     for _ in range(_ATTEMPTS):
-        listing = known or list_selected_rows(transport, everything, settings)
+        listing = known or list_again(transport, everything, settings, shown)
         known = None
         query = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
         fetcher = Fetcher(transport, query, settings, AdaptiveLimits(settings.limits), report)
@@ -128,6 +130,7 @@ def take_snapshot(
         # whether the project has access groups.
         if listing.records or outcome.notes or not outcome.table.num_rows:
             break
+        shown = [outcome.table.select([everything.project.record_id_field])]
     return RecordExport(
         table=outcome.table,
         census=outcome.census,
@@ -194,9 +197,10 @@ def export_table(
             if not may_be_too_large(error):
                 raise
         else:
-            unchanged = not query.selects_records or not listing.find_changed_records(
-                list_selected_rows(transport, query, settings)
-            )
+            before, shown = listing, query.select_keys(table)
+            if query.selects_records or listing.find_lost_records(shown):
+                listing = list_again(transport, query, settings, [listing.rows, shown])
+            unchanged = not query.selects_records or not before.find_changed_records(listing)
             if unchanged and not find_missing_records(FetchedRecords(table), listing, query):
                 return table
     listed = ListedRecords(listing, since)
@@ -215,12 +219,12 @@ def _export(fetcher: Fetcher, listing: Listing, began: datetime) -> Outcome:
         return _export_undivided(fetcher, listing)
     fetched = fetcher.fetch(requests, listing)
     # A request that names no records returns all of them, whatever the census lists.
-    if (
-        fetched.responses == 1
-        and not requests[0].named
-        and not find_missing_records(fetched, listing, query)
-    ):
-        return Outcome(fetched.table, _read_census_from(fetched.table, listing.census, query))
+    if fetched.responses == 1 and not requests[0].named:
+        shown = query.select_keys(fetched.table)
+        if listing.find_lost_records(shown):  # records are new, or one of both lost rows
+            listing = _list_again(fetcher, [listing.rows, shown])
+        if not find_missing_records(fetched, listing, query):
+            return Outcome(fetched.table, _read_census_from(fetched.table, listing.census, query))
     return make_consistent(fetcher, fetched, listing, began)
 
 
@@ -241,39 +245,46 @@ def _finds_listed_ids(fetcher: Fetcher, records: Sequence[str]) -> bool:
     for _ in range(_ATTEMPTS):
         if not records or found(records[0]) or found(records[0]):
             return True
-        listed_now = _list_again(fetcher).records
+        listed_now = _list_again(fetcher, []).records
         if records[0] in listed_now:
             return False
         records = listed_now
     return True
 
 
-def _list_again(fetcher: Fetcher) -> Listing:
+def _list_again(fetcher: Fetcher, shown: Sequence[pa.Table]) -> Listing:
     """Return a new listing, which no longer has records that were deleted meanwhile."""
-    return list_selected_rows(fetcher.transport, fetcher.query, fetcher.settings)
+    return list_again(fetcher.transport, fetcher.query, fetcher.settings, shown)
 
 
 def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
     """Return an export in one request: there is no record, or none is found by its id."""
     query, id_field = fetcher.query, listing.id_field
-    table = read_records(
-        fetcher.transport,
-        query.write_single_request(),
-        id_field,
-        should_retry_whole,
-        project=query.project,
-    )
-    table = query.apply_among(table)
+
+    def export() -> FetchedRecords:
+        table = read_records(
+            fetcher.transport,
+            query.write_single_request(),
+            id_field,
+            should_retry_whole,
+            project=query.project,
+        )
+        return FetchedRecords(query.apply_among(table))
+
+    fetched = export()
     if not listing.records:
+        table = fetched.table
         hidden = query.filters and table.num_rows and _may_be_hashed(table[id_field][0].as_py())
         census = _read_census_from(table, listing.census, query)
         return Outcome(table, census, notes=(HIDDEN_IDS,) if hidden else ())
-    if find_missing_records(FetchedRecords(table), listing, query):
-        listing = _list_again(fetcher)
-        check_complete_instruments(
-            find_missing_records(FetchedRecords(table), listing, query), query
-        )
-    return Outcome(table, listing.census, listing.left_out, (HIDDEN_IDS,))
+    for _ in range(_ATTEMPTS):
+        if not find_missing_records(fetched, listing, query):
+            break
+        listing = _list_again(fetcher, [listing.rows, query.select_keys(fetched.table)])
+        if find_missing_records(fetched, listing, query):
+            fetched = export()
+    check_complete_instruments(find_missing_records(fetched, listing, query), query)
+    return Outcome(fetched.table, listing.census, listing.left_out, (HIDDEN_IDS,))
 
 
 def _may_be_hashed(record: str) -> bool:

@@ -33,9 +33,7 @@ PROJECT = REDCapProject.from_exports(
 PART = ColumnSet(select_columns(PROJECT, None, None))
 
 
-def planned(
-    events: Sequence[int], limits: Limits, concurrency: int, *, unlisted: int = 0
-) -> tuple[RecordRequest, ...]:
+def planned(events: Sequence[int], limits: Limits, concurrency: int) -> tuple[RecordRequest, ...]:
     """Plan the export of records that are listed in so many events each."""
     rows = pa.table(
         {
@@ -44,36 +42,32 @@ def planned(
         },
         schema=pa.schema({"id": pa.string(), "redcap_event_name": pa.string()}),
     )
-    others = tuple(f"gone {number}" for number in range(unlisted))
-    listing = Listing(rows, "id", others=others)
+    listing = Listing(rows, "id")
     return plan_requests(PROJECT, PART, listing, limits, named=True, concurrency=concurrency)
 
 
 @given(
     events=st.lists(st.integers(1, 4), max_size=40),
-    unlisted=st.integers(0, 5),
     max_cells=st.none() | st.integers(40, 200),  # of no record too little
     max_records=st.none() | st.integers(1, 12),
     concurrency=st.integers(1, 5),
 )
 def test_each_record_is_in_one_request_of_bounded_size(
     events: list[int],
-    unlisted: int,
     max_cells: int | None,
     max_records: int | None,
     concurrency: int,
 ) -> None:
     limits = Limits(max_cells, max_records)
     records = [str(record) for record in range(len(events))]
-    records += [f"gone {number}" for number in range(unlisted)]
 
-    requests = planned(events, limits, concurrency, unlisted=unlisted)
+    requests = planned(events, limits, concurrency)
 
     assert [record for request in requests for record in request.records] == records
     for request in requests:
         assert len(request.records) <= (max_records or len(records))
         assert len(request.records) <= 1 or request.cells <= (max_cells or request.cells)
-    fewest = len(planned(events, limits, 1, unlisted=unlisted))
+    fewest = len(planned(events, limits, 1))
     assert len(requests) <= -(-fewest // concurrency) * concurrency
 
 

@@ -1,6 +1,6 @@
 """Fetches records in requests of limited size: one table, and the records that responses lack."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +20,7 @@ from redcap_dagster.api.export.plan.listing import Listing
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest, plan_requests
 from redcap_dagster.api.export.reader.records import read_records
-from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.export.reader.row_keys import REQUEST, drop_records
 from redcap_dagster.api.http.transport import Transport
 
 
@@ -51,6 +51,14 @@ class FetchedRecords:
     table: pa.Table = field(repr=False)
     absent: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     responses: int = 1
+
+    def drop(self, records: Collection[str], id_field: str) -> "FetchedRecords":
+        """Return the rows without those of some records."""
+        return FetchedRecords(
+            drop_records(self.table, records, id_field),
+            {record: forms for record, forms in self.absent.items() if record not in records},
+            self.responses,
+        )
 
 
 @dataclass(frozen=True)

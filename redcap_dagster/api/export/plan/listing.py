@@ -1,6 +1,6 @@
 """The rows that REDCap lists by their keys, against which an export is checked."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,6 @@ class Listing:
         rows: The keys of the rows, with access groups and survey identifiers, in REDCap's order.
         id_field: The record id field.
         forms: The repeating instruments whose instances are listed.
-        others: Record ids to request although they are not listed. Defaults to none.
         left_out: Number of listed records and events that are not part of the export. Defaults to
             0.
     """
@@ -34,13 +33,12 @@ class Listing:
     rows: pa.Table = field(repr=False)
     id_field: str
     forms: frozenset[str] = frozenset()
-    others: tuple[str, ...] = field(default=(), repr=False)
     left_out: int = 0
 
     @cached_property
     def records(self) -> tuple[str, ...]:
         """The ids of the records, in REDCap's order."""
-        return (*pc.unique(self.rows[self.id_field]).to_pylist(), *self.others)
+        return tuple(pc.unique(self.rows[self.id_field]).to_pylist())
 
     @cached_property
     def census(self) -> pa.Table:
@@ -54,14 +52,9 @@ class Listing:
         selected = replace(self, rows=among(self.rows))
         return replace(selected, left_out=self.census.num_rows - selected.census.num_rows)
 
-    def select_records(self, records: set[str]) -> "Listing":
-        """Return some records in their order; those that are not listed come last."""
-        others = tuple(sorted(records.difference(self.records)))
-        return replace(self.select_listed_records([*records]), others=others)
-
-    def select_listed_records(self, records: Sequence[str]) -> "Listing":
+    def select_records(self, records: Collection[str]) -> "Listing":
         """Return those of some records that are listed."""
-        return replace(self, rows=select_records(self.rows, records, self.id_field))
+        return replace(self, rows=select_records(self.rows, [*records], self.id_field))
 
     def keep_ids_only(self) -> "Listing":
         """Return the record ids alone."""
@@ -74,6 +67,13 @@ class Listing:
         instrument = self.rows[_INSTRUMENT]
         kept = pc.or_(pc.is_null(instrument), pc.is_in(instrument, pa.array([*forms], pa.string())))
         return replace(self, rows=self.rows.filter(kept))
+
+    def add(self, others: Sequence["Listing"]) -> "Listing":
+        """Return the rows of several listings; those that this one lacks come last."""
+        rows = pa.concat_tables(
+            [self.rows, *(other.rows for other in others)], promote_options="default"
+        )
+        return replace(self, rows=keep_distinct(rows, list_keys(rows, self.id_field)))
 
     # -- counts -------------------------------------------------------------------------------
 
@@ -133,14 +133,27 @@ class Listing:
         place = [name for name in (self.id_field, EVENT_NAME) if name in rows.column_names]
         lacking = _is_new(rows, export, place)
         if _INSTANCE in rows.column_names:
-            instances = _is_new(rows, export, [*place, *REPEAT_COLUMNS])
-            lacking = pc.or_(lacking, pc.and_(pc.is_valid(rows[_INSTANCE]), instances))
+            instances = pc.is_valid(rows[_INSTANCE])
+            if _INSTANCE in export.column_names:  # older servers send it with instances alone
+                instances = pc.and_(instances, _is_new(rows, export, [*place, *REPEAT_COLUMNS]))
+            lacking = pc.or_(lacking, instances)
         return rows.filter(lacking)
+
+    def find_lost_records(self, shown: pa.Table) -> set[str]:
+        """Return the ids of records of which this listing lacks rows that other rows show.
+
+        Args:
+            shown: The rows of another listing or of an export. Instances count only where this
+                listing has those of their instrument.
+        """
+        keys = shown.select(list_keys(shown, self.id_field))
+        rows = Listing(keys, self.id_field).keep_forms(self.forms)
+        return {*rows.find_missing(self.rows, None)[self.id_field].to_pylist()}
 
     def find_unlisted(self, export: pa.Table) -> set[str]:
         """Return the ids of an export's records that are not listed."""
         new = export.filter(_is_new(export, self.rows, [self.id_field]))
-        return {*new[self.id_field].to_pylist()}.difference(self.others)
+        return {*new[self.id_field].to_pylist()}
 
     def find_changed_records(self, other: "Listing") -> set[str]:
         """Return the ids of records whose rows differ between two listings."""
@@ -159,9 +172,15 @@ def keep_distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:
     """
     if _INSTRUMENT not in rows.column_names:
         return rows
-    keys = [name for name in (record_id_field, EVENT_NAME) if name in rows.column_names]
+    keys = [name for name in list_keys(rows, record_id_field) if name not in REPEAT_COLUMNS]
     dropped = [name for name in REPEAT_COLUMNS if name in rows.column_names]
     return keep_distinct(rows, keys).drop_columns(dropped)
+
+
+def list_keys(rows: pa.Table, record_id_field: str) -> list[str]:
+    """Return the columns that tell rows apart: record, event, instrument and instance."""
+    names = (record_id_field, EVENT_NAME, *REPEAT_COLUMNS)
+    return [name for name in names if name in rows.column_names]
 
 
 def keep_distinct(rows: pa.Table, keys: Sequence[str]) -> pa.Table:

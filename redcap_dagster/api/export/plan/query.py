@@ -1,8 +1,8 @@
 """The query of a record export: its records, its columns, and how values are written."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from redcap_dagster.api.export.plan.column_sets import (
     list_repeating_events,
     select_columns,
 )
+from redcap_dagster.api.export.plan.listing import list_keys
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.export.reader.selection import (
     RecordSelection,
@@ -110,6 +111,16 @@ class ExportQuery:
         return bool(self.among) or any(
             self.selection.get(name) is not None for name in _RECORD_PARAMETERS
         )
+
+    def narrow(self, records: Collection[str]) -> "ExportQuery":
+        """Return the query for some of its records."""
+        selection: RecordSelection = {**self.selection, "records": sorted(records)}
+        return replace(self, selection=selection)
+
+    def select_keys(self, export: pa.Table) -> pa.Table:
+        """Return the columns of an export by which its rows are listed; of labels, the ids."""
+        id_field = self.project.record_id_field
+        return export.select([id_field] if self.labeled else list_keys(export, id_field))
 
     def apply_among(self, rows: pa.Table) -> pa.Table:
         """Return the rows that are to be exported."""

@@ -39,7 +39,7 @@ _Positions = npt.NDArray[np.intp]
 
 
 def split_rows(response: Response, delimiter: str, chunks: Iterator[bytes]) -> Iterator[memoryview]:
-    """Yield a CSV without its header as blocks of complete rows, each after a newline.
+    """Yield a CSV without its header as blocks of complete rows, each between newlines.
 
     Raises:
         REDCapError: The CSV breaks off within a row, or REDCap would not write it so.
@@ -51,7 +51,7 @@ def split_rows(response: Response, delimiter: str, chunks: Iterator[bytes]) -> I
         quotes = _find_and_check_quotes(response, text, delimiter, chain(following, chunks))
         end = _find_end_of_rows(text, quotes)
         if end:
-            yield memoryview(text)[:end]
+            yield memoryview(text)[: end + 1]
         rest, piece = text[end:], following
         if len(rest) > _LONGEST_ROW:
             raise malformed_error(response, f"a row is longer than {_LONGEST_ROW >> 20} MiB")
@@ -61,7 +61,7 @@ def split_rows(response: Response, delimiter: str, chunks: Iterator[bytes]) -> I
     if text[-1:] != b"\n" or len(quotes) % 2:
         raise malformed_error(response, "it breaks off within a row", broke_off=True)
     if len(text) > 1:
-        yield memoryview(text)[:-1]
+        yield memoryview(text)
 
 
 def _find_and_check_quotes(

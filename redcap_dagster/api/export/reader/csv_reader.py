@@ -159,7 +159,7 @@ def _parse_ahead(
 
 @dataclass(frozen=True)
 class _BadBlock:
-    """Arrow's message about a malformed block, and the number of rows before it in the batch."""
+    """Arrow's message about a malformed block, and what to add to its number of a row."""
 
     problem: str = field(repr=False)
     before: int
@@ -178,14 +178,17 @@ def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Ta
                 read_options=pa_csv.ReadOptions(
                     column_names=schema.names, block_size=len(rows) + 1, use_threads=False
                 ),
-                parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                # A blank line in a response of one column stands for a row.
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
+                ),
                 convert_options=pa_csv.ConvertOptions(
                     column_types=schema, null_values=[""], strings_can_be_null=True
                 ),
             )
         except pa.ArrowException as error:
-            return _BadBlock(str(error), sum(map(len, tables)))
-        tables.append(table)
+            return _BadBlock(str(error), sum(map(len, tables)) - 1)
+        tables.append(table.slice(1))
     return pa.concat_tables(tables).combine_chunks()
 
 

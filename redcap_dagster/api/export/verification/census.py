@@ -129,16 +129,22 @@ def check_complete(
 ) -> None:
     """Raise unless an export has every record of the census taken before it.
 
-    Where a record is missing, the census is taken again, as it may have been deleted meanwhile.
+    Where a record is missing, it may have been deleted meanwhile: then two more censuses lack it.
 
     Raises:
         IncompleteExportError: Records are missing.
-        REDCapError: The request for the second census failed. The type says why.
+        REDCapError: The request for another census failed. The type says why.
     """
-    if Listing(census, record_id_field).find_missing(export, events).num_rows:
-        again = Listing(read_census(transport, record_id_field), record_id_field)
-        if missing := again.find_missing(export, events).num_rows:
-            raise incomplete_error(missing)
+    listing = Listing(census, record_id_field)
+    missing = listing.find_missing(export, events)[record_id_field].to_pylist()
+    if not missing:
+        return
+    again, once_more = (
+        Listing(read_census(transport, record_id_field), record_id_field) for _ in range(2)
+    )
+    left = again.add([once_more]).select_records(missing).find_missing(export, events)
+    if left.num_rows:
+        raise incomplete_error(left.num_rows)
 
 
 def incomplete_error(missing: int, forms: Sequence[str] = ()) -> IncompleteExportError:

@@ -1,6 +1,8 @@
 """The completeness of an export: the rows that REDCap lists, and the records that lack rows."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import pyarrow as pa
 
@@ -23,6 +25,7 @@ from redcap_dagster.api.export.plan.column_sets import ColumnSet, InstrumentColu
 from redcap_dagster.api.export.plan.listing import Listing, keep_distinct
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
+from redcap_dagster.api.export.reader.row_keys import REQUEST
 from redcap_dagster.api.export.reader.selection import ADDED
 from redcap_dagster.api.export.verification.census import (
     incomplete_error,
@@ -31,7 +34,12 @@ from redcap_dagster.api.export.verification.census import (
     read_header,
 )
 from redcap_dagster.api.http.transport import Transport
-from redcap_dagster.project.system_columns import ACCESS_GROUP
+from redcap_dagster.project.system_columns import ACCESS_GROUP, EVENT_NAME
+
+logger = logging.getLogger("redcap_dagster.api")
+
+_AGREEING: Final = 2
+"""How many times both listings of a row that is gone have to lack it."""
 
 _Fields = Mapping[str, str]
 """The field that lists the instances of each repeating instrument."""
@@ -64,8 +72,45 @@ def list_selected_rows(
         parameters |= write_optional_list("records", selected)
     listing = _list_with_instances(transport, query, settings, parameters, query.instance_fields)
     if selected is not None:
-        listing = listing.select_listed_records(selected)
+        listing = listing.select_records(selected)
     return listing if query.among is None else listing.select_among(query.among)
+
+
+def list_again(
+    transport: Transport,
+    query: ExportQuery,
+    settings: ExportSettings,
+    shown: Sequence[pa.Table],
+) -> Listing:
+    """Return a new listing that lacks no row which was shown before, unless the row is gone.
+
+    A listing may lose rows. A row that was shown is gone only where this listing lacks it, and
+    twice both a listing of its record alone and another one of all records.
+
+    Args:
+        transport: The connection.
+        query: The query.
+        settings: The settings of the export.
+        shown: The keys of rows that other listings or responses showed.
+
+    Raises:
+        REDCapError: A request failed. The type says why.
+    """
+    listing = list_selected_rows(transport, query, settings)
+    lost = set[str]().union(*map(listing.find_lost_records, shown))
+    if not lost:
+        return listing
+    logger.info("%s: rows of %d records were lost or deleted", REQUEST, len(lost))
+    listings = [listing]
+    for _ in range(_AGREEING):
+        named = list_selected_rows(transport, query.narrow(lost), settings)
+        listing = list_selected_rows(transport, query, settings)
+        listings += [named, listing]
+        known = [*shown, *(one.rows for one in listings)]
+        lost = set[str]().union(*map(listing.find_lost_records, known))
+        if not lost:
+            return listing
+    return listing.add(listings)
 
 
 def _list_with_instances(
@@ -162,15 +207,18 @@ def find_missing_records(
 ) -> dict[str, frozenset[str]]:
     """Return the records of which an export lacks listed rows, each with the instruments.
 
-    There are no instruments where the event of the row has none of the requested ones: such a row
-    is blank, and REDCap may leave it out.
+    There are no instruments where the event of the row has none of the requested ones, and the
+    export has no row of that event: such rows are blank, and REDCap may leave them out.
     """
     if query.labeled:
         listing = listing.keep_ids_only()
     missing = dict(fetched.absent)
     any_instrument = frozenset(query.forms or [listing.id_field])
     missing_rows = listing.find_missing(fetched.table, None)
-    required_rows = listing.find_missing(fetched.table, query.events)
+    events = query.events
+    if events is not None and EVENT_NAME in fetched.table.column_names:
+        events = [*events, *fetched.table[EVENT_NAME].unique().to_pylist()]
+    required_rows = listing.find_missing(fetched.table, events)
     for row in missing_rows.to_pylist():
         missing.setdefault(row[listing.id_field], frozenset())
     for row in required_rows.to_pylist():

@@ -1,7 +1,8 @@
 """Consistency: records that changed while an export took several requests are fetched again."""
 
 import logging
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,7 +16,8 @@ from redcap_dagster.api.export.download.fetcher import (
 )
 from redcap_dagster.api.export.download.merge import replace_records
 from redcap_dagster.api.export.plan.listing import Listing
-from redcap_dagster.api.export.reader.row_keys import REQUEST, drop_records
+from redcap_dagster.api.export.plan.query import ExportQuery
+from redcap_dagster.api.export.reader.row_keys import REQUEST
 from redcap_dagster.api.export.verification.changed_records import (
     ServerClock,
     list_changed_records,
@@ -24,7 +26,7 @@ from redcap_dagster.api.export.verification.changed_records import (
 from redcap_dagster.api.export.verification.completeness import (
     check_complete_instruments,
     find_missing_records,
-    list_selected_rows,
+    list_again,
 )
 
 logger = logging.getLogger("redcap_dagster.api")
@@ -62,10 +64,8 @@ def make_consistent(
     """Return an export in which missing and changed records were fetched again until none is.
 
     Each round takes the census first, and lists changed records afterwards: where there are none,
-    the table is a consistent snapshot of the moment of that census. Records that a census no longer
-    lists are fetched again too, as a census may lack records; with a filter, records that two
-    censuses in a row lack are dropped. A single response is consistent by itself: only the census
-    can differ from it.
+    the table is a consistent snapshot of the moment of that census. Records that are gone are
+    dropped. A single response is consistent by itself: only the census can differ from it.
 
     Raises:
         IncompleteExportError: Records are missing after all rounds.
@@ -74,38 +74,53 @@ def make_consistent(
     id_field = query.project.record_id_field
     clock: ServerClock | None = None
     notes: tuple[str, ...] = ()
+    unlisted = fetched.table.select([id_field]).slice(0, 0)
     for round_number in range(ROUNDS + 1):
         at, before = datetime.now(UTC), listing
-        listing = list_selected_rows(transport, query, fetcher.settings)
+        shown = [before.rows, query.select_keys(fetched.table), unlisted]
+        listing = list_again(transport, query, fetcher.settings, shown)
         _check_columns(before.rows, listing.rows)
+        gone = {*fetched.absent, *listing.find_unlisted(fetched.table)}.difference(listing.records)
+        fetched = fetched.drop(gone, id_field)
         missing = find_missing_records(fetched, listing, query)
-        gone = listing.find_unlisted(fetched.table)
-        if query.filters and (unmatched := gone.difference(before.records)):
-            fetched = replace(fetched, table=drop_records(fetched.table, unmatched, id_field))
-            gone -= unmatched
-        stale = {*missing, *before.find_changed_records(listing), *gone}
-        if stale or fetched.responses > 1:
+        stale = {*missing, *before.find_changed_records(listing)}.intersection(listing.records)
+        if not query.labeled:  # rows that are gone, of records that are still there
+            stale |= listing.find_lost_records(fetched.table)
+        if stale or gone or fetched.responses > 1:
             clock = clock or read_server_clock(transport)
             changed = list_changed_records(
                 transport, id_field, query.event_parameters, since, clock
             )
             stale |= {*listing.records}.intersection(changed)
-        if not stale:
+            unlisted = _select_unlisted(changed, listing, query)
+        if not (stale or unlisted.num_rows):
             break
         if round_number == ROUNDS:
             check_complete_instruments(missing, query)
             notes = (RECORDS_KEPT_CHANGING,)
             break
+        since = at
+        if not stale:
+            continue
         logger.info("%s: %d records are fetched again", REQUEST, len(stale))
         some = listing.select_records(stale)
         fresh = fetcher.fetch_again(some, smaller=bool(missing))
         renewed = _replace_fetched(fetched, fresh, some, listing)
         same, fetched = renewed.table.equals(fetched.table), renewed
         incomplete = any(find_missing_records(fetched, listing, query).values())
-        if same and not incomplete and not (query.filters and gone):
+        if same and not incomplete and not unlisted.num_rows:
             break
-        since = at
     return Outcome(fetched.table, listing.census, listing.left_out, notes)
+
+
+def _select_unlisted(changed: Sequence[str], listing: Listing, query: ExportQuery) -> pa.Table:
+    """Return the ids of changed records that the query selects and the listing lacks.
+
+    They are new, or the listing lost them. Which of them match a filter is not known.
+    """
+    selected = {*changed} if query.records is None else {*changed}.intersection(query.records)
+    unlisted = [] if query.filters else sorted(selected.difference(listing.records))
+    return query.apply_among(pa.table({listing.id_field: pa.array(unlisted, pa.string())}))
 
 
 def _check_columns(before: pa.Table, after: pa.Table) -> None:
