@@ -1,7 +1,7 @@
 """Projects in a sandbox, materialized by real Dagster runs."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from redcap_dagster import DuckDBTableIOManager, REDCapResource, build_redcap_definitions
+from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.dialects import Dialect
 
@@ -59,6 +60,17 @@ class Study:
         return whole.resolve_job_def("checks").execute_in_process(
             instance=self.instance, raise_on_error=False
         )
+
+    def add_edited(
+        self, metadata: Sequence[Mapping[str, str]], records: Sequence[Mapping[str, str]]
+    ) -> str:
+        """Add the project with another dictionary or other records; return its new token.
+
+        It has the id of the project, which it is after an edit.
+        """
+        info = REDCapClient(self.sandbox.url, self.token).export_structure().info
+        exports = {"metadata": metadata, "project": {"project_id": info["project_id"]}}
+        return self.sandbox.add_project(exports=exports, records=records)
 
     def contents(self) -> list[str]:
         """Name what the sandbox was asked for so far."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from redcap_dagster.api import RecordExport
 from redcap_dagster.catalog.event_log import Metadata
+from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.catalog.versions import data_version
 from redcap_dagster.io_managers import to_frame
 from redcap_dagster.project import REDCapProject, build_page_url
@@ -64,6 +65,7 @@ def project_metadata(url: str, project: REDCapProject) -> dict[str, Any]:
     """
     project_url = build_page_url(url, project)
     return {
+        **ProjectSource.of(url, project).to_metadata(),
         "redcap/version": project.version,
         **({"redcap/project_id": project.info.project_id} if project.info.project_id else {}),
         **({"redcap/project": dg.MetadataValue.url(project_url)} if project_url else {}),

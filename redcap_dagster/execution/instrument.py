@@ -69,7 +69,7 @@ def instrument_results(run: Run, instrument: str) -> Iterator[Result]:
     if run.needs_export(instrument):
         records = exported_records(run, instrument)
         yield from _results(run, _judge_exported_records(run, records))
-    if run.needs_stored_records(instrument):
+    if run.loads_records(instrument):
         records = stored_records(run, instrument)
         yield from _results(run, _judge_stored_records(run, records))
     if run.needs_clean(instrument):

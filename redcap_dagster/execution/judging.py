@@ -43,7 +43,9 @@ def judge_row_count(run: Run, records: Records, *, replacing: bool) -> Finding:
             and are compared with those before.
     """
     key = run.recipe.tables.records[records.instrument].key
-    before = previous_row_count(run.context, key, run.selection.buckets, replacing=replacing)
+    before = previous_row_count(
+        run.context, key, run.selection.buckets, run.source, replacing=replacing
+    )
     max_drop = run.recipe.checks.max_drop
     return findings.rows_not_dropping(before, records.table.num_rows, max_drop)
 
@@ -83,7 +85,8 @@ def _judge_required(records: Records) -> Finding:
 
 def _judge_inferred_types(run: Run, instrument: str, cleaned: CleanTable) -> Finding:
     key = run.recipe.tables.clean[instrument].key
-    stored = last_metadata(run.context, key, "redcap/inferred_types", run.selection.buckets)
+    buckets = run.selection.buckets
+    stored = last_metadata(run.context, key, "redcap/inferred_types", buckets, run.source)
     if not stored:
         return findings.nothing_to_compare("inferred_types_stable")
     before = stored[0]["dagster/column_schema"].value

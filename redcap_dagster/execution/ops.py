@@ -9,6 +9,7 @@ import pyarrow as pa
 from redcap_dagster.api import ProjectStructure, REDCapClient
 from redcap_dagster.catalog.column_schema import plain_schema
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
+from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.checks.findings import dictionary_drift
 from redcap_dagster.execution.bucket_checks import merge_bucket_checks
 from redcap_dagster.execution.instrument import instrument_results
@@ -19,9 +20,10 @@ from redcap_dagster.execution.op_failures import (
     will_be_retried,
 )
 from redcap_dagster.execution.op_settings import OpSettings
+from redcap_dagster.execution.project_guard import IO_MANAGER_KEY, refuse_other_project
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import with_observed_columns
-from redcap_dagster.execution.run import Result, Run, start_run
+from redcap_dagster.execution.run import Result, Run, export_selected, start_run
 from redcap_dagster.execution.shrink_guard import refuse_to_shrink
 from redcap_dagster.failures import reason
 from redcap_dagster.partitions import buckets
@@ -50,11 +52,14 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
         began = datetime.now(UTC)
         try:
             structure = client.export_structure()
+            project = structure.project()
+            source = ProjectSource.of(client.url, project)
+            replaced = [spec for spec in tables.metadata.values() if selection.has(spec)]
+            refuse_other_project(context, source, replaced)
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             if not will_be_retried(context, settings.retry_policy, error):
                 yield from unevaluated_checks(recipe, selection, tables.metadata.values(), error)
             raise op_failure(tables.name, error) from None
-        project = structure.project()
         exported = _metadata_tables(structure, project)
         for name, spec in tables.metadata.items():
             results = []
@@ -121,6 +126,10 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
     ) -> Iterator[Result]:
         try:
             run = start_run(context, recipe, selection, client)
+            replaced = [spec for spec in specs if selection.has(spec)]
+            loaded = [spec for name, spec in tables.records.items() if run.loads_records(name)]
+            refuse_other_project(context, run.source, replaced, loaded, tables.buckets)
+            run = export_selected(run)
             refuse_to_shrink(run)
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             if not will_be_retried(context, settings.retry_policy, error):
@@ -195,6 +204,7 @@ def _build_op(
 ) -> dg.AssetsDefinition:
     """Return an op that makes any subset of some assets and evaluates any of their checks."""
     resource = f"{recipe.tables.name}__redcap"
+    io_managers = {str(spec.metadata[IO_MANAGER_KEY]) for spec in specs}
     keys = {spec.key for spec in specs}
 
     @dg.multi_asset(
@@ -203,7 +213,7 @@ def _build_op(
         specs=specs,
         check_specs=[check for check in recipe.tables.checks if check.asset_key in keys],
         can_subset=True,
-        required_resource_keys={resource},
+        required_resource_keys={resource, *io_managers},
         pool=settings.pool,
         op_tags=dict(settings.tags),
         partitions_def=partitions,

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from redcap_dagster.api import RecordExport, REDCapClient
+from redcap_dagster.api import ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.catalog.event_log import last_metadata
 from redcap_dagster.catalog.metadata import (
     export_metadata,
@@ -17,6 +17,7 @@ from redcap_dagster.catalog.metadata import (
     stored_export_metadata,
     time_metadata,
 )
+from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import (
     check_export,
@@ -46,7 +47,8 @@ class Run:
         recipe: How tables are made.
         selection: The assets, checks and buckets that are selected.
         client: The client of the project.
-        project: The structure, with the columns that the export's header shows.
+        structure: The structure, as exported.
+        project: The same as a model, with the columns that the export's header shows.
         began: When the first request was sent, in UTC.
         census: The records and events that REDCap lists in the selected buckets, if exported.
         listed: How many pairs of record and event REDCap lists in all buckets, if exported.
@@ -59,6 +61,7 @@ class Run:
     recipe: Recipe
     selection: Selection
     client: REDCapClient
+    structure: ProjectStructure = field(repr=False)
     project: REDCapProject = field(repr=False)
     began: datetime
     census: pa.Table | None = field(default=None, repr=False)
@@ -66,6 +69,11 @@ class Run:
     exported_instruments: Sequence[str] = ()
     export: RecordExport | None = field(default=None, repr=False)
     unplaced_cells: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def source(self) -> ProjectSource:
+        """The project that the tables of this run are made of."""
+        return ProjectSource.of(self.client.url, self.project)
 
     @cached_property
     def metadata(self) -> Mapping[str, Any]:
@@ -81,7 +89,7 @@ class Run:
         selected = self.selection.checks_of(spec)
         return self.selection.has(spec) or not selected.isdisjoint(EXPORT_CHECKS)
 
-    def needs_stored_records(self, instrument: str) -> bool:
+    def loads_records(self, instrument: str) -> bool:
         """Whether the records must be loaded: for their other checks, or for the clean table."""
         spec = self.recipe.tables.records[instrument]
         if self.selection.has(spec):
@@ -97,16 +105,25 @@ class Run:
 def start_run(
     context: dg.AssetExecutionContext, recipe: Recipe, selection: Selection, client: REDCapClient
 ) -> Run:
-    """Export what a run needs: always the structure; the census and records if selected.
+    """Return a run with the structure of the project, as it is now.
+
+    Raises:
+        REDCapError: A request failed.
+    """
+    began = datetime.now(UTC)
+    structure = client.export_structure()
+    return Run(context, recipe, selection, client, structure, structure.project(), began)
+
+
+def export_selected(run: Run) -> Run:
+    """Return a run with the census and the records that it selects.
 
     Raises:
         REDCapError: A request failed, or the export is not complete.
         DisagreementError: The export does not fit the structure.
     """
-    began = datetime.now(UTC)
-    structure = client.export_structure()
-    run = Run(context, recipe, selection, client, structure.project(), began)
-    tables = recipe.tables
+    context, recipe, selection, client = run.context, run.recipe, run.selection, run.client
+    structure, tables = run.structure, recipe.tables
     needed = [instrument for instrument in tables.records if run.needs_export(instrument)]
     exported = existing_instruments(run.project, needed)
     if not (exported or selection.has(tables.census)):
@@ -176,7 +193,7 @@ def stored_records(run: Run, instrument: str) -> Records:
     key = run.recipe.tables.records[instrument].key
     buckets = run.selection.buckets
     table = load_records(run.context, key, buckets)
-    stored = last_metadata(run.context, key, "redcap/hidden_columns", buckets)
+    stored = last_metadata(run.context, key, "redcap/hidden_columns", buckets, run.source)
     for metadata in stored:
         # A table of several buckets has every column that one of them has.
         own = {column.name for column in metadata["dagster/column_schema"].value.columns}

@@ -19,8 +19,8 @@ def refuse_to_shrink(run: Run) -> None:
     """Raise an error if too many records are gone, or columns are newly hidden.
 
     A token whose user joins an access group or loses export rights sees less, and REDCap does not
-    say so. Each selected table is compared with the metadata of its last materialization, so that
-    the first run is never refused.
+    say so. Each selected table is compared with the metadata of its last materialization, if that
+    was of the same project, so that the first run is never refused.
 
     Raises:
         StructureError: Records or columns are gone; the message counts the records and names the
@@ -41,9 +41,9 @@ def refuse_to_shrink(run: Run) -> None:
     losses = [*_find_lost_records(run, everything), *_find_lost_columns(run, records)]
     if losses:
         raise StructureError(
-            f"{' '.join(losses)} Nothing was replaced. Possible causes: the token's user lost "
-            "rights or joined an access group, or records were deleted. If the loss is intended, "
-            f"run again with the tag {ALLOW_SHRINK}: true."
+            f"{' '.join(losses)} No records or clean table was replaced. Possible causes: the "
+            "token's user lost rights or joined an access group, or records were deleted. If the "
+            f"loss is intended, run again with the tag {ALLOW_SHRINK}: true."
         )
 
 
@@ -55,8 +55,10 @@ def _stored_metadata(run: Run, spec: dg.AssetSpec) -> Sequence[Metadata]:
     """
     if not run.selection.has(spec):
         return []
-    selected = last_metadata(run.context, spec.key, "redcap/listed", run.selection.buckets)
-    return selected or last_metadata(run.context, spec.key, "redcap/listed", [])
+    selected = last_metadata(
+        run.context, spec.key, "redcap/listed", run.selection.buckets, run.source
+    )
+    return selected or last_metadata(run.context, spec.key, "redcap/listed", [], run.source)
 
 
 def _find_lost_records(run: Run, stored: Iterable[Metadata]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 # ruff: noqa: S608 - names in queries are quoted, everything else is a parameter
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ from redcap_dagster.io_managers.table_io_manager import (
     DESCRIPTION,
     TableIOManager,
     add_partition_column,
+    get_source,
 )
 from redcap_dagster.partitions import BUCKET, get_partitioning
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _OWNER = "Dagster asset "
-"""Beginning of a table's comment, before the key of its asset."""
+"""Beginning of a table's comment, before the key of its asset; its source is the second line."""
 
 
 class DuckDBTableIOManager(TableIOManager):
@@ -63,7 +64,7 @@ class DuckDBTableIOManager(TableIOManager):
         with self._open(place) as stored:
             stored.connection.execute("begin")
             stored.replace(table)
-            stored.write_owner()
+            stored.write_owner(get_source(table))
             stored.connection.execute("commit")
 
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
@@ -80,6 +81,13 @@ class DuckDBTableIOManager(TableIOManager):
             raise place.missing_error()
         with self._open(place) as stored:
             return stored.read(partition_keys)
+
+    def read_sources(self, place: TablePlace) -> Collection[str | None]:
+        """Return of which projects in REDCap the table or its partitions were made."""
+        if not self._path.exists():
+            return []
+        with self._open(place) as stored:
+            return stored.read_sources()
 
     @property
     def _path(self) -> Path:
@@ -112,18 +120,31 @@ class _Table:
 
     def read_owner(self) -> str | None:
         """Return the asset in the table's comment; None without a table or such a comment."""
+        return self._read_comment()[0]
+
+    def read_sources(self) -> Collection[str | None]:
+        """Return the source of each partition, or of the table; nothing without a table."""
+        if self.read_schema() is None:
+            return []
+        return [*self.read_partitions().values()] or [self._read_comment()[1]]
+
+    def _read_comment(self) -> tuple[str | None, str | None]:
+        """Return the asset and the source of the table, as far as its comment has them."""
         # DuckDB ignores the case of names.
         found = self.connection.execute(
             "select comment from duckdb_tables() where database_name = current_database() "
             "and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
             [self.place.schema, self.place.table],
         ).fetchall()
-        comments = [comment for (comment,) in found if (comment or "").startswith(_OWNER)]
-        return comments[0].removeprefix(_OWNER) if comments else None
+        for (comment,) in found:
+            if (comment or "").startswith(_OWNER):
+                owner, _, source = comment.removeprefix(_OWNER).partition("\n")
+                return owner, source or None
+        return None, None
 
-    def write_owner(self) -> None:
-        """Write the asset into the table's comment."""
-        comment = _literal(f"{_OWNER}{self.place.owner}")
+    def write_owner(self, source: str | None = None) -> None:
+        """Write the asset and the source of the table into its comment."""
+        comment = _literal("\n".join(filter(None, (f"{_OWNER}{self.place.owner}", source))))
         self.connection.execute(f"comment on table {self.name} is {comment}")
 
     def read_schema(self) -> pa.Schema | None:
@@ -138,19 +159,24 @@ class _Table:
             return None
         return self.connection.sql(f"from {self.name} limit 0").to_arrow_table().schema
 
-    def read_partition_keys(self) -> list[str]:
-        """Return the partitions that were written; those without rows have no other trace."""
+    def read_partitions(self) -> dict[str, str | None]:
+        """Return the partitions that were written, each with its source.
+
+        Those without rows have no other trace.
+        """
         found = self.connection.execute(
             "select comment from duckdb_columns() where database_name = current_database() "
             "and schema_name = ? and table_name = ? and column_name = ? and comment is not null",
             [self.place.schema, self.place.table, BUCKET],
         ).fetchall()
-        return [key for (comment,) in found for key in json.loads(comment)]
+        stored = [json.loads(comment) for (comment,) in found]
+        # A list of keys is that of an older version.
+        return {key: source for one in stored for key, source in _as_mapping(one).items()}
 
     def read(self, partition_keys: Sequence[str] | None) -> pa.Table:
         """Return the table, or some of its partitions."""
         columns = self.read_schema()
-        if columns is None or not set(partition_keys or ()) <= set(self.read_partition_keys()):
+        if columns is None or not set(partition_keys or ()) <= self.read_partitions().keys():
             raise self.place.missing_error()
         names = ", ".join(_quote(name) for name in columns.names if name != BUCKET)
         query = f"select {names} from {self.name}"
@@ -176,17 +202,20 @@ class _Table:
         table = concatenate(add_partition_column(part, key) for key, part in parts.items())
         present = {get_partitioning(key) for key in parts}
         kept = {
-            key for key in self.read_partition_keys() if get_partitioning(key) in present
-        } - parts.keys()
+            key: source
+            for key, source in self.read_partitions().items()
+            if get_partitioning(key) in present and key not in parts
+        }
         if kept:
-            self._exchange(table, kept)
+            self._exchange(table, kept.keys())
         else:
             self.replace(table)
         # The keys are in the column's comment: they change and are dropped with the table.
-        text = {DESCRIPTION: json.dumps(sorted({*kept, *parts}))}
+        sources = {**kept, **{key: get_source(part) for key, part in parts.items()}}
+        text = {DESCRIPTION: json.dumps(sources, sort_keys=True)}
         self._comment(pa.schema([pa.field(BUCKET, pa.string(), metadata=text)]))
 
-    def _exchange(self, table: pa.Table, kept: set[str]) -> None:
+    def _exchange(self, table: pa.Table, kept: Collection[str]) -> None:
         """Replace all rows except those of the partitions to keep."""
         stored = self.connection.sql(f"from {self.name} limit 0").to_arrow_table().schema
         schema = _replace_null_types(merge_schemas(stored, table.schema))
@@ -229,6 +258,10 @@ class _Table:
                 self.connection.execute(
                     f"comment on column {self.name}.{_quote(field.name)} is {_literal(text)}"
                 )
+
+
+def _as_mapping(partitions: dict[str, str | None] | list[str]) -> dict[str, str | None]:
+    return partitions if isinstance(partitions, dict) else dict.fromkeys(partitions)
 
 
 def _replace_null_types(schema: pa.Schema) -> pa.Schema:

@@ -1,7 +1,7 @@
 """Tables as Parquet files, on this machine or in an object store."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +16,12 @@ from upath import UPath
 from redcap_dagster.io_managers.atomic_files import is_local, remove_abandoned, write_file
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.schema_evolution import concatenate
-from redcap_dagster.io_managers.table_io_manager import TableIOManager, add_partition_column
+from redcap_dagster.io_managers.table_io_manager import (
+    SOURCE,
+    TableIOManager,
+    add_partition_column,
+    get_source,
+)
 from redcap_dagster.partitions import BUCKET, get_partitioning
 
 logger = logging.getLogger("redcap_dagster")
@@ -147,6 +152,16 @@ class ParquetTableIOManager(TableIOManager):
             raise place.missing_error()
         return concatenate(_read_file(path, place).drop_columns(BUCKET) for path in valid)
 
+    def read_sources(self, place: TablePlace) -> Collection[str | None]:
+        """Return of which projects in REDCap the table or its valid partitions were made."""
+        self._check_owner(place)
+        file, folder = self._file(place), self._folder(place)
+        if file.exists():
+            return [_read_mark(file, SOURCE)]
+        present = _read_partitioning(folder)
+        files = [] if present is None else _list_partition_files(folder)
+        return [_read_mark(path, SOURCE) for path in files if _get_partitioning(path) == present]
+
     def _check_owner(self, place: TablePlace) -> None:
         """Raise an error if the files belong to another asset, or are not in the base folder."""
         file, folder = self._file(place), self._folder(place)
@@ -163,7 +178,7 @@ class ParquetTableIOManager(TableIOManager):
             [file] if file.exists() else _list_partition_files(folder) if folder.is_dir() else []
         )
         if stored:
-            place.check_owner(_read_owner(stored[0]))
+            place.check_owner(_read_mark(stored[0], OWNER))
 
     def _folder(self, place: TablePlace) -> UPath:
         base: UPath = UPath(self.get_base(), **self.storage_options)
@@ -239,7 +254,7 @@ def _check_folder(folder: UPath, place: TablePlace) -> None:
 def _remove_files(files: Iterable[UPath], place: TablePlace) -> None:
     """Remove files of partitions, but none that this IO manager did not write."""
     for path in files:
-        if _read_owner(path) == place.owner:
+        if _read_mark(path, OWNER) == place.owner:
             path.unlink(missing_ok=True)
 
 
@@ -258,24 +273,26 @@ def _read_file(path: UPath, place: TablePlace) -> pa.Table:
             f"A file of table {place} could not be read as Parquet ({type(error).__name__}). The "
             "file is probably damaged. Materialize the asset again."
         ) from None
-    place.check_owner(_get_owner(table.schema))
+    place.check_owner(_get_mark(table.schema, OWNER))
     return table.replace_schema_metadata(None)
 
 
-def _read_owner(path: UPath) -> str | None:
-    """Return the asset that owns a file; None if the file does not say it or cannot be read."""
+def _read_mark(path: UPath, key: bytes) -> str | None:
+    """Return what a file says of its owner or source; None if it does not, or cannot be read."""
     try:
         with path.open("rb") as file:
-            return _get_owner(pq.read_schema(file))
+            return _get_mark(pq.read_schema(file), key)
     except (FileNotFoundError, pa.ArrowException):
         return None
 
 
-def _get_owner(schema: pa.Schema) -> str | None:
-    owner: bytes | None = (schema.metadata or {}).get(OWNER)
-    return None if owner is None else owner.decode()
+def _get_mark(schema: pa.Schema, key: bytes) -> str | None:
+    mark: bytes | None = (schema.metadata or {}).get(key)
+    return None if mark is None else mark.decode()
 
 
 def _write_table_file(path: UPath, place: TablePlace, table: pa.Table) -> None:
-    signed = table.replace_schema_metadata({OWNER: place.owner})
+    source = get_source(table)
+    marks = {OWNER: place.owner, **({} if source is None else {SOURCE: source})}
+    signed = table.replace_schema_metadata(marks)
     write_file(path, lambda file: pq.write_table(signed, file))

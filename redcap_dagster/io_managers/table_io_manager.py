@@ -1,7 +1,8 @@
 """The IO manager for tables, on which those for each kind of storage are based."""
 
+import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import dagster as dg
@@ -11,6 +12,12 @@ import pyarrow.compute as pc
 
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import BUCKET
+
+SOURCE_ENTRY = "redcap/source"
+"""Metadata entry of a table, as JSON, that says of which project in REDCap it was made."""
+
+SOURCE = b"redcap_source"
+"""Key of the same text in the metadata of an Arrow schema."""
 
 DESCRIPTION = b"description"
 """Key of a column's description in the metadata of its Arrow field."""
@@ -24,7 +31,8 @@ class TableIOManager(dg.ConfigurableIOManager):
     one frame with that column.
 
     The asset is stored with its table (`TablePlace.owner`); no other asset can read or replace the
-    table (`TablePlace.check_owner`).
+    table (`TablePlace.check_owner`). So is the project in REDCap that the table was made of, if its
+    metadata have the entry ``redcap/source``.
     """
 
     kind: ClassVar[str | None] = None
@@ -58,6 +66,18 @@ class TableIOManager(dg.ConfigurableIOManager):
             LookupError: The table, or one of the partitions, is not stored.
         """
 
+    def read_sources(self, place: TablePlace) -> Collection[str | None] | None:
+        """Return of which projects in REDCap a stored table was made.
+
+        Args:
+            place: Place of the table.
+
+        Returns:
+            The text of the metadata entry ``redcap/source`` of each part of the table; None for a
+            part that does not say it. Nothing where no table is stored. By default None: this
+            storage cannot tell.
+        """
+
     @abstractmethod
     def get_table_name(self, place: TablePlace) -> str:
         """Return the name of a table in its storage, for the metadata `dagster/table_name`."""
@@ -76,7 +96,7 @@ class TableIOManager(dg.ConfigurableIOManager):
                 "annotate it with '-> None' or return a MaterializeResult without a value."
             )
         place = _get_place(context)
-        table = _add_descriptions(_to_arrow(obj), context)
+        table = _add_source(_add_descriptions(_to_arrow(obj), context), context)
         if context.has_asset_partitions:
             self.write_partitions(place, _split_partitions(table, context.asset_partition_keys))
         else:
@@ -219,6 +239,21 @@ def _check_names(names: list[object]) -> None:
 def add_partition_column(table: pa.Table, partition_key: str) -> pa.Table:
     """Return a table with the column of its partition key."""
     return table.append_column(BUCKET, pa.repeat(pa.scalar(partition_key, pa.string()), len(table)))
+
+
+def get_source(table: pa.Table) -> str | None:
+    """Return the text that says of which project in REDCap a table was made; None without one."""
+    text: bytes | None = (table.schema.metadata or {}).get(SOURCE)
+    return None if text is None else text.decode()
+
+
+def _add_source(table: pa.Table, context: dg.OutputContext) -> pa.Table:
+    """Return a table whose schema says of which project in REDCap it was made, if that is known."""
+    entry = context.output_metadata.get(SOURCE_ENTRY)
+    if entry is None:
+        return table
+    content = entry.value if isinstance(entry, dg.MetadataValue) else entry
+    return table.replace_schema_metadata({SOURCE: json.dumps(content, sort_keys=True)})
 
 
 def _add_descriptions(table: pa.Table, context: dg.OutputContext) -> pa.Table:

@@ -99,7 +99,7 @@ def test_values_that_are_not_as_the_dictionary_wants(study: Study) -> None:
         *RECORDS[4:],
     ]
     assert study.run().success
-    token = study.sandbox.add_project(exports={"metadata": METADATA}, records=spoiled)
+    token = study.add_edited(METADATA, spoiled)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_VARIABLE, token)
         result = study.run()

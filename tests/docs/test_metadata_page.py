@@ -10,6 +10,7 @@ import pytest
 
 from redcap_dagster import OpSettings, PartitionSettings, REDCapProject, REDCapResource
 from redcap_dagster.checks import CHECKS
+from redcap_dagster.execution.project_guard import ALLOW_OTHER_PROJECT
 from redcap_dagster.execution.shrink_guard import ALLOW_SHRINK
 from redcap_dagster.partitions import bucket_keys
 from tests.dagster_runs import TOKEN_VARIABLE, Study, studying
@@ -129,4 +130,4 @@ def test_observations_and_tags(runs: list[dg.DagsterEvent]) -> None:
     kinds = {kind_of(each.asset_key) for each in seen}
     found = {pair for each in seen for pair in recorded(each.metadata, kind_of(each.asset_key))}
     assert found == on_page("On observations", kinds)
-    assert f"| `{ALLOW_SHRINK}` |" in PAGE
+    assert all(f"| `{tag}` |" in PAGE for tag in (ALLOW_SHRINK, ALLOW_OTHER_PROJECT))

@@ -27,7 +27,7 @@ def test_a_schedule_brings_what_changed_and_the_change_wakes_the_analysis(
     project.edit("defs/execution.py", "target=", "minimum_interval_seconds=2, target=")
     project.run("python", "-m", "example_project.demo", **variables)
     assert oldest(project) < 119
-    client = REDCapClient(variables["REDCAP_API_URL"], variables["REDCAP_API_TOKEN"])
+    client = REDCapClient(variables["REDCAP_API_URL"], variables["REDCAP_API_TOKEN_CERVICAL"])
     client.records.import_([{"record_id": "1", "age": "119"}])
 
     with (

@@ -32,7 +32,7 @@ def change(study: Study, patch: pytest.MonkeyPatch, metadata: Sequence[dict[str,
     names = {row["field_name"] for row in metadata}
     age = "age" if "age" in names else "years"
     records = [{"record_id": row["record_id"], age: row["age"]} for row in RECORDS]
-    token = study.sandbox.add_project(exports={"metadata": metadata}, records=records)
+    token = study.add_edited(metadata, records)
     patch.setenv(TOKEN_VARIABLE, token)
 
 

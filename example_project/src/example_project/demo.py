@@ -14,7 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from example_project.defs.warehouse import WAREHOUSE
-from example_project.local import DAGSTER_HOME, fetch_structure, redcap, running, tail
+from example_project.local import (
+    DAGSTER_HOME,
+    OWN_STUDY,
+    fetch_structure,
+    is_own_study,
+    redcap,
+    running,
+    tail,
+)
 
 LOG = DAGSTER_HOME / "demo.log"
 MATERIALIZE = ("dg", "launch", "--assets", "*")
@@ -27,7 +35,8 @@ def main() -> None:
     failures = 0
     started = time.monotonic()
     with dg.DagsterInstance.from_config(str(DAGSTER_HOME)) as instance, redcap() as url:
-        console.print(f"REDCap at {url}, tables to {_short(WAREHOUSE)}")
+        warehouse = OWN_STUDY if is_own_study() else WAREHOUSE
+        console.print(f"REDCap at {url}, tables to {_short(warehouse)}")
         fetch_structure()
         with (
             console.status("Dagster is working"),
@@ -55,7 +64,7 @@ def main() -> None:
         f"{len(stored)} tables in {time.monotonic() - started:.0f} s. What next:\n"
         "  make ui     the same in the Dagster UI, with the pictures\n"
         f'  {_short(Path(sys.executable))} -c "import duckdb; '
-        f"duckdb.connect('{_short(WAREHOUSE)}', read_only=True)"
+        f"duckdb.connect('{_short(warehouse)}', read_only=True)"
         f".sql('from {_place(stored)}').show()\""
     )
 

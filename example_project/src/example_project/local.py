@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -19,8 +19,13 @@ from redcap_dagster.sandbox import Sandbox
 PROJECT = Path(__file__).parents[2]
 DAGSTER_HOME = PROJECT / "dagster_home"
 STRUCTURE = PROJECT / "src/example_project/defs/.local_defs_state"
-TOKENS = {"cervical": "REDCAP_API_TOKEN", "asthma": "REDCAP_API_TOKEN_ASTHMA"}
-"""The variable of each study's token, as in its ``defs.yaml``."""
+OWN_STUDY = PROJECT / "own_study.duckdb"
+"""Tables of the project in the environment, as in its ``defs.yaml``."""
+TOKENS = {"cervical": "REDCAP_API_TOKEN_CERVICAL", "asthma": "REDCAP_API_TOKEN_ASTHMA"}
+"""The variable of each made-up study's token, as in its ``defs.yaml``."""
+OWN_TOKEN = "REDCAP_API_TOKEN"  # noqa: S105 the name of a variable
+PORT = 8470
+"""Port of the sandbox: tables say at which URL they were made, and the next run is there, too."""
 PATIENCE = 20.0
 """Seconds to wait until Dagster stops by itself."""
 
@@ -34,23 +39,46 @@ def redcap() -> Iterator[str]:
     Dagster.
     """
     os.environ.update({n: v for n, v in dotenv_values(PROJECT / ".env").items() if v is not None})
-    given = [name for name in ("REDCAP_API_URL", "REDCAP_API_TOKEN") if os.environ.get(name)]
+    given = [name for name in ("REDCAP_API_URL", OWN_TOKEN) if os.environ.get(name)]
     if len(given) == 1:
         sys.exit(
             f"Only {given[0]} is set. Set REDCAP_API_URL and REDCAP_API_TOKEN to use your own "
             "project, or neither to use the made-up studies."
         )
     if given:
-        url, token = os.environ["REDCAP_API_URL"], os.environ["REDCAP_API_TOKEN"]
+        url, token = os.environ["REDCAP_API_URL"], os.environ[OWN_TOKEN]
+        for name in TOKENS.values():  # the made-up studies are not in that REDCap
+            os.environ.pop(name, None)
         try:
             REDCapClient(url, token).export_version()
         except (REDCapError, ValueError) as error:
             sys.exit(str(error))
         yield url
         return
-    with Sandbox() as sandbox:
+    with _sandbox() as sandbox:
         os.environ.update(add_studies(sandbox))
         yield sandbox.url
+
+
+def is_own_study() -> bool:
+    """Return whether the environment names a project, so that there are no made-up studies."""
+    return bool(os.environ.get(OWN_TOKEN))
+
+
+@contextmanager
+def _sandbox() -> Iterator[Sandbox]:
+    with ExitStack() as stack:
+        try:
+            sandbox = stack.enter_context(Sandbox(port=PORT))
+        except OSError:
+            print(
+                f"Port {PORT} is in use, probably by another make demo or make ui, so the made-up "
+                "studies have another URL this time. Tables that are stored already are not "
+                "replaced: stop the other program first.",
+                flush=True,
+            )
+            sandbox = stack.enter_context(Sandbox())
+        yield sandbox
 
 
 def add_studies(sandbox: Sandbox) -> dict[str, str]:
@@ -68,7 +96,8 @@ def fetch_structure() -> None:
     The environment may name another REDCap than last time. A study without a token has no assets.
     """
     shutil.rmtree(STRUCTURE, ignore_errors=True)
-    keys = [f"REDCapProjectComponent[{name}]" for name in TOKENS if os.environ.get(TOKENS[name])]
+    tokens = {**TOKENS, "own_study": OWN_TOKEN}
+    keys = [f"REDCapProjectComponent[{name}]" for name in tokens if os.environ.get(tokens[name])]
     options = [word for key in keys for word in ("--defs-state-key", key)]
     log = DAGSTER_HOME / "structure.log"
     with running("dg", "utils", "refresh-defs-state", *options, log=log) as process:

@@ -1,0 +1,101 @@
+"""Protection of stored tables: a run never replaces the tables of another project unasked."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import dagster as dg
+
+from redcap_dagster.catalog.event_log import last_metadata
+from redcap_dagster.catalog.source import ProjectSource
+from redcap_dagster.io_managers import TableIOManager, TablePlace
+from redcap_dagster.partitions import bucket_keys
+from redcap_dagster.project import StructureError
+from redcap_dagster.project.name_lists import list_names
+
+ALLOW_OTHER_PROJECT = "redcap/allow_other_project"
+"""Tag of a run that may replace tables that were made of another project."""
+
+IO_MANAGER_KEY = "dagster/io_manager_key"
+"""Metadata entry of a spec that names the IO manager of its table."""
+
+
+def refuse_other_project(
+    context: dg.AssetExecutionContext,
+    source: ProjectSource,
+    replaced: Iterable[dg.AssetSpec],
+    loaded: Iterable[dg.AssetSpec] = (),
+    buckets: int = 0,
+) -> None:
+    """Raise an error if a table is stored that was made of another project.
+
+    The token of another project, under the same name, gives tables of the same names. The IO
+    manager says of which project a stored table was made, or else the table's last materialization.
+
+    Args:
+        context: Context of the run.
+        source: The project that the token opens.
+        replaced: Specs of the tables that the run replaces. A run tag allows it.
+        loaded: Specs of the records that clean tables are made from. Nothing allows that these
+            are of another project. Defaults to none.
+        buckets: Number of buckets of the tables. Defaults to 0, for none.
+
+    Raises:
+        StructureError: There is such a table; the message has both projects and names the table.
+    """
+    allowed = context.run.tags.get(ALLOW_OTHER_PROJECT, "").lower() == "true"
+    to_load = dict(_find_others(context, source, loaded, buckets))
+    to_replace = {} if allowed else dict(_find_others(context, source, replaced, buckets))
+    found = {**to_replace, **to_load}
+    if not found:
+        return
+    other = next(iter(found.values()))
+    if to_load and not to_replace:
+        advice = "Materialize these records again, in the same run as their clean tables"
+    else:
+        advice = (
+            "To keep them, give this project a name of its own. To replace them, or if the project "
+            f"was moved to another URL, run again with the tag {ALLOW_OTHER_PROJECT}: true"
+        )
+    raise StructureError(
+        f"The token opens {source}, but stored tables were made of {other}: "
+        f"{list_names([key.to_user_string() for key in found])}. Nothing was replaced. Probably "
+        f"the URL or the token was changed. {advice}."
+    )
+
+
+def _find_others(
+    context: dg.AssetExecutionContext,
+    source: ProjectSource,
+    specs: Iterable[dg.AssetSpec],
+    buckets: int,
+) -> Iterator[tuple[dg.AssetKey, ProjectSource]]:
+    """Yield the key of each stored table of another project, with that project."""
+    for spec in specs:
+        for stored in _find_sources(context, spec, buckets):
+            if source.differs(stored):
+                yield spec.key, stored
+                break
+
+
+def _find_sources(
+    context: dg.AssetExecutionContext, spec: dg.AssetSpec, buckets: int
+) -> Sequence[ProjectSource]:
+    """Return the projects that a stored table was made of; none if no table is stored.
+
+    Raises:
+        StructureError: The storage failed.
+    """
+    io_manager = getattr(context.resources, str(spec.metadata[IO_MANAGER_KEY]))
+    texts = None
+    if isinstance(io_manager, TableIOManager):
+        try:
+            texts = io_manager.read_sources(TablePlace(spec.key))
+        except (RuntimeError, TimeoutError, ValueError) as error:  # their texts are our own
+            raise StructureError(f"{error} Nothing was replaced.") from None
+    stored = [ProjectSource.from_text(text) for text in texts or () if text is not None]
+    if texts is not None and len(stored) == len(texts):
+        return stored
+    keys = bucket_keys(buckets) if buckets else []
+    entry = "redcap/version"  # the metadata of every table have it
+    logged = last_metadata(context, spec.key, entry, keys)
+    logged = logged or last_metadata(context, spec.key, entry, [])
+    return [*stored, *(ProjectSource.from_metadata(metadata) for metadata in logged)]
