@@ -136,12 +136,13 @@ class CheckRules:
         settings: Settings by name of the check, for all instruments. Defaults to none.
         by_instrument: Settings by name of the instrument and name of the check; they overrule
             ``settings``. Defaults to none.
-        max_drop: Largest part of its rows that a table may lose from one run to the next: for an
-            instrument, before `rows_not_dropping` fails; for the census, before a run refuses to
-            replace anything. Defaults to 0.2.
-        allow_shrink: Replace tables even where records dropped by more than ``max_drop`` or columns
-            are newly hidden by the user's rights. Defaults to false: such a run fails before it
-            replaces anything. The run tag ``redcap/allow_shrink`` does the same for one run.
+        max_drop: Largest part of its rows that a table may lose from one run to the next: before
+            `rows_not_dropping` fails, and before a run refuses to replace anything; the same for
+            the number of records that REDCap lists. Defaults to 0.2.
+        allow_shrink: Replace tables even where records or the rows of an instrument dropped by more
+            than ``max_drop``, or columns are newly hidden by the user's rights. Defaults to false:
+            such a run fails before it replaces anything. The run tag ``redcap/allow_shrink`` does
+            the same for one run.
 
     Example:
         >>> rules = CheckRules(

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redcap_dagster.api import ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.catalog.event_log import last_metadata
@@ -29,7 +30,12 @@ from redcap_dagster.execution.record_source import (
     with_observed_columns,
 )
 from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.tables import check_keys, hidden_columns, instrument_table
+from redcap_dagster.tables import (
+    check_keys,
+    find_instrument_rows,
+    hidden_columns,
+    instrument_table,
+)
 
 EXPORT_CHECKS = frozenset({"export_complete", "nothing_hidden"})
 """Checks that judge an export, so that records are exported for them even if none are stored."""
@@ -182,6 +188,24 @@ def exported_records(run: Run, instrument: str) -> Records:
     )
     hidden = hidden_columns(export.column_names, project, instrument) if has_header(export) else []
     return Records(instrument, table, project, hidden, run.metadata)
+
+
+def count_exported_rows(run: Run, instrument: str) -> int:
+    """Return how many rows an instrument has in the run's export.
+
+    Raises:
+        StructureError: The structure of the instrument gives no table.
+    """
+    if run.export is None:
+        return 0
+    rows = find_instrument_rows(
+        run.export.table,
+        run.project,
+        instrument,
+        blank_status=run.project.honors_blank_status,
+        keep_unsaved=run.recipe.rules.keep_unsaved,
+    )
+    return pc.sum(rows).as_py() or 0
 
 
 def stored_records(run: Run, instrument: str) -> Records:

@@ -1,30 +1,32 @@
 """Protection of stored tables: a run that would lose much of them fails before it replaces any."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import dagster as dg
 
 from redcap_dagster.catalog.event_log import Metadata, last_metadata
 from redcap_dagster.execution.record_source import has_header
-from redcap_dagster.execution.run import Run
+from redcap_dagster.execution.run import Run, count_exported_rows
 from redcap_dagster.project import StructureError
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.tables import hidden_columns
 
 ALLOW_SHRINK = "redcap/allow_shrink"
-"""Tag of a run that may replace tables although many records are gone or columns are hidden."""
+"""Tag of a run that may replace tables although many rows are gone or columns are hidden."""
 
 
 def refuse_to_shrink(run: Run) -> None:
-    """Raise an error if too many records are gone, or columns are newly hidden.
+    """Raise an error if too many records or rows are gone, or columns are newly hidden.
 
     A token whose user joins an access group or loses export rights sees less, and REDCap does not
-    say so. Each selected table is compared with the metadata of its last materialization, if that
-    was of the same project, so that the first run is never refused.
+    say so; nor does it where an instrument is not designated for any event any more. Each selected
+    table is compared with the metadata of its last materialization, if that was of the same
+    project, so that the first run is never refused.
 
     Raises:
-        StructureError: Records or columns are gone; the message counts the records and names the
-            columns.
+        StructureError: Records, rows or columns are gone; the message counts the records and
+            rows, and names the instruments and columns.
     """
     if (
         run.recipe.checks.allow_shrink
@@ -38,12 +40,17 @@ def refuse_to_shrink(run: Run) -> None:
         for instrument in run.exported_instruments
     }
     everything = (metadata for stored in (census, *records.values()) for metadata in stored)
-    losses = [*_find_lost_records(run, everything), *_find_lost_columns(run, records)]
+    losses = [
+        *_find_lost_records(run, everything),
+        *_find_lost_rows(run),
+        *_find_lost_columns(run, records),
+    ]
     if losses:
         raise StructureError(
             f"{' '.join(losses)} No records or clean table was replaced. Possible causes: the "
-            "token's user lost rights or joined an access group, or records were deleted. If the "
-            f"loss is intended, run again with the tag {ALLOW_SHRINK}: true."
+            "token's user lost rights or joined an access group, records were deleted, or "
+            "instruments were removed from events. If the loss is intended, run again with the tag "
+            f"{ALLOW_SHRINK}: true."
         )
 
 
@@ -69,6 +76,31 @@ def _find_lost_records(run: Run, stored: Iterable[Metadata]) -> Iterator[str]:
             f"REDCap lists {run.listed} records by event; the last materialization had {before}: "
             f"more than {max_drop:.0%} are gone."
         )
+
+
+def _find_lost_rows(run: Run) -> Iterator[str]:
+    tables, max_drop = run.recipe.tables, run.recipe.checks.max_drop
+    everything = len(run.selection.buckets) == tables.buckets
+    lost: list[str] = []
+    for instrument in run.exported_instruments:
+        spec = tables.records[instrument]
+        if not run.selection.has(spec):
+            continue
+        with suppress(StructureError):  # the instrument fails by itself, and is not replaced
+            now = count_exported_rows(run, instrument)
+            before = _count_stored_rows(run, spec)
+            # A bucket has few rows: some of them may be gone, but not all.
+            if now < before * (1 - max_drop) and (everything or not now):
+                lost.append(f"{instrument} ({now} rows, {before} before)")
+    if lost:
+        yield f"Instruments lost more than {max_drop:.0%} of their rows: {list_names(lost)}."
+
+
+def _count_stored_rows(run: Run, spec: dg.AssetSpec) -> int:
+    """Return how many rows of the same project the run would replace."""
+    buckets = run.selection.buckets
+    stored = last_metadata(run.context, spec.key, "redcap/listed", buckets, run.source)
+    return sum(int(metadata["dagster/row_count"].value) for metadata in stored)
 
 
 def _find_lost_columns(run: Run, stored: Mapping[str, Sequence[Metadata]]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from redcap_dagster.tables.export_gaps import (
 )
 from redcap_dagster.tables.instruments import (
     census_table,
+    find_instrument_rows,
     instrument_table,
     split_by_instrument,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "count_duplicate_rows",
     "count_merged_codes",
     "count_unplaced_cells",
+    "find_instrument_rows",
     "get_column_type",
     "has_hashed_ids",
     "hidden_columns",

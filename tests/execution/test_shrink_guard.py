@@ -7,10 +7,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from redcap_dagster import CheckRules, OpSettings
+from redcap_dagster import CheckRules, OpSettings, PartitionSettings
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.partitions import bucket_keys
-from tests.dagster_runs import Study, check_results, studying
+from tests.dagster_runs import Study, check_results, materializations, studying
 from tests.execution.test_buckets import METADATA, definitions, run
 
 RECORDS = [{"record_id": str(n), "age": str(20 + n), "dose": f"{n}.5"} for n in range(1, 11)]
@@ -80,6 +80,46 @@ def test_a_bucket_may_lose_more_than_the_project(study: Study) -> None:
     result = run(study, ["2-of-4"], definitions(study))
     assert not result.success
     assert "REDCap lists 5 records by event; the last materialization had 9" in what_failed(result)
+
+
+LONGITUDINAL: dict[str, Any] = {
+    "exports": {
+        "metadata": METADATA,
+        "arm": [{"arm_num": 1, "name": "Arm 1"}],
+        "event": [{"event_name": "Start", "arm_num": 1, "unique_event_name": "start_arm_1"}],
+        "formEventMapping": [
+            {"arm_num": 1, "unique_event_name": "start_arm_1", "form": form}
+            for form in ("visit", "drug")
+        ],
+    },
+    "records": [{**row, "redcap_event_name": "start_arm_1"} for row in RECORDS],
+}
+
+
+@pytest.mark.parametrize("buckets", [None, pytest.param(2, marks=pytest.mark.slow)])
+def test_an_instrument_whose_rows_are_gone_is_not_replaced(
+    tmp_path: Path, buckets: int | None
+) -> None:
+    """Its event was taken away, while its records are listed as before."""
+    with studying(tmp_path, **LONGITUDINAL) as study:
+        partitions = None if buckets is None else PartitionSettings(buckets)
+        defs = study.definitions(partitions=partitions)
+
+        def make(**tags: str) -> dg.ExecuteInProcessResult:
+            keys = [] if buckets is None else ["1-of-2"]
+            return run(study, keys, defs, tags=tags)
+
+        assert make().success
+        before = study.table("study_clean.drug")
+        client = REDCapClient(study.sandbox.url, study.token)
+        client.design.import_form_event_mapping(LONGITUDINAL["exports"]["formEventMapping"][:1])
+        result = make()
+        assert not materializations(result)
+        assert f"drug (0 rows, {before.num_rows} before)" in what_failed(result)
+        assert "visit (" not in what_failed(result)
+        assert study.table("study_clean.drug") == before
+        assert make(**{"redcap/allow_shrink": "true"}).success
+        assert study.table("study_clean.drug").num_rows == 0
 
 
 @pytest.mark.parametrize("reported", [False, True])
