@@ -26,6 +26,7 @@ from redcap_dagster.api.errors import (
     ServerMemoryError,
     TLSError,
     TokenError,
+    TooManyParametersError,
     WebPageError,
     WrongURLError,
 )
@@ -34,6 +35,7 @@ from redcap_dagster.api.export.plan.query import Among
 from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.snapshot import RecordExport
+from redcap_dagster.api.http.transport import MAX_PARAMETERS
 from redcap_dagster.api.methods.files import REDCapFile
 from redcap_dagster.api.methods.record_import.results import CellChange, RecordImport
 from redcap_dagster.api.settings import ClientSettings
@@ -45,6 +47,7 @@ MalformedAnswerError = MalformedResponseError
 
 __all__ = [
     "MAX_CELLS",
+    "MAX_PARAMETERS",
     "MAX_RECORDS",
     "Among",
     "BlockedError",
@@ -79,6 +82,7 @@ __all__ = [
     "ServerMemoryError",
     "TLSError",
     "TokenError",
+    "TooManyParametersError",
     "WebPageError",
     "WrongURLError",
 ]

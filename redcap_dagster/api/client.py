@@ -101,9 +101,11 @@ class REDCapClient(StructureExports):
             retries=chosen.retries,
             backoff=chosen.backoff,
             rate_limit=chosen.rate_limit,
+            max_parameters=chosen.max_parameters,
         )
         self._settings = ExportSettings(
-            Limits(chosen.max_cells, chosen.max_records), chosen.concurrency
+            Limits(chosen.max_cells, chosen.max_records, chosen.max_parameters),
+            chosen.concurrency,
         )
         self._names = ProjectNames(self._transport)
         self.records = Records(self._transport, self._names)
@@ -175,9 +177,10 @@ class REDCapClient(StructureExports):
     def export_records_table(self, **selection: Unpack[RecordSelection]) -> pa.Table:
         """Return records like `export_records`, as an Arrow table."""
         parameters, record_id_field = self._write_parameters(selection)
-        if self._settings.limits.max_cells is None and not any(
-            selection.get(name) for name in FILTERS
-        ):
+        limits = self._settings.limits
+        others = sum(not name.startswith("records[") for name in parameters)
+        filtered = any(selection.get(name) for name in FILTERS)
+        if limits.max_cells is None and not filtered and others < limits.max_names:
             return read_records(
                 self._transport, parameters, record_id_field, project=self._names.project
             )

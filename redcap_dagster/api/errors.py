@@ -38,6 +38,10 @@ class TokenError(REDCapError):
     """REDCap does not know the token, or the token's user has no API rights."""
 
 
+class TooManyParametersError(REDCapError, ValueError):
+    """The request has more parameters than a server reads. It was not sent."""
+
+
 class RightsError(REDCapError):
     """REDCap accepts the token, but its user lacks a right that the request needs.
 

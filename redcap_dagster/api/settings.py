@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
+from redcap_dagster.api.http.transport import MAX_PARAMETERS
 from redcap_dagster.options import misspelt, with_attribute_texts
 
 Count = Annotated[int, Field(ge=1)]
@@ -34,6 +35,8 @@ class ClientSettings(BaseModel):
             request, which the client does not check against a census.
         max_records: Record ids in one request; firewalls refuse many. Defaults to 800. None for no
             limit.
+        max_parameters: Parameters in one request: record ids, fields and all others. PHP ignores
+            those after ``max_input_vars``, which is 1,000 by default. Defaults to 900.
         concurrency: Requests of one export that run at the same time. Defaults to 2.
         rate_limit: Requests per minute to one host, over all processes of this user on this
             machine. REDCap bans an IP address that sends more than 600 (its default) until an
@@ -57,6 +60,7 @@ class ClientSettings(BaseModel):
     backoff: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1
     max_cells: Count | None = MAX_CELLS
     max_records: Count | None = MAX_RECORDS
+    max_parameters: Annotated[int, Field(ge=100)] = MAX_PARAMETERS
     concurrency: Count = 2
     rate_limit: Count | None = 300
 

@@ -181,10 +181,8 @@ def export_table(
         )
     cells = listing.rows.num_rows * query.column_set.width
     fits = (most is None or cells <= most) and (count <= FEW_RECORDS or not query.selects_records)
-    if fits and not repeats:
-        one = RecordRequest(
-            query.column_set, listing.records, 0, count, query.selects_records, cells
-        )
+    one = RecordRequest(query.column_set, listing.records, 0, count, query.selects_records, cells)
+    if fits and not repeats and one.names <= settings.limits.max_names:
         try:
             table = read_records(
                 transport,

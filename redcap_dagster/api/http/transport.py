@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -27,6 +27,7 @@ from redcap_dagster.api.errors import (
     ServerError,
     ServerMemoryError,
     TLSError,
+    TooManyParametersError,
     WebPageError,
     WrongURLError,
 )
@@ -50,6 +51,9 @@ logger = logging.getLogger("redcap_dagster.api")
 
 T = TypeVar("T")
 
+MAX_PARAMETERS: Final = 900
+"""Parameters in one request, by default. PHP ignores those after the first 1,000 without a word."""
+
 _VERSION = {"content": "version", "format": "json", "returnFormat": "json"}
 """A request that needs no right but that to use the API."""
 
@@ -62,6 +66,7 @@ class Transport:
 
     Attributes:
         url: The URL of the API, ending in a slash.
+        max_parameters: The most parameters of one request.
         sent: The number of requests sent so far, including retries.
     """
 
@@ -78,8 +83,10 @@ class Transport:
         retries: int = 5,
         backoff: float = 1,
         rate_limit: int | None = 300,
+        max_parameters: int = MAX_PARAMETERS,
     ) -> None:
         self.url = normalize_url(url)
+        self.max_parameters = max_parameters
         self._token = check_token(token)
         if ca_bundle is not None and not Path(ca_bundle).exists():
             raise ValueError("ca_bundle: the file does not exist. Give the path of a PEM file.")
@@ -223,11 +230,19 @@ class Transport:
         parameters: Mapping[str, str],
         file: tuple[str, bytes, str] | None = None,
     ) -> Response:
+        sent = {"token": self._token, **parameters}
+        if len(sent) > self.max_parameters:
+            raise TooManyParametersError(
+                f"{request}: the request has {len(sent)} parameters, and PHP ignores those after "
+                f"max_input_vars (1,000 by default). At most {self.max_parameters} are sent: name "
+                "fewer records or fields at once, or instruments instead of fields. If the "
+                "server's limit is higher, raise max_parameters.",
+                request=request,
+            )
         self._take_turn(request)
         self.sent += 1
         failure: NetworkError | TLSError | WrongURLError
         deadline = Deadline(self._total_timeout, self._session.abort)
-        sent = {"token": self._token, **parameters}
         try:
             received = self._session.post(
                 self.url,

@@ -17,8 +17,8 @@ from redcap_dagster.api.calls.parameters import (
     write_list,
 )
 from redcap_dagster.api.calls.rows import export_line, read_count
-from redcap_dagster.api.export.reader.records import read_values
 from redcap_dagster.api.export.reader.selection import DELIMITERS, RecordSelection, check_selection
+from redcap_dagster.api.export.reader.values import read_values
 from redcap_dagster.api.http.response import Response, malformed_error, read_json
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
@@ -78,9 +78,8 @@ class Records:
         """
         parameters = check_selection(**selection) | {"type": "eav"}
         self._names.check_selection(selection)
-        frame: pd.DataFrame = read_values(self._transport, parameters).to_pandas(
-            types_mapper=pd.ArrowDtype
-        )
+        values = read_values(self._transport, parameters, self._names.project)
+        frame: pd.DataFrame = values.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
     def import_(

@@ -10,7 +10,12 @@ from typing import Any, Self, TypeVar, cast
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import IncompleteExportError, MalformedResponseError, REDCapClient
+from redcap_dagster.api import (
+    MAX_PARAMETERS,
+    IncompleteExportError,
+    MalformedResponseError,
+    REDCapClient,
+)
 from redcap_dagster.api.calls.project_structure import ProjectStructure, export_structure
 from redcap_dagster.api.export.download.fetcher import ExportSettings
 from redcap_dagster.api.export.plan.query import Among
@@ -63,6 +68,7 @@ class LossyTransport:
     chance: float = CHANCE
     gone: Mapping[str, int] = field(default_factory=dict)
     sent: int = 0
+    max_parameters: int = MAX_PARAMETERS
     shown: set[Key] = field(default_factory=set)
 
     def post(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from redcap_dagster.api.errors import MalformedResponseError
 from redcap_dagster.api.export.download.merge import join_parts
 from redcap_dagster.api.export.download.parallel import RequestResult, run_requests
 from redcap_dagster.api.export.download.progress import Meter, Report, show_bar
@@ -19,8 +18,14 @@ from redcap_dagster.api.export.plan.column_sets import ColumnSet
 from redcap_dagster.api.export.plan.listing import Listing
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest, plan_requests
-from redcap_dagster.api.export.reader.records import read_records
-from redcap_dagster.api.export.reader.row_keys import REQUEST, drop_records
+from redcap_dagster.api.export.reader.records import (
+    changed_columns_error,
+    concat_responses,
+    has_same_columns,
+    is_blank,
+    read_records,
+)
+from redcap_dagster.api.export.reader.row_keys import check_row_keys, drop_records
 from redcap_dagster.api.http.transport import Transport
 
 
@@ -125,12 +130,23 @@ class Fetcher:
         for result in results:
             if not is_blank(result.rows):
                 by_column_set.setdefault(result.request.column_set, []).append(result.rows)
-        tables = [pa.concat_tables(rows) for rows in by_column_set.values()] or [results[0].rows]
+        tables = [self._concat(rows) for rows in by_column_set.values()] or [results[0].rows]
         return FetchedRecords(
             join_parts(tables, self.query.project, listing.records),
             _find_absent(results, listing, self.query),
             len(results),
         )
+
+    def _concat(self, tables: Sequence[pa.Table]) -> pa.Table:
+        """Return the rows of requests for the same columns, of which none has the key of another.
+
+        Each response has records of its own, but two listed ids may be one for REDCap.
+        """
+        rows = concat_responses(tables)
+        if self.query.labeled or len(tables) == 1:
+            return rows
+        id_field = self.query.project.record_id_field
+        return pa.Table.from_batches(check_row_keys(iter(rows.to_batches()), id_field), rows.schema)
 
     def _run(self, requests: Sequence[RecordRequest], meter: Meter) -> list[RequestResult]:
         return run_requests(
@@ -152,32 +168,18 @@ class Fetcher:
         )
 
 
-def changed_columns_error() -> MalformedResponseError:
-    """Return the error for responses whose columns differ."""
-    return MalformedResponseError(
-        f"{REQUEST}: requests for the same columns returned different ones: the dictionary or "
-        "the token's rights were changed meanwhile, or the server is overloaded. Try again "
-        "later.",
-        request=REQUEST,
-    )
-
-
-def is_blank(rows: pa.Table) -> bool:
-    """Return whether there is no row and no header, which newer servers then do not send."""
-    return bool(rows.num_rows == 0 and rows.num_columns == 1)
-
-
 def _find_other_columns(results: Sequence[RequestResult]) -> list[RequestResult]:
     """Return the results with other columns than the widest result of the same column set."""
-    widest: dict[ColumnSet, pa.Schema] = {}
+    widest: dict[ColumnSet, list[str]] = {}
     for result in results:
-        column_set, schema = result.request.column_set, result.rows.schema
-        if column_set not in widest or len(schema) > len(widest[column_set]):
-            widest[column_set] = schema
+        column_set, names = result.request.column_set, result.rows.column_names
+        if column_set not in widest or len(names) > len(widest[column_set]):
+            widest[column_set] = names
     return [
         result
         for result in results
-        if not is_blank(result.rows) and result.rows.schema != widest[result.request.column_set]
+        if not is_blank(result.rows)
+        and not has_same_columns(result.rows.column_names, widest[result.request.column_set])
     ]
 
 

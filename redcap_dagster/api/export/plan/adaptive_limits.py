@@ -70,6 +70,7 @@ class AdaptiveLimits:
         self._start_cells = limits.max_cells
         self._cells = limits.max_cells
         self._records = limits.max_records
+        self._names = limits.max_names
         self.careful = False
 
     def note_success(self) -> None:
@@ -80,6 +81,7 @@ class AdaptiveLimits:
         """Return the request itself if it is within the limits, else its halves."""
         number = request.stop - request.start
         too_long = self._records is not None and request.named and number > self._records
+        too_long |= request.names > self._names
         too_large = self._cells is not None and request.cells > self._cells and number > 1
         return ((too_long or too_large) and request.split_in_halves()) or (request,)
 

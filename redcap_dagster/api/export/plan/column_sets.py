@@ -35,8 +35,8 @@ class ColumnSet:
     Attributes:
         forms: The columns of each instrument. If empty, only the keys are exported.
         events: The events to export. Defaults to all events.
-        subset: Whether these are fewer columns than the caller requested, so that the request has
-            to name them. Defaults to False.
+        subset: Whether these are fewer columns than the project has, so that the request has to
+            name them. Defaults to False.
     """
 
     forms: tuple[InstrumentColumns, ...]
@@ -70,9 +70,10 @@ class ColumnSet:
         return tuple(replace(self, forms=forms, subset=True) for forms in pieces)
 
     @property
-    def named_fields(self) -> int:
-        """The number of fields that a request has to name."""
-        return sum(len(form.fields) for form in self.forms if not form.all_fields)
+    def named(self) -> int:
+        """The number of fields, instruments and events that a request has to name."""
+        forms = self.forms if self.subset else ()
+        return len(self.events) + sum(1 if form.all_fields else len(form.fields) for form in forms)
 
 
 def select_columns(

@@ -64,7 +64,8 @@ class ExportQuery:
         given = self.selection
         forms = select_columns(self.project, given.get("fields"), given.get("forms"))
         events = given.get("events") if self.project.is_longitudinal else None
-        return ColumnSet(forms, tuple(events or ()))
+        subset = given.get("fields") is not None or given.get("forms") is not None
+        return ColumnSet(forms, tuple(events or ()), subset)
 
     @property
     def forms(self) -> tuple[str, ...]:
@@ -174,7 +175,8 @@ class ExportQuery:
                 columns = {"fields[0]": self.project.record_id_field}
             columns |= write_optional_list("events", column_set.events or None)
         else:
-            columns = self._parameters(*_COLUMN_PARAMETERS)
+            columns = {}
+        columns = {**self.event_parameters, **columns}
         records = write_optional_list("records", request.records) if request.named else {}
         return self._add_record_id(records | columns | self._format)
 

@@ -15,6 +15,7 @@ from redcap_dagster.api.export.plan.column_sets import (
     list_repeating_events,
 )
 from redcap_dagster.api.export.plan.listing import Counts, Listing
+from redcap_dagster.api.http.transport import MAX_PARAMETERS
 from redcap_dagster.project import REDCapProject
 
 MAX_CELLS: Final = 500_000
@@ -29,8 +30,8 @@ for more instances than expected (an estimate, not a measurement).
 MAX_RECORDS: Final = 800
 """Record ids in one request, by default: a firewall has been seen to refuse 847 of them."""
 
-MAX_FIELDS: Final = 800
-"""Fields in one request: PHP may silently drop parameters after the first 1,000."""
+_OTHERS: Final = 24
+"""Parameters of a request besides records, fields, instruments and events, and some to spare."""
 
 INSTANCES: Final = 4
 """Instances of a repeating instrument to expect per record and event, where none are listed."""
@@ -43,10 +44,22 @@ class Limits:
     Attributes:
         max_cells: Expected rows times columns of the response. Defaults to 500,000.
         max_records: Record ids in the request. Defaults to 800.
+        max_parameters: Parameters of the request. Defaults to 900.
     """
 
     max_cells: int | None = MAX_CELLS
     max_records: int | None = MAX_RECORDS
+    max_parameters: int = MAX_PARAMETERS
+
+    @property
+    def max_names(self) -> int:
+        """The most records, fields, instruments and events that a request can name."""
+        return self.max_parameters - _OTHERS
+
+    def beside(self, names: int) -> "Limits":
+        """Return the limits with as many records as a request can name beside other names."""
+        room = max(self.max_names - names, 1)
+        return replace(self, max_records=min(self.max_records or room, room))
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,11 @@ class RecordRequest:
     def records(self) -> tuple[str, ...]:
         """The ids of the records of the request."""
         return self.listed[self.start : self.stop]
+
+    @property
+    def names(self) -> int:
+        """The number of records, fields, instruments and events that the request names."""
+        return self.column_set.named + self.named * (self.stop - self.start)
 
     @property
     def divisible(self) -> bool:
@@ -139,8 +157,9 @@ def plan_requests(
         At least one request; one column set after the other, in the order of the records.
     """
     total = int(_expect_cells(project, column_set, listing).sum())
-    few = not named or limits.max_records is None or len(listing.records) <= limits.max_records
-    if few and (limits.max_cells is None or total <= limits.max_cells):
+    names, number = column_set.named, len(listing.records)
+    few = not named or number <= (limits.beside(names).max_records or number)
+    if few and names <= limits.max_names and total <= (limits.max_cells or total):
         return (RecordRequest(column_set, listing.records, 0, len(listing.records), named, total),)
     column_sets = (
         _split_off_repeating(project, column_set, listing, limits) if apart else (column_set,)
@@ -150,7 +169,7 @@ def plan_requests(
         for each in column_sets
         for narrow in (_split_columns(project, each, listing, limits) if apart else (each,))
         for cells in (_expect_cells(project, narrow, listing),)
-        for start, stop in _split_evenly(cells, limits, concurrency)
+        for start, stop in _split_evenly(cells, limits.beside(narrow.named), concurrency)
     )
 
 
@@ -201,9 +220,9 @@ def _split_columns(
 ) -> tuple[ColumnSet, ...]:
     """Return a column set split until no single record has too many cells."""
     widest = int(_expect_cells(project, column_set, listing).max(initial=0))
-    if column_set.named_fields <= MAX_FIELDS and (
-        limits.max_cells is None or widest <= limits.max_cells
-    ):
+    # A half is left for the records, or as much as they need.
+    room = limits.max_names - min(len(listing.records), limits.max_names // 2)
+    if column_set.named <= room and widest <= (limits.max_cells or widest):
         return (column_set,)
     halves = column_set.split_in_halves()
     if not halves:

@@ -1,18 +1,24 @@
 """The rows of a record export, as one table or batch by batch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import pyarrow as pa
 
-from redcap_dagster.api.errors import EmptyResponseError
+from redcap_dagster.api.errors import EmptyResponseError, MalformedResponseError
 from redcap_dagster.api.export.reader.csv_reader import empty_batch, open_csv
 from redcap_dagster.api.export.reader.requested import Requested
 from redcap_dagster.api.export.reader.row_keys import REQUEST, check_record_ids, check_row_keys
-from redcap_dagster.api.export.reader.selection import csv_parameters, get_delimiter
+from redcap_dagster.api.export.reader.selection import (
+    csv_parameters,
+    get_delimiter,
+    split_records,
+)
 from redcap_dagster.api.http.response import Response, read_json
 from redcap_dagster.api.http.retries import ShouldRetry, is_temporary
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import REPEAT_COLUMNS
 
 OnHeader = Callable[[Sequence[str]], None]
 """Is called with the columns of a response, before its rows."""
@@ -29,6 +35,8 @@ def read_records(
 ) -> pa.Table:
     """Return exported records as a table: one row per record, event and instance.
 
+    If the parameters name more records than one request may, several are sent.
+
     Args:
         transport: The connection.
         parameters: The parameters of the export.
@@ -36,51 +44,30 @@ def read_records(
         should_retry: Whether to send the request again after an error.
         project: The structure. With it, columns that were not requested are left out. Defaults to
             None.
-        on_header: Is called with all columns of the response. Defaults to nothing.
+        on_header: Is called with all columns of each response. Defaults to nothing.
 
     Raises:
         MalformedResponseError: Rows have no record id, or are duplicate rows.
         ResponseMismatchError: Rows were not requested.
         REDCapError: The request failed. The type says why.
     """
-    requested = Requested.read(csv_parameters(parameters), record_id_field, project)
 
-    def receive(response: Response) -> pa.Table:
-        return pa.Table.from_batches(_read_batches(response, parameters, requested, on_header))
+    def read(part: dict[str, str]) -> pa.Table:
+        requested = Requested.read(part, record_id_field, project)
 
-    return _export_table(transport, parameters, receive, record_id_field, should_retry)
+        def receive(response: Response) -> pa.Table:
+            rows = _read_batches(response, part, requested, on_header)
+            return pa.Table.from_batches(_check_keys(part)(rows, record_id_field))
 
+        return fetch_table(transport, part, receive, record_id_field, should_retry)
 
-def read_values(transport: Transport, parameters: dict[str, str]) -> pa.Table:
-    """Return exported values as a table: one row per value; a checkbox may have several rows.
-
-    Raises:
-        MalformedResponseError: Rows have no record id.
-        REDCapError: The request failed. The type says why.
-    """
-
-    def receive(response: Response) -> pa.Table:
-        rows = open_csv(response, "record", get_delimiter(parameters)).batches
-        return pa.Table.from_batches(check_record_ids(rows, "record"))
-
-    return _export_table(transport, parameters, receive, "record")
-
-
-def _export_table(
-    transport: Transport,
-    parameters: dict[str, str],
-    receive: Callable[[Response], pa.Table],
-    id_column: str,
-    should_retry: ShouldRetry = is_temporary,
-) -> pa.Table:
-    parameters = csv_parameters(parameters)
-    try:
-        return transport.post(REQUEST, parameters, receive, should_retry)
-    except EmptyResponseError:
-        pass
-    if transport.post(REQUEST, parameters | {"format": "json"}, read_json) == []:
-        return pa.Table.from_batches([empty_batch((id_column,))])
-    return transport.post(REQUEST, parameters, receive, should_retry)  # there are rows
+    parts = split_records(csv_parameters(parameters), transport.max_parameters)
+    tables = [read(part) for part in parts]
+    if len(tables) == 1:
+        return tables[0]
+    rows = concat_responses(tables)
+    # Two of the named ids may be the same record for REDCap.
+    return pa.Table.from_batches(_check_keys(parameters)(iter(rows.to_batches()), record_id_field))
 
 
 def iterate_records(
@@ -99,31 +86,43 @@ def iterate_records(
         REDCapError: The request failed, possibly after some batches, which are then incomplete.
             The type says why.
     """
-    requested = Requested.read(csv_parameters(parameters), record_id_field, project)
-    empty: EmptyResponseError
-    try:
-        with transport.open(REQUEST, csv_parameters(parameters)) as response:
-            yield from _read_batches(response, parameters, requested, on_header)
-        return
-    except EmptyResponseError as error:
-        empty = error
-    confirm_empty(transport, REQUEST, csv_parameters(parameters), empty)
-    yield empty_batch((record_id_field,))
+
+    def iterate(part: dict[str, str]) -> Iterator[pa.RecordBatch]:
+        requested = Requested.read(part, record_id_field, project)
+        empty: EmptyResponseError
+        try:
+            with transport.open(REQUEST, part) as response:
+                yield from _read_batches(response, part, requested, on_header)
+            return
+        except EmptyResponseError as error:
+            empty = error
+        confirm_empty(transport, REQUEST, part, empty)
+        yield empty_batch((record_id_field,))
+
+    parts = split_records(csv_parameters(parameters), transport.max_parameters)
+    rows = _check_columns(chain.from_iterable(map(iterate, parts)))
+    yield from _check_keys(parameters)(rows, record_id_field)
 
 
-def _read_batches(
-    response: Response,
+def fetch_table(
+    transport: Transport,
     parameters: dict[str, str],
-    requested: Requested,
-    on_header: OnHeader | None,
-) -> Iterator[pa.RecordBatch]:
-    record_id_field = requested.record_id_field
-    received = open_csv(response, record_id_field, get_delimiter(parameters))
-    if on_header:
-        on_header(received.columns)
-    labeled = parameters.get("rawOrLabel") == "label"
-    check_keys = check_record_ids if labeled else check_row_keys
-    return requested.check_rows(check_keys(received.batches, record_id_field))
+    receive: Callable[[Response], pa.Table],
+    id_column: str,
+    should_retry: ShouldRetry = is_temporary,
+) -> pa.Table:
+    """Return what `receive` makes of a CSV; a table with the id column alone, if REDCap sends none.
+
+    Raises:
+        REDCapError: The request failed. The type says why.
+    """
+    try:
+        return transport.post(REQUEST, parameters, receive, should_retry)
+    except EmptyResponseError:
+        pass
+    if transport.post(REQUEST, parameters | {"format": "json"}, read_json) == []:
+        return pa.Table.from_batches([empty_batch((id_column,))])
+    return transport.post(REQUEST, parameters, receive, should_retry)  # there are rows
 
 
 def confirm_empty(
@@ -138,3 +137,74 @@ def confirm_empty(
     """
     if transport.post(request, parameters | {"format": "json"}, read_json) != []:
         raise empty
+
+
+# -- several responses ----------------------------------------------------------------------------
+
+
+def concat_responses(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of several responses to requests for the same columns.
+
+    Responses without a header have no rows. Older servers send the columns of instances only where
+    there are instances.
+
+    Raises:
+        MalformedResponseError: The columns differ otherwise.
+    """
+    named = [rows for rows in tables if not is_blank(rows)] or [*tables[:1]]
+    if not all(has_same_columns(rows.column_names, named[0].column_names) for rows in named):
+        raise changed_columns_error()
+    return pa.concat_tables(named, promote_options="default")
+
+
+def has_same_columns(names: Iterable[str], others: Iterable[str]) -> bool:
+    """Return whether two responses have the same columns, apart from those of instances."""
+    return {*names} ^ {*others} <= {*REPEAT_COLUMNS}
+
+
+def _check_columns(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of several responses, which all have the same columns."""
+    columns: list[str] = []
+    for batch in batches:
+        if batch.num_columns > 1 or not columns:
+            columns = columns if len(columns) > 1 else batch.schema.names
+            if batch.schema.names != columns:
+                raise changed_columns_error()
+            yield batch
+
+
+def is_blank(rows: pa.Table) -> bool:
+    """Return whether there is no row and no header, which newer servers then do not send."""
+    return bool(rows.num_rows == 0 and rows.num_columns == 1)
+
+
+def changed_columns_error() -> MalformedResponseError:
+    """Return the error for responses whose columns differ."""
+    return MalformedResponseError(
+        f"{REQUEST}: requests for the same columns returned different ones: the dictionary or "
+        "the token's rights were changed meanwhile, or the server is overloaded. Try again "
+        "later.",
+        request=REQUEST,
+    )
+
+
+# -- one response ---------------------------------------------------------------------------------
+
+
+def _read_batches(
+    response: Response,
+    parameters: Mapping[str, str],
+    requested: Requested,
+    on_header: OnHeader | None,
+) -> Iterator[pa.RecordBatch]:
+    received = open_csv(response, requested.record_id_field, get_delimiter(parameters))
+    if on_header:
+        on_header(received.columns)
+    return requested.check_rows(received.batches)
+
+
+def _check_keys(
+    parameters: Mapping[str, str],
+) -> Callable[[Iterator[pa.RecordBatch], str], Iterator[pa.RecordBatch]]:
+    """Return the check of the keys of rows; labels of different events may be alike."""
+    return check_record_ids if parameters.get("rawOrLabel") == "label" else check_row_keys

@@ -44,6 +44,7 @@ class Requested:
         records: The ids of the records. None for all records.
         events: The unique names of the events. None for all events.
         instruments: The instruments whose instances may be among the rows. None for all.
+        repeats: Whether the project has repeating instruments. Defaults to False.
         fields: The export columns of each field. A checkbox whose columns are unknown has none:
             they begin with its name. None where the dictionary is unknown.
         added: The columns that REDCap adds to them.
@@ -54,6 +55,7 @@ class Requested:
     records: frozenset[str] | None = field(repr=False)
     events: frozenset[str] | None
     instruments: frozenset[str] | None = None
+    repeats: bool = False
     fields: Mapping[str, tuple[str, ...]] | None = field(default=None, repr=False)
     added: frozenset[str] = frozenset()
 
@@ -114,6 +116,7 @@ class Requested:
             requested.records,
             requested.events,
             None if everything or labeled else frozenset(instruments),
+            project.has_repeating,
             fields,
             frozenset(added),
         )
@@ -158,7 +161,8 @@ class Requested:
     def check_rows(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield batches with the requested columns, if their rows belong to the request.
 
-        Blank rows of instruments that were not requested are left out.
+        Blank rows of instruments that were not requested are left out. The columns of instances
+        are added where the server omits them.
 
         Raises:
             ResponseMismatchError: Rows belong to other records, events or instruments, or are a
@@ -173,11 +177,19 @@ class Requested:
             batch = received if kept == names else received.select(kept)
             if self._has_header(batch):
                 raise self.mismatch_error("a row is a header, so that it may be two responses")
-            if rows := self._count_other_records(batch):
-                raise self.mismatch_error(f"{rows} rows are of records that were not requested")
-            if rows := _count_others(batch, EVENT_NAME, self.events):
-                raise self.mismatch_error(f"{rows} rows are of events that were not requested")
-            yield self._drop_other_instruments(batch)
+            self.check_records_and_events(batch)
+            yield self._add_repeat_columns(self._drop_other_instruments(batch))
+
+    def check_records_and_events(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Raise if rows belong to other records or events.
+
+        Raises:
+            ResponseMismatchError: They do.
+        """
+        if others := self._count_other_records(rows):
+            raise self.mismatch_error(f"{others} rows are of records that were not requested")
+        if others := _count_others(rows, EVENT_NAME, self.events):
+            raise self.mismatch_error(f"{others} rows are of events that were not requested")
 
     def mismatch_error(self, problem: str) -> ResponseMismatchError:
         """Return the error for a response that does not belong to its request."""
@@ -197,7 +209,7 @@ class Requested:
             for row in alike.to_pylist()
         )
 
-    def _count_other_records(self, batch: pa.RecordBatch) -> int:
+    def _count_other_records(self, batch: pa.RecordBatch | pa.Table) -> int:
         """Return how many rows are of records that were not requested.
 
         Hashes of ids cannot be compared with ids.
@@ -205,6 +217,7 @@ class Requested:
         if self.records is None:
             return 0
         ids = batch[self.record_id_field]
+        ids = ids.drop_null()
         others = ids.filter(pc.invert(pc.is_in(ids, pa.array([*self.records], pa.string()))))
         counts = {row["values"]: row["counts"] for row in others.value_counts().to_pylist()}
         if counts:
@@ -237,6 +250,16 @@ class Requested:
             )
         return batch.filter(pc.is_in(batch[REPEAT_INSTRUMENT], wanted))
 
+    def _add_repeat_columns(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows with the columns of instances, which older servers omit without instances."""
+        names = batch.schema.names
+        if not self.repeats or REPEAT_INSTRUMENT in names:
+            return batch
+        keys = [name for name in (self.record_id_field, EVENT_NAME) if name in names]
+        blank = dict.fromkeys(REPEAT_COLUMNS, pa.nulls(batch.num_rows, pa.string()))
+        others = {name: batch[name] for name in names if name not in keys}
+        return pa.record_batch({name: batch[name] for name in keys} | blank | others)
+
 
 def _list_columns(
     project: REDCapProject, form: str, fields: set[str], combined: bool
@@ -258,7 +281,9 @@ def _read_list(parameters: Mapping[str, str], name: str) -> list[str]:
     return [value for key, value in parameters.items() if key.startswith(f"{name}[")]
 
 
-def _count_others(batch: pa.RecordBatch, column: str, known: frozenset[str] | None) -> int:
+def _count_others(
+    batch: pa.RecordBatch | pa.Table, column: str, known: frozenset[str] | None
+) -> int:
     """Return how many rows have a value in a column that is not a known one."""
     if known is None or column not in batch.schema.names:
         return 0

@@ -59,7 +59,7 @@ in REDCap itself, or tell the server's administrator.
         again = np.count_nonzero(known) + np.count_nonzero(newer[1:] == newer[:-1])
         blank = batch[record_id_field].null_count
         if blank or again:
-            raise _key_error(blank, int(again))
+            raise key_error(blank, int(again))
         if len(newer) > len(older) * _MERGE_SHARE:
             older, newer = np.sort(np.concatenate([older, newer])), newer[:0]
         yield batch
@@ -77,7 +77,7 @@ def check_record_ids(
     """
     for batch in batches:
         if blank := batch[record_id_field].null_count:
-            raise _key_error(blank, 0)
+            raise key_error(blank, 0)
         yield batch
 
 
@@ -112,7 +112,8 @@ def _are_in(ordered: _Digests, digests: _Digests) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _key_error(blank: int, again: int) -> MalformedResponseError:
+def key_error(blank: int, again: int) -> MalformedResponseError:
+    """Return the error for rows without a record id, and for duplicate rows."""
     return MalformedResponseError(
         f"{REQUEST}: {blank} rows have no record id, and {again} are duplicate rows of a record, "
         "event and instance. Try again; if it lasts, make the export in REDCap itself, or tell the "

@@ -1,6 +1,6 @@
 """The selection of a record export, checked and written as REDCap's parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypedDict, Unpack
 
@@ -88,6 +88,9 @@ class RecordSelection(TypedDict, total=False):
 
 _LISTS = ("records", "fields", "forms", "events")
 
+_ORDER = ("records", "events", "forms", "fields")
+"""The lists of a request in the order in which they are sent."""
+
 
 _DATES = {"date_range_begin": "dateRangeBegin", "date_range_end": "dateRangeEnd"}
 
@@ -173,13 +176,18 @@ def add_record_id(parameters: dict[str, str], record_id_field: str) -> dict[str,
     return parameters | {f"fields[{len(fields)}]": record_id_field}
 
 
-def get_delimiter(parameters: dict[str, str]) -> str:
+def get_delimiter(parameters: Mapping[str, str]) -> str:
     """Return the delimiter between two cells of an export."""
     return DELIMITERS[parameters.get("csvDelimiter", ",")]
 
 
 def csv_parameters(parameters: dict[str, str]) -> dict[str, str]:
-    """Return the parameters of a record export as CSV."""
+    """Return the parameters of a record export as CSV.
+
+    Lists are last, fields as the very last: if a server ignores the end of a request, columns are
+    missing in its response.
+    """
+    lists = {name: value for name, value in parameters.items() if name.endswith("]")}
     return {
         "content": "record",
         "action": "export",
@@ -187,5 +195,33 @@ def csv_parameters(parameters: dict[str, str]) -> dict[str, str]:
         "type": "flat",
         "csvDelimiter": ",",  # the server may have another default
         "returnFormat": "json",
-        **parameters,
+        **{name: value for name, value in parameters.items() if name not in lists},
+        **dict(sorted(lists.items(), key=lambda one: _ORDER.index(one[0].partition("[")[0]))),
     }
+
+
+def split_records(parameters: dict[str, str], most: int) -> list[dict[str, str]]:
+    """Return parameters that name some of the records each, so that all are within a limit.
+
+    Args:
+        parameters: All parameters of a record export.
+        most: The most parameters of one request, with the token.
+
+    Returns:
+        The parameters themselves, if they are within the limit or too many without records.
+
+    Example:
+        >>> asked = {"fields[0]": "age", **write_list("records", ["1", "2", "3"])}
+        >>> [one for one in split_records(asked, 4)]
+        [{'fields[0]': 'age', 'records[0]': '1', 'records[1]': '2'}, \
+{'fields[0]': 'age', 'records[0]': '3'}]
+    """
+    records = [value for name, value in parameters.items() if name.startswith("records[")]
+    others = {name: value for name, value in parameters.items() if not name.startswith("records[")}
+    room = most - 1 - len(others)
+    if len(records) <= room or room < 1:
+        return [parameters]
+    return [
+        others | write_list("records", records[start : start + room])
+        for start in range(0, len(records), room)
+    ]

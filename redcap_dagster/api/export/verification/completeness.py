@@ -11,8 +11,6 @@ from redcap_dagster.api.errors import REDCapError, RefusedError, RightsError
 from redcap_dagster.api.export.download.fetcher import (
     ExportSettings,
     FetchedRecords,
-    changed_columns_error,
-    is_blank,
 )
 from redcap_dagster.api.export.download.parallel import run_requests
 from redcap_dagster.api.export.plan.adaptive_limits import (
@@ -25,6 +23,7 @@ from redcap_dagster.api.export.plan.column_sets import ColumnSet, InstrumentColu
 from redcap_dagster.api.export.plan.listing import Listing, keep_distinct
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
+from redcap_dagster.api.export.reader.records import changed_columns_error, is_blank
 from redcap_dagster.api.export.reader.row_keys import REQUEST
 from redcap_dagster.api.export.reader.selection import ADDED
 from redcap_dagster.api.export.verification.census import (
@@ -57,7 +56,7 @@ def list_selected_rows(
     Raises:
         REDCapError: A request failed. The type says why.
     """
-    id_field, most = query.project.record_id_field, settings.limits.max_records
+    id_field, limits = query.project.record_id_field, settings.limits
     selected = query.records
     if query.filters:
         parameters = {**query.filters, **query.event_parameters}
@@ -68,7 +67,8 @@ def list_selected_rows(
         if not selected:
             return Listing(matching.select([id_field]).slice(0, 0), id_field)
     parameters = dict(query.event_parameters)
-    if selected is not None and len(selected) <= (most or len(selected)):
+    most = limits.beside(len(parameters) + len(query.instance_fields)).max_records
+    if selected is not None and len(selected) <= (most or 0):
         parameters |= write_optional_list("records", selected)
     listing = _list_with_instances(transport, query, settings, parameters, query.instance_fields)
     if selected is not None:

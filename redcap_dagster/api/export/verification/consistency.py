@@ -11,12 +11,15 @@ import pyarrow as pa
 from redcap_dagster.api.export.download.fetcher import (
     FetchedRecords,
     Fetcher,
-    changed_columns_error,
-    is_blank,
 )
 from redcap_dagster.api.export.download.merge import replace_records
 from redcap_dagster.api.export.plan.listing import Listing
 from redcap_dagster.api.export.plan.query import ExportQuery
+from redcap_dagster.api.export.reader.records import (
+    changed_columns_error,
+    has_same_columns,
+    is_blank,
+)
 from redcap_dagster.api.export.reader.row_keys import REQUEST
 from redcap_dagster.api.export.verification.changed_records import (
     ServerClock,
@@ -131,7 +134,7 @@ def _check_columns(before: pa.Table, after: pa.Table) -> None:
     """
     if is_blank(before) or is_blank(after):
         return
-    if set(before.column_names) != set(after.column_names):
+    if not has_same_columns(before.column_names, after.column_names):
         raise changed_columns_error()
 
 
