@@ -178,7 +178,7 @@ class OutcomeUnknownError(REDCapError):
 
 
 class TLSError(REDCapError):
-    """No TLS connection to the server could be made. The token was not sent."""
+    """No TLS connection to the server could be made. REDCap did not receive the request."""
 
 
 class CertificateError(TLSError):

@@ -3,12 +3,13 @@
 The exceptions of requests hold the request with its token, so no message quotes them.
 """
 
+import ssl
 from typing import Final
 
 import requests
 import urllib3
 
-from redcap_dagster.api.errors import CertificateError, NetworkError, WrongURLError
+from redcap_dagster.api.errors import CertificateError, NetworkError, TLSError, WrongURLError
 
 READ_TIMED_OUT: Final = (
     "the server sent nothing within the time limit. Request less at once, or raise read_timeout"
@@ -17,6 +18,19 @@ READ_TIMED_OUT: Final = (
 TOTAL_TIMED_OUT: Final = (
     "the response was incomplete at the time limit. Request less at once, or raise total_timeout"
 )
+
+_NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
+"""OpenSSL's codes for a response that is not TLS."""
+
+_ENDED: Final = "UNEXPECTED_EOF_WHILE_READING"
+
+_CERTIFICATE: Final = (
+    "CERTIFICATE_VERIFY_FAILED",
+    "CA_KEY_TOO_SMALL",
+    "CA_MD_TOO_WEAK",
+    "EE_KEY_TOO_SMALL",
+)
+"""OpenSSL's codes for a certificate that this machine does not accept."""
 
 
 def describe_failure(error: Exception) -> str:
@@ -42,24 +56,40 @@ def never_connected(error: Exception) -> bool:
 
 def tls_error(
     request: str, server: str, error: requests.exceptions.SSLError
-) -> CertificateError | NetworkError | WrongURLError:
-    """Return the error for a TLS connection that failed, by the words of OpenSSL."""
-    words = str(error)
-    if "WRONG_VERSION_NUMBER" in words:
+) -> NetworkError | TLSError | WrongURLError:
+    """Return the error for a TLS connection that failed, by OpenSSL's code for the reason."""
+    cause = _find_cause(error)
+    code, library = getattr(cause, "reason", None), getattr(cause, "library", None)
+    if code in _NOT_TLS:
         return WrongURLError(
             f"{request}: {server} does not speak TLS at this port, so the token was not sent. "
             "Check host and port of the URL.",
             request=request,
         )
-    if "EOF" in words:
+    if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) or code == _ENDED:
         what = "the server ended the TLS connection. Check host and port of the URL, or try again"
         return network_error(request, server, what)
-    return CertificateError(
-        f"{request}: the TLS certificate of {server} cannot be verified, so the token was not "
-        "sent. If your institution has its own certificate authority, give the path of its PEM "
-        "file as ca_bundle.",
+    # OpenSSL's other libraries read the certificates of this machine.
+    if code is None or code in _CERTIFICATE or library != "SSL":
+        return CertificateError(
+            f"{request}: the TLS certificate of {server} cannot be verified, so the token was not "
+            "sent. If your institution has its own certificate authority, give the path of its PEM "
+            "file as ca_bundle.",
+            request=request,
+        )
+    return TLSError(
+        f"{request}: {server} and this machine have no TLS version or cipher in common, or the "
+        f"server asks for a client certificate (OpenSSL: {code}). REDCap did not receive the "
+        "request. Ask the server's administrator which versions and ciphers it takes, and compare "
+        "them with those that OpenSSL allows on this machine.",
         request=request,
     )
+
+
+def _find_cause(error: BaseException) -> BaseException:
+    """Return the error of Python's ``ssl`` that others wrap, or the innermost one."""
+    inner = getattr(error, "reason", None) or next(iter(error.args), None)
+    return _find_cause(inner) if isinstance(inner, BaseException) else error
 
 
 def network_error(request: str, server: str, what: str) -> NetworkError:

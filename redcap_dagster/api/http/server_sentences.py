@@ -13,27 +13,34 @@ from collections.abc import Mapping
 from typing import Final
 
 _ENGLISH: Final = """
-a about access account action active added administrator after all allow allowed already also an
-analysis and any api are arm arms as assigned at available be because been before belong belongs
-blank blocked but by call called calls can cannot change changed changes cleanup closed column
-columns completed contact content correct could create data date day days deactivated delete
-deleted denied designated development did different disabled do does draft duplicate each editing
-email empty enabled enter error event events ever exist existing exists expected expiration expire
-expired expires export exported exporting exports failed field fields file files follow for form
-format forms found from full group groups had has have having identifier if import imported
-importing imports in inactive incorrect information instance instances instead instrument
-instruments into invalid is it its larger later least level limit limits locked log logging longer
-longitudinal maintenance make many marked match maximum may method methods missing mode modified
-modify more moved must name named names needs new no none not nothing number numbers of off
-offline on once one only or out parameter parameters password perform permission permissions
-permitted please possible privilege privileges production project projects provide provided
-reached read reason recognized record records redcap refused rename repeat repeating report
-request requested requests require required requires respond restricted right rights role row rows
-same server set setup should size some something specified start state status still study such
-super survey surveys suspended system temporarily than that the their them then there therefore
-these they this those time to token too try type unable unavailable unique unknown until up update
-updated upgrade user username users valid value values verified version view was web well were
-when where which while who will with within without wrong you your
+a about access account action active added administrator after again all allow allowed already
+also an analysis and any api approval approve archive archived are arm arms as assign assigned at
+available background be because been before belong belongs big blank blocked both but by call
+called calls can can't cannot categories category change changed changes checkbox choice choices
+choose cleanup closed code codes column columns completed contact content correct could create
+current currently data date day days deactivated delete deleted denied designated development did
+different disabled do does doesn't don't draft duplicate during each editing either email empty
+enabled end ended ends enough enter error event events ever every exceeded exceeds exist existing
+exists expected expiration expire expired expires export exported exporting exports failed feature
+features field fields file files finish finished follow for form format forms found from full
+function give given group groups had has hasn't have having header headers hour hours identifier
+if import imported importing imports in inactive incorrect information instance instances instead
+instrument instruments integer into invalid is isn't it its label labels lack lacking lacks larger
+later least level limit limits live locked log logging longer longitudinal maintenance make many
+marked match maximum may method methods minute minutes missing mode modified modify module modules
+more moved multiple must name named names needs neither new no not nothing now number numbers
+numeric of off offline on once one only open opened opening option options or order out page
+parameter parameters passed password past pending per perform permission permissions permitted
+please possible practice privilege privileges process processed processing production project
+projects provide provided reached read reason recognized record records redcap refused regenerate
+regenerated remove removed rename reopen repeat repeating report request requested requests
+require required requires respond restricted revoked right rights role row rows same second
+seconds send sent sequence server set setup shorter should sign signed since size small so some
+something specified specify start state status still study such super survey surveys suspended
+system temporarily than that the their them then there therefore these they this those time to
+token too try type unable unavailable unique unknown until up update updated upgrade use used user
+username users using valid validated validation value values verified version view waiting was web
+well were when where whether which while who will with within without would wrong you your
 """
 """English words of which REDCap's own sentences consist. None is likely to be a cell."""
 
@@ -106,8 +113,8 @@ def _keep_known_words(text: str) -> str:
     pieces: list[str] = []
     known = 0
     for part in text.split(" "):
-        word = part.strip(".,;:!?()").lower().removesuffix("'s")
-        if word in _WORDS:
+        words = part.strip(".,;:!?()'\"").lower().removesuffix("'s").split("/")
+        if _WORDS.issuperset(words):
             known += 1
             pieces.append(part)
         elif not pieces or pieces[-1] != "…":
