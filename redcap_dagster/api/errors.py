@@ -56,8 +56,8 @@ class WrongURLError(REDCapError):
     """The URL is not that of a REDCap API.
 
     Attributes:
-        url: The URL to which the server redirects, without query, user name and password. None
-            where it does not redirect.
+        url: The URL to which the server redirects, without query, user name and password, and with
+            ``****`` for a path that is unlikely to be an API's. None where it does not redirect.
     """
 
     url: str | None = None

@@ -41,6 +41,8 @@ _LONGEST = 1 << 30
 
 _MAYBE_TOKEN = re.compile(r"[0-9A-Za-z]{32,}")
 
+_HOST = re.compile(r"[0-9A-Za-z.:*\[\]-]+")
+
 
 @dataclass(frozen=True)
 class Response:
@@ -139,22 +141,30 @@ def _status_error(response: Response, message: str | None, body: str) -> REDCapE
 
 def _redirect_error(response: Response) -> WrongURLError:
     """Return the error for a redirect. It names the target without what may be secret in it."""
-    try:
-        parts = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
-        host = parts.netloc.rpartition("@")[2]
-        path = parts.path.partition(";")[0]
-        target = _MAYBE_TOKEN.sub("****", f"{parts.scheme}://{host}{path}")
-    except ValueError:
-        target = None
+    target = _name_target(response)
     error = WrongURLError(
         f"{response.request}: {response.url} redirects to {target or 'an invalid URL'} "
         f"(status {response.status}), and the token is never sent after a redirect. If that is "
-        "your REDCap, give that URL, ending in /api/; if it is a sign-on page, the API is not "
+        "your REDCap, give its URL, ending in /api/; if it is a sign-on page, the API is not "
         "reachable from here.",
         request=response.request,
     )
-    error.url = target
+    error.url, error.status = target, response.status
     return error
+
+
+def _name_target(response: Response) -> str | None:
+    """Return the URL of a redirect, its path only if that is likely to be the path of an API."""
+    try:
+        parts = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
+        host = _MAYBE_TOKEN.sub("****", parts.netloc.rpartition("@")[2])
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
+        return None
+    harmless = {"", "api", "redcap", *urlsplit(response.url).path.split("/")}
+    path = parts.path if harmless.issuperset(parts.path.split("/")) else "/****"
+    return f"{parts.scheme}://{host}{path}"
 
 
 def _retry_after(response: Response) -> float | None:

@@ -1,11 +1,12 @@
 """An HTTP session without cookies and redirects, which another thread can abort."""
 
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from threading import Timer
+from threading import Timer, local
 from typing import Any
 from weakref import WeakSet
 
@@ -35,6 +36,14 @@ class Session(requests.Session):
         self._adapter = _Adapter()
         self.mount("https://", self._adapter)
         self.mount("http://", self._adapter)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a request. Warnings of urllib3 meanwhile are dropped, as they quote headers."""
+        _THREAD.sends = True
+        try:
+            return super().send(request, **kwargs)
+        finally:
+            _THREAD.sends = False
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None, as redirects are not followed."""
@@ -72,6 +81,18 @@ class Deadline:
     def _pass(self) -> None:
         self.passed = True
         self._abort()
+
+
+_THREAD = local()
+"""Whether this thread is sending a request of this package."""
+
+
+def _is_shown(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.WARNING or not getattr(_THREAD, "sends", False)
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_is_shown)
 
 
 def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import requests
 
 from redcap_dagster.api import (
     ErrorBodyError,
     MalformedResponseError,
     NetworkError,
     REDCapClient,
+    REDCapError,
     RefusedError,
     ServerError,
     WrongURLError,
@@ -44,8 +46,12 @@ def test_an_error_in_xml_is_one(xml: str, server: Server, client: REDCapClient) 
     ("location", "target"),
     [
         ("http://[x", None),
-        (f"https://x/{TOKEN}/api", "https://x/****/api"),
+        (f"https://x/{TOKEN}/api", "https://x/****"),
+        (f"https://x/{TOKEN.lower()}/{CANARY}", "https://x/****"),
         (f"https://{TOKEN * 2}.example.edu/", "https://****.example.edu/"),
+        ("https://x.example.edu/redcap/api/", "https://x.example.edu/redcap/api/"),
+        (f"{CANARY}:x", None),
+        (f"https://{CANARY} x/", None),
     ],
 )
 def test_a_redirect_shows_no_token_and_no_nonsense(
@@ -63,6 +69,50 @@ def test_a_redirect_shows_no_token_and_no_nonsense(
     assert caught.value.url == target
     assert (target or "an invalid URL") in str(caught.value)
     assert_silent(caught.value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X": f"y\r\n{CANARY} without a colon\r\nA: {CANARY}"},
+        {"X": f"y\r\n\t{CANARY}\r\n{TOKEN}"},
+        {"Set-Cookie": f"{CANARY}={CANARY}; expires={CANARY}; version={CANARY}; port={CANARY}"},
+        {"Content-Type": f"multipart/{CANARY}; boundary={CANARY}; charset={CANARY}"},
+        {"Content-Encoding": CANARY},
+        {"Transfer-Encoding": CANARY},
+        {"X": f"{CANARY * 10_000}"},
+        {f"{CANARY}-{number}": "x" for number in range(200)},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+@pytest.mark.parametrize("status", [200, 403, 500])
+def test_no_header_is_heard(
+    headers: dict[str, str],
+    status: int,
+    server: Server,
+    client: REDCapClient,
+    assert_silent: Silent,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    server.say("project", Reply(f"<p>{CANARY}</p>".encode(), status, headers, end="closed"))
+
+    with pytest.raises(REDCapError) as caught:
+        client.export_project_info()
+
+    assert_silent(caught.value)
+    assert CANARY not in "".join(str(warning.message) for warning in recwarn)
+
+
+def test_warnings_of_other_connections_are_left_alone(
+    server: Server, client: REDCapClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = {"X": "y\r\nwithout a colon"}
+    server.say("project", json_reply({"project_id": 1}), Reply(b"", 200, odd, end="closed"))
+    client.export_project_info()
+
+    requests.post(server.url, data={"content": "project"}, timeout=60)
+
+    assert "Failed to parse headers" in caplog.text
 
 
 def test_a_redirect_to_an_odd_host_is_not_quoted(assert_silent: Silent) -> None:
