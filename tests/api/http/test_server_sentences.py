@@ -55,7 +55,7 @@ def test_the_cause_is_in_the_failure_of_a_run(
     with pytest.raises(RightsError) as caught:
         ask()
 
-    assert f'The server says: "{shown}"' in (op_failure(caught.value).description or "")
+    assert f'The server says: "{shown}"' in (op_failure("study", caught.value).description or "")
     assert_silent(caught.value)
 
 
