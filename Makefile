@@ -7,7 +7,8 @@ EXAMPLE = -e '.[all]' -e example_project --group example_project/pyproject.toml:
 # What takes longer is left to CI.
 TESTS = -m pytest -n 2 --dist loadgroup $(if $(CI),,-m 'not slow')
 # What takes or returns DataFrames, and one run of the example from end to end.
-PANDAS = tests/api/calls tests/api/export tests/api/methods tests/tables tests/io_managers \
+PANDAS = tests/test_frames.py redcap_dagster/frames.py tests/tables tests/io_managers \
+  tests/api/calls tests/api/export tests/api/methods \
   tests/clients/test_own_client.py tests/clients/test_pycap.py tests/execution/test_stored_records.py \
   tests/execution/test_complete_project.py tests/example/test_warehouse.py tests/test_benchmarks.py \
   redcap_dagster/api redcap_dagster/tables redcap_dagster/io_managers example_project/tests

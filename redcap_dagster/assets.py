@@ -104,7 +104,7 @@ def build_assets(
     _check_fields(project, rules)
     check_rules(checks, project)
     tables = table_specs(name, project, instruments, rules, checks, options)
-    recipe = Recipe(tables, project, rules, checks, op.preview_rows)
+    recipe = Recipe(tables, project, rules, checks, op.preview_rows, options.frames)
     return [
         metadata_asset(recipe, op, f"{op.name or name}__metadata"),
         tables_asset(recipe, op, op.name or f"{name}__tables"),

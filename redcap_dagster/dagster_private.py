@@ -7,6 +7,7 @@ from dagster._core.definitions.definitions_load_context import (
     DefinitionsLoadType,
     StateBackedDefinitionsLoader,
 )
+from dagster._core.storage.db_io_manager import DbIOManager
 from dagster._utils.env import using_dagster_dev
 from dagster._utils.schedules import is_valid_cron_schedule
 from dagster.components.resolved.core_models import (
@@ -21,6 +22,7 @@ from dagster_shared.record import copy
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
 __all__ = [
+    "DbIOManager",
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
     "DefsStateManagementType",

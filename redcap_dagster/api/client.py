@@ -41,6 +41,7 @@ from redcap_dagster.api.methods.surveys import Surveys
 from redcap_dagster.api.methods.user_roles import UserRoles
 from redcap_dagster.api.methods.users import Users
 from redcap_dagster.api.settings import ClientSettings
+from redcap_dagster.frames import to_frame
 from redcap_dagster.options import misspelt
 
 
@@ -108,10 +109,11 @@ class REDCapClient(StructureExports):
             chosen.concurrency,
         )
         self._names = ProjectNames(self._transport)
-        self.records = Records(self._transport, self._names)
+        self._frames = chosen.frames
+        self.records = Records(self._transport, self._names, self._frames)
         self.files = Files(self._transport, self._names)
         self.repository = FileRepository(self._transport)
-        self.reports = Reports(self._transport)
+        self.reports = Reports(self._transport, self._frames)
         self.surveys = Surveys(self._transport, self._names)
         self.pdfs = PDFs(self._transport, self._names)
         self.users = Users(self._transport)
@@ -148,8 +150,8 @@ class REDCapClient(StructureExports):
             **selection: The records and fields to export; see `RecordSelection`. Defaults to all.
 
         Returns:
-            One row per record, event and instance, in REDCap's order, backed by Arrow. Without
-            rows, newer servers send no header; then the record id is the only column.
+            One row per record, event and instance, in REDCap's order. Without rows, newer servers
+            send no header; then the record id is the only column.
 
         Raises:
             TypeError: A parameter is misspelt or has another type. Nothing was sent.
@@ -171,8 +173,7 @@ class REDCapClient(StructureExports):
         table = self.export_records_table(**selection)
         if labeled:
             table = label_columns(self._transport, *self._write_parameters(selection), table)
-        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-        return frame
+        return to_frame(table, self._frames)
 
     def export_records_table(self, **selection: Unpack[RecordSelection]) -> pa.Table:
         """Return records like `export_records`, as an Arrow table."""

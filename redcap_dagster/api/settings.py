@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
 from redcap_dagster.api.http.transport import MAX_PARAMETERS
+from redcap_dagster.frames import Frames
 from redcap_dagster.options import misspelt, with_attribute_texts
 
 Count = Annotated[int, Field(ge=1)]
@@ -43,6 +44,8 @@ class ClientSettings(BaseModel):
             administrator lifts the ban, so machines that share one address must share the limit:
             with three, give each 100. Defaults to 300. None for no limit. Requests to this machine
             itself are not limited.
+        frames: Dtypes of the DataFrames that the client returns: ``pandas`` for those of ordinary
+            pandas, or ``arrow`` for Arrow dtypes. Defaults to ``pandas``.
 
     Example:
         >>> ClientSettings(rate_limit=100).rate_limit
@@ -63,6 +66,7 @@ class ClientSettings(BaseModel):
     max_parameters: Annotated[int, Field(ge=100)] = MAX_PARAMETERS
     concurrency: Count = 2
     rate_limit: Count | None = 300
+    frames: Frames = "pandas"
 
     @model_validator(mode="before")
     @classmethod

@@ -11,7 +11,6 @@ from redcap_dagster.api import RecordExport
 from redcap_dagster.catalog.event_log import Metadata
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.catalog.versions import data_version
-from redcap_dagster.io_managers import to_frame
 from redcap_dagster.project import REDCapProject, build_page_url
 from redcap_dagster.tables import CleanTable, profile
 
@@ -45,7 +44,7 @@ def asset_result(
     """
     return dg.MaterializeResult(
         asset_key=spec.key,
-        value=to_frame(table),
+        value=table,
         metadata={
             "dagster/row_count": table.num_rows,
             "dagster/column_schema": schema,

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, model_validator
 
 from redcap_dagster.component.yaml_options import OptionModel
+from redcap_dagster.frames import Frames
 from redcap_dagster.io_managers import (
     DuckDBTableIOManager,
     ParquetTableIOManager,
@@ -18,7 +19,7 @@ _COMPANIONS = {
     "parquet": ["storage_options"],
     "io_manager_key": ["kind"],
 }
-"""The places of tables, each with its other options; YAML names one place."""
+"""The places of tables, each with its own options; YAML names one place."""
 
 
 class StorageModel(OptionModel):
@@ -56,12 +57,19 @@ class StorageModel(OptionModel):
         "snowflake.",
     )
 
+    frames: Frames | None = Field(
+        default=None,
+        description="Dtypes of the DataFrames that assets get from duckdb or parquet, or that your "
+        "own IO manager gets: pandas for those of ordinary pandas, or arrow for Arrow dtypes. "
+        "Defaults to pandas, and to arrow for Dagster's own database IO managers.",
+    )
+
     @model_validator(mode="after")
     def _check_place(self) -> "StorageModel":
         places = [name for name in _COMPANIONS if getattr(self, name) is not None]
         if len(places) != 1:
             raise ValueError("storage: give one of duckdb, parquet and io_manager_key.")
-        strange = self.model_fields_set - {*places, *_COMPANIONS[places[0]]}
+        strange = self.model_fields_set - {"frames", *places, *_COMPANIONS[places[0]]}
         if strange:
             names = ", ".join(sorted(strange))
             raise ValueError(f"storage: {names} cannot be used with {places[0]}. Leave it out.")
@@ -73,10 +81,15 @@ class StorageModel(OptionModel):
         Args:
             root: Root of the Dagster project.
         """
+        frames = self.frames or "pandas"
         if self.duckdb is not None:
             database = str(root / self.duckdb)
-            return DuckDBTableIOManager(database=database, lock_timeout=self.lock_timeout)
+            return DuckDBTableIOManager(
+                database=database, lock_timeout=self.lock_timeout, frames=frames
+            )
         if self.parquet is not None:
             base = self.parquet if "://" in self.parquet else str(root / self.parquet)
-            return ParquetTableIOManager(base_path=base, storage_options=self.storage_options)
-        return StorageSettings(str(self.io_manager_key), kind=self.kind)
+            return ParquetTableIOManager(
+                base_path=base, storage_options=self.storage_options, frames=frames
+            )
+        return StorageSettings(str(self.io_manager_key), kind=self.kind, frames=self.frames)

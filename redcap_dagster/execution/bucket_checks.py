@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redcap_dagster.checks.findings import is_evaluated
 from redcap_dagster.execution.recipe import Recipe, Selection
@@ -47,9 +47,8 @@ def merge_bucket_checks(
                 yield from checks.add([result])
                 continue
             merged = checks.add(result.check_results or [])
-            if len(selection.buckets) > 1:
-                result = _add_buckets(context, recipe, selection, result)
-            yield result._replace(check_results=list(merged))
+            with_buckets = _add_buckets(context, recipe, selection, result)
+            yield with_buckets._replace(check_results=list(merged))
     finally:
         checks.update_late_results()
 
@@ -65,19 +64,16 @@ def _add_buckets(
     All buckets get the same data version, as Dagster gives the partitions of one run the same tags.
     An edit in one bucket thus changes that of each. In runs of single buckets each has its own.
     """
-    frame: pd.DataFrame = result.value
-    records = pa.chunked_array([pa.array(frame[recipe.known.record_id_field], pa.string())])
-    buckets = pd.Series(
-        assign_buckets(records, recipe.tables.buckets).to_pandas(), index=frame.index
-    )
-    counts = buckets.value_counts()
-    for bucket in selection.buckets:
+    table: pa.Table = result.value
+    buckets = assign_buckets(table[recipe.known.record_id_field], recipe.tables.buckets)
+    counts = {one["values"]: one["counts"] for one in pc.value_counts(buckets).to_pylist()}
+    for bucket in selection.buckets if len(selection.buckets) > 1 else ():
         context.add_asset_metadata(
-            {"dagster/row_count": int(counts.get(bucket, 0))},
+            {"dagster/row_count": counts.get(bucket, 0)},
             asset_key=result.asset_key,
             partition_key=bucket,
         )
-    return result._replace(value=frame.assign(**{BUCKET: buckets}))
+    return result._replace(value=table.append_column(BUCKET, buckets))
 
 
 _FailedChecks = Mapping[str, Sequence[str]]

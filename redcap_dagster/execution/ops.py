@@ -20,11 +20,12 @@ from redcap_dagster.execution.op_failures import (
     will_be_retried,
 )
 from redcap_dagster.execution.op_settings import OpSettings
-from redcap_dagster.execution.project_guard import IO_MANAGER_KEY, refuse_other_project
+from redcap_dagster.execution.project_guard import refuse_other_project
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import with_observed_columns
 from redcap_dagster.execution.run import Result, Run, export_selected, start_run
 from redcap_dagster.execution.shrink_guard import refuse_to_shrink
+from redcap_dagster.execution.stored_tables import IO_MANAGER_KEY, fit_to_io_manager
 from redcap_dagster.failures import reason
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import (
@@ -205,13 +206,13 @@ def _build_op(
     """Return an op that makes any subset of some assets and evaluates any of their checks."""
     resource = f"{recipe.tables.name}__redcap"
     io_managers = {str(spec.metadata[IO_MANAGER_KEY]) for spec in specs}
-    keys = {spec.key for spec in specs}
+    by_key = {spec.key: spec for spec in specs}
 
     @dg.multi_asset(
         name=name,
         description=settings.description,
         specs=specs,
-        check_specs=[check for check in recipe.tables.checks if check.asset_key in keys],
+        check_specs=[check for check in recipe.tables.checks if check.asset_key in by_key],
         can_subset=True,
         required_resource_keys={resource, *io_managers},
         pool=settings.pool,
@@ -222,6 +223,10 @@ def _build_op(
     )
     def op(context: dg.AssetExecutionContext) -> Iterator[Result]:
         redcap = getattr(context.resources, resource)
-        yield from make(context, get_project_client(recipe.tables.name, redcap))
+        for result in make(context, get_project_client(recipe.tables.name, redcap)):
+            if isinstance(result, dg.MaterializeResult) and result.asset_key is not None:
+                spec = by_key[result.asset_key]
+                result = fit_to_io_manager(context, spec, result, recipe.frames)
+            yield result
 
     return op

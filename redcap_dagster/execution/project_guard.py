@@ -6,6 +6,7 @@ import dagster as dg
 
 from redcap_dagster.catalog.event_log import last_metadata
 from redcap_dagster.catalog.source import ProjectSource
+from redcap_dagster.execution.stored_tables import find_io_manager
 from redcap_dagster.io_managers import TableIOManager, TablePlace
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import StructureError
@@ -13,9 +14,6 @@ from redcap_dagster.project.name_lists import list_names
 
 ALLOW_OTHER_PROJECT = "redcap/allow_other_project"
 """Tag of a run that may replace tables that were made of another project."""
-
-IO_MANAGER_KEY = "dagster/io_manager_key"
-"""Metadata entry of a spec that names the IO manager of its table."""
 
 
 def refuse_other_project(
@@ -84,7 +82,7 @@ def _find_sources(
     Raises:
         StructureError: The storage failed.
     """
-    io_manager = getattr(context.resources, str(spec.metadata[IO_MANAGER_KEY]))
+    io_manager = find_io_manager(context, spec)
     texts = None
     if isinstance(io_manager, TableIOManager):
         try:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.checks.rules import CheckRules
+from redcap_dagster.frames import Frames
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.specs.table_specs import TableSpecs
@@ -24,6 +25,8 @@ class Recipe:
         rules: How records become clean tables.
         checks: Settings of the checks.
         preview_rows: How many rows of each instrument's tables Dagster's UI shows.
+        frames: Dtypes of the DataFrames that other IO managers than ours get. Defaults to None, for
+            those that suit the IO manager.
     """
 
     tables: TableSpecs
@@ -31,6 +34,7 @@ class Recipe:
     rules: CleaningRules
     checks: CheckRules
     preview_rows: int
+    frames: Frames | None = None
 
     def check_result(self, spec: dg.AssetSpec, finding: Finding) -> dg.AssetCheckResult:
         """Return the result of a check of an asset, with the severity that the settings give."""

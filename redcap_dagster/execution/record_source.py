@@ -1,4 +1,4 @@
-"""Where records come from: REDCap, whose export is checked and logged, or storage."""
+"""Where records come from: REDCap, whose export is checked and logged."""
 
 import logging
 import math
@@ -6,16 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 
-import dagster as dg
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api import Among, Progress, ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.partitions import assign_buckets
-from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.project.name_lists import list_names
-from redcap_dagster.project.system_columns import ARM, EVENT_NAME
+from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import (
     CleaningRules,
     check_agreement,
@@ -143,65 +139,6 @@ def check_export(
             "designated for their event, or was changed since they were saved."
         )
     return counts
-
-
-def load_records(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, buckets: Sequence[str]
-) -> pa.Table:
-    """Return the stored records of an instrument, whichever IO manager keeps them.
-
-    Args:
-        context: Context of the run.
-        key: Key of the records' asset.
-        buckets: The buckets to load. Empty for a table without buckets.
-
-    Raises:
-        StructureError: The records are not stored, or not stored as text.
-    """
-    frames = []
-    for bucket in buckets or (None,):
-        try:
-            frame = context.load_asset_value(key, python_type=pd.DataFrame, partition_key=bucket)
-        except Exception as error:  # noqa: BLE001 an IO manager's text may hold cell values
-            of_bucket = f", bucket {bucket}" if bucket else ""
-            raise StructureError(
-                f"its records ({key.to_user_string()}{of_bucket}) could not be loaded from storage "
-                f"({type(error).__name__}). Materialize them first, or together with the clean "
-                "table."
-            ) from None
-        frames.append(frame)
-    tables = [_check_text(pa.Table.from_pandas(frame, preserve_index=False)) for frame in frames]
-    return pa.concat_tables(tables, promote_options="default")
-
-
-def _check_text(stored: pa.Table) -> pa.Table:
-    """Return stored records as REDCap sent them: as text, except for the number of the arm.
-
-    Raises:
-        StructureError: The IO manager guessed types, so that the text is lost.
-    """
-    numbers = [ARM] if EVENT_NAME in stored.column_names else []
-    columns = {
-        name: column.cast(pa.int64() if name in numbers else pa.string())
-        for name, column in zip(stored.column_names, stored.columns, strict=True)
-        if name in numbers or _is_text(column)
-    }
-    guessed = [
-        f"{field.name} ({field.type})" for field in stored.schema if field.name not in columns
-    ]
-    if guessed:
-        raise StructureError(
-            "its records are stored with types other than text, so that the text that REDCap sent "
-            f"is lost (007 became 7): {list_names(guessed)}. Use an IO manager that keeps text as "
-            "text, or materialize the clean table together with its records."
-        )
-    return pa.table(columns)
-
-
-def _is_text(column: pa.ChunkedArray) -> bool:
-    """Whether a column is text, plain or encoded, or has no values."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    return kind in (pa.string(), pa.large_string()) or bool(column.null_count == len(column))
 
 
 def with_observed_columns(

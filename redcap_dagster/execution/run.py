@@ -26,9 +26,9 @@ from redcap_dagster.execution.record_source import (
     export_instruments,
     filter_by_bucket,
     has_header,
-    load_records,
     with_observed_columns,
 )
+from redcap_dagster.execution.stored_tables import load_records
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import (
     check_keys,
@@ -214,10 +214,10 @@ def stored_records(run: Run, instrument: str) -> Records:
     Raises:
         StructureError: They are not stored, not stored as text, or not of the run's structure.
     """
-    key = run.recipe.tables.records[instrument].key
+    spec = run.recipe.tables.records[instrument]
     buckets = run.selection.buckets
-    table = load_records(run.context, key, buckets)
-    stored = last_metadata(run.context, key, "redcap/hidden_columns", buckets, run.source)
+    table = load_records(run.context, spec, buckets)
+    stored = last_metadata(run.context, spec.key, "redcap/hidden_columns", buckets, run.source)
     for metadata in stored:
         # A table of several buckets has every column that one of them has.
         own = {column.name for column in metadata["dagster/column_schema"].value.columns}

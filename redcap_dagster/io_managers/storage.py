@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from redcap_dagster.frames import Frames
 from redcap_dagster.io_managers.table_io_manager import TableIOManager
 from redcap_dagster.options import option
 
@@ -16,6 +17,10 @@ class StorageSettings:
     Attributes:
         io_manager_key: Key of the IO manager among the resources.
         kind: Kind of storage that Dagster's UI shows, such as ``snowflake``. Defaults to none.
+        frames: Dtypes of the DataFrames that the IO manager gets: ``pandas`` for those of ordinary
+            pandas, or ``arrow`` for Arrow dtypes. Defaults to ``arrow`` for Dagster's own database
+            IO managers, whose columns then have exact types, such as a date, and to ``pandas`` for
+            others.
 
     Example:
         >>> StorageSettings("warehouse", kind="snowflake").kind
@@ -24,6 +29,7 @@ class StorageSettings:
 
     io_manager_key: str
     kind: str | None = None
+    frames: Frames | None = None
 
 
 Storage = dg.ConfigurableIOManager | StorageSettings

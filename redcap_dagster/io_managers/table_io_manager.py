@@ -9,7 +9,9 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
+from redcap_dagster.frames import INDEX_REFUSAL, Frames, to_frame, to_table
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import BUCKET
 
@@ -37,6 +39,12 @@ class TableIOManager(dg.ConfigurableIOManager):
 
     kind: ClassVar[str | None] = None
     """Kind of storage that Dagster's UI shows."""
+
+    frames: Frames = Field(
+        default="pandas",
+        description="Dtypes of the DataFrames that assets get as inputs: pandas for those of "
+        "ordinary pandas, or arrow for Arrow dtypes. Defaults to pandas.",
+    )
 
     @abstractmethod
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
@@ -83,9 +91,10 @@ class TableIOManager(dg.ConfigurableIOManager):
         """Return the name of a table in its storage, for the metadata `dagster/table_name`."""
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Store the frame of an asset.
+        """Store what an asset returned: a DataFrame, an Arrow table, or what offers the C stream.
 
         Raises:
+            TypeError: The output is not a table.
             ValueError: The output cannot be stored as a table, or divided into its partitions; or
                 the table belongs to another asset.
             dg.DagsterInvariantViolationError: The asset returned None, but is not annotated so.
@@ -110,7 +119,7 @@ class TableIOManager(dg.ConfigurableIOManager):
             context.add_output_metadata({"dagster/table_name": self.get_table_name(place)})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | pa.Table | None:
-        """Return the stored frame of an asset, with pyarrow dtypes.
+        """Return the stored table of an asset as a DataFrame, with the dtypes of `frames`.
 
         A parameter that is annotated as `pyarrow.Table` gets such a table. Several partitions are
         one table. The input of a partition that does not depend on any partition is None.
@@ -125,25 +134,7 @@ class TableIOManager(dg.ConfigurableIOManager):
         table = self.read_table(_get_place(context), keys)
         if context.dagster_type.typing_type is pa.Table:
             return table
-        return to_frame(table)
-
-
-def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Return a table as a frame with Arrow dtypes; dictionary columns are categorical.
-
-    Args:
-        table: Any table.
-
-    Example:
-        >>> to_frame(pa.table({"age": [41, None]}))["age"].dtype
-        int64[pyarrow]
-    """
-
-    def dtype(kind: pa.DataType) -> pd.ArrowDtype | None:
-        return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
-
-    frame: pd.DataFrame = table.to_pandas(types_mapper=dtype, ignore_metadata=True)
-    return frame
+        return to_frame(table, self.frames)
 
 
 def _get_place(context: dg.OutputContext | dg.InputContext) -> TablePlace:
@@ -181,59 +172,19 @@ def _split_partitions(table: pa.Table, keys: Sequence[str]) -> Mapping[str, pa.T
     return {key: rows.filter(pc.equal(row_keys, key)) for key in keys}
 
 
-def _to_arrow(obj: object) -> pa.Table:
+def _to_arrow(obj: Any) -> pa.Table:
     """Return an asset's output as a table.
 
     Raises:
-        ValueError: The output cannot be stored without loss; the message does not hold values.
+        TypeError: The output is not a table.
+        ValueError: It cannot be stored without loss; the message does not hold values.
     """
-    if isinstance(obj, pd.DataFrame):
-        _check_names(list(obj.columns))
-        index = obj.index
-        if index.names != [None] or not index.equals(pd.RangeIndex(len(obj))):
-            raise ValueError(
-                "The frame has an index, which a table cannot store. Call reset_index() to make it "
-                "a column, or reset_index(drop=True) to drop it."
-            )
-        return pa.table({name: _to_arrow_column(name, obj[name]) for name in obj.columns})
-    if isinstance(obj, pa.Table):
-        _check_names(obj.column_names)
-        return obj.replace_schema_metadata(None)
-    raise ValueError(
-        f"The asset returned {type(obj).__module__}.{type(obj).__qualname__}, which this IO "
-        "manager cannot store. Return a pandas.DataFrame or a pyarrow.Table."
-    )
-
-
-def _to_arrow_column(name: str, column: "pd.Series[Any]") -> pa.ChunkedArray:
-    """Return one column, so that the error can name it: pyarrow's own message holds values."""
-    try:
-        frame = pd.DataFrame({name: column})
-        arrow = pa.Table.from_pandas(frame, preserve_index=False).column(0)
-        if pa.types.is_dictionary(arrow.type) and pa.types.is_null(arrow.type.value_type):
-            return pa.chunked_array([pa.nulls(len(arrow), pa.string())])  # no categories
-        return arrow
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        raise ValueError(
-            f"Column {name!r} (dtype {column.dtype}) has values of several types, or of a type "
-            "that a table cannot store. Give it one type, for instance with "
-            "astype('string[pyarrow]')."
-        ) from None
-
-
-def _check_names(names: list[object]) -> None:
-    """Raise an error for column names that a table cannot have."""
-    if not names:
+    if isinstance(obj, pd.DataFrame) and not obj.index.equals(pd.RangeIndex(len(obj))):
+        raise ValueError(INDEX_REFUSAL)
+    table = to_table(obj)
+    if not table.column_names:
         raise ValueError("The frame does not have columns. Return a frame with at least one.")
-    others = sum(not isinstance(name, str) or not name for name in names)
-    if others:
-        raise ValueError(
-            f"{others} of {len(names)} columns have a name that is not text, or is blank. Rename "
-            "them."
-        )
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"Columns occur more than once: {', '.join(twice)}. Rename them.")
+    return table
 
 
 def add_partition_column(table: pa.Table, partition_key: str) -> pa.Table:

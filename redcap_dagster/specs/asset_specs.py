@@ -14,6 +14,7 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 from redcap_dagster.automation import FreshnessSettings, automation_condition
 from redcap_dagster.catalog.versions import code_version
 from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules
+from redcap_dagster.frames import Frames
 from redcap_dagster.io_managers import Storage, StorageSettings, storage_kind
 from redcap_dagster.options import refuse_mistakes, shown_name
 from redcap_dagster.partitions import PartitionSettings, buckets
@@ -53,6 +54,11 @@ class SpecOptions:
     def buckets(self) -> int:
         """The number of buckets; 0 for none."""
         return 0 if self.partitions is None else self.partitions.buckets
+
+    @property
+    def frames(self) -> Frames | None:
+        """Dtypes of the DataFrames for an IO manager that is named by its resource key."""
+        return self.storage.frames if isinstance(self.storage, StorageSettings) else None
 
 
 @refuse_mistakes

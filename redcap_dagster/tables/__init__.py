@@ -1,7 +1,7 @@
 """An export -> tables: pure functions over Arrow tables, without network and without Dagster.
 
 In the order of use: `compatibility`, `instruments`, `cleaning`, then what reads its result.
-Imports `redcap_dagster.project` and `redcap_dagster.options` only.
+Imports `redcap_dagster.project`, `redcap_dagster.options` and `redcap_dagster.frames` only.
 
 For users:
 
@@ -11,10 +11,12 @@ For users:
 - `list_invalid_values`: one row per value that a clean table does not hold.
 - `pair_labels`: choices of fields whose dictionary lists none.
 - `profile`: counts by column, as a `Profile`.
+- `to_frame`: any of these tables as a DataFrame.
 
 The other names are for the package itself.
 """
 
+from redcap_dagster.frames import to_frame
 from redcap_dagster.tables.cleaning import CleanTable, clean
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.column_types import ColumnType, get_column_type
@@ -29,6 +31,8 @@ from redcap_dagster.tables.instruments import (
     census_table,
     find_instrument_rows,
     instrument_table,
+    list_typed_columns,
+    read_text,
     split_by_instrument,
 )
 from redcap_dagster.tables.invalid_values import list_invalid_values
@@ -79,8 +83,11 @@ __all__ = [
     "instrument_table",
     "is_required",
     "list_invalid_values",
+    "list_typed_columns",
     "pair_labels",
     "profile",
+    "read_text",
     "split_by_instrument",
     "structure_table",
+    "to_frame",
 ]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from redcap_dagster.frames import Rows
 from redcap_dagster.project import Choice, Column, Field, REDCapProject, StructureError
 from redcap_dagster.project.columns import is_status_field
 from redcap_dagster.project.system_columns import REPEAT_INSTANCE
@@ -25,6 +26,7 @@ from redcap_dagster.tables.cells import (
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.column_types import INTEGER, cast_text
 from redcap_dagster.tables.compatibility import check_columns, check_keys
+from redcap_dagster.tables.instruments import read_text
 from redcap_dagster.tables.labels import list_ticked_options, look_up_codes
 
 T = TypeVar("T")
@@ -57,7 +59,7 @@ class CleanTable:
 
 
 def clean(
-    records: pa.Table,
+    records: Rows,
     instrument: str,
     project: REDCapProject,
     rules: CleaningRules,
@@ -67,7 +69,8 @@ def clean(
     """Return the typed and cleaned records of one instrument.
 
     Args:
-        records: Records of the instrument, as `split_by_instrument` returns them.
+        records: Records of the instrument, as `split_by_instrument` returns them. A DataFrame, an
+            Arrow table, or an object that offers the Arrow C stream.
         instrument: Name of the instrument.
         project: Structure of the project; types and choices come from its dictionary.
         rules: Treatment of missing markers, choices and fields without a type.
@@ -78,8 +81,9 @@ def clean(
         go by the columns of the export.
 
     Raises:
-        StructureError: The records have the columns of another structure, or the rules lead to
-            two columns of the same name.
+        StructureError: The records have the columns of another structure or columns that are not
+            text, or the rules lead to two columns of the same name.
+        TypeError: The records are not a table.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -90,18 +94,19 @@ def clean(
         >>> clean(records, "a", project, CleaningRules()).table["age"].to_pylist()
         [41, None]
     """
-    check_keys(records, project, instrument)
-    check_columns(records, project, instrument)
+    text = read_text(records)
+    check_keys(text, project, instrument)
+    check_columns(text, project, instrument)
     keys: dict[str, pa.ChunkedArray] = {}
     for name in (*project.key_columns(instrument), *project.context_columns):
-        keys[name] = get_text_column(records, name)
+        keys[name] = get_text_column(text, name)
         if name == REPEAT_INSTANCE:
             keys[name] = cast_text(keys[name], INTEGER)
     groups = groupby(project.columns(instrument), key=lambda column: column.field)
     fields = [(form_field, tuple(columns)) for form_field, columns in groups]
 
     def clean_field(form_field: tuple[Field, tuple[Column, ...]]) -> CleanTable:
-        return _clean_field(records, *form_field, project, rules, paired or {})
+        return _clean_field(text, *form_field, project, rules, paired or {})
 
     # Arrow releases the interpreter's lock: threads run at the same time.
     with ThreadPoolExecutor(pa.cpu_count()) as threads:

@@ -11,8 +11,10 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.frames import Rows, is_text, to_table
 from redcap_dagster.project import NOT_COMPLETED, Column, REDCapProject, StructureError
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import (
     ARM,
     EVENT_NAME,
@@ -21,7 +23,7 @@ from redcap_dagster.project.system_columns import (
 
 
 def split_by_instrument(
-    export: pa.Table,
+    export: Rows,
     project: REDCapProject,
     *,
     blank_status: bool = False,
@@ -30,7 +32,8 @@ def split_by_instrument(
     """Return one table per instrument from a flat record export.
 
     Args:
-        export: Columns of a flat export with raw values, all text; blanks are ``""`` or null.
+        export: A flat export with raw values, all text; blanks are ``""`` or null. A DataFrame, an
+            Arrow table, or an object that offers the Arrow C stream.
         project: Structure of the project, which determines the tables, keys and columns.
         blank_status: Whether the export was requested with ``exportBlankForGrayFormStatus`` from a
             server that supports it; a status that is not blank then proves that the instrument was
@@ -44,8 +47,10 @@ def split_by_instrument(
         ``redcap_arm`` is an integer. A column that the export does not have is null.
 
     Raises:
-        StructureError: The export does not have the record id, two options of a checkbox have the
-            same column, or a field is named like a column that REDCap adds.
+        StructureError: The export does not have the record id or has columns that are not text, two
+            options of a checkbox have the same column, or a field is named like a column that
+            REDCap adds.
+        TypeError: The export is not a table.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -55,9 +60,10 @@ def split_by_instrument(
         >>> split_by_instrument(export, project)["visit"].to_pylist()
         [{'id': '1', 'age': '40', 'visit_complete': '2'}]
     """
+    table = read_text(export)
     return {
         instrument.instrument_name: instrument_table(
-            export,
+            table,
             project,
             instrument.instrument_name,
             blank_status=blank_status,
@@ -220,6 +226,58 @@ def _find_arms(export: pa.Table, project: REDCapProject) -> pa.ChunkedArray:
     return pa.chunked_array(
         [arms.take(indices) for indices in pc.index_in(event, names).chunks], pa.int64()
     )
+
+
+def read_text(rows: Rows) -> pa.Table:
+    """Return an export, or records of an instrument, as an Arrow table of text.
+
+    The number of the arm, which records have beside the event, is an integer.
+
+    Args:
+        rows: A DataFrame, an Arrow table, or an object that offers the Arrow C stream.
+
+    Raises:
+        StructureError: A column is not text, so that the text that REDCap sent is lost.
+        TypeError: The rows are not a table.
+
+    Example:
+        >>> read_text(pa.table({"id": pa.array(["1"], pa.large_string())})).schema
+        id: string
+    """
+    table = to_table(rows)
+    typed = list_typed_columns(table)
+    if typed:
+        raise StructureError(
+            "The rows have columns of types other than text, so that the text that REDCap sent is "
+            f"lost (007 became 7): {list_names(typed)}. Take them as export_records returns them; "
+            "read a CSV file with dtype=str."
+        )
+    arm = _find_arm_column(table)
+    kinds = [pa.int64() if name == arm else pa.string() for name in table.column_names]
+    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+
+
+def list_typed_columns(rows: pa.Table) -> list[str]:
+    """Return the columns that have values but are not text, each with its type.
+
+    Args:
+        rows: An export, or records of an instrument.
+
+    Example:
+        >>> list_typed_columns(pa.table({"id": ["1"], "age": [7], "note": [None]}))
+        ['age (int64)']
+    """
+    arm = _find_arm_column(rows)
+    return [
+        f"{name} ({column.type})"
+        for name, column in zip(rows.column_names, rows.columns, strict=True)
+        if not (name == arm or is_text(column.type) or column.null_count == len(column))
+    ]
+
+
+def _find_arm_column(rows: pa.Table) -> str | None:
+    """Return the column of the arm's number. Without events, a field may have its name."""
+    return ARM if EVENT_NAME in rows.column_names else None
 
 
 def export_text(export: pa.Table, name: str) -> pa.ChunkedArray:

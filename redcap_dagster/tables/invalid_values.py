@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.frames import Rows
 from redcap_dagster.project import REDCapProject, build_page_url
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE
 from redcap_dagster.tables.cleaning import CleanTable
+from redcap_dagster.tables.instruments import read_text
 
 _REASONS: Mapping[pa.DataType, str] = {
     pa.int64(): "not an integer",
@@ -22,7 +24,7 @@ _ESCAPES = {character: f"%{ord(character):02X}" for character in "% \"#&'+<=>?\\
 
 
 def list_invalid_values(
-    cleaned: CleanTable, records: pa.Table, instrument: str, project: REDCapProject, url: str = ""
+    cleaned: CleanTable, records: Rows, instrument: str, project: REDCapProject, url: str = ""
 ) -> pa.Table:
     """Return one row per invalid value: a value that is null in a clean table for that reason.
 
@@ -50,6 +52,7 @@ def list_invalid_values(
         >>> list_invalid_values(cleaned, records, "a", project).select([1, 2, 3]).to_pylist()
         [{'field_name': 'age', 'value': 'old', 'reason': 'not an integer'}]
     """
+    text = read_text(records)
     keys = cleaned.table.select(project.key_columns(instrument))
     columns = [(name, pa.string()) for name in ("field_name", "value", "reason", "link")]
     schema = pa.schema([*keys.schema, *(pa.field(*column) for column in columns)])
@@ -60,7 +63,7 @@ def list_invalid_values(
         arrays = [
             *found.columns,
             pa.repeat(name, count),
-            records[name].filter(rows),
+            text[name].filter(rows),
             pa.repeat(_find_reason(cleaned.table, name), count),
             _build_links(found, instrument, project, url),
         ]

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.frames import Rows
 from redcap_dagster.project import Choice, REDCapProject, StructureError
+from redcap_dagster.tables.instruments import read_text
 
 
 def look_up_codes(
@@ -78,7 +80,7 @@ def list_ticked_options(
 
 
 def pair_labels(
-    raw: pa.Table, labeled: pa.Table, project: REDCapProject
+    raw: Rows, labeled: Rows, project: REDCapProject
 ) -> Mapping[str, tuple[Choice, ...]]:
     """Return the choices of fields whose dictionary lists none, from a raw and a label export.
 
@@ -105,7 +107,8 @@ def pair_labels(
         {'site': (Choice(code='7', label='North'),)}
     """
     record_id = project.record_id_field
-    if raw.num_rows != labeled.num_rows or not raw[record_id].equals(labeled[record_id]):
+    codes, texts = read_text(raw), read_text(labeled)
+    if codes.num_rows != texts.num_rows or not codes[record_id].equals(texts[record_id]):
         raise StructureError(
             "The raw and the label export do not have the same rows, so their codes and labels "
             "cannot be paired. Records were probably changed between the two: export both again."
@@ -114,8 +117,8 @@ def pair_labels(
     for field in project.fields:
         name = field.field_name
         has_ontology = field.field_type == "text" and field.select_choices_or_calculations
-        if name in raw.column_names and (field.field_type == "sql" or has_ontology):
-            both = pa.table({"code": raw[name], "label": labeled[name]})
+        if name in codes.column_names and (field.field_type == "sql" or has_ontology):
+            both = pa.table({"code": codes[name], "label": texts[name]})
             used = both.group_by(["code", "label"], use_threads=False).aggregate([]).to_pylist()
             labels: dict[str, str] = {}
             for pair in used:

@@ -254,6 +254,8 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         "max_records": None,
         "concurrency": 2,
         "rate_limit": None,
+        "max_parameters": 500,
+        "frames": "arrow",
     }
     assert set(given) == set(ClientSettings.model_fields)
     with loaded(client=given) as (_, definitions):

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from pandas.testing import assert_frame_equal
 
 from redcap_dagster import OpSettings, PartitionSettings, REDCapResource, build_redcap_definitions
+from redcap_dagster.frames import to_frame
 from redcap_dagster.io_managers import TableIOManager, TablePlace
-from redcap_dagster.io_managers.table_io_manager import to_frame
 from redcap_dagster.partitions import BUCKET, assign_buckets, bucket_keys, buckets
 from tests.dagster_runs import TOKEN_VARIABLE, Study
 from tests.deployment.programs import PATIENCE

@@ -42,7 +42,7 @@ def tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[p
 
 @dg.asset(io_manager_key="trial__io_manager", ins={"visit": dg.AssetIn(VISIT)})
 def mean(visit: pd.DataFrame) -> pd.DataFrame:
-    assert str(visit.dtypes["age"]) == "int64[pyarrow]"
+    assert str(visit.dtypes["age"]) == "Int64"
     return pd.DataFrame({"mean": [visit["age"].mean()]})
 
 

@@ -31,6 +31,7 @@ from redcap_dagster.api.methods.record_import.batches import (
 )
 from redcap_dagster.api.methods.record_import.results import CellChange, RecordImport
 from redcap_dagster.api.methods.record_import.target import ImportTarget, Shape
+from redcap_dagster.frames import Frames, to_frame
 
 _DATE_FORMATS: Final = ("YMD", "MDY", "DMY")
 _OVERWRITE_BEHAVIORS: Final = ("normal", "overwrite")
@@ -53,6 +54,7 @@ class Records:
 
     _transport: Transport
     _names: ProjectNames
+    _frames: Frames
 
     def export_eav(self, **selection: Unpack[RecordSelection]) -> pd.DataFrame:
         """Return one row per value that is not blank (``type=eav``), as text.
@@ -79,8 +81,7 @@ class Records:
         parameters = check_selection(**selection) | {"type": "eav"}
         self._names.check_selection(selection)
         values = read_values(self._transport, parameters, self._names.project)
-        frame: pd.DataFrame = values.to_pandas(types_mapper=pd.ArrowDtype)
-        return frame
+        return to_frame(values, self._frames)
 
     def import_(
         self,

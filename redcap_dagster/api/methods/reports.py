@@ -22,6 +22,7 @@ from redcap_dagster.api.export.reader.selection import (
 )
 from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.frames import Frames, to_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Reports:
     """
 
     _transport: Transport
+    _frames: Frames
 
     def export(
         self,
@@ -63,8 +65,7 @@ class Reports:
             type: ``flat``, or ``eav``, which REDCap ignores. Defaults to ``flat``.
 
         Returns:
-            The rows, backed by Arrow. Without rows, some servers send no header; then there are no
-            columns.
+            The rows. Without rows, some servers send no header; then there are no columns.
 
         Raises:
             ValueError: REDCap cannot take a parameter. Nothing was sent.
@@ -101,8 +102,7 @@ class Reports:
                     "different columns."
                 )
             raise
-        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-        return frame
+        return to_frame(table, self._frames)
 
     def _export_table(self, parameters: dict[str, str]) -> pa.Table:
         def receive(response: Response) -> pa.Table:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from redcap_dagster.api import (
@@ -147,7 +146,7 @@ def test_records_are_text_with_nulls_for_blanks(server: Server, client: REDCapCl
 
     frame = client.export_records()
 
-    assert set(frame.dtypes) == {pd.ArrowDtype(pa.string())}
+    assert all(dtype == ("string" if pd.__version__ < "3" else "str") for dtype in frame.dtypes)
     assert frame["record_id"].tolist() == ["007", "1e5", "3"]
     assert frame["name"].isna().tolist() == [False, True, True]
     assert frame["name"][0] == "NA"
