@@ -199,7 +199,10 @@ def export_table(
             if query.selects_records or listing.find_lost_records(shown):
                 listing = list_again(transport, query, settings, [listing.rows, shown])
             unchanged = not query.selects_records or not before.find_changed_records(listing)
-            if unchanged and not find_missing_records(FetchedRecords(table), listing, query):
+            # A server may omit these columns where no listed row is an instance.
+            repeats = REPEAT_COLUMNS[0] in table.column_names
+            missing = find_missing_records(FetchedRecords(table), listing, query)
+            if unchanged and not repeats and not missing:
                 return table
     listed = ListedRecords(listing, since)
     return take_snapshot(transport, structure(), selection, settings, listed=listed).table

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api.errors import ResponseMismatchError
-from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.export.reader.row_keys import REQUEST, add_repeat_columns
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.columns import is_timestamp_field
 from redcap_dagster.project.system_columns import (
@@ -178,7 +178,8 @@ class Requested:
             if self._has_header(batch):
                 raise self.mismatch_error("a row is a header, so that it may be two responses")
             self.check_records_and_events(batch)
-            yield self._add_repeat_columns(self._drop_other_instruments(batch))
+            rows = self._drop_other_instruments(batch)
+            yield add_repeat_columns(rows) if self.repeats else rows
 
     def check_records_and_events(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Raise if rows belong to other records or events.
@@ -249,16 +250,6 @@ class Requested:
                 f"{other.num_rows} rows are of instruments that were not requested"
             )
         return batch.filter(pc.is_in(batch[REPEAT_INSTRUMENT], wanted))
-
-    def _add_repeat_columns(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows with the columns of instances, which older servers omit without instances."""
-        names = batch.schema.names
-        if not self.repeats or REPEAT_INSTRUMENT in names:
-            return batch
-        keys = [name for name in (self.record_id_field, EVENT_NAME) if name in names]
-        blank = dict.fromkeys(REPEAT_COLUMNS, pa.nulls(batch.num_rows, pa.string()))
-        others = {name: batch[name] for name in names if name not in keys}
-        return pa.record_batch({name: batch[name] for name in keys} | blank | others)
 
 
 def _list_columns(

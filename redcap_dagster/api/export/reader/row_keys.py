@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ _MERGE_SHARE = 1 / 8
 """Newer digests are merged into the older ones when they exceed this share of them."""
 
 _Digests = npt.NDArray[np.int64]
+_Rows = TypeVar("_Rows", pa.Table, pa.RecordBatch)
 
 
 def check_row_keys(
@@ -88,6 +89,25 @@ def join_key_columns(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
     """
     texts = [pc.fill_null(rows[name], "") for name in (*names[1:], names[0])]
     return pc.binary_join_element_wise(*texts, "\x1f")
+
+
+def add_repeat_columns(rows: _Rows) -> _Rows:
+    """Return rows of a project with instances, with the two columns that say which rows they are.
+
+    Some servers omit them from a response where no row is an instance.
+
+    Example:
+        >>> add_repeat_columns(pa.table({"record_id": ["1"], "age": ["40"]})).column_names
+        ['record_id', 'redcap_repeat_instrument', 'redcap_repeat_instance', 'age']
+    """
+    names = rows.schema.names
+    if not {*REPEAT_COLUMNS}.isdisjoint(names) or (not rows.num_rows and len(names) == 1):
+        return rows
+    position = names.index(EVENT_NAME) + 1 if EVENT_NAME in names else 1
+    blank = pa.nulls(rows.num_rows, pa.string())
+    for name in reversed(REPEAT_COLUMNS):
+        rows = rows.add_column(position, pa.field(name, pa.string()), blank)
+    return rows
 
 
 def _hash_keys(batch: pa.RecordBatch, record_id_field: str) -> _Digests:

@@ -24,7 +24,7 @@ from redcap_dagster.api.export.plan.listing import Listing, keep_distinct
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
 from redcap_dagster.api.export.reader.records import changed_columns_error, is_blank
-from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.export.reader.row_keys import REQUEST, add_repeat_columns
 from redcap_dagster.api.export.reader.selection import ADDED
 from redcap_dagster.api.export.verification.census import (
     incomplete_error,
@@ -136,6 +136,8 @@ def _list_with_instances(
         if not fields or not may_be_too_large(error):
             raise
         rows = _list_in_pieces(transport, query, settings, parameters, fields)
+    if query.project.has_repeating:
+        rows = add_repeat_columns(rows)
     kept = [name for name in rows.column_names if name == id_field or name in ADDED]
     return Listing(rows.select(kept), id_field, frozenset(fields))
 
@@ -177,13 +179,14 @@ def _list_in_pieces(
             "records", request.records
         )
         should_retry = should_retry_divisible if request.divisible else should_retry_whole
-        return list_rows(
+        rows = list_rows(
             connection,
             places.id_field,
             {**parameters, **own},
             groups=groups,
             should_retry=should_retry,
         )
+        return add_repeat_columns(rows)
 
     results = run_requests(
         transport,
