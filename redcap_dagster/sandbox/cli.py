@@ -121,7 +121,7 @@ def serve(
         token = sandbox.add_project(file)
         for fault in faults:
             fault.inject(sandbox, token)
-        logger.info("%s", sandbox.dialect)
+        logger.info("dialect: %s", sandbox.dialect)
         click.echo(f"REDCAP_API_URL={sandbox.url}")
         click.echo(f"REDCAP_API_TOKEN={token}")
         stop.wait()

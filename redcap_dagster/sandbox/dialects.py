@@ -53,6 +53,8 @@ class Dialect:
     Example:
         >>> Dialect(sentences="foreign").say("The field 'age' does not exist")
         "Røźoźo lůbö 'age' böbö vărørø røñikâ"
+        >>> print(read_dialect("older"))
+        older (version=11.4.4, repeat_columns=instances, log_actions=updated, filler=False)
     """
 
     name: str = "default"
@@ -68,6 +70,16 @@ class Dialect:
     filler: bool = True
     comma_lists: bool = True
     max_parameters: int | None = None
+
+    def __str__(self) -> str:
+        """Return the name, and what differs from the default."""
+        default = type(self)()
+        differences = [
+            f"{field.name}={getattr(self, field.name)}"
+            for field in fields(self)[1:]
+            if getattr(self, field.name) != getattr(default, field.name)
+        ]
+        return f"{self.name} ({', '.join(differences) or 'no differences'})"
 
     def say(self, sentence: str) -> str:
         """Return a sentence as this server says it."""

@@ -1,19 +1,20 @@
-"""Exports one after the other, each with random troubles."""
+"""Rounds of exports, each of a dialect of its own; each export has random troubles."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import traceback
+from collections.abc import Callable
 from random import Random
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.dialects import Dialect
 from tests.soak.clock import ZONE, Clock
 from tests.soak.selection import ExportSelection, draw_selection
 from tests.soak.study import SHAPES, Study
 from tests.soak.troubles import READ_TIMEOUT, Trouble, draw_troubles
 from tests.soak.verdict import COMPLETE, Tally, WrongExportError, export_once
 
-VERSIONS = ("14.7.3", "17.4.1")  # the newer one sends no header without rows
+ROUND = 25
 FORMS = ("visit", "drug", "lab")
 BACKOFF = 0.001
 
@@ -23,39 +24,48 @@ def run_soak(
 ) -> Tally:
     """Export while ``continues`` returns True, and return the outcomes.
 
-    Raises:
-        WrongExportError: An export was wrong, or its error shows a value or the token.
+    An export that is wrong without an error, or whose error shows a value or the token, is one of
+    the tally's ``wrong`` ones, and ends its round.
     """
-    tally = Tally()
-    with ExitStack() as stack:
-        clock = Clock()
-        stack.enter_context(clock.patch_client())
-        studies = list(_make_studies(seed, clock, stack))
-        random = Random(seed)  # noqa: S311
+    tally, clock = Tally(), Clock()
+    with clock.patch_client():
         while continues(tally):
-            study = random.choice(studies)
-            study.random.seed(f"{seed} {tally.exports}")
-            troubles = draw_troubles(study)
-            forms = sorted(random.sample(FORMS, random.randint(1, 3)))
-            selection = draw_selection(study, forms)
-            client = _make_client(study, random)
-            description = _describe_export(seed, tally.exports, study, selection, troubles)
-            try:
-                outcome = export_once(study, client, selection, troubles)
-            except WrongExportError as error:
-                error.add_note(description)
-                raise
-            if not tally.add(troubles, outcome):
-                print_line(f"{outcome}, although it is recoverable:\n{description}")
-            study.give_rights_back()
+            dialect = Dialect.draw(seed + tally.rounds)
+            with Sandbox(time_zone=ZONE, clock=clock, dialect=dialect) as sandbox:
+                try:
+                    _run_round(sandbox, clock, tally, continues, print_line)
+                except WrongExportError as error:
+                    tally.wrong.setdefault(dialect.name, []).append(error)
+                    print_line("".join(traceback.format_exception(error)))
+            tally.rounds += 1
     return tally
 
 
-def _make_studies(seed: int, clock: Clock, stack: ExitStack) -> Iterator[Study]:
-    for version in VERSIONS:
-        sandbox = stack.enter_context(Sandbox(version, time_zone=ZONE, clock=clock))
-        for kind in SHAPES:
-            yield Study(sandbox, Random(f"{seed} {version} {kind}"), kind, clock)  # noqa: S311
+def _run_round(
+    sandbox: Sandbox,
+    clock: Clock,
+    tally: Tally,
+    continues: Callable[[Tally], bool],
+    print_line: Callable[[str], object],
+) -> None:
+    random = Random(sandbox.dialect.name)  # noqa: S311
+    study = Study(sandbox, random, random.choice(list(SHAPES)), clock)
+    for number in range(ROUND):
+        if not continues(tally):
+            return
+        troubles = draw_troubles(study)
+        forms = sorted(random.sample(FORMS, random.randint(1, 3)))
+        selection = draw_selection(study, forms)
+        client = _make_client(study, random)
+        description = _describe_export(number, study, selection, troubles)
+        try:
+            outcome = export_once(study, client, selection, troubles)
+        except WrongExportError as error:
+            error.add_note(description)
+            raise
+        if not tally.add(troubles, outcome):
+            print_line(f"{outcome}, although it is recoverable:\n{description}")
+        study.give_rights_back()
 
 
 def _make_client(study: Study, random: Random) -> REDCapClient:
@@ -71,10 +81,11 @@ def _make_client(study: Study, random: Random) -> REDCapClient:
 
 
 def _describe_export(
-    seed: int, number: int, study: Study, selection: ExportSelection, troubles: list[Trouble]
+    number: int, study: Study, selection: ExportSelection, troubles: list[Trouble]
 ) -> str:
     lines = [
-        f"seed {seed}, export {number}: REDCap {study.sandbox.version}, {study.kind}",
+        f"{study.sandbox.dialect}",
+        f"  export {number} of its round, {study.kind}",
         f"  {selection.kind} of {selection.forms}",
         *(f"  {each.kind}: {each.fault}, {each.content}, after {each.after}, times {each.times}"
           for each in troubles),
@@ -94,8 +105,8 @@ def make_time_limit(
         if now - printed >= 10:
             printed = now
             print_line(
-                f"{now - began:5.0f} s  {tally.exports} exports, "
-                f"{tally.outcomes[COMPLETE]} complete"
+                f"{now - began:5.0f} s  {tally.rounds} rounds, {tally.exports} exports, "
+                f"{tally.outcomes[COMPLETE]} complete, {len(tally.wrong)} dialects with wrong ones"
             )
         return now - began < 60 * minutes
 

@@ -32,6 +32,9 @@ TEXTS = [
     "1e5",
     "NA",
     'said "no"',
+    '\\"',
+    'C:\\"x", y',
+    "\\",
     "a,b;c",
     "two\nlines",
     "\r\n",
@@ -115,7 +118,8 @@ class Study:
     def __post_init__(self) -> None:
         row = self._make_row("drug", "1")[0] | {"redcap_data_access_group": "north"}
         self.token = self.sandbox.add_project(exports=SHAPES[self.kind], records=[row])
-        self._others = self.sandbox.add_user(self.token, "others")
+        # The no-break space is one byte in some logs, which is not UTF-8.
+        self._others = self.sandbox.add_user(self.token, "the\u00a0others")
         for _ in range(MOST_RECORDS // 2):
             self._add()
         self._record_snapshot()
@@ -145,9 +149,10 @@ class Study:
             "format": "csv",
             "exportSurveyFields": "true",
             "exportDataAccessGroups": "true",
-            "exportBlankForGrayFormStatus": "true",
         }
         project = self.sandbox._get_project(self.token)
+        if project.structure.honors_blank_status:
+            parameters["exportBlankForGrayFormStatus"] = "true"
         if not project.rights.api_export:
             self.history.append(None)
             return
@@ -165,7 +170,15 @@ class Study:
         with self.sandbox._get_store().lock:
             try:
                 self.random.choice(
-                    [self._add, self._edit, self._edit, self._group, self._delete, self._rename]
+                    [
+                        self._add,
+                        self._edit,
+                        self._edit,
+                        self._group,
+                        self._delete,
+                        self._rename,
+                        self._sign,
+                    ]
                 )()
             except Exception as error:  # noqa: BLE001 the fault hides the error
                 self.failed_changes.append(error)
@@ -216,7 +229,9 @@ class Study:
 
     def _delete(self) -> None:
         if records := self.records():
-            self._handle_as_other_user(action="delete", records=self.random.choice(records))
+            self._handle_as_other_user(
+                **{"action": "delete", "records[0]": self.random.choice(records)}
+            )
 
     def _rename(self) -> None:
         if records := self.records():
@@ -225,6 +240,14 @@ class Study:
             self._handle_as_other_user(
                 action="rename", record=self.random.choice(records), new_record_name=new
             )
+
+    def _sign(self) -> None:
+        if records := self.records():
+            record = self.random.choice(records)
+            self.random.choice([self.sandbox.lock_record, self.sandbox.sign_record])(
+                self.token, record
+            )
+            self._handle_as_other_user(content="user", data='[{"username": "ann"}]')
 
     def _make_row(self, form: str, record: str) -> list[dict[str, object]]:
         text = self.random.choice

@@ -34,12 +34,16 @@ class Tally:
         recoverable: Number of exports with recoverable troubles only, or none.
         recovered: Number of these that are complete.
         troubles: Number of exports by kind of trouble and outcome.
+        rounds: Number of rounds, each of a dialect.
+        wrong: Wrong exports, which no error reported, by name of the dialect.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     recoverable: int = 0
     recovered: int = 0
     troubles: dict[str, Counter[str]] = field(default_factory=dict)
+    rounds: int = 0
+    wrong: dict[str, list[WrongExportError]] = field(default_factory=dict)
 
     @property
     def exports(self) -> int:
