@@ -140,9 +140,14 @@ class MalformedResponseError(REDCapError):
 
     Attributes:
         broke_off: Whether the response ends too early and is well-formed up to there.
+        records: The ids of the records whose cells cannot be read, as far as they are known. In no
+            message and no pickle.
+        fields: The columns of these cells.
     """
 
     broke_off: bool = False
+    records: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
 
 
 class ResponseMismatchError(MalformedResponseError):

@@ -31,9 +31,9 @@ def read(body: bytes, size: int) -> list[dict[str, str | None]]:
 @pytest.mark.parametrize(
     "row",
     [
-        rb'1,"say \"hi\" x"',
+        rb'1,"say \"hi" x"',
         b'1,"ab"cd"ef"',
-        b'1,"a \\"\n7,\\"b"',
+        b'1,"a \\"\n7,\\"b" c"',
         b'1,a"b"',
         b'1, "a"',
         b'1,"a"b',

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from redcap_dagster.api.errors import REDCapError
-from redcap_dagster.api.export.reader.csv_blocks import split_rows
+from redcap_dagster.api.export.reader.csv_blocks import Form, split_rows
 from redcap_dagster.api.http.response import (
     Response,
     check_data,
@@ -89,9 +89,8 @@ def open_csv(response: Response, must_have: str | None, delimiter: str = ",") ->
     columns = _read_header(response, line, must_have, delimiter)
     if not newline:
         raise malformed_error(response, "it ends within its header", broke_off=True)
-    return CSVResponse(
-        columns, _batches(response, columns, delimiter, chain((rows,), response.chunks))
-    )
+    form = Form(columns, must_have, delimiter)
+    return CSVResponse(columns, _batches(response, form, chain((rows,), response.chunks)))
 
 
 def _read_header(
@@ -112,15 +111,13 @@ def _read_header(
     return columns
 
 
-def _batches(
-    response: Response, columns: tuple[str, ...], delimiter: str, chunks: Iterator[bytes]
-) -> Iterator[pa.RecordBatch]:
+def _batches(response: Response, form: Form, chunks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of several blocks as one batch; at least one batch."""
-    parse = partial(_parse, empty_batch(columns).schema, delimiter)
+    parse = partial(_parse, empty_batch(form.columns).schema, form.delimiter)
     before = 0
-    for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, delimiter, chunks))):
+    for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, form, chunks))):
         if isinstance(parsed, _BadBlock):
-            raise _arrow_error(response, columns, parsed.problem, before + parsed.before)
+            raise _arrow_error(response, form.columns, parsed.problem, before + parsed.before)
         if _repeats_header(parsed):
             raise malformed_error(
                 response, "a row is the header again, so that it may be two responses in one"
@@ -128,7 +125,7 @@ def _batches(
         before += parsed.num_rows
         yield from parsed.to_batches()
     if not before:
-        yield empty_batch(columns)
+        yield empty_batch(form.columns)
 
 
 def _group_blocks(blocks: Iterator[memoryview]) -> Iterator[list[memoryview]]:
