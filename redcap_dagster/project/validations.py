@@ -6,9 +6,14 @@ exported as ``Y-M-D``, whatever the display format (recorded from real servers).
 numbers, dates and times match values of real servers; those of other texts are guesses.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
 from typing import Final, Literal
+
+from redcap_dagster.project.rows import Field
 
 Kind = Literal["text", "integer", "number", "date", "datetime", "time"]
 
@@ -81,3 +86,76 @@ VALIDATIONS: Final[Mapping[str, Validation]] = {
     "postalcode_french": Validation("text", r"\d{5}"),
 }
 """The validations by their name in the data dictionary. Servers may have more of their own."""
+
+NO_VALIDATION: Final = Validation("text", r"[\s\S]*")
+"""The validation of a field that takes any text."""
+
+_CALCULATED: Final = VALIDATIONS["number"]
+_SLIDER: Final = VALIDATIONS["integer"]
+
+
+def get_validation(field: Field) -> Validation:
+    """Return the validation of a field; `NO_VALIDATION` if it is unknown here.
+
+    Example:
+        >>> get_validation(Field("pain", "visit", field_type="slider")).kind
+        'integer'
+    """
+    if field.field_type != "text":
+        return {"calc": _CALCULATED, "slider": _SLIDER}.get(field.field_type, NO_VALIDATION)
+    return VALIDATIONS.get(field.validation, NO_VALIDATION)
+
+
+_CLOCK: Final = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
+_DATE: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](.+))?", re.ASCII)
+
+
+def read_value(text: str, validation: Validation) -> Decimal | date | time | None:
+    """Return the value of a text by its validation; None if it does not have such a value.
+
+    Reads more than the validation accepts, as values of another validation may be stored: numbers
+    with any count of decimals, and times with or without seconds.
+
+    Args:
+        text: The text, with dates as ``Y-M-D``.
+        validation: The validation. By one of kind ``text``, no text has a value.
+
+    Example:
+        >>> [str(read_value(text, VALIDATIONS["time"])) for text in ("6:23", "06:23", "25:00")]
+        ['06:23:00', '06:23:00', 'None']
+    """
+    try:
+        match validation.kind:
+            case "integer" | "number":
+                point = "[.,]" if validation.comma else r"\."
+                grammar = (
+                    r"[-+]?\d+" if validation.kind == "integer" else _build_number_pattern(point)
+                )
+                is_number = re.fullmatch(grammar, text, re.ASCII)
+                return Decimal(text.replace(",", ".")) if is_number else None
+            case "time":
+                return _read_time(f"00:{text}" if validation.clock == "M:S" else text)
+            case "date" | "datetime":
+                return _read_date(text, validation)
+    except (ValueError, InvalidOperation):  # such as 2023-02-29, 24:00, 1e99999999999999999999
+        pass
+    return None
+
+
+def _read_time(text: str) -> time | None:
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        return None
+    hour, minute, second = (int(part or 0) for part in found.groups())
+    return time(hour, minute, second)
+
+
+def _read_date(text: str, validation: Validation) -> date | None:
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return None
+    day = date(*map(int, found.group(1, 2, 3)))
+    if validation.kind == "date":
+        return None if found[4] else day
+    clock = _read_time(found[4] or "")
+    return None if clock is None else datetime.combine(day, clock)

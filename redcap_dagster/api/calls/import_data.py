@@ -1,23 +1,42 @@
-"""Import data as rows of text, or as the data of a request.
-
-A blank cell is an empty text. Whole numbers are written without a decimal point: pandas stores a 2
-in a column with blanks as 2.0.
-"""
+"""Import data as rows of values or of text, or as the data of a request."""
 
 import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import pandas as pd
+import pyarrow as pa
 
-Importable = pd.DataFrame | Sequence[Mapping[str, Any]] | str
-"""A DataFrame, a list of dicts, or the text of a CSV with a header."""
+from redcap_dagster.api.calls.written_values import Value, read_scalar, write_value
+
+
+class ArrowStream(Protocol):
+    """A table of Arrow, or one that Arrow can read, such as one of polars."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return the table as an Arrow stream."""
+
+
+Importable = pd.DataFrame | ArrowStream | Sequence[Mapping[str, Any]] | str
+"""A DataFrame, an Arrow table or one like it, a list of dicts, or a CSV with a header as text."""
 
 _LONGEST_CELL = 2**31 - 1
-_NO_VALIDATIONS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRows:
+    """The rows of import data.
+
+    Attributes:
+        rows: The values of each row, by column.
+        categories: The categories of each column that has them, in their order. Defaults to none.
+    """
+
+    rows: list[dict[str, Value]] = field(repr=False)
+    categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, repr=False)
 
 
 def write_import_data(data: Importable, must_have: Sequence[str]) -> tuple[str, str]:
@@ -40,33 +59,29 @@ def write_import_data(data: Importable, must_have: Sequence[str]) -> tuple[str, 
         >>> write_import_data("arm_num,name\n1,Arm 1\n", ["arm_num"])
         ('csv', 'arm_num,name\n1,Arm 1\n')
     """
-    if isinstance(data, str | pd.DataFrame):
-        rows = read_rows(data)
+    if isinstance(data, str | pd.DataFrame) or hasattr(data, "__arrow_c_stream__"):
+        rows = read_rows(data).rows
         check_columns(rows, must_have)
         text = io.StringIO()
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: write_value(cell) for name, cell in row.items()} for row in rows)
         return "csv", text.getvalue()
-    _check_list(data)
-    check_columns(data, must_have)
+    items = _check_list(data)
+    check_columns(items, must_have)
     problem = ""
     try:
-        return "json", json.dumps([dict(row) for row in data], allow_nan=False)
+        return "json", json.dumps([dict(row) for row in items], allow_nan=False)
     except (TypeError, ValueError):
         problem = "data: a value cannot be written as JSON. Give texts and numbers."
     raise TypeError(problem)
 
 
-def read_rows(
-    data: Importable, validations: Mapping[str, str] = _NO_VALIDATIONS, delimiter: str = ","
-) -> list[dict[str, str]]:
-    """Return import data as rows of text.
+def read_rows(data: Importable, delimiter: str = ",") -> ImportRows:
+    """Return import data as rows of values.
 
     Args:
         data: The import data.
-        validations: The dictionary's validation of each column, which says how a datetime is
-            written. Defaults to no validations.
         delimiter: The delimiter of a CSV. Defaults to a comma.
 
     Raises:
@@ -74,33 +89,21 @@ def read_rows(
         ValueError: A text is not CSV, or has a column twice.
 
     Example:
-        >>> read_rows(pd.DataFrame({"record_id": ["1", "2"], "age": [40, None]}))
-        [{'record_id': '1', 'age': '40'}, {'record_id': '2', 'age': ''}]
+        >>> read_rows(pd.DataFrame({"record_id": ["1", "2"], "age": [40, None]})).rows
+        [{'record_id': '1', 'age': 40.0}, {'record_id': '2', 'age': None}]
     """
     if isinstance(data, str):
-        return _read_csv(data, delimiter)
+        return ImportRows(_read_csv(data, delimiter))
     if isinstance(data, pd.DataFrame):
-        if not data.columns.is_unique:
-            raise ValueError(
-                "data: a column name is used twice. Rename or drop one of the columns."
-            )
-        names = [str(name) for name in data.columns]
-        columns = (
-            [
-                _write_value(name, value, validations.get(name, ""))
-                for value in data[column].tolist()
-            ]
-            for name, column in zip(names, data.columns, strict=True)
-        )
-        return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
-    _check_list(data)
-    return [
-        {
-            str(name): _write_value(str(name), value, validations.get(str(name), ""))
-            for name, value in row.items()
-        }
-        for row in data
+        return _read_frame(data)
+    if hasattr(data, "__arrow_c_stream__"):
+        table = pa.table(data)
+        return _read_frame(table.to_pandas(types_mapper=_get_frame_type))
+    rows = [
+        {str(name): read_scalar(str(name), value) for name, value in row.items()}
+        for row in _check_list(data)
     ]
+    return ImportRows(rows)
 
 
 def check_columns(rows: Sequence[Mapping[str, Any]], must_have: Sequence[str]) -> None:
@@ -117,14 +120,51 @@ def check_columns(rows: Sequence[Mapping[str, Any]], must_have: Sequence[str]) -
             raise ValueError(f"data: {lacking} of {len(rows)} rows have no {name}.")
 
 
-def _check_list(data: Any) -> None:
+def _check_list(data: Any) -> Sequence[Mapping[str, Any]]:
     if isinstance(data, Mapping) or not isinstance(data, Sequence):
-        raise TypeError("data: must be a DataFrame, a list of dicts, or the text of a CSV.")
+        raise TypeError(
+            "data: must be a DataFrame, an Arrow table, a list of dicts, or the text of a CSV."
+        )
     if not all(isinstance(row, Mapping) for row in data):
         raise TypeError("data: not every item of the list is a dict. Give one dict per row.")
+    return data
 
 
-def _read_csv(text: str, delimiter: str) -> list[dict[str, str]]:
+# -- data frames ----------------------------------------------------------------------------------
+
+
+def _get_frame_type(kind: pa.DataType) -> pd.ArrowDtype | None:
+    """Return the dtype of a column: Arrow's, which changes no value, except for categories."""
+    return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
+
+
+def _read_frame(frame: pd.DataFrame) -> ImportRows:
+    if not frame.columns.is_unique:
+        raise ValueError("data: a column name is used twice. Rename or drop one of the columns.")
+    columns: dict[str, list[Value]] = {}
+    categories: dict[str, tuple[Any, ...]] = {}
+    for label in frame.columns:
+        name, column = str(label), frame[label]
+        dtype: Any = column.dtype
+        if isinstance(dtype, pd.ArrowDtype) and pa.types.is_dictionary(dtype.pyarrow_dtype):
+            column = pa.table({name: pa.array(column)}).to_pandas()[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            categories[name] = tuple(column.dtype.categories)
+        # tolist() makes floats of 64 bits, with digits that the shorter float does not have.
+        number = getattr(dtype, "numpy_dtype", dtype)
+        is_short = getattr(number, "kind", "") == "f" and number.itemsize < 8
+        columns[name] = [
+            read_scalar(name, number.type(value) if is_short and not pd.isna(value) else value)
+            for value in column.tolist()
+        ]
+    rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    return ImportRows(rows, categories)
+
+
+# -- CSV ------------------------------------------------------------------------------------------
+
+
+def _read_csv(text: str, delimiter: str) -> list[dict[str, Value]]:
     problem = ""
     csv.field_size_limit(_LONGEST_CELL)
     try:
@@ -148,35 +188,3 @@ def _read_csv(text: str, delimiter: str) -> list[dict[str, str]]:
             "that hold the delimiter."
         )
     return [dict(zip(header, row, strict=True)) for row in rows[1:]]
-
-
-def _write_value(name: str, value: Any, validation: str) -> str:
-    """Return one value as text."""
-    match value:
-        case str():
-            return value
-        case bool():
-            return "1" if value else "0"
-        case None:
-            return ""
-        case int():
-            return str(int(value))
-        case _ if pd.api.types.is_scalar(value) and pd.isna(value):
-            return ""
-        case float():
-            return str(int(value)) if value.is_integer() else repr(float(value))
-        case datetime() if value.tzinfo is None:
-            return _write_datetime(value, validation)
-        case date() if not isinstance(value, datetime):
-            return value.isoformat()
-        case time() if value.tzinfo is None:
-            return f"{value:%H:%M:%S}" if validation == "time_hh_mm_ss" else f"{value:%H:%M}"
-    raise TypeError(f"data: a value of {name} is of type {type(value).__name__}. Give it as text.")
-
-
-def _write_datetime(value: datetime, validation: str) -> str:
-    """Return a date and time in the format of its field; pandas makes one of a date."""
-    if validation.startswith("date_") and value.time() == time():
-        return f"{value:%Y-%m-%d}"
-    seconds = validation.startswith("datetime_seconds") or value.second
-    return f"{value:%Y-%m-%d %H:%M:%S}" if seconds else f"{value:%Y-%m-%d %H:%M}"

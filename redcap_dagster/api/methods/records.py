@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final, Unpack
 
 import pandas as pd
-import pyarrow as pa
 
 from redcap_dagster.api.calls.import_data import Importable, check_columns, read_rows
 from redcap_dagster.api.calls.parameters import (
@@ -22,21 +21,23 @@ from redcap_dagster.api.export.reader.values import read_values
 from redcap_dagster.api.http.response import Response, malformed_error, read_json
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
-from redcap_dagster.api.methods.record_import.batches import (
-    compare_with_current,
-    export_current,
+from redcap_dagster.api.methods.record_import.batches import send_batches, split_into_batches
+from redcap_dagster.api.methods.record_import.comparison import (
+    REFUSALS,
+    Comparison,
+    StoredRows,
+    check_comparisons,
+    compare_rows,
+    export_stored,
     list_ids,
-    send_batches,
-    split_into_batches,
 )
-from redcap_dagster.api.methods.record_import.results import CellChange, RecordImport
+from redcap_dagster.api.methods.record_import.results import RecordImport
 from redcap_dagster.api.methods.record_import.target import ImportTarget, Shape
 from redcap_dagster.frames import Frames, to_frame
 
 _DATE_FORMATS: Final = ("YMD", "MDY", "DMY")
 _OVERWRITE_BEHAVIORS: Final = ("normal", "overwrite")
 _RETURN_CONTENTS: Final = ("count", "ids", "auto_ids", "nothing")
-_NO_ROWS: Final = pa.table({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +100,30 @@ class Records:
     ) -> RecordImport:
         """Import records and return what REDCap imported.
 
-        Needs the right to API Import/Update, and the right to create new records. Columns, events
-        and dates are checked against the project before anything is imported. Choices are imported
-        by their codes, not their labels. REDCap ignores values of calculated fields. A failed
-        request is retried, except one with which REDCap numbers records or instances.
+        Needs the rights to API Export and API Import/Update, and the right to create new records.
+        Columns, events and dates are checked against the project before anything is imported.
+
+        A value is written by the validation of its field, not by its type: 22.0 as ``22.0`` with
+        one decimal. Texts are sent as they are. A value that is stored already is not sent: ``07``
+        stays ``07`` where 7 is imported, and an unchanged clean table changes nothing. Calculated
+        fields, survey timestamps and survey identifiers are ignored.
+
+        Choices are imported by their codes or labels. Where a label is the code of another choice,
+        texts are codes, unless the column is categorical with the labels as its categories.
+
+        A failed request is retried, except one with which REDCap numbers records or instances.
 
         Args:
-            data: The rows: a DataFrame, a list of dicts, or the text of a CSV.
+            data: The rows: a DataFrame, an Arrow table or one that Arrow can read, a list of dicts,
+                or the text of a CSV. A checkbox has a column for each option, like ``race___1``, or
+                one column with lists of the ticked options.
             type: ``flat`` for rows like those of an export, or ``eav`` for rows with ``record``,
                 ``field_name`` and ``value``, and event and instance where the project has them; a
                 choice of a checkbox is then named like ``race___1``, with value 0 or 1. Defaults to
                 ``flat``.
-            overwrite_behavior: ``overwrite`` if blank values delete stored ones, or ``normal`` if
-                they are ignored. Defaults to ``normal``.
+            overwrite_behavior: ``overwrite`` if blank values delete stored ones, also those that
+                are null in a clean table as they are invalid or missing markers; or ``normal`` if
+                blank values are ignored. Defaults to ``normal``.
             force_auto_number: Whether REDCap gives each record a new id. Defaults to False.
             date_format: The order in dates that are given as text: ``YMD``, ``MDY`` or ``DMY``.
                 Defaults to ``YMD``.
@@ -127,8 +139,9 @@ class Records:
 
         Raises:
             TypeError: The data have another type. Nothing was sent.
-            ValueError: A parameter is invalid, the project does not have a column or an event, or a
-                date is not one. Nothing was imported.
+            ValueError: A parameter is invalid, the project does not have a column or an event, a
+                text is not a date, or a field cannot store a value as it is, such as 22.25 with one
+                decimal. Nothing was imported.
             ImportRefusedError: REDCap refused values and imported nothing of that request. A note
                 of the error says whether earlier requests were imported.
             OutcomeUnknownError: The response was lost, and REDCap may have numbered new records.
@@ -150,30 +163,41 @@ class Records:
                 "overwrite_behavior", overwrite_behavior, _OVERWRITE_BEHAVIORS
             ),
             forceAutoNumber=write_flag("force_auto_number", force_auto_number),
-            dateFormat=check_one_of("date_format", date_format, _DATE_FORMATS),
+            dateFormat="YMD",  # dates are sent as they are exported
             backgroundProcess=write_flag("background_process", background_process),
             returnContent=_check_return_content(return_content, force_auto_number),
         )
+        check_one_of("date_format", date_format, _DATE_FORMATS)
         check_positive("batch_size", batch_size)
         write_flag("dry_run", dry_run)
         delimiter = DELIMITERS[check_one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS))]
-        check_columns(read_rows(data, delimiter=delimiter), ())  # before anything is sent
-        target = ImportTarget.export(self._transport)
-        rows = read_rows(data, target.validations, delimiter)
-        target.check(rows, type, date_format)
+        given = read_rows(data, delimiter)
+        check_columns(given.rows, ())  # before anything is sent
+        target = ImportTarget.export(self._transport, given.categories)
         id_column = target.get_id_column(type)
-        batches = list(split_into_batches(rows, id_column, batch_size))
-        if not dry_run:
-            return send_batches(self._transport, batches, parameters, target.columns)
+        rows = target.prepare(given.rows, type)
+        batches = split_into_batches(rows, id_column, batch_size)
         overwrite = overwrite_behavior == "overwrite"
-        changes: list[CellChange] = []
+        comparisons: list[Comparison] = []
         for batch in batches:
-            current = _NO_ROWS  # records that get a new id from REDCap are not stored yet
+            stored: StoredRows | None = {}  # records that REDCap numbers are not stored yet
             if not force_auto_number:
-                current = export_current(self._transport, target, batch, type)
-            changes += compare_with_current(target, batch, type, current, overwrite, date_format)
+                try:
+                    stored = export_stored(self._transport, target, batch, type, overwrite)
+                except REFUSALS:
+                    if dry_run:
+                        raise
+                    stored = None
+            comparisons.append(compare_rows(target, batch, type, stored, overwrite, date_format))
+        check_comparisons(comparisons, date_format)
         ids = list_ids(rows, id_column)
-        return RecordImport(ids, changes=tuple(changes), count=len(ids))
+        if not dry_run:
+            sent = {row[id_column] for one in comparisons for row in one.rows}
+            unchanged = tuple(record for record in ids if record not in sent)
+            to_send = [one.rows for one in comparisons]
+            return send_batches(self._transport, to_send, parameters, target.names, unchanged)
+        changes = tuple(change for one in comparisons for change in one.changes)
+        return RecordImport(ids, changes=changes, count=len(ids))
 
     def delete(
         self,

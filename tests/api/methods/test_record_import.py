@@ -227,6 +227,76 @@ def test_after_an_import_nothing_would_change(redcap: REDCapClient) -> None:
     assert redcap.records.import_(CSV, dry_run=True).changes == ()
 
 
+@pytest.mark.parametrize("behavior", ["normal", "overwrite"])
+def test_a_blank_checkbox_and_a_blank_status_are_zero(behavior: str, redcap: REDCapClient) -> None:
+    blanks = {"race____9": "", "drug_complete": None, "dose": "5"}
+    row = DRUG | {"redcap_repeat_instance": 1} | blanks | {"race____9": ""}
+    data = [{"record_id": "1", "race____9": None, "age": 40}, row | {"drug_complete": ""}]
+
+    for _ in range(2):
+        result = redcap.records.import_(data, dry_run=True, overwrite_behavior=behavior)
+        assert result.changes == ()
+        redcap.records.import_(data, overwrite_behavior=behavior)
+
+
+def test_the_status_of_a_saved_instrument_is_sent_with_its_values(
+    redcap: REDCapClient,
+) -> None:
+    redcap.records.import_([{"record_id": "8"}])
+    asked: dict[str, Any] = {"records": ["8"], "export_blank_for_gray_form_status": True}
+
+    redcap.records.import_([{"record_id": "8", "visit_complete": "0", "twice": "9"}])
+    assert redcap.export_records(**asked)["visit_complete"].isna().all()  # REDCap exports it as 0
+
+    redcap.records.import_([{"record_id": "8", "visit_complete": "0", "age": 3}])
+    assert redcap.export_records(**asked)["visit_complete"].tolist() == ["0"]
+
+
+def test_columns_that_an_import_ignores_change_nothing(redcap: REDCapClient) -> None:
+    row = {"record_id": "1", "redcap_arm": 1, "visit_timestamp": DAY, "age": 40}
+    ignored = row | {"redcap_survey_identifier": "x", "scan": "", "twice": 3}
+
+    assert redcap.records.import_([ignored], dry_run=True).changes == ()
+    assert redcap.records.import_([ignored]).records == ("1",)
+
+
+@pytest.mark.parametrize("behavior", ["normal", "overwrite"])
+def test_the_names_of_stored_files_are_no_change(behavior: str, redcap: REDCapClient) -> None:
+    redcap.files.import_(REDCapFile("a.txt", "text/plain", b"hello"), "1", "scan")
+    stored = redcap.export_records(fields=["scan"])
+
+    for data in (stored, stored.assign(scan=None)):
+        assert redcap.records.import_(data, dry_run=True, overwrite_behavior=behavior).changes == ()
+        redcap.records.import_(data, overwrite_behavior=behavior)
+    assert redcap.files.export("1", "scan").content == b"hello"
+
+
+def test_a_user_who_may_not_export_a_field_can_import_it(sandbox: Sandbox) -> None:
+    records = [{**row, "redcap_data_access_group": "north"} for row in RECORDS]
+    row = {"record_id": "1", "age": 41, "dose": None, "redcap_data_access_group": "north"}
+    for rights in (
+        {"forms_export": {"visit": 0, "drug": 1}},
+        {"forms_export": {"visit": 0, "drug": 0}},
+        {"data_access_groups": 0},
+    ):
+        token = sandbox.add_project(exports=CLASSIC, records=records, rights=rights)
+        redcap = REDCapClient(sandbox.url, token, retries=0)
+        assert redcap.records.import_([row]).records == ("1",)
+
+
+def test_many_records_and_fields_are_compared_in_several_requests(
+    sandbox: Sandbox, redcap: REDCapClient
+) -> None:
+    rows = [{"record_id": f"r{number}", "age": number} for number in range(1200)]
+    redcap.records.import_(rows, batch_size=2000)
+    before = len(sandbox.requests)
+
+    assert redcap.records.import_(rows, batch_size=2000, dry_run=True).changes == ()
+
+    exports = [one for one in sandbox.requests[before:] if one.content == "record"]
+    assert len(exports) == 2
+
+
 def test_a_change_shows_no_value(redcap: REDCapClient) -> None:
     [change] = redcap.records.import_([{"record_id": CANARY, "note": CANARY}], dry_run=True).changes
 
@@ -244,6 +314,10 @@ def test_a_change_shows_no_value(redcap: REDCapClient) -> None:
         ([{"age": CANARY}], {}, "1 of 1 rows have no record_id"),
         ([{"record_id": " ", "age": "1"}], {}, "1 rows have no record id"),
         ([{"record_id": "1", "scan": CANARY}], {}, "scan hold files, which"),
+        ([{"record": "1", "field_name": "scan", "value": CANARY}], {"type": "eav"}, "scan hold fi"),
+        ([{"record_id": "1", "race": CANARY}], {}, "race are checkboxes"),
+        ([{"record_id": "1", "age": 22.5}], {}, "1 values of age cannot be stored as they are"),
+        ([{"record_id": "1", "day": datetime(2024, 1, 1, 9)}], {}, "1 values of day cannot"),  # noqa: DTZ001
         (
             [{"record_id": "1", "redcap_event_name": CANARY}],
             {},

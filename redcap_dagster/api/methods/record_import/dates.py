@@ -4,8 +4,8 @@ import re
 from datetime import date
 from typing import Final
 
-_DAY_LAST: Final = re.compile(r"(\d{1,2})[-/](\d{1,2})[-/](\d{4})(.*)", re.ASCII)
-_YEAR_FIRST: Final = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?!\d)", re.ASCII)
+_YEAR_LAST: Final = re.compile(r"(\d{1,2})[-/](\d{1,2})[-/](\d{4})(.*)", re.ASCII)
+_YEAR_FIRST: Final = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})((?!\d).*)", re.ASCII)
 
 
 def put_year_first(value: str, date_format: str) -> str:
@@ -19,11 +19,15 @@ def put_year_first(value: str, date_format: str) -> str:
         >>> put_year_first("31/1/2024 10:20", "DMY")
         '2024-01-31 10:20'
     """
-    found = _DAY_LAST.fullmatch(value)
-    if found is None or date_format == "YMD":
+    if found := _YEAR_FIRST.fullmatch(value):
+        year, month, day, rest = found.groups()
+    elif date_format != "YMD" and (found := _YEAR_LAST.fullmatch(value)):
+        month, day, year, rest = found.groups()
+        if date_format == "DMY":
+            day, month = month, day
+    else:
         return value
-    month, day = found.group(1, 2) if date_format == "MDY" else found.group(2, 1)
-    return f"{found[3]}-{month:0>2}-{day:0>2}{found[4]}"
+    return f"{year}-{month:0>2}-{day:0>2}{rest}"
 
 
 def is_date(value: str, date_format: str) -> bool:
@@ -37,6 +41,6 @@ def is_date(value: str, date_format: str) -> bool:
     """
     found = _YEAR_FIRST.match(put_year_first(value, date_format))
     try:
-        return found is not None and bool(date(*map(int, found.groups())))
+        return found is not None and bool(date(*map(int, found.group(1, 2, 3))))
     except ValueError:
         return False

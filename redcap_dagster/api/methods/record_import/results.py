@@ -25,7 +25,8 @@ class CellChange:
         instrument: The repeating instrument; blank elsewhere.
         instance: The instance; blank where nothing repeats.
         column: The export column.
-        before: The stored value. None where the row does not exist yet.
+        before: The stored value. None where the row does not exist yet, or where the user may not
+            export the field.
         after: The value that the import would store.
     """
 
@@ -43,8 +44,8 @@ class RecordImport:
     """The result of an import; of a dry run, the result that the import would have.
 
     Attributes:
-        records: The ids of the imported records. Empty where they were not requested, and for an
-            import in the background.
+        records: The ids of the imported records, also of those whose values were all stored
+            already. Empty where they were not requested, and for an import in the background.
         numbered: For each record that REDCap numbered, the id in the data and the new id. Defaults
             to none.
         changes: The changes that a dry run found, value by value. Defaults to none.

@@ -1,18 +1,22 @@
-"""The project that a record import goes to: the columns, events and dates that it takes."""
+"""The project that a record import goes to: the columns and events that it takes."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 from redcap_dagster.api.calls.import_data import check_columns
 from redcap_dagster.api.calls.parameters import call_parameters
+from redcap_dagster.api.calls.project_structure import export_dictionary
 from redcap_dagster.api.calls.rows import IS_LONGITUDINAL, export_info, export_rows, is_flag_set
+from redcap_dagster.api.calls.written_values import Value, write_value
 from redcap_dagster.api.http.transport import Transport
-from redcap_dagster.api.methods.record_import.dates import is_date
-from redcap_dagster.project import parse_choices
+from redcap_dagster.api.methods.record_import.columns import ImportColumn, index_codes
+from redcap_dagster.project import Column, REDCapProject
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
+    ARM,
     EVENT_NAME,
     REPEAT_COLUMNS,
     SURVEY_IDENTIFIER,
@@ -20,6 +24,7 @@ from redcap_dagster.project.system_columns import (
 )
 
 Row = Mapping[str, str]
+ValueRow = Mapping[str, Value]
 Shape = Literal["flat", "eav"]
 
 PLACE_COLUMNS: Final = (EVENT_NAME, *REPEAT_COLUMNS)
@@ -30,111 +35,155 @@ class ImportTarget:
     """The project that an import goes to.
 
     Attributes:
-        record_id_field: The record id field.
-        originals: The field of each export column.
-        validations: The validation of each field.
-        computed: The fields that REDCap computes, and ignores in imports.
-        files: The file fields, whose files are imported one by one.
-        added: The columns that REDCap adds to rows.
-        events: The unique names of the events; none in a classic project.
-        missing: The codes that any field takes for a missing value.
+        project: The project.
+        columns: The columns that an import can have, besides those of a row's place.
+        added: The columns of exports and of clean tables that an import ignores.
     """
 
-    record_id_field: str
-    originals: Mapping[str, str]
-    validations: Mapping[str, str]
-    computed: frozenset[str]
-    files: frozenset[str]
+    project: REDCapProject
+    columns: Mapping[str, ImportColumn]
     added: frozenset[str]
-    events: frozenset[str]
-    missing: frozenset[str]
 
     @classmethod
-    def export(cls, transport: Transport) -> Self:
+    def export(cls, transport: Transport, categories: Mapping[str, Sequence[Any]]) -> Self:
         """Return the target of a project, by its dictionary, export columns and events.
+
+        Args:
+            transport: The connection to the project.
+            categories: The categories of columns of the data.
 
         Raises:
             REDCapError: A request failed. The type says why.
+            ValueError: Categories may be codes or labels.
         """
 
         def export_list(content: str, key: str) -> list[dict[str, Any]]:
             return export_rows(transport, f"{content} export", call_parameters(content), key)
 
-        metadata = export_list("metadata", "field_name")
-        names = export_list("exportFieldNames", "export_field_name")
+        metadata = export_dictionary(transport)
+        names = [
+            {"choice_value": "", **row}
+            for row in export_list("exportFieldNames", "export_field_name")
+        ]
         info = export_info(transport)
         events = []
         if is_flag_set(info, IS_LONGITUDINAL):
             events = export_list("event", "unique_event_name")
+        project = REDCapProject.from_exports(
+            metadata=metadata, field_names=names, info=info, events=events
+        )
+        missing = frozenset(choice.code for choice in project.missing_data_codes)
+        known = [Column(project.record_id_field, project.fields[0])]
+        known += [
+            column
+            for instrument in project.instruments
+            for column in project.columns(instrument.instrument_name)
+        ]
+        timestamps = {timestamp_column(field.form_name) for field in project.fields}
         return cls(
-            record_id_field=metadata[0]["field_name"],
-            originals={row["export_field_name"]: row["original_field_name"] for row in names},
-            validations={
-                row["field_name"]: row.get("text_validation_type_or_show_slider_number", "")
-                for row in metadata
+            project=project,
+            columns={ACCESS_GROUP: ImportColumn()}
+            | {
+                str(row["export_field_name"]): ImportColumn(str(row["original_field_name"]))
+                for row in names
+            }
+            | {
+                column.name: ImportColumn.describe(column, missing, categories.get(column.name))
+                for column in known
             },
-            computed=_select_fields(metadata, "calc"),
-            files=_select_fields(metadata, "file"),
-            added=frozenset({*PLACE_COLUMNS, ACCESS_GROUP, SURVEY_IDENTIFIER})
-            | {timestamp_column(str(row.get("form_name"))) for row in metadata},
-            events=frozenset(row["unique_event_name"] for row in events),
-            missing=frozenset(
-                choice.code for choice in parse_choices(str(info.get("missing_data_codes") or ""))
-            ),
+            added=frozenset({ARM, SURVEY_IDENTIFIER} | timestamps),
         )
 
     @property
-    def columns(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
         """The fields and columns of the project."""
-        return self.added.union(self.originals, self.validations)
+        fields = {field.field_name for field in self.project.fields}
+        return self.added.union(self.columns, fields, PLACE_COLUMNS)
 
     def get_id_column(self, shape: Shape) -> str:
         """Return the column of the record id."""
-        return self.record_id_field if shape == "flat" else "record"
+        return self.project.record_id_field if shape == "flat" else "record"
 
-    def check(self, rows: Sequence[Row], shape: Shape, date_format: str) -> None:
-        """Raise unless the project takes these rows: their columns, events and dates.
+    def prepare(self, rows: Sequence[ValueRow], shape: Shape) -> Sequence[ValueRow]:
+        """Return the rows to import: keys as texts, a column for each option of a checkbox.
 
         Raises:
-            ValueError: It does not. The message has names of columns and counts only.
+            ValueError: The project does not take them. The message has names and counts only.
         """
+        keys = (self.get_id_column(shape), *PLACE_COLUMNS)
+        rows = [
+            {name: write_value(value) if name in keys else value for name, value in row.items()}
+            for row in (self._spread_options(rows) if shape == "flat" else rows)
+        ]
+        self._check(rows, shape)
+        return rows
+
+    def _spread_options(self, rows: Sequence[ValueRow]) -> list[ValueRow]:
+        """Return rows with a column for each option of checkboxes whose options are lists.
+
+        Raises:
+            ValueError: A list has an item that is not an option, or that several options may be.
+        """
+        names = {name for row in rows for name in row} - self.columns.keys()
+        boxes = [field for field in self.project.fields if field.field_name in names]
+        options = {
+            box.field_name: index_codes(box.field_name, box.choices)
+            for box in boxes
+            if box.field_type == "checkbox"
+        }
+        wrong: Counter[str] = Counter()
+
+        def spread(name: str, value: Value) -> Iterator[tuple[str, Value]]:
+            if name not in options or not isinstance(value, tuple | None):
+                yield name, value
+                return
+            found = [options[name].get(item, ()) for item in value or ()]
+            wrong[name] += sum(len(codes) != 1 for codes in found)
+            ticked = {codes[0] for codes in found if codes}
+            for code in dict.fromkeys(code for codes in options[name].values() for code in codes):
+                column = self.project.export_column(name, code)
+                yield column, None if value is None else code in ticked
+
+        spread_rows: list[ValueRow] = [
+            dict(cell for name, value in row.items() for cell in spread(name, value))
+            for row in rows
+        ]
+        if +wrong:
+            raise ValueError(
+                f"data: {wrong.total()} items in the lists of {list_names(sorted(+wrong))} are not "
+                "options of these checkboxes, or the labels of several. Give the codes."
+            )
+        return spread_rows
+
+    def _check(self, rows: Sequence[ValueRow], shape: Shape) -> None:
+        """Raise unless the project takes the columns and events of these rows."""
         id_column = self.get_id_column(shape)
         check_columns(rows, [id_column, *(("field_name", "value") if shape == "eav" else ())])
-        blank = sum(not row[id_column].strip() for row in rows)
+        blank = sum(not str(row[id_column] or "").strip() for row in rows)
         if blank:
             raise ValueError(f"data: {blank} rows have no record id.")
         columns = dict.fromkeys(name for row in rows for name in row)
         if shape == "eav":
             self._check_eav_columns(rows, columns)
         else:
-            self._check_flat_columns(columns, id_column)
-        unknown = sum(row.get(EVENT_NAME, "") not in self.events | {""} for row in rows)
+            self._check_flat_columns(columns)
+        events = {event.unique_event_name for event in self.project.events}
+        unknown = sum((row.get(EVENT_NAME) or "") not in events | {""} for row in rows)
         if unknown:
             raise ValueError(
                 f"data: {unknown} rows name an event that the project does not have. Its events "
-                f"are {list_names(sorted(self.events)) or 'none, as it is classic'}."
-            )
-        dates = [
-            column
-            for _, column, value in self.iterate_cells(rows, shape)
-            if self.validations.get(column, "").startswith("date")
-            and value.strip() not in self.missing | {""}
-            and not is_date(value.strip(), date_format)
-        ]
-        if dates:
-            raise ValueError(
-                f"data: {len(dates)} values of {list_names(sorted(set(dates)))} are not dates of "
-                f"the calendar. Write the year first, or as date_format says: {date_format}."
+                f"are {list_names(sorted(events)) or 'none, as it is classic'}."
             )
 
-    def _check_eav_columns(self, rows: Sequence[Row], columns: Mapping[str, None]) -> None:
+    def _check_eav_columns(self, rows: Sequence[ValueRow], columns: Mapping[str, None]) -> None:
         other = set(columns) - {"record", "field_name", "value", *PLACE_COLUMNS}
         if other:
             raise ValueError(
                 f"data: an EAV import does not have these columns: {list_names(sorted(other))}. "
                 "Leave them out."
             )
-        unknown = sum(row["field_name"] not in self.originals for row in rows)
+        known = self.columns.keys() - {ACCESS_GROUP}
+        unknown = sum(row["field_name"] not in known for row in rows)
         if unknown:
             # The text in the place of a field may be anything, so it is only counted.
             raise ValueError(
@@ -142,33 +191,30 @@ class ImportTarget:
                 "of a checkbox like race___1, with value 0 or 1, although EAV exports name race."
             )
 
-    def _check_flat_columns(self, columns: Mapping[str, None], id_column: str) -> None:
-        others = [name for name in columns if name not in self.originals]
-        file_fields = [name for name in others if name in self.files]
-        if file_fields:
+    def _check_flat_columns(self, columns: Mapping[str, None]) -> None:
+        known = self.columns.keys() | self.added | set(PLACE_COLUMNS)
+        unknown = [name for name in columns if name not in known]
+        boxes = {row.field_name for row in self.project.fields if row.field_type == "checkbox"}
+        if boxes := boxes.intersection(unknown):
             raise ValueError(
-                f"data: {list_names(file_fields)} hold files, which a record import cannot store. "
-                "Import each with client.files.import_."
+                f"data: {list_names(sorted(boxes))} are checkboxes. Give a column for each choice, "
+                "like race___1, with value 0 or 1, or lists of the ticked choices."
             )
-        known = self.added | {id_column}
-        unknown = [name for name in others if name not in known]
         if unknown:
             raise ValueError(
                 f"data: the project does not have these fields: {list_names(unknown)}. Leave them "
                 "out, or correct their names."
             )
 
-    def iterate_cells(self, rows: Sequence[Row], shape: Shape) -> Iterator[tuple[Row, str, str]]:
-        """Yield each value as its row, export column and text."""
+    def iterate_cells(
+        self, rows: Sequence[ValueRow], shape: Shape
+    ) -> Iterator[tuple[ValueRow, str, Value]]:
+        """Yield each value that an import may change as its row, column and value."""
         id_column = self.get_id_column(shape)
         for row in rows:
             if shape == "eav":
-                yield row, row["field_name"], row["value"]
+                yield row, str(row["field_name"]), row["value"]
             else:
                 for name, value in row.items():
-                    if name != id_column and name not in PLACE_COLUMNS:
+                    if name != id_column and name not in PLACE_COLUMNS and name in self.columns:
                         yield row, name, value
-
-
-def _select_fields(metadata: Sequence[Mapping[str, Any]], field_type: str) -> frozenset[str]:
-    return frozenset(row["field_name"] for row in metadata if row.get("field_type") == field_type)
