@@ -6,17 +6,18 @@ A web page, an error or an empty body is never taken for data.
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import urljoin, urlsplit
 
 from redcap_dagster.api.errors import (
     BlockedError,
     EmptyResponseError,
     MalformedResponseError,
+    NetworkError,
     NotUTF8Error,
     REDCapError,
     RefusedError,
@@ -40,6 +41,12 @@ _LONGEST = 1 << 30
 """Bytes of the longest body. REDCap builds it in PHP's memory, which is rarely as large."""
 
 _MAYBE_TOKEN = re.compile(r"[0-9A-Za-z]{32,}")
+
+_PAGE = re.compile(
+    r"<(?:!doctype\s+html|(?:html|head|body|title|meta|script|center|div|h1|p|br|b)\b)",
+    re.IGNORECASE,
+)
+"""How a web page begins, or a message of PHP."""
 
 _HOST = re.compile(r"[0-9A-Za-z.:*\[\]-]+")
 
@@ -81,23 +88,35 @@ class Response:
 # -- status ---------------------------------------------------------------------------------------
 
 
-def check_status(response: Response) -> None:
+def raise_status_error(response: Response) -> NoReturn:
     """Raise the error for a status other than 200.
 
     Raises:
-        REDCapError: The status is not 200. The type says why.
+        REDCapError: The type says why.
     """
-    if response.status == 200:
-        return
     if 300 <= response.status < 400:
         raise _redirect_error(response)
-    body = read_start(response.chunks).decode("utf-8", "replace")
+    body = _read_error_body(response.chunks).decode("utf-8", "replace")
     message = extract_message(body)
     error = _status_error(response, message, body)
     error.status = response.status
     if isinstance(error, ServerError):
         error.retry_after = _retry_after(response)
     raise error
+
+
+def _read_error_body(chunks: Iterator[bytes]) -> bytes:
+    """Return the first bytes of the body of an error; none where it does not arrive soon.
+
+    Raises:
+        NetworkError: The request took too long.
+    """
+    try:
+        return read_start(chunks)
+    except NetworkError as error:
+        if error.overdue:
+            raise
+    return b""
 
 
 def _status_error(response: Response, message: str | None, body: str) -> REDCapError:
@@ -247,13 +266,18 @@ def read_body(response: Response, most: int = _LONGEST) -> bytes:
 
 
 def read_start(chunks: Iterator[bytes]) -> bytes:
-    """Return the first bytes of a body, enough to see what it is."""
-    seen = b""
+    """Return the first bytes of a body, enough to see what it is. The last chunk may be cut."""
+    return read_first_chunks(chunks)[:_START]
+
+
+def read_first_chunks(chunks: Iterator[bytes]) -> bytes:
+    """Return the first chunks of a body, enough to see what it is."""
+    seen = bytearray()
     for chunk in chunks:
         seen += chunk
         if len(seen) >= _START:
             break
-    return seen[:_START]
+    return bytes(seen)
 
 
 def check_data(response: Response, body: bytes) -> None:
@@ -275,6 +299,31 @@ def check_data(response: Response, body: bytes) -> None:
         raise known_refusal(*refused) or unknown_refusal(*refused)
     if head.startswith("<") or _is_sentence(head.partition("\n")[0]):
         raise page_error(response, head)
+
+
+def check_file(response: Response, body: bytes, mime_types: Collection[str]) -> None:
+    """Raise the error for a body in the place of a file that is an error or a web page.
+
+    Args:
+        response: The response.
+        body: The first bytes of the body.
+        mime_types: The types of the file, by its headers and its name. A web page is a file of type
+            HTML or XML, and an error one of type JSON, XML or text.
+
+    Raises:
+        REDCapError: The body is an error or a web page. The type says which.
+    """
+    head = body[:_START].decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
+    page = _PAGE.match(head)
+    looks_like = ("html", "xml") if page else ("xml",) if head[:1] == "<" else ("json",)
+    if head.startswith("ERROR:"):
+        looks_like = ("text/",)
+    if any(word in mime_type for word in looks_like for mime_type in mime_types):
+        return
+    if page:
+        raise page_error(response, head)
+    if extract_message(head) is not None:
+        check_data(response, body)
 
 
 def _is_sentence(line: str) -> bool:

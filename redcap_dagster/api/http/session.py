@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from threading import Timer, local
+from threading import Event, Timer, local
 from typing import Any
 from weakref import WeakSet
 
@@ -14,6 +14,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+_ABORT_INTERVAL = 0.2
+"""Seconds between two attempts to abort a request."""
 
 
 class Session(requests.Session):
@@ -59,6 +62,9 @@ class Session(requests.Session):
 class Deadline:
     """A total time limit for one request, however often a few bytes arrive.
 
+    A connection that is being opened cannot be aborted, so that the request is aborted again and
+    again until it is done.
+
     Args:
         seconds: The time limit.
         abort: Is called when the limit has passed, to abort the request.
@@ -70,17 +76,21 @@ class Deadline:
     def __init__(self, seconds: float, abort: Callable[[], None]) -> None:
         self.passed = False
         self._abort = abort
+        self._done = Event()
         self._timer = Timer(seconds, self._pass)
         self._timer.daemon = True
         self._timer.start()
 
     def cancel(self) -> None:
         """Stop the clock, as the request is done."""
+        self._done.set()
         self._timer.cancel()
 
     def _pass(self) -> None:
         self.passed = True
-        self._abort()
+        while not self._done.is_set():
+            self._abort()
+            self._done.wait(_ABORT_INTERVAL)
 
 
 _THREAD = local()

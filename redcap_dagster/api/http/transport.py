@@ -41,7 +41,7 @@ from redcap_dagster.api.http.network_errors import (
 )
 from redcap_dagster.api.http.rate_limit import get_shared_limiter
 from redcap_dagster.api.http.refusals import tell_token_from_right
-from redcap_dagster.api.http.response import Response, check_status
+from redcap_dagster.api.http.response import Response, raise_status_error
 from redcap_dagster.api.http.retries import RetrySettings, ShouldRetry, is_temporary, retry
 from redcap_dagster.api.http.session import Deadline, Session
 from redcap_dagster.api.http.token import check_token
@@ -56,6 +56,9 @@ MAX_PARAMETERS: Final = 900
 
 _VERSION = {"content": "version", "format": "json", "returnFormat": "json"}
 """A request that needs no right but that to use the API."""
+
+_ERROR_TIMEOUT = 10
+"""Seconds in which the body of an error is read. The status is known without it."""
 
 _POLL_INTERVAL = 0.5
 """Seconds between two checks, during a wait, whether the request was stopped."""
@@ -280,15 +283,18 @@ class Transport:
         REDCap forbids a request for a wrong token and for a missing right, and only its sentence
         says which. Who has any right may request the version, so a second request tells.
         """
+        if response.status == 200:
+            return response
+        limit = Deadline(_ERROR_TIMEOUT, self._session.abort)
         try:
-            check_status(response)
+            raise_status_error(response)
         except REDCapError as error:
-            response.close()
             if error.status not in (401, 403) or isinstance(error, BlockedError):
                 raise
             refused = error
-        else:
-            return response
+        finally:
+            limit.cancel()
+            response.close()
         knows_token = response.sent != _VERSION and self._sends_version(refused)
         if knows_token is None:
             raise refused

@@ -11,7 +11,13 @@ from typing import Self
 
 from redcap_dagster.api.calls.parameters import call_parameters, check_positive, check_required
 from redcap_dagster.api.calls.rows import read_done
-from redcap_dagster.api.http.response import Response, check_data, malformed_error, read_start
+from redcap_dagster.api.http.response import (
+    Response,
+    check_data,
+    check_file,
+    malformed_error,
+    read_first_chunks,
+)
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
 
@@ -246,6 +252,9 @@ def _open_file(response: Response) -> tuple[str, str, Iterator[bytes]]:
     """Return name, type and content of a file, by the headers of the response.
 
     A PDF has been seen without a name and as ``text/html``, so it is recognized by its first bytes.
+
+    Raises:
+        REDCapError: The body is an error or a web page, whatever the headers say.
     """
     head = Message()
     # Headers are read as Latin-1; REDCap writes names as UTF-8 (a guess).
@@ -254,15 +263,18 @@ def _open_file(response: Response) -> tuple[str, str, Iterator[bytes]]:
         .encode("latin-1", "replace")
         .decode("utf-8", "replace")
     )
+    start = read_first_chunks(response.chunks)
+    chunks = chain((start,), response.chunks)
     name = head.get_param("name")
-    if name:
-        text = name[2] if isinstance(name, tuple) else name
-        return make_safe_name(text), head.get_content_type(), response.chunks
-    start = next(response.chunks, b"")
-    if not start.startswith(b"%PDF-"):
-        check_data(response, start + read_start(response.chunks))
-        raise malformed_error(response, "it is not a file, as its header does not have a name")
-    return "redcap.pdf", "application/pdf", chain((start,), response.chunks)
+    if not name:
+        if not start.startswith(b"%PDF-"):
+            check_data(response, start)
+            raise malformed_error(response, "it is not a file, as its header does not have a name")
+        return "redcap.pdf", "application/pdf", chunks
+    safe_name = make_safe_name(name[2] if isinstance(name, tuple) else name)
+    mime_type = head.get_content_type()
+    check_file(response, start, (mime_type, mimetypes.guess_type(safe_name)[0] or ""))
+    return safe_name, mime_type, chunks
 
 
 def make_safe_name(name: str) -> str:

@@ -21,8 +21,11 @@ from defusedxml.ElementTree import iterparse
 from redcap_dagster.project.model import REDCapProject
 from redcap_dagster.project.xml.structure_reader import ODM, REDCAP, read_study
 
-# CDATA and comments are matched first, so that nothing inside of them is changed.
-_ATTRIBUTE = re.compile(r"""<!\[CDATA\[.*?\]\]>|<!--.*?-->|=\s*(?:"[^"<]*"|'[^'<]*')""", re.DOTALL)
+# CDATA and comments are matched first, so that nothing inside of them is changed. One that never
+# ends is matched up to the end of the file, which is so searched once and not from each beginning.
+_ATTRIBUTE = re.compile(
+    r"""<!\[CDATA\[(?:.*?\]\]>|.*)|<!--(?:.*?-->|.*)|=\s*(?:"[^"<]*"|'[^'<]*')""", re.DOTALL
+)
 _BLANK = re.compile(r"[\t\n\r]")
 
 

@@ -17,7 +17,7 @@ from redcap_dagster.api import (
     ServerError,
     WrongURLError,
 )
-from redcap_dagster.api.http.response import Response, check_status
+from redcap_dagster.api.http.response import Response, raise_status_error
 from tests.fake_server import CANARY, TOKEN, Reply, Server, json_reply
 
 Silent = Callable[[BaseException], None]
@@ -119,7 +119,7 @@ def test_a_redirect_to_an_odd_host_is_not_quoted(assert_silent: Silent) -> None:
     headers = {"Location": f"https://a\u2100{CANARY}/x"}  # urllib quotes it in its error
 
     with pytest.raises(WrongURLError, match="an invalid URL") as caught:
-        check_status(Response("version export", "https://a/", 302, headers, iter([]), print))
+        raise_status_error(Response("version export", "https://a/", 302, headers, iter([]), print))
     assert_silent(caught.value)
 
 

@@ -4,18 +4,21 @@ import socket
 import threading
 from collections.abc import Callable
 from itertools import cycle
+from typing import Any
 
 import pytest
+from urllib3.util import connection
 
 from redcap_dagster.api import (
     MalformedResponseError,
     NetworkError,
     REDCapClient,
+    ServerError,
 )
 from redcap_dagster.api.export.reader.csv_reader import open_csv
-from redcap_dagster.api.http import session
+from redcap_dagster.api.http import session, transport
 from redcap_dagster.api.http.response import Response, read_body
-from tests.fake_server import TOKEN, Server, json_reply
+from tests.fake_server import TOKEN, Reply, Server, json_reply
 
 Silent = Callable[[BaseException], None]
 
@@ -80,6 +83,60 @@ def test_a_request_has_an_end_though_bytes_keep_coming(
     assert caught.value.overdue
     assert len(asked) == 1  # it is not sent again
     assert_silent(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["chunks", "length", "until it hangs up"])
+def test_the_endless_body_of_an_error_is_given_up(
+    kind: str, assert_silent: Silent, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, then = DRIPS[kind]
+    asked: list[bytes] = []
+    LateTimer.dripping.clear()
+    monkeypatch.setattr(session, "Timer", LateTimer)
+    monkeypatch.setattr(transport, "_ERROR_TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        drips = (listener, first.replace(b"200 OK", b"500 No"), then, asked)
+        thread = threading.Thread(target=drip, args=drips)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/"
+        client = REDCapClient(url, TOKEN, read_timeout=60, total_timeout=600, retries=0)
+        with pytest.raises(ServerError, match="status 500") as caught:
+            client.export_metadata()
+        thread.join()
+
+    assert waits == []
+    assert_silent(caught.value)
+
+
+def test_a_limit_that_passes_before_the_connection_is_open_ends_the_request(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed, opened, aborted = threading.Event(), threading.Event(), threading.Event()
+    connect = connection.create_connection
+
+    def connect_late(*args: Any, **kwargs: Any) -> socket.socket:
+        assert passed.wait(60)
+        opened.set()
+        return connect(*args, **kwargs)
+
+    abort = session.Session.abort
+
+    def abort_and_tell(one: session.Session) -> None:
+        passed.set()
+        if opened.is_set():
+            aborted.set()
+            abort(one)
+
+    monkeypatch.setattr(connection, "create_connection", connect_late)
+    monkeypatch.setattr(session.Session, "abort", abort_and_tell)
+    server.say("metadata", Reply(end="never"))
+    client = REDCapClient(server.url, TOKEN, read_timeout=10, total_timeout=0.05, retries=0)
+
+    with pytest.raises(NetworkError, match="raise total_timeout") as caught:
+        client.export_metadata()
+
+    assert caught.value.overdue
+    assert aborted.is_set()
 
 
 def test_what_came_in_time_is_not_cut_off_later(

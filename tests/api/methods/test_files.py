@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from redcap_dagster.api import NetworkError, REDCapClient, REDCapFile
+from redcap_dagster.api import (
+    ErrorBodyError,
+    NetworkError,
+    REDCapClient,
+    REDCapError,
+    REDCapFile,
+    WebPageError,
+)
 from redcap_dagster.api.methods.files import make_safe_name
 from tests.fake_server import CANARY, Reply, Server
 
@@ -33,11 +40,67 @@ def test_a_file_has_name_type_and_bytes(name: str, server: Server, client: REDCa
     assert {"record": "1", "event": "e_arm_1", "repeat_instance": "3"}.items() <= asked.items()
 
 
-def test_what_looks_like_an_error_may_be_a_file(server: Server, client: REDCapClient) -> None:
-    for body in (b'{"error":"no"}', b"", b"<html>"):
-        server.say("file", named("a.txt", body))
+PAGE = b"\r\n<!DOCTYPE html>\n<html><body>Please log in</body></html>"
+PHP = b"<br />\n<b>Warning</b>:  fopen(): failed<br />\n%PDF-1.7"
+AS_JSON = b'{"error":"Something new"}'
+AS_XML = b'<?xml version="1.0" encoding="UTF-8" ?><hash><error>new</error></hash>'
+AS_TEXT = b"ERROR: Something new"
 
-        assert client.files.export("1", "scan").content == body
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.json", AS_JSON),
+        ("a.xml", AS_XML),
+        ("a.svg", AS_XML),
+        ("a.log.txt", AS_TEXT),
+        ("a.html", PAGE),
+        ("a.jpg", b"<binary>"),
+        ("a.jpg", b"{"),
+        ("a.jpg", b""),
+    ],
+)
+def test_what_looks_like_an_error_may_be_a_file(
+    name: str, body: bytes, server: Server, client: REDCapClient
+) -> None:
+    server.say("file", named(name, body))
+
+    assert client.files.export("1", "scan").content == body
+
+
+@pytest.mark.parametrize("name", ["scan.jpg", "scan", "scan.pdf", "notes.txt", "table.csv"])
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (PAGE, WebPageError),
+        (PHP, WebPageError),
+        (AS_JSON, ErrorBodyError),
+        (AS_XML, ErrorBodyError),
+        (AS_TEXT, ErrorBodyError),
+    ],
+)
+def test_an_error_with_the_headers_of_a_file_is_not_one(
+    name: str,
+    body: bytes,
+    error: type[REDCapError],
+    server: Server,
+    client: REDCapClient,
+    tmp_path: Path,
+) -> None:
+    if body == AS_TEXT and name.endswith((".txt", ".csv")):
+        return  # a text may begin so
+    saves: dict[str, Callable[[], Path]] = {
+        "file": lambda: client.files.save(tmp_path, "1", "scan"),
+        "fileRepository": lambda: client.repository.save(tmp_path, 4),
+        "pdf": lambda: client.pdfs.save(tmp_path, all_records=True),
+    }
+    for content, save in saves.items():
+        server.say(content, named(name, body))
+
+        with pytest.raises(error):
+            save()
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pdf_may_come_without_a_name(server: Server, client: REDCapClient) -> None:

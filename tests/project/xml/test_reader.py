@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.project import from_xml
+from redcap_dagster.project.xml import reader
 from redcap_dagster.project.xml.reader import EmbeddedFile, parse_odm
 
 
@@ -90,3 +91,14 @@ def test_an_embedded_file_is_base64(content: str, read: bytes | None) -> None:
         (point,) = parse_odm(xml).points
         assert point.file == EmbeddedFile("a.txt", "text/plain", read)
         assert repr(point) == "DataPoint(note)"
+
+
+@pytest.mark.parametrize("start", ["<!--", "<![CDATA[", "<!-- <![CDATA[ ", "<![CDATA[ <!-- "])
+@pytest.mark.parametrize("times", [1, 10, 1000])
+def test_what_never_ends_is_searched_once(start: str, times: int) -> None:
+    text = f"{start}a='\t'" * times
+
+    # One match up to the end; a search from each beginning would be as many searches to the end.
+    assert [match.span() for match in reader._ATTRIBUTE.finditer(text)] == [(0, len(text))]
+    with pytest.raises(ValueError, match="not well-formed XML"):
+        parse_odm(f"<ODM>{text}".encode())
