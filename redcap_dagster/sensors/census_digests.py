@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 import pyarrow.compute as pc
 
-from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.sensors.changes import Changes
 from redcap_dagster.sensors.watched_project import WatchedProject
 
@@ -52,8 +51,7 @@ def add_census_changes(
         now: Present digest of each bucket.
         changes: Changes to which the buckets are added, with all instruments.
     """
-    every = bucket_keys(watched.buckets) if watched.buckets else [""]
-    for bucket in every if before is None else {*before, *now}:
+    for bucket in watched.every_bucket:
         digest = now.get(bucket, 0)
         if before is None or before.get(bucket, 0) != digest:
             when = watched.clock().timestamp()

@@ -11,9 +11,9 @@ from typing import Any
 
 import dagster as dg
 
-from redcap_dagster.api import REDCapClient
 from redcap_dagster.failures import reason
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.resource import get_project_client
 from redcap_dagster.sensors.change_detection import find_changes, start_cursor
 from redcap_dagster.sensors.changes import Changes
 from redcap_dagster.sensors.cursor import Cursor
@@ -29,6 +29,14 @@ DEADLINE = 45.0
 _MARGIN = 120
 """Seconds after a change when an export surely has it, as the log has only minutes."""
 
+_MAX_AGE = 30 * 86_400
+"""Seconds after which everything is requested, rather than so long a log."""
+
+_NO_CURSOR = (
+    "Everything is requested, as the changes are unknown: the cursor cannot be read, is older than "
+    "30 days, or is that of other partitions."
+)
+
 
 def build_redcap_change_sensor(
     *,
@@ -43,13 +51,18 @@ def build_redcap_change_sensor(
     Each tick queries REDCap for the changes since the last one:
 
     - by the log, with two small requests, if the token may read it;
-    - else by the records that were changed in the last 26 hours, as the server's time zone is
-      unknown, and by a census.
+    - else by the records that were changed in the last 38 hours, as the server's time zone is
+      unknown and its clock may be put back, and by a census;
+    - if REDCap's responses to both cannot be read, or the cursor cannot, everything is requested,
+      at most once an hour.
 
-    It requests the instruments and buckets with changes, also of deleted and renamed records, and
-    everything if the dictionary changed. It does not request what a run has exported since the
-    change, and waits while its own runs are in progress. What one of its runs failed to store is
-    requested again an hour later. The first tick does not request anything.
+    The log of the tick, and the reason of a tick that requests nothing, say which of them was used
+    instead of the log, and why.
+
+    The sensor requests the instruments and buckets with changes, also of deleted and renamed
+    records, and everything if the dictionary changed. It does not request what a run has exported
+    since the change, and waits while its own runs are in progress. What one of its runs failed to
+    store is requested again an hour later. The first tick does not request anything.
 
     The cursor holds times and keyed digests, without record ids or values.
 
@@ -85,19 +98,21 @@ def build_redcap_change_sensor(
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         if has_active_runs(context):
             return dg.SensorResult(skip_reason="Runs that this sensor requested are in progress.")
-        client: REDCapClient = getattr(context.resources, resource).get_client()
+        client = get_project_client(name, getattr(context.resources, resource))
         query = _Query(WatchedProject(client, project, len(tables.partitions)), context.cursor)
         query.start()
         query.join(DEADLINE)
         if query.is_alive():
             client.stop()
         elif query.failure:
-            return dg.SensorResult(skip_reason=query.failure)
+            return dg.SensorResult(skip_reason=f"REDCap project {name}: {query.failure}")
         if query.found is None:
             return dg.SensorResult(
                 skip_reason=f"REDCap took longer than {DEADLINE:g} s. The next tick tries again."
             )
         reached, found = query.found
+        if found is not None and found.note:
+            context.log.warning(found.note)
         requests = [] if found is None else list(_build_requests(context, tables, found))
         requests += [
             _request_again(failed) for failed in find_failed_runs(context, datetime.now(UTC))
@@ -165,15 +180,19 @@ class _Query(threading.Thread):
         """Reason why the query failed; blank if it did not."""
 
     def run(self) -> None:
-        cursor = Cursor.from_json(self._cursor)
         try:
-            if cursor is not None and cursor.buckets == self._watched.buckets:
+            cursor = Cursor.from_json(self._cursor)
+            now = self._watched.clock().timestamp()
+            if (
+                cursor is not None
+                and cursor.buckets == self._watched.buckets
+                and now - cursor.looked < _MAX_AGE
+            ):
                 until = time.monotonic() + BUDGET
                 for found in find_changes(self._watched, cursor, until=until):
                     self.found = found
             else:
-                # The changes since a cursor that cannot be read are unknown: request everything.
-                changes = Changes(structure=True) if self._cursor else None
+                changes = Changes(structure=True, note=_NO_CURSOR) if self._cursor else None
                 for started in start_cursor(self._watched):
                     self.found = started, changes
         except Exception as error:  # noqa: BLE001 a thread prints uncaught errors, and their values
@@ -217,7 +236,8 @@ def _request_again(failed: FailedRun) -> dg.RunRequest:
 def _build_request(bucket: str, keys: Sequence[dg.AssetKey], *reasons: str) -> dg.RunRequest:
     """Return a request whose run key is a digest of its reasons and assets."""
     names = [*reasons, *(key.to_user_string() for key in keys)]
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    text = "\n".join(names).encode(errors="surrogatepass")  # a cursor may be any text
+    digest = hashlib.sha256(text).hexdigest()[:16]
     return dg.RunRequest(
         run_key=f"{bucket}-{digest}" if bucket else digest,
         asset_selection=list(keys),
@@ -252,6 +272,5 @@ def _explain_skip(found: Changes | None) -> str:
     """Return why a tick does not request anything."""
     if found is None:
         return "Set the cursor: the next tick looks for changes since now."
-    if not found.digests:
-        return "Nothing changed."
-    return "The changes are already in the tables."
+    text = "The changes are already in the tables." if found.digests else "Nothing changed."
+    return f"{text} {found.note}".strip()

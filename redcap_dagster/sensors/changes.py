@@ -13,6 +13,7 @@ class Changes:
         instruments: Bucket (blank without partitions) to its changed instruments.
         structure: Whether the project's structure changed, and with it every table.
         digests: Digests of the changes; the same changes have the same digests.
+        note: How the changes were found, and why, where that is not by the log. Defaults to blank.
         last_changed: Bucket to the latest possible time of its last change, as a timestamp in UTC.
     """
 
@@ -20,6 +21,7 @@ class Changes:
     structure: bool = False
     digests: set[str] = field(default_factory=set)
     last_changed: dict[str, float] = field(default_factory=dict)
+    note: str = ""
 
     def add(self, bucket: str, instruments: Iterable[str], when: float, digest: str) -> None:
         """Add a change of some instruments of a bucket."""

@@ -1,15 +1,15 @@
 """Changes by dates: the records that REDCap exports for a range of dates, and a census.
 
-For tokens that may not read the log. The server's time zone is unknown: each query reaches 26 hours
-back, and the cursor's digests of records show which changes were found before.
+For tokens that may not read the log. The server's time zone is unknown, and its clock may be put
+back by hours: each query reaches more than a day back, and the cursor's digests of records show
+which changes were found before.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +25,9 @@ from redcap_dagster.sensors.watched_project import (
     to_minute,
 )
 
+_CLOCK_CHANGE = timedelta(hours=12)
+"""How far the server's clock may be put back."""
+
 
 def find_date_changes(watched: WatchedProject, cursor: Cursor) -> Iterator[tuple[Cursor, Changes]]:
     """Yield the next cursor and all changes so far, before the slow census and after it.
@@ -37,8 +40,9 @@ def find_date_changes(watched: WatchedProject, cursor: Cursor) -> Iterator[tuple
         REDCapError: A request failed.
     """
     now, changes = watched.clock(), Changes()
-    structure = watched.digest(json.dumps(watched.client.export_metadata()))
-    begin = to_minute(datetime.fromtimestamp(cursor.looked, UTC)) - MAX_BEHIND - OVERLAP
+    structure = watched.digest_structure()
+    looked = min(cursor.looked, now.timestamp())
+    begin = to_minute(datetime.fromtimestamp(looked, UTC)) - MAX_BEHIND - OVERLAP - _CLOCK_CHANGE
     rows = watched.client.export_records_table(date_range_begin=begin, export_survey_fields=True)
     states = _digest_states(watched, rows)
     for digest in states.keys() - set(cursor.seen):

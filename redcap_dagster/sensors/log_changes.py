@@ -1,13 +1,11 @@
 """Changes by the log: its new entries, with structure and census where an entry is unclear."""
 
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from redcap_dagster.api import RefusedError, RightsError
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sensors.census_digests import (
@@ -18,38 +16,9 @@ from redcap_dagster.sensors.census_digests import (
 )
 from redcap_dagster.sensors.changes import Changes
 from redcap_dagster.sensors.cursor import MAX_SEEN, Cursor
-from redcap_dagster.sensors.log_entries import TIME_FORMAT, LogEntry, read_minute
-from redcap_dagster.sensors.watched_project import (
-    KEY_COLUMNS,
-    MAX_AHEAD,
-    MAX_BEHIND,
-    OVERLAP,
-    WatchedProject,
-    to_minute,
-)
-
-_CLOCK_CHANGE = timedelta(minutes=65)
-"""How far back the log is read where the server's clock was put back."""
-
-_PIECE = timedelta(hours=6)
-"""How much of the log one request exports; a long log times out."""
-
-
-def start_log_cursor(watched: WatchedProject) -> Cursor:
-    """Return a cursor at the newest entry of the log, with structure and census unknown.
-
-    Raises:
-        REDCapError: A request failed; a `RightsError` if the token may not read the log.
-    """
-    now = watched.clock()
-    watched.client.export_project_info()
-    # Only one type of entry, as the log of a day is long: the request above is the newest of it.
-    begin = to_minute(now) - MAX_BEHIND - OVERLAP
-    newest = watched.client.log.export(begin_time=begin, logtype="manage")[:1]
-    since = "".join(str(row["timestamp"])[:16] for row in newest)
-    cursor = Cursor(now.timestamp(), since, "", watched.buckets, "", None, ())
-    cursor, _ = next(find_log_changes(watched, cursor, time.monotonic()))
-    return cursor
+from redcap_dagster.sensors.log_entries import Kind, LogEntry, read_minute
+from redcap_dagster.sensors.log_reader import Row, read_log
+from redcap_dagster.sensors.watched_project import KEY_COLUMNS, OVERLAP, WatchedProject
 
 
 def find_log_changes(
@@ -66,30 +35,36 @@ def find_log_changes(
         until: Time by `time.monotonic` after which no more of the log is read.
 
     Raises:
+        LogError: The log does not show the server's clock.
         REDCapError: A request failed; a `RightsError` if the token may not read the log.
     """
     changes, is_unclear = Changes(), False
     instrument_of_field = _map_fields(watched.project)
     seen = set(cursor.seen)
-    for rows, reached in _read_pieces(watched, cursor, until):
+    earliest = cursor.looked - OVERLAP.total_seconds()
+    for rows, reached in read_log(watched, cursor, until):
         entries = list(_digest_entries(watched, rows))
+        new = [(digest, entry, row) for digest, entry, row in entries if digest not in seen]
+        types = _ask_types(watched, [(entry, row) for _, entry, row in new])
         census = None if cursor.census is None else dict(cursor.census)
-        for digest, entry in entries:
-            if digest in seen:
+        for digest, entry, row in new:
+            kind = types.get(watched.digest_row(row), entry.kind)
+            if not kind:
                 continue
             # Some logs show the renaming of a record as an edit of its id.
-            is_renamed = entry.kind == "edit" and watched.project.record_id_field in entry.fields
-            is_unclear |= is_renamed or entry.kind == "design"
-            if entry.kind == "design":
+            is_unclear |= watched.project.record_id_field in entry.fields and kind == "edit"
+            if kind in ("design", "unknown"):
+                is_unclear = True
                 continue
-            (bucket,) = watched.assign_buckets([entry.record])
-            age = (read_minute(reached.since) - entry.minute).total_seconds()
-            instruments = _find_instruments(watched, entry, instrument_of_field)
-            changes.add(bucket, instruments, reached.looked - age, digest)
-            if entry.kind != "edit" and census is not None:
-                count = add_record if entry.kind == "add" else remove_record
+            instruments = _find_instruments(watched, entry, kind, instrument_of_field)
+            when = _find_time(entry, reached, earliest)
+            for bucket in _find_buckets(watched, entry):
+                changes.add(bucket, instruments, when, digest)
+            if kind in ("add", "delete") and census is not None and entry.record:
+                (bucket,) = watched.assign_buckets([entry.record])
+                count = add_record if kind == "add" else remove_record
                 count(watched, census, bucket, entry.record)
-        seen = {digest for digest, _ in entries[-MAX_SEEN:]}
+        seen = {digest for digest, _, _ in entries[-MAX_SEEN:]}
         cursor = replace(reached, census=census, seen=tuple(sorted(seen)))
         if is_unclear:
             yield replace(cursor, structure="", census=None), Changes(structure=True)
@@ -102,67 +77,80 @@ def find_log_changes(
         yield replace(cursor, structure=structure, census=census), changes
 
 
-def _read_pieces(
-    watched: WatchedProject, cursor: Cursor, until: float
-) -> Iterator[tuple[Sequence[dict[str, Any]], Cursor]]:
-    """Yield the rows of each piece of the log, newest first, and the cursor after it."""
-    now, log = watched.clock(), watched.client.log
-    begin = read_minute(cursor.since) if cursor.since else to_minute(now) - MAX_BEHIND
-    begin -= OVERLAP
-    behind = now - datetime.fromtimestamp(cursor.looked, UTC)
-    while cursor.since and behind > _PIECE:
-        end = begin + OVERLAP + _PIECE
-        rows = log.export(begin_time=begin, end_time=end)
-        looked = cursor.looked + _PIECE.total_seconds()
-        cursor = replace(cursor, since=end.strftime(TIME_FORMAT), looked=looked)
-        yield rows, cursor
-        if time.monotonic() > until:
-            return
-        begin, behind = end - OVERLAP, behind - _PIECE
-    watched.client.export_project_info()
-    rows = log.export(begin_time=begin)
-    newest = _digest_newest(watched, rows)
-    if newest == cursor.newest or _measure_lag(rows, cursor, behind) > OVERLAP:
-        # The request just above is not the newest entry, or too little time passed by the server's
-        # clock: it was put back.
-        rows = log.export(begin_time=begin - _CLOCK_CHANGE) or log.export(
-            begin_time=begin - MAX_AHEAD - MAX_BEHIND
-        )
-        newest = _digest_newest(watched, rows)
-    since = str(rows[0]["timestamp"])[:16] if rows else cursor.since
-    yield rows, replace(cursor, since=since, newest=newest, looked=now.timestamp())
-
-
-def _measure_lag(rows: Sequence[Mapping[str, Any]], cursor: Cursor, passed: timedelta) -> timedelta:
-    """Return how much less time passed by the log than by our clock."""
-    if not rows or not cursor.since:
-        return timedelta()
-    newest = read_minute(str(rows[0]["timestamp"])[:16])
-    return passed - (newest - read_minute(cursor.since))
-
-
-def _digest_newest(watched: WatchedProject, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a digest of the newest row and of how many rows are the same."""
-    newest = [row for row in rows if row == rows[0]]
-    texts = [str(text) for row in newest[:1] for text in row.values()]
-    return watched.digest(str(len(newest)), *texts)
-
-
 def _digest_entries(
-    watched: WatchedProject, rows: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[str, LogEntry]]:
+    watched: WatchedProject, rows: Sequence[Row]
+) -> Iterator[tuple[str, LogEntry, Row]]:
     """Yield the entries of changes with their digests, oldest first; equal entries are numbered."""
     count: Counter[str] = Counter()
     for row in reversed(rows):
         entry = LogEntry.from_row(row)
         if entry.kind:
-            digest = watched.digest(*map(str, row.values()))
+            digest = watched.digest_row(row)
             count[digest] += 1
-            yield f"{digest}{count[digest] if count[digest] > 1 else ''}", entry
+            yield f"{digest}{count[digest] if count[digest] > 1 else ''}", entry, row
+
+
+def _ask_types(
+    watched: WatchedProject, new: Collection[tuple[LogEntry, Row]]
+) -> Mapping[str, Kind]:
+    """Return the kinds of entries of unknown wording, by the types that REDCap gives them.
+
+    An entry of the types of users and locks is not a change. One that is of the type of records
+    too is a change all the same, as a server may ignore the type that a request names.
+
+    Returns:
+        Digest of a row to its kind.
+    """
+    unclear = [
+        (entry, watched.digest_row(row))
+        for entry, row in new
+        if entry.kind == "unknown" and (entry.record or entry.fields)
+    ]
+    if not unclear:
+        return {}
+    minutes = [entry.minute for entry, _ in unclear if entry.minute is not None]
+    begin = min(minutes) if len(minutes) == len(unclear) else None
+
+    def digest_type(logtype: str) -> set[str]:
+        try:
+            rows = watched.client.log.export(logtype=logtype, begin_time=begin)
+        except (RightsError, RefusedError):  # a version without the type
+            return set()
+        return {watched.digest_row(row) for row in rows}
+
+    records = digest_type("record")
+    others = digest_type("user") | digest_type("lock_record")
+    kinds: dict[str, Kind] = {}
+    for entry, digest in unclear:
+        if digest in others - records:
+            kinds[digest] = ""
+        else:
+            kinds[digest] = "edit" if entry.record or digest in records else "design"
+    return kinds
+
+
+def _find_buckets(watched: WatchedProject, entry: LogEntry) -> Sequence[str]:
+    """Return the bucket of the record of an entry; all where the record is unknown."""
+    return watched.assign_buckets([entry.record]) if entry.record else watched.every_bucket
+
+
+def _find_time(entry: LogEntry, reached: Cursor, earliest: float) -> float:
+    """Return when an entry was written, as a timestamp in UTC: now where its time is impossible.
+
+    Args:
+        entry: An entry that the last query did not return.
+        reached: Cursor after the query.
+        earliest: When the last query was made, and a little earlier.
+    """
+    if entry.minute is None:
+        return reached.looked
+    age = (read_minute(reached.since) - entry.minute).total_seconds()
+    when = reached.looked - age
+    return when if earliest <= when <= reached.looked else reached.looked
 
 
 def _find_instruments(
-    watched: WatchedProject, entry: LogEntry, instrument_of_field: Mapping[str, str]
+    watched: WatchedProject, entry: LogEntry, kind: Kind, instrument_of_field: Mapping[str, str]
 ) -> set[str]:
     """Return the instruments that an entry may have changed; all if that is unclear."""
     fields = {name.partition("___")[0] for name in entry.fields}  # of a checkbox's column
@@ -170,7 +158,7 @@ def _find_instruments(
     known = {instrument_of_field[name] for name in fields & instrument_of_field.keys()}
     # A field that was added since the definitions were loaded may be of any instrument.
     unknown = fields - instrument_of_field.keys() - {*KEY_COLUMNS}
-    return watched.instruments if entry.kind == "delete" or unknown or not known else known
+    return watched.instruments if kind == "delete" or unknown or not known else known
 
 
 def _map_fields(project: REDCapProject) -> Mapping[str, str]:

@@ -1,15 +1,16 @@
 """A project that a change sensor watches, and the keyed digests of its structure and values."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.partitions import assign_buckets
+from redcap_dagster.partitions import assign_buckets, bucket_keys
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
 
@@ -44,6 +45,11 @@ class WatchedProject:
         """The names of all instruments."""
         return {instrument.instrument_name for instrument in self.project.instruments}
 
+    @property
+    def every_bucket(self) -> list[str]:
+        """All buckets; a single blank one without partitions."""
+        return bucket_keys(self.buckets) if self.buckets else [""]
+
     def assign_buckets(self, records: list[str]) -> list[str]:
         """Return the bucket of each record; blank without partitions."""
         if not self.buckets:
@@ -54,8 +60,12 @@ class WatchedProject:
 
     def digest(self, *parts: str) -> str:
         """Return a digest of texts, keyed so that a value cannot be guessed from it."""
-        text = "\x1f".join(parts).encode()
+        text = "\x1f".join(parts).encode(errors="surrogatepass")
         return hashlib.blake2b(text, key=self.client.digest_key, digest_size=6).hexdigest()
+
+    def digest_row(self, row: Mapping[str, Any]) -> str:
+        """Return a digest of an exported row."""
+        return self.digest(*map(str, row.values()))
 
     def digest_structure(self) -> str:
         """Return a digest of the structure that REDCap exports now."""

@@ -1,5 +1,6 @@
 """The change sensor, in ticks as Dagster makes them."""
 
+import json
 import threading
 import time
 from datetime import timedelta
@@ -8,13 +9,17 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from redcap_dagster import REDCapResource, build_redcap_change_sensor
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.partitions import bucket_keys
+from redcap_dagster.sandbox.dialects import DIALECTS
 from redcap_dagster.sandbox.faults import Cost, Status
 from redcap_dagster.sensors import change_sensor as sensor
 from redcap_dagster.sensors import requested_runs as runs
+from redcap_dagster.sensors.cursor import Cursor
 from tests.dagster_runs import TOKEN_VARIABLE, Study, studying
 from tests.dictionary import field
 from tests.execution.test_buckets import METADATA, PROJECT, RECORDS, definitions, run
@@ -217,6 +222,93 @@ def test_after_a_cursor_that_cannot_be_read_everything_is_requested_once(
     every = {(key, f"study/clean/{form}") for key in bucket_keys(4) for form in ("visit", "drug")}
     assert every <= requested
     assert not ticks.tick().run_requests
+
+
+TEXTS = st.text(st.characters(exclude_categories=[]))  # surrogates too
+STORED = {
+    "version": st.just(1) | st.integers(),
+    "looked": st.floats() | st.integers() | st.sampled_from([0, 1e18, 10**400]),
+    "since": st.sampled_from(["", "0001-01-01 00:00", "9999-12-31 23:59", "2024-02-30 00:00"])
+    | st.datetimes().map(lambda time: f"{time:%Y-%m-%d %H:%M}"),
+    "newest": TEXTS,
+    "buckets": st.just(4) | st.integers(),
+    "structure": TEXTS,
+    "census": st.none() | st.dictionaries(st.sampled_from(bucket_keys(4)) | TEXTS, st.integers()),
+    "seen": st.lists(TEXTS, max_size=3),
+}
+CURSORS = (
+    TEXTS
+    | st.fixed_dictionaries({}, optional=STORED).map(json.dumps)
+    | st.fixed_dictionaries({**STORED, "version": st.just(1), "buckets": st.just(4)}).map(
+        json.dumps
+    )
+    | st.sampled_from(["[" * 200_000, '{"census":' * 100_000, "9" * 100_000, "\0"])
+)
+
+
+@given(CURSORS)
+def test_a_cursor_is_read_as_it_was_written_or_not_at_all(text: str) -> None:
+    cursor = Cursor.from_json(text)
+    if cursor is not None:
+        assert Cursor.from_json(cursor.to_json()) == cursor
+
+
+def test_any_cursor_gives_a_look_and_a_cursor_that_works(study: Study) -> None:
+    """An instant later, the next tick works from the cursor that the tick left."""
+    ticks = Ticks(study)
+    ticks.tick()
+    usual = json.loads(ticks.cursor or "")
+    keys = {None, *bucket_keys(4)}
+
+    @settings(max_examples=20)
+    @given(
+        CURSORS
+        | st.sampled_from([*usual]).flatmap(
+            lambda name: STORED[name].map(lambda value: json.dumps({**usual, name: value}))
+        )
+    )
+    @example("\ud800")
+    @example(json.dumps({**usual, "looked": time.time() - 31 * 86_400}))
+    def look(cursor: str) -> None:
+        ticks.cursor = cursor
+        found = ticks.tick()
+        assert found.cursor
+        assert "unexpected" not in str(found.skip_message)
+        assert {request.partition_key for request in found.run_requests or []} <= keys
+        if Cursor.from_json(cursor) is None and cursor:
+            assert len(found.run_requests or []) == 5
+        assert not ticks.tick().run_requests
+
+    look()
+
+
+def test_a_byte_that_is_not_utf8_in_the_log_does_not_stop_the_sensor(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with studying(tmp_path, **STUDY, dialect=DIALECTS["php"]) as study:
+        ticks = Ticks(study)
+        ticks.tick()
+        study.sandbox.edit(study.token, record="7", field="dose", value="5\xa0mg")
+        study.sandbox.edit(study.token, record="7", field="dose", value="5")  # the log has both
+        assert "study/clean/drug" in {key for _, key in ticks.requested()}
+        assert "not UTF-8" in "".join(capfd.readouterr())  # the log of the tick
+        found = ticks.tick()
+        assert not found.run_requests
+        assert "Nothing changed. The log was not used" in found.skip_message
+        study.sandbox.edit(study.token, record="7", field="dose", value="5\xa0mg")
+        assert len(ticks.run_keys()) == 5
+        found = ticks.tick()
+        assert not found.run_requests
+        assert "Everything was requested less than an hour ago" in found.skip_message
+
+
+def test_a_failure_names_the_project(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = Ticks(study)
+    monkeypatch.setenv(TOKEN_VARIABLE, "0" * 32)
+    assert ticks.tick().skip_message.startswith("REDCap project study: ")
+    monkeypatch.delenv(TOKEN_VARIABLE)
+    with pytest.raises(Exception, match="REDCap project study: .*" + TOKEN_VARIABLE):
+        ticks.tick()
 
 
 def test_a_census_that_takes_too_long_is_done_without(

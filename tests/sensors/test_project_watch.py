@@ -14,6 +14,7 @@ from redcap_dagster.api import REDCapClient
 from redcap_dagster.api.methods.log import Log
 from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.dialects import DIALECTS, Dialect
 from redcap_dagster.sensors.change_detection import find_changes, start_cursor
 from redcap_dagster.sensors.changes import Changes
 from redcap_dagster.sensors.cursor import Cursor
@@ -65,17 +66,20 @@ def bucket(record: str) -> str:
 
 @pytest.fixture(params=["log", "dates"])
 def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    yield from _watched(log=request.param == "log")
+    yield from watch_project(log=request.param == "log")
 
 
 @pytest.fixture
 def by_log() -> Iterator[Watched]:
-    yield from _watched(log=True)
+    yield from watch_project(log=True)
 
 
-def _watched(*, log: bool, repeating: Sequence[str] = ()) -> Iterator[Watched]:
+def watch_project(
+    *, log: bool, repeating: Sequence[str] = (), dialect: Dialect = DIALECTS["default"]
+) -> Iterator[Watched]:
     now = [datetime(2024, 11, 2, 12, tzinfo=UTC)]
-    with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
+    zone = ZoneInfo("America/New_York")
+    with Sandbox(time_zone=zone, clock=lambda: now[0], dialect=dialect) as sandbox:
         token = sandbox.add_project(
             exports={
                 "metadata": METADATA,
@@ -266,7 +270,7 @@ def test_the_id_of_a_record_that_is_new_is_no_rename(
 
 @pytest.mark.parametrize("log", [True, False])
 def test_an_instance_that_is_gone_concerns_its_bucket(*, log: bool) -> None:
-    for watched in _watched(log=log, repeating=["drug"]):
+    for watched in watch_project(log=log, repeating=["drug"]):
         dose = {"record_id": "7", "redcap_repeat_instrument": "drug", "dose": "3"}
         rows = [{**dose, "redcap_repeat_instance": number} for number in (1, 2)]
         watched.client.records.import_(rows)
@@ -297,7 +301,7 @@ def test_a_value_may_look_like_a_field(by_log: Watched) -> None:
 
 def test_too_many_changes_by_dates_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("redcap_dagster.sensors.date_changes.MAX_SEEN", 10)
-    for watched in _watched(log=False):
+    for watched in watch_project(log=False):
         watched.client.records.import_([{"record_id": n, "dose": "9"} for n in range(20)])
         watched.passes(minutes=1)
         assert watched.forms().keys() == {bucket(str(n)) for n in range(20)}

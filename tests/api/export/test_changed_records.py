@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.calls.rows import export_rows
 from redcap_dagster.api.export import snapshot
 from redcap_dagster.api.export.verification import changed_records as changes
 from redcap_dagster.api.export.verification import consistency as settling
@@ -52,6 +54,31 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def sandbox(clock: Clock) -> Iterator[Sandbox]:
     with Sandbox(time_zone=NEW_YORK, clock=clock) as sandbox:
         yield sandbox
+
+
+@pytest.mark.parametrize(
+    "shown", ["2999-01-01 00:00", "0001-01-01 00:00", "0000-00-00 00:00", None]
+)
+def test_an_entry_of_an_impossible_time_makes_no_mix_of_two_moments(
+    shown: str | None, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told_wrong(*asked: Any) -> list[dict[str, Any]]:
+        return [{"timestamp": shown, "action": "Data export", "record": ""}, *export_rows(*asked)]
+
+    monkeypatch.setattr(changes, "export_rows", told_wrong)
+    token = sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
+    others = REDCapClient(sandbox.url, sandbox.add_user(token, "others"))
+
+    def change() -> None:
+        others.records.import_([{"record_id": "1", "age": "99"}])
+
+    sandbox.inject(Meanwhile(change), content="record", after=4, times=1)
+
+    export_ = REDCapClient(sandbox.url, token, max_cells=40, concurrency=1).export_snapshot()
+
+    sandbox.clear_faults()
+    assert export_.table["age"][0].as_py() == "99"
+    assert export_.consistent
 
 
 @pytest.mark.parametrize("after", range(2, 7))

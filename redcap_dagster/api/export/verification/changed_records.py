@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from redcap_dagster.api.calls.parameters import call_parameters, write_server_time
@@ -96,15 +96,25 @@ def read_server_clock(transport: Transport) -> ServerClock:
 
     REDCap's API exports neither its clock nor its time zone. But an export was logged just now, so
     the minute of the newest log entry for an export is at most a little behind the server's clock.
-    That entry is first in the log, even after the clock was set back. Errors of both clocks cancel
-    out. The log is requested once; without it, more records are exported again.
+    That entry is first in the log, even after the clock was set back. An entry whose time no time
+    zone has is skipped. Errors of both clocks cancel out. The log is requested once; without it,
+    more records are exported again.
     """
     begin = datetime.now(UTC) - OVERLAP
     parameters = call_parameters("log", logtype="export", beginTime=f"{begin:%Y-%m-%d %H:%M}")
-    ahead: timedelta | None = None
     try:
-        newest, *_ = export_rows(transport, "log export", parameters, "timestamp", never_retry)
-        ahead = datetime.fromisoformat(newest["timestamp"]) - datetime.now(UTC).replace(tzinfo=None)
-    except (REDCapError, ValueError, TypeError) as error:
+        rows = export_rows(transport, "log export", parameters, "timestamp", never_retry)
+    except REDCapError as error:
         logger.info("the server's clock is unknown (%s)", type(error).__name__)
-    return ServerClock(ahead, datetime.now(UTC))
+        rows = []
+    now = datetime.now(UTC)
+    shown = (_find_time(row["timestamp"]) for row in rows)
+    ahead = (time - now.replace(tzinfo=None) for time in shown if time is not None)
+    return ServerClock(next((one for one in ahead if abs(one) < OVERLAP), None), now)
+
+
+def _find_time(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    except (ValueError, TypeError):
+        return None
