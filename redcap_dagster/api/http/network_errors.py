@@ -19,6 +19,12 @@ TOTAL_TIMED_OUT: Final = (
     "the response was incomplete at the time limit. Request less at once, or raise total_timeout"
 )
 
+RATE_LIMITED: Final = (
+    "the rate limit, which all processes of this machine share, did not allow the request within "
+    "total_timeout, so it was not sent. Run fewer exports at once, or raise rate_limit or "
+    "total_timeout"
+)
+
 _NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 """OpenSSL's codes for a response that is not TLS."""
 

@@ -1,50 +1,154 @@
 """The rate limit of requests to a host, shared by all processes of this user on this machine.
 
-REDCap bans an IP address that sends too many requests until an administrator lifts the ban.
+REDCap bans an IP address that sends too many requests until an administrator lifts the ban. Where
+requests cannot be counted, they are sent at a slow pace instead.
 """
 
+import logging
 import os
 import re
+import sqlite3
+import stat
 import tempfile
+from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
+from threading import Lock
+from time import monotonic
+from typing import Final
 
-from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket
+logger = logging.getLogger("redcap_dagster.api")
+
+_WINDOW: Final = 60.0
+"""Seconds in which requests are counted."""
+
+_LOCK_TIMEOUT: Final = 1.0
+"""Seconds to wait for a process that counts. It may have been stopped while it did."""
+
+_FEWER: Final = 4
+"""The share of the rate limit at which one process sends requests that it cannot count."""
+
+_DATABASE: Final = """
+    PRAGMA journal_mode = memory;
+    PRAGMA synchronous = off;
+    CREATE TABLE IF NOT EXISTS turn (at REAL NOT NULL);
+"""
+
+
+class RateLimiter:
+    """The requests of the last minute to a host, counted in a file that all processes share.
+
+    The clock is that of the machine's uptime, which no process or administrator sets back.
+
+    Args:
+        path: The file. A damaged one is replaced.
+        per_minute: The most requests in a minute.
+        clock: Returns the seconds of a clock that all processes share.
+    """
+
+    def __init__(self, path: Path, per_minute: int, clock: Callable[[], float] = monotonic) -> None:
+        self._path = path
+        self._per_minute = per_minute
+        self._clock = clock
+        self._lock = Lock()
+        self._next_uncounted = -_WINDOW
+        self._warned = False
+
+    def take_turn(self) -> float:
+        """Return 0 if a request may be sent now, which is counted; else the seconds to wait."""
+        try:
+            return self._count()
+        except (OSError, sqlite3.Error) as error:
+            self._warn(error)
+        with self._lock:
+            now = self._clock()
+            wait = self._next_uncounted - now
+            if wait > 0:
+                return wait
+            self._next_uncounted = now + _FEWER * _WINDOW / self._per_minute
+            return 0.0
+
+    def _count(self) -> float:
+        self._prepare_file()
+        try:
+            return self._count_in_file()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise
+        self._path.unlink(missing_ok=True)
+        self._prepare_file()
+        return self._count_in_file()
+
+    def _prepare_file(self) -> None:
+        """Create the file, which only this user can read, unless it exists.
+
+        Raises:
+            OSError: It cannot be created, or something else than a file is there.
+        """
+        _check_folder(self._path.parent)
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        if not stat.S_ISREG(self._path.lstat().st_mode):
+            raise FileExistsError("something else is in its place")
+
+    def _count_in_file(self) -> float:
+        with closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT)) as connection:
+            connection.executescript(_DATABASE)
+            connection.execute("BEGIN IMMEDIATE")
+            now = self._clock()
+            # A time to come is from before the machine was started again.
+            connection.execute("DELETE FROM turn WHERE at <= ? OR at > ?", (now - _WINDOW, now))
+            oldest = connection.execute(
+                "SELECT at FROM turn ORDER BY at DESC LIMIT 1 OFFSET ?", (self._per_minute - 1,)
+            ).fetchone()
+            if oldest is None:
+                connection.execute("INSERT INTO turn VALUES (?)", (now,))
+            connection.commit()
+        return 0.0 if oldest is None else max(float(oldest[0]) + _WINDOW - now, 0.001)
+
+    def _warn(self, error: OSError | sqlite3.Error) -> None:
+        """Log once that requests cannot be counted."""
+        with self._lock:
+            if self._warned:
+                return
+            self._warned = True
+        logger.warning(
+            "The requests to the server cannot be counted in %s (%s: %s), so this process sends at "
+            "most %g a minute. Remove that file or folder, or set TMPDIR to a folder of your own "
+            "with space on its disk.",
+            self._path,
+            type(error).__name__,
+            error.strerror if isinstance(error, OSError) and error.strerror else error,
+            self._per_minute / _FEWER,
+        )
 
 
 @cache
-def get_shared_limiter(host: str, per_minute: int) -> Limiter:
-    """Return the limiter of a host. It counts in a file that all processes share.
+def get_rate_limiter(host: str, per_minute: int) -> RateLimiter:
+    """Return the limiter of a host, one for all clients of this process.
 
     Args:
         host: The host name.
         per_minute: The most requests in a minute.
-
-    Raises:
-        PermissionError: The folder of that file belongs to another user or is open to others.
     """
     name = re.sub(r"[^a-z0-9.-]", "_", host.lower())
-    path = _private_folder() / f"{name}.sqlite"
-    path.touch(mode=0o600)
-    bucket = SQLiteBucket.init_from_file(
-        [Rate(per_minute, Duration.MINUTE)], db_path=str(path), use_file_lock=True
-    )
-    return Limiter(bucket)
+    return RateLimiter(_find_folder() / f"{name}.sqlite", per_minute)
 
 
-def _private_folder() -> Path:
+def _find_folder() -> Path:
     """Return a folder of this user on this machine; a home folder may span machines."""
-    if not hasattr(os, "getuid"):  # Windows has a folder of each user's own
-        folder = Path(tempfile.gettempdir()) / "redcap-dagster"
-        folder.mkdir(exist_ok=True)
-        return folder
-    folder = Path(tempfile.gettempdir()) / f"redcap-dagster-{os.getuid()}"
+    own = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # Windows has one of each user's own
+    return Path(tempfile.gettempdir()) / f"redcap-dagster{own}"
+
+
+def _check_folder(folder: Path) -> None:
+    """Create the folder, unless it exists and is this user's alone.
+
+    Raises:
+        OSError: It cannot be created, or belongs to another user or is open to others.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise PermissionError(
-            f"{folder} belongs to another user or is open to others, so the rate limit cannot be "
-            "kept there. Remove it, set TMPDIR to a folder of your own, or switch the limit off "
-            "with rate_limit=None."
-        )
-    return folder
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+        raise PermissionError("its folder belongs to another user or is open to others")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -33,13 +34,14 @@ from redcap_dagster.api.errors import (
 )
 from redcap_dagster.api.http.body import encode_form, read_chunks
 from redcap_dagster.api.http.network_errors import (
+    RATE_LIMITED,
     TOTAL_TIMED_OUT,
     describe_failure,
     network_error,
     never_connected,
     tls_error,
 )
-from redcap_dagster.api.http.rate_limit import get_shared_limiter
+from redcap_dagster.api.http.rate_limit import get_rate_limiter
 from redcap_dagster.api.http.refusals import tell_token_from_right
 from redcap_dagster.api.http.response import Response, raise_status_error
 from redcap_dagster.api.http.retries import RetrySettings, ShouldRetry, is_temporary, retry
@@ -59,9 +61,6 @@ _VERSION = {"content": "version", "format": "json", "returnFormat": "json"}
 
 _ERROR_TIMEOUT = 10
 """Seconds in which the body of an error is read. The status is known without it."""
-
-_POLL_INTERVAL = 0.5
-"""Seconds between two checks, during a wait, whether the request was stopped."""
 
 
 class Transport:
@@ -309,16 +308,27 @@ class Transport:
         return True
 
     def _take_turn(self, request: str) -> None:
-        """Wait until the rate limit allows one more request."""
-        if self._rate is not None:
-            limiter = get_shared_limiter(self._host, self._rate)
-            while not limiter.try_acquire("request", timeout=_POLL_INTERVAL):
-                if self._stopped.is_set():
-                    break
-        if self._stopped.is_set():
-            raise network_error(
-                request, self._server, "the client was stopped before the request was sent"
-            )
+        """Wait until the rate limit allows one more request, but no longer than it may take.
+
+        Raises:
+            NetworkError: The rate limit does not allow it in time, or the client was stopped.
+        """
+        overdue = monotonic() + self._total_timeout
+        while not self._stopped.is_set():
+            if self._rate is None:
+                return
+            wait = get_rate_limiter(self._host, self._rate).take_turn()
+            if not wait:
+                return
+            if monotonic() + wait > overdue:
+                raise self._not_sent(request, RATE_LIMITED, overdue=True)
+            self._stopped.wait(wait)
+        raise self._not_sent(request, "the client was stopped before the request was sent")
+
+    def _not_sent(self, request: str, what: str, *, overdue: bool = False) -> NetworkError:
+        error = network_error(request, self._server, what)
+        error.sent, error.overdue = False, overdue
+        return error
 
 
 def _close(received: requests.Response, deadline: Deadline) -> None:

@@ -1,7 +1,11 @@
 """The URL of an API: checked, as the token is sent to it."""
 
 import ipaddress
+import re
+from typing import Final
 from urllib.parse import urlsplit
+
+_HOST: Final = re.compile(r"[\w.:-]+")
 
 
 def normalize_url(url: str) -> str:
@@ -14,13 +18,19 @@ def normalize_url(url: str) -> str:
         >>> normalize_url(" https://redcap.example.edu/api")
         'https://redcap.example.edu/api/'
     """
+    url = url.strip(" ")
+    if any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise ValueError(
+            "url: has a newline, a blank or another character that is not printed. Copy it again, "
+            "and if it is read from a file or a variable, without what surrounds it."
+        )
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
         (host or "").encode("idna")  # no label is blank or too long
     except ValueError:
         host = None
-    if not host:
+    if not host or not _HOST.fullmatch(host):
         raise ValueError("url: not a URL. Give one like https://redcap.example.edu/api/.")
     if "@" in parts.netloc:
         raise ValueError(

@@ -47,6 +47,24 @@ def test_addresses_are_normalized(url: str, normal: str) -> None:
         ("https://[CANARY/api/", "not a URL"),
         ("https://redcap.example.edu:CANARY/api/", "not a URL"),
         ("", "not a URL"),
+        ("https://", "not a URL"),
+        ("https:///CANARY/", "not a URL"),
+        ("https://CANARY\\.example.edu/api/", "not a URL"),
+        ("https://CANARY%2eexample.edu/api/", "not a URL"),
+        *(
+            (url.format(character), "newline")
+            for character in ("\n", "\r\n", "\t", "\0", "\x1b", "\x7f", "\u200b", "\u2028", "\xa0")
+            for url in (
+                "https://redcap.example.edu/{}CANARY/api/",
+                "https://redcap.{}CANARY.edu/api/",
+                "https{}://CANARY.example.edu/api/",
+                "https://me:CANARY{}@redcap.example.edu/api/",
+                "https://CANARY.example.edu/api/{}",
+                "{}https://CANARY.example.edu/api/",
+            )
+        ),
+        ("https://redcap.example.edu/CANARY api/", "newline"),
+        ("https://redcap. CANARY.edu/api/", "newline"),
     ],
 )
 def test_an_address_that_a_token_must_not_go_to_is_refused(url: str, says: str) -> None:
