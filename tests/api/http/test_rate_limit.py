@@ -222,7 +222,7 @@ def test_a_process_that_was_stopped_while_it_counts_stops_no_other(
 
 def far_client(server: Server, **settings: float) -> REDCapClient:
     """Return a client of another machine, which in truth is this one."""
-    client = REDCapClient(FAR, TOKEN, **settings)  # type: ignore[arg-type]
+    client = REDCapClient(FAR, TOKEN, **settings)
     client._transport.url = server.url
     return client
 
