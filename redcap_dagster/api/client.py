@@ -7,13 +7,13 @@ from typing import Any, Unpack
 import pandas as pd
 import pyarrow as pa
 
-from redcap_dagster.api.calls.parameters import check_one_of
+from redcap_dagster.api.calls.parameters import check_one_of, check_required
 from redcap_dagster.api.calls.project_structure import (
     ProjectStructure,
 )
 from redcap_dagster.api.export.download.fetcher import ExportSettings
 from redcap_dagster.api.export.download.progress import Report
-from redcap_dagster.api.export.plan.query import FILTERS, Among
+from redcap_dagster.api.export.plan.query import DATES, Among
 from redcap_dagster.api.export.plan.record_requests import Limits
 from redcap_dagster.api.export.reader.header_labels import label_columns
 from redcap_dagster.api.export.reader.records import iterate_records, read_records
@@ -139,7 +139,11 @@ class REDCapClient(StructureExports):
     # -- records ----------------------------------------------------------------------------------
 
     def export_records(
-        self, *, raw_or_label_headers: str = "raw", **selection: Unpack[RecordSelection]
+        self,
+        *,
+        raw_or_label_headers: str = "raw",
+        records_where: str | None = None,
+        **selection: Unpack[RecordSelection],
     ) -> pd.DataFrame:
         """Return records as text, with blank cells as nulls.
 
@@ -147,6 +151,9 @@ class REDCapClient(StructureExports):
             raw_or_label_headers: ``raw`` for column names, ``label`` for column labels, which take
                 a second request. Labels of several columns have the column name added. Defaults to
                 ``raw``.
+            records_where: REDCap logic that a row of each record has to match: such records are
+                exported with all their rows, unlike with ``filter_logic``, which selects rows.
+                Defaults to all records.
             **selection: The records and fields to export; see `RecordSelection`. Defaults to all.
 
         Returns:
@@ -166,21 +173,27 @@ class REDCapClient(StructureExports):
             ['40', '50']
             >>> redcap.export_records(fields=["age"], raw_or_label_headers="label").columns[-1]
             'Age'
+            >>> redcap.export_records(records_where="[age] > 40")["record_id"].unique().tolist()
+            ['2']
         """
         labeled = (
             check_one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL) == "label"
         )
-        table = self.export_records_table(**selection)
+        table = self.export_records_table(records_where=records_where, **selection)
         if labeled:
             table = label_columns(self._transport, *self._write_parameters(selection), table)
         return to_frame(table, self._frames)
 
-    def export_records_table(self, **selection: Unpack[RecordSelection]) -> pa.Table:
+    def export_records_table(
+        self, *, records_where: str | None = None, **selection: Unpack[RecordSelection]
+    ) -> pa.Table:
         """Return records like `export_records`, as an Arrow table."""
+        if records_where is not None:
+            check_required("records_where", records_where)
         parameters, record_id_field = self._write_parameters(selection)
         limits = self._settings.limits
         others = sum(not name.startswith("records[") for name in parameters)
-        filtered = any(selection.get(name) for name in FILTERS)
+        filtered = records_where or any(selection.get(name) for name in DATES)
         if limits.max_cells is None and not filtered and others < limits.max_names:
             return read_records(
                 self._transport, parameters, record_id_field, project=self._names.project
@@ -191,6 +204,7 @@ class REDCapClient(StructureExports):
             self.export_structure,
             selection,
             self._settings,
+            records_where,
         )
 
     def export_snapshot(
@@ -198,6 +212,7 @@ class REDCapClient(StructureExports):
         structure: ProjectStructure | None = None,
         *,
         among: Among | None = None,
+        records_where: str | None = None,
         report: Report | None = None,
         **selection: Unpack[RecordSelection],
     ) -> RecordExport:
@@ -208,6 +223,8 @@ class REDCapClient(StructureExports):
             among: Returns the rows of a listing of all records that are to be exported, by their
                 record ids: for a part of a project with too many records to name. Defaults to all
                 rows.
+            records_where: REDCap logic that a row of each record has to match. Defaults to all
+                records.
             report: Is called with the progress of an export that takes several requests. Defaults
                 to a bar in a terminal or a notebook.
             **selection: The records and fields to export; see `RecordSelection`. Of named
@@ -227,10 +244,20 @@ class REDCapClient(StructureExports):
             (2, True)
         """
         check_selection(**selection)  # before anything is sent
+        if records_where is not None:
+            check_required("records_where", records_where)
         structure = structure or self.export_structure()
         self._names.set_dictionary(structure.metadata)
         self._names.check_selection(selection)
-        return take_snapshot(self._transport, structure, selection, self._settings, among, report)
+        return take_snapshot(
+            self._transport,
+            structure,
+            selection,
+            self._settings,
+            among,
+            report,
+            records_where=records_where,
+        )
 
     def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:
         """Yield records like `export_records`, in Arrow batches as they are received.

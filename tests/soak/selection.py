@@ -50,7 +50,7 @@ def draw_selection(study: Study, forms: list[str]) -> ExportSelection:
         )
     if kind == "filter":
         return ExportSelection(
-            forms, kind, _filter_matching, parameters={"filter_logic": "[sex] = '1'"}
+            forms, kind, _filter_matching, parameters={"records_where": "[sex] = '1'"}
         )
     return ExportSelection(forms, kind, lambda rows: rows)
 

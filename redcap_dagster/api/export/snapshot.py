@@ -22,10 +22,15 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
     should_retry_divisible,
     should_retry_whole,
 )
-from redcap_dagster.api.export.plan.listing import Listing, keep_distinct_places
+from redcap_dagster.api.export.plan.listing import (
+    Listing,
+    keep_distinct_places,
+    may_be_hashed,
+)
 from redcap_dagster.api.export.plan.query import Among, ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.export.reader.records import read_records
+from redcap_dagster.api.export.reader.row_keys import select_records
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.verification.census import list_rows
 from redcap_dagster.api.export.verification.completeness import (
@@ -49,8 +54,6 @@ HIDDEN_IDS: Final = (
 )
 
 _ATTEMPTS: Final = 3
-_SHORTEST_HASH: Final = 32
-"""Digits of the shortest hash in use: a shorter id is not hashed."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ class RecordExport:
         census: The exported records and events, as REDCap listed them.
         listed: The number of records and events that REDCap listed, including those that are not
             part of the export.
-        parameters: The parameters of the request, as REDCap's API Playground shows them, without
-            token, record ids, and values in filter logic.
+        parameters: The parameters of the request, as REDCap's API Playground shows them, and
+            `records_where`; without token, record ids, and values in logic.
         began: When the first request was sent, in UTC.
         requests: The number of requests, including the census.
         consistent: Whether the table is a consistent snapshot of one moment. Defaults to True.
@@ -96,6 +99,7 @@ def take_snapshot(
     among: Among | None = None,
     report: Report | None = None,
     listed: ListedRecords | None = None,
+    records_where: str | None = None,
 ) -> RecordExport:
     """Return exported records that were verified to be complete and consistent.
 
@@ -110,13 +114,14 @@ def take_snapshot(
         among: Returns the rows of a listing that are to be exported. Defaults to all rows.
         report: Is called with the progress. Defaults to a bar in a terminal or a notebook.
         listed: A listing that was just made, without instances. Defaults to a new one.
+        records_where: REDCap logic that a row of each record has to match. Defaults to all records.
 
     Raises:
         IncompleteExportError: Records are missing.
         REDCapError: A request failed. The type says why.
     """
     sent = transport.sent
-    everything = ExportQuery(structure.project(), selection, groups=True, among=among)
+    everything = ExportQuery(structure.project(), selection, True, among, records_where)
     began = listed.since if listed else datetime.now(UTC)
     known = listed.listing if listed and not everything.instance_fields else None
     shown = [listed.listing.rows] if listed else []
@@ -149,6 +154,7 @@ def export_table(
     structure: Callable[[], ProjectStructure],
     selection: RecordSelection,
     settings: ExportSettings,
+    records_where: str | None = None,
 ) -> pa.Table:
     """Return exported records like `take_snapshot`, with fewer requests for a small project.
 
@@ -160,18 +166,19 @@ def export_table(
         structure: Returns the structure, where it is needed.
         selection: The checked selection.
         settings: The settings of the export.
+        records_where: REDCap logic that a row of each record has to match. Defaults to all records.
 
     Raises:
         IncompleteExportError: Records are missing.
         REDCapError: A request failed. The type says why.
     """
     project = REDCapProject.from_exports(metadata=dictionary)
-    query = ExportQuery(project, selection, groups=True)
+    query = ExportQuery(project, selection, groups=True, records_where=records_where)
     id_field, most = project.record_id_field, settings.limits.max_cells
     since = datetime.now(UTC)
     listing = list_selected_rows(transport, query, settings)
     count, repeats = len(listing.records), REPEAT_COLUMNS[0] in listing.rows.column_names
-    if not count:
+    if not count and not records_where:
         return read_records(
             transport,
             query.write_single_request(),
@@ -182,7 +189,7 @@ def export_table(
     cells = listing.rows.num_rows * query.column_set.width
     fits = (most is None or cells <= most) and (count <= FEW_RECORDS or not query.selects_records)
     one = RecordRequest(query.column_set, listing.records, 0, count, query.selects_records, cells)
-    if fits and not repeats and one.names <= settings.limits.max_names:
+    if count and fits and not repeats and one.names <= settings.limits.max_names:
         try:
             table = read_records(
                 transport,
@@ -205,12 +212,14 @@ def export_table(
             if unchanged and not repeats and not missing:
                 return table
     listed = ListedRecords(listing, since)
-    return take_snapshot(transport, structure(), selection, settings, listed=listed).table
+    return take_snapshot(
+        transport, structure(), selection, settings, listed=listed, records_where=records_where
+    ).table
 
 
 def _export(fetcher: Fetcher, listing: Listing, began: datetime) -> Outcome:
     query = fetcher.query
-    if query.among and not listing.records:
+    if (query.among or query.records_where) and not listing.records:
         nothing = FetchedRecords(listing.rows.select([listing.id_field]))
         return make_consistent(fetcher, nothing, listing, began)
     requests = fetcher.plan(listing)
@@ -236,7 +245,7 @@ def _finds_listed_ids(fetcher: Fetcher, records: Sequence[str]) -> bool:
     """
     id_field = fetcher.query.project.record_id_field
 
-    if not _may_be_hashed(records[0]):
+    if not may_be_hashed(records):
         return True
 
     def found(record: str) -> bool:
@@ -270,12 +279,14 @@ def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
             should_retry_whole,
             project=query.project,
         )
+        if query.records_where:
+            table = select_records(table, listing.records, id_field)
         return FetchedRecords(query.apply_among(table))
 
     fetched = export()
     if not listing.records:
         table = fetched.table
-        hidden = query.filters and table.num_rows and _may_be_hashed(table[id_field][0].as_py())
+        hidden = query.filters and may_be_hashed(table[id_field].slice(0, 1).to_pylist())
         census = _read_census_from(table, listing.census, query)
         return Outcome(table, census, notes=(HIDDEN_IDS,) if hidden else ())
     for _ in range(_ATTEMPTS):
@@ -286,10 +297,6 @@ def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
             fetched = export()
     check_complete_instruments(find_missing_records(fetched, listing, query), query)
     return Outcome(fetched.table, listing.census, listing.left_out, (HIDDEN_IDS,))
-
-
-def _may_be_hashed(record: str) -> bool:
-    return len(record) >= _SHORTEST_HASH
 
 
 def _read_census_from(table: pa.Table, census: pa.Table, query: ExportQuery) -> pa.Table:

@@ -47,6 +47,7 @@ IDS = [row["record_id"] for row in RECORDS]
 SELECTIONS: dict[str, dict[str, Any]] = {
     "records": {"records": IDS},
     "filter": {"filter_logic": "[age] > 1"},
+    "records that match": {"records_where": "[age] > 1"},
     "bucket": {"among": even},
 }
 
@@ -71,7 +72,7 @@ def test_a_census_that_lies_once_loses_nothing(
     assert not export.notes
 
 
-@pytest.mark.parametrize("asked", ["records", "filter"])
+@pytest.mark.parametrize("asked", ["records", "filter", "records that match"])
 def test_a_census_that_lies_once_costs_a_data_frame_no_row(
     sandbox: Sandbox, classic: str, asked: str
 ) -> None:
@@ -87,15 +88,18 @@ def test_some_records_take_a_census_before_and_after(sandbox: Sandbox, classic: 
     assert client.export_snapshot().requests == 2
 
 
-@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize(
+    ("asked", "after"),
+    [("filter", 0), ("filter", 1), *(("records that match", after) for after in range(4))],
+)
 def test_a_record_that_comes_to_match_a_filter_no_more_is_left_out(
-    sandbox: Sandbox, classic: str, after: int
+    sandbox: Sandbox, classic: str, asked: str, after: int
 ) -> None:
     others = REDCapClient(sandbox.url, sandbox.add_user(classic, "others"))
     change = Meanwhile(lambda: others.records.import_([{"record_id": "7", "age": "1"}]))
     sandbox.inject(change, content="record", after=after, times=1)
 
-    export = REDCapClient(sandbox.url, classic).export_snapshot(filter_logic="[age] > 1")
+    export = REDCapClient(sandbox.url, classic).export_snapshot(**SELECTIONS[asked])
 
     assert export.table["record_id"].to_pylist() == [record for record in IDS if record != "7"]
     assert export.census.num_rows == 39
@@ -106,7 +110,7 @@ def test_a_record_that_comes_to_match_a_filter_no_more_is_left_out(
 # -- instances ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("asked", [{"filter_logic": "[age] = 31"}, {"records": ["3"]}])
+@pytest.mark.parametrize("asked", [{"records_where": "[age] = 31"}, {"records": ["3"]}])
 def test_records_that_are_listed_by_their_instances_alone(
     sandbox: Sandbox, repeating: str, asked: dict[str, Any]
 ) -> None:

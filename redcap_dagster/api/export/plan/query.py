@@ -26,8 +26,8 @@ from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS, status_column
 
 _COLUMN_PARAMETERS = ("fields", "forms", "events")
-FILTERS = ("filter_logic", "date_range_begin", "date_range_end")
-_RECORD_PARAMETERS = ("records", *FILTERS)
+DATES = ("date_range_begin", "date_range_end")
+_RECORD_PARAMETERS = ("records", *DATES)
 
 _BRACKETED_NAME = re.compile(r"\[(\w+)(?:\([^)]*\))?\]")
 """A name in brackets in REDCap logic, of a field or something else."""
@@ -51,12 +51,14 @@ class ExportQuery:
         selection: The checked selection.
         groups: Whether access groups may be requested.
         among: Returns the rows of a listing that are to be exported. Defaults to all rows.
+        records_where: REDCap logic that a row of each record has to match. Defaults to None.
     """
 
     project: REDCapProject
     selection: RecordSelection = field(repr=False)
     groups: bool
     among: Among | None = None
+    records_where: str | None = field(default=None, repr=False)
 
     @cached_property
     def column_set(self) -> ColumnSet:
@@ -109,7 +111,7 @@ class ExportQuery:
     @property
     def selects_records(self) -> bool:
         """Whether the export is of some records only."""
-        return bool(self.among) or any(
+        return bool(self.among or self.records_where) or any(
             self.selection.get(name) is not None for name in _RECORD_PARAMETERS
         )
 
@@ -144,16 +146,22 @@ class ExportQuery:
 
     @property
     def filters(self) -> Mapping[str, str]:
-        """The parameters that list records matching the filters; empty without filters.
+        """The parameters that list records matching logic and dates; empty without these.
 
         REDCap lists and matches rows of a repeating instrument only where one of its fields is
-        requested, so the fields that filter logic names are.
+        requested, so the fields that the logic names are.
         """
-        found = self._parameters(*FILTERS)
-        names = _BRACKETED_NAME.findall(found.get("filterLogic", ""))
+        where = {"filterLogic": self.records_where} if self.records_where else {}
+        found = self._parameters(*DATES) | where
+        names = _BRACKETED_NAME.findall(self.records_where or "")
         known = {row.field_name for row in self.project.fields if row.field_type != "descriptive"}
         fields = [self.project.record_id_field, *(name for name in names if name in known)]
         return found | write_optional_list("fields", list(dict.fromkeys(fields))) if found else {}
+
+    @property
+    def row_filter(self) -> Mapping[str, str]:
+        """The parameters that select rows, not records; empty for all rows."""
+        return self._parameters("filter_logic")
 
     @property
     def event_parameters(self) -> Mapping[str, str]:
@@ -181,7 +189,7 @@ class ExportQuery:
         return self._add_record_id(records | columns | self._format)
 
     def write_single_request(self) -> dict[str, str]:
-        """Return the parameters of the entire selection as one request."""
+        """Return the parameters of the entire selection as one request, except `records_where`."""
         return self._add_record_id(
             self._parameters(*_RECORD_PARAMETERS, *_COLUMN_PARAMETERS) | self._format
         )
@@ -201,8 +209,10 @@ class ExportQuery:
         """
         parameters = csv_parameters(self.write_single_request())
         kept = {k: value for k, value in parameters.items() if not k.startswith("records[")}
-        if "filterLogic" in kept:
-            kept["filterLogic"] = self._mask_literals(kept["filterLogic"])
+        if self.records_where:
+            kept["records_where"] = self.records_where
+        for name in {"filterLogic", "records_where"}.intersection(kept):
+            kept[name] = self._mask_literals(kept[name])
         return kept
 
     def _mask_literals(self, logic: str) -> str:

@@ -42,8 +42,9 @@ class RecordSelection(TypedDict, total=False):
         forms: Instruments to export, in addition to `fields`. Defaults to all instruments, if
             `fields` are not given either.
         events: Unique names of events. Defaults to all events.
-        filter_logic: REDCap logic, such as ``[age] > 40``. REDCap applies it to each row by itself,
-            so it drops rows of repeating instruments. Defaults to no filter.
+        filter_logic: REDCap logic of the rows to export, such as ``[age] > 40``. REDCap applies it
+            to each row by itself, so it drops the rows of other events and of repeating
+            instruments. Defaults to all rows.
         date_range_begin: Only records created or modified after this time, by the server's log and
             in the server's time zone. Defaults to no limit.
         date_range_end: Only records created or modified before this time, in the same way. Defaults

@@ -20,7 +20,7 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
     should_retry_whole,
 )
 from redcap_dagster.api.export.plan.column_sets import ColumnSet, InstrumentColumns
-from redcap_dagster.api.export.plan.listing import Listing, keep_distinct
+from redcap_dagster.api.export.plan.listing import Listing, keep_distinct, may_be_hashed
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
 from redcap_dagster.api.export.reader.records import changed_columns_error, is_blank
@@ -49,9 +49,9 @@ def list_selected_rows(
 ) -> Listing:
     """Return the listed rows of the records that a query selects.
 
-    Filters apply here only: REDCap applies them row by row, and would drop rows of records that
-    match. If a query names many records, all records are listed, as a request with many ids would
-    be too long.
+    Logic that records have to match applies here only: REDCap applies it row by row, and would drop
+    rows of records that match. If a query names many records, all records are listed, as a request
+    with many ids would be too long; also if they may be hashes, by which REDCap finds none.
 
     Raises:
         REDCapError: A request failed. The type says why.
@@ -66,9 +66,10 @@ def list_selected_rows(
         selected = [record for record in matched if named is None or record in named]
         if not selected:
             return Listing(matching.select([id_field]).slice(0, 0), id_field)
-    parameters = dict(query.event_parameters)
+    parameters = {**query.event_parameters, **query.row_filter}
+    hashed = query.filters and may_be_hashed(selected or ())
     most = limits.beside(len(parameters) + len(query.instance_fields)).max_records
-    if selected is not None and len(selected) <= (most or 0):
+    if selected is not None and len(selected) <= (most or 0) and not hashed:
         parameters |= write_optional_list("records", selected)
     listing = _list_with_instances(transport, query, settings, parameters, query.instance_fields)
     if selected is not None:

@@ -119,10 +119,11 @@ def make_consistent(
 def _select_unlisted(changed: Sequence[str], listing: Listing, query: ExportQuery) -> pa.Table:
     """Return the ids of changed records that the query selects and the listing lacks.
 
-    They are new, or the listing lost them. Which of them match a filter is not known.
+    They are new, or the listing lost them. Which of them match logic or dates is not known.
     """
     selected = {*changed} if query.records is None else {*changed}.intersection(query.records)
-    unlisted = [] if query.filters else sorted(selected.difference(listing.records))
+    filtered = query.filters or query.row_filter
+    unlisted = [] if filtered else sorted(selected.difference(listing.records))
     return query.apply_among(pa.table({listing.id_field: pa.array(unlisted, pa.string())}))
 
 
