@@ -45,6 +45,8 @@ class Dialect:
             ``changed``. Defaults to ``edit``.
         unknown_token: Status with an unknown token. Defaults to 403.
         missing_right: Status where the user lacks a right to administer. Defaults to 400.
+        access_groups: What a record export with access groups is for a user without the right to
+            them: ``exported`` or ``refused``. Defaults to ``exported``.
         filler: Whether responses have the header ``redcap-random-text``. Defaults to True.
         comma_lists: Whether lists of names may be texts with commas. Defaults to True.
         max_parameters: Number of parameters after which the rest of a request is lost, as with
@@ -67,6 +69,7 @@ class Dialect:
     log_actions: Literal["edit", "updated", "changed"] = "edit"
     unknown_token: Literal[401, 403] = 403
     missing_right: Literal[400, 403] = 400
+    access_groups: Literal["exported", "refused"] = "exported"
     filler: bool = True
     comma_lists: bool = True
     max_parameters: int | None = None
@@ -131,6 +134,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
                 log_actions="changed",
                 unknown_token=401,
                 missing_right=403,
+                access_groups="refused",
                 comma_lists=False,
             ),
             Dialect(name="foreign", sentences="foreign", delimiter=";"),

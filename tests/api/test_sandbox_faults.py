@@ -69,8 +69,8 @@ CELLS = len(IDS) * 5
 
 
 @pytest.fixture(scope="module")
-def started() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
+def started(redcap_dialect: str) -> Iterator[Sandbox]:
+    with Sandbox(dialect=redcap_dialect) as sandbox:
         sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS, token=TOKEN)
         yield sandbox
 

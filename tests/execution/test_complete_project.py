@@ -175,8 +175,8 @@ def test_without_records_the_tables_keep_their_columns(version: str, tmp_path: P
             assert entry(made, "redcap/hidden_columns") == []
 
 
-def test_two_projects_that_are_fetched_keep_their_own_structure() -> None:
-    with Sandbox() as sandbox, pytest.MonkeyPatch.context() as patch:
+def test_two_projects_that_are_fetched_keep_their_own_structure(redcap_dialect: str) -> None:
+    with Sandbox(dialect=redcap_dialect) as sandbox, pytest.MonkeyPatch.context() as patch:
         made = []
         for name in ("one", "two"):
             metadata = [field("id", f"form_{name}")]
@@ -191,12 +191,15 @@ def test_two_projects_that_are_fetched_keep_their_own_structure() -> None:
         assert len(states[0].keys() | states[1].keys()) == 2
 
 
-def test_columns_that_rights_hide_are_named_and_keep_their_place(tmp_path: Path) -> None:
+def test_columns_that_rights_hide_are_named_and_keep_their_place(
+    tmp_path: Path, redcap_dialect: str
+) -> None:
     """The token may not export visits, and only de-identified what the base form holds."""
     rights = {"forms_export": {"visit": 0, "base": 2}, "data_access_groups": 0}
     metadata = [*EXPORTS["metadata"], field("free", "base")]
+    exports = {**EXPORTS, "metadata": metadata}
     with studying(
-        tmp_path, exports={**EXPORTS, "metadata": metadata}, records=RECORDS, rights=rights
+        tmp_path, dialect=redcap_dialect, exports=exports, records=RECORDS, rights=rights
     ) as study:
         result = study.run()
         assert result.success

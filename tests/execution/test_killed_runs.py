@@ -89,12 +89,14 @@ def start() -> Callable[..., BaseProcess]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["duckdb", "parquet"])
-def test_old_or_new(kind: str, start: Callable[..., BaseProcess], tmp_path: Path) -> None:
+def test_old_or_new(
+    kind: str, start: Callable[..., BaseProcess], tmp_path: Path, redcap_dialect: str
+) -> None:
     chance = Random(SEED)  # noqa: S311
     stored = io_manager(kind, tmp_path)
     killed = 0
 
-    with Sandbox() as sandbox:
+    with Sandbox(dialect=redcap_dialect) as sandbox:
 
         def started(version: int) -> BaseProcess:
             token = add_version(sandbox, version, chance)

@@ -17,8 +17,9 @@ RECORDS = [{"record_id": str(n), "age": str(20 + n), "dose": f"{n}.5"} for n in 
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
-    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+def study(tmp_path: Path, redcap_dialect: str) -> Iterator[Study]:
+    project: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS}
+    with studying(tmp_path, dialect=redcap_dialect, **project) as study:
         client = REDCapClient(study.sandbox.url, study.token)
         groups = [{"data_access_group_name": name, "unique_group_name": ""} for name in "NS"]
         client.groups.import_(groups)
@@ -98,10 +99,10 @@ LONGITUDINAL: dict[str, Any] = {
 
 @pytest.mark.parametrize("buckets", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_instrument_whose_rows_are_gone_is_not_replaced(
-    tmp_path: Path, buckets: int | None
+    tmp_path: Path, buckets: int | None, redcap_dialect: str
 ) -> None:
     """Its event was taken away, while its records are listed as before."""
-    with studying(tmp_path, **LONGITUDINAL) as study:
+    with studying(tmp_path, dialect=redcap_dialect, **LONGITUDINAL) as study:
         partitions = None if buckets is None else PartitionSettings(buckets)
         defs = study.definitions(partitions=partitions)
 

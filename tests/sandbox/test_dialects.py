@@ -83,6 +83,8 @@ def test_statuses_headers_and_lists_of_a_newer_server() -> None:
         assert ask("0" * 32, content="record").status_code == 401
         assert ask(token, content="dag").status_code == 403
         assert ask(token, content="log").status_code == 403
+        groups = {"exportDataAccessGroups": "true"}
+        assert ask(token, content="record", **groups).status_code == 403
         assert ask(token, content="record", fields="id").status_code == 400
         assert ask(token, content="record", **{"fields[]": "id"}).status_code == 200
         assert "redcap-random-text" in ask(token, content="version").headers

@@ -121,10 +121,14 @@ def test_a_changed_dictionary_requests_everything(study: Study) -> None:
 
 @pytest.mark.parametrize("rights", [None, {"logging": 0}])
 def test_what_changes_again_is_requested_again(
-    rights: dict[str, int] | None, tmp_path: Path
+    rights: dict[str, int] | None, tmp_path: Path, redcap_dialect: str
 ) -> None:
     with studying(
-        tmp_path, exports={"metadata": METADATA}, records=RECORDS, rights=rights
+        tmp_path,
+        exports={"metadata": METADATA},
+        records=RECORDS,
+        rights=rights,
+        dialect=redcap_dialect,
     ) as study:
         ticks, keys = Ticks(study), list[str]()
         ticks.tick()

@@ -14,7 +14,7 @@ from redcap_dagster.api import REDCapClient
 from redcap_dagster.api.methods.log import Log
 from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.sandbox import Sandbox
-from redcap_dagster.sandbox.dialects import DIALECTS, Dialect
+from redcap_dagster.sandbox.dialects import Dialect
 from redcap_dagster.sensors.change_detection import find_changes, start_cursor
 from redcap_dagster.sensors.changes import Changes
 from redcap_dagster.sensors.cursor import Cursor
@@ -65,21 +65,25 @@ def bucket(record: str) -> str:
 
 
 @pytest.fixture(params=["log", "dates"])
-def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    yield from watch_project(log=request.param == "log")
+def watched(request: pytest.FixtureRequest, redcap_dialect: str) -> Iterator[Watched]:
+    yield from watch_project(log=request.param == "log", dialect=redcap_dialect)
 
 
 @pytest.fixture
-def by_log() -> Iterator[Watched]:
-    yield from watch_project(log=True)
+def by_log(redcap_dialect: str) -> Iterator[Watched]:
+    yield from watch_project(log=True, dialect=redcap_dialect)
+
+
+def _sandbox(now: list[datetime], dialect: str | Dialect) -> Sandbox:
+    zone = ZoneInfo("America/New_York")
+    return Sandbox(time_zone=zone, clock=lambda: now[0], dialect=dialect)
 
 
 def watch_project(
-    *, log: bool, repeating: Sequence[str] = (), dialect: Dialect = DIALECTS["default"]
+    *, log: bool, repeating: Sequence[str] = (), dialect: str | Dialect = "default"
 ) -> Iterator[Watched]:
     now = [datetime(2024, 11, 2, 12, tzinfo=UTC)]
-    zone = ZoneInfo("America/New_York")
-    with Sandbox(time_zone=zone, clock=lambda: now[0], dialect=dialect) as sandbox:
+    with _sandbox(now, dialect) as sandbox:
         token = sandbox.add_project(
             exports={
                 "metadata": METADATA,
@@ -176,9 +180,11 @@ def test_two_edits_alike_in_one_minute_are_two(by_log: Watched) -> None:
 
 
 @pytest.mark.parametrize("change", ["2024-11-03T05:58Z", "2024-03-10T06:58Z"])
-def test_clocks_that_are_changed_hide_nothing(by_log: Watched, change: str) -> None:
+def test_clocks_that_are_changed_hide_nothing(
+    by_log: Watched, change: str, redcap_dialect: str
+) -> None:
     now = [datetime.fromisoformat(change)]
-    with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
+    with _sandbox(now, redcap_dialect) as sandbox:
         client = REDCapClient(sandbox.url, sandbox.add_project(exports={"metadata": METADATA}))
         project = replace(by_log.project, client=client, clock=lambda: now[0])
         *_, cursor = start_cursor(project)
@@ -194,9 +200,11 @@ def test_clocks_that_are_changed_hide_nothing(by_log: Watched, change: str) -> N
         assert sum(map(len, concerned)) < 40
 
 
-def test_a_clock_put_back_between_two_looks_far_apart_hides_nothing(by_log: Watched) -> None:
+def test_a_clock_put_back_between_two_looks_far_apart_hides_nothing(
+    by_log: Watched, redcap_dialect: str
+) -> None:
     now = [datetime.fromisoformat("2024-11-03T05:55Z")]  # 01:55; from 06:00 on, it is 01:00 again
-    with Sandbox(time_zone=ZoneInfo("America/New_York"), clock=lambda: now[0]) as sandbox:
+    with _sandbox(now, redcap_dialect) as sandbox:
         client = REDCapClient(sandbox.url, sandbox.add_project(exports={"metadata": METADATA}))
         project = replace(by_log.project, client=client, clock=lambda: now[0])
         *_, cursor = start_cursor(project)
@@ -269,8 +277,8 @@ def test_the_id_of_a_record_that_is_new_is_no_rename(
 
 
 @pytest.mark.parametrize("log", [True, False])
-def test_an_instance_that_is_gone_concerns_its_bucket(*, log: bool) -> None:
-    for watched in watch_project(log=log, repeating=["drug"]):
+def test_an_instance_that_is_gone_concerns_its_bucket(*, log: bool, redcap_dialect: str) -> None:
+    for watched in watch_project(log=log, repeating=["drug"], dialect=redcap_dialect):
         dose = {"record_id": "7", "redcap_repeat_instrument": "drug", "dose": "3"}
         rows = [{**dose, "redcap_repeat_instance": number} for number in (1, 2)]
         watched.client.records.import_(rows)
@@ -299,9 +307,11 @@ def test_a_value_may_look_like_a_field(by_log: Watched) -> None:
     assert by_log.forms() == {bucket("5"): {"visit", "drug"}}
 
 
-def test_too_many_changes_by_dates_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_changes_by_dates_are_taken_together(
+    monkeypatch: pytest.MonkeyPatch, redcap_dialect: str
+) -> None:
     monkeypatch.setattr("redcap_dagster.sensors.date_changes.MAX_SEEN", 10)
-    for watched in watch_project(log=False):
+    for watched in watch_project(log=False, dialect=redcap_dialect):
         watched.client.records.import_([{"record_id": n, "dose": "9"} for n in range(20)])
         watched.passes(minutes=1)
         assert watched.forms().keys() == {bucket(str(n)) for n in range(20)}

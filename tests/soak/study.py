@@ -148,9 +148,10 @@ class Study:
             "content": "record",
             "format": "csv",
             "exportSurveyFields": "true",
-            "exportDataAccessGroups": "true",
         }
         project = self.sandbox._get_project(self.token)
+        if project.rights.data_access_groups or store.dialect.access_groups == "exported":
+            parameters["exportDataAccessGroups"] = "true"
         if project.structure.honors_blank_status:
             parameters["exportBlankForGrayFormStatus"] = "true"
         if not project.rights.api_export:
@@ -199,7 +200,7 @@ class Study:
         if self._limited:
             self._limited = False
             all_rights = {"api_export": 1, "data_access_group": "", "forms_export": {}}
-            self._set_rights(all_rights | {"logging": 1})
+            self._set_rights(all_rights | {"logging": 1, "data_access_groups": 1})
 
     def _add(self) -> None:
         if len(self.records()) >= MOST_RECORDS:

@@ -107,6 +107,7 @@ RIGHTS: Mapping[str, Callable[[Study], None]] = {
     "form hidden": lambda study: study.take_rights(
         forms_export={study.random.choice(["drug", "lab"]): 0}
     ),
+    "groups hidden": lambda study: study.take_rights(data_access_groups=0),
     "log hidden": lambda study: study.take_rights(logging=0),
 }
 

@@ -20,6 +20,7 @@ from redcap_dagster.project.system_columns import (
 from redcap_dagster.project.xml.writer import write_odm
 from redcap_dagster.sandbox.calls.call import Call, Handler, Response, respond_with_table
 from redcap_dagster.sandbox.calls.log import write_log
+from redcap_dagster.sandbox.calls.required_rights import require_export_right
 from redcap_dagster.sandbox.people.data_access_groups import load_groups
 from redcap_dagster.sandbox.protocol.formats import CONTENT_TYPES, Table
 from redcap_dagster.sandbox.protocol.parameters import Parameters, RequestError
@@ -59,6 +60,11 @@ def export_records(call: Call) -> Response:
         raise RequestError(
             400, "This sandbox does not know what combineCheckboxOptions does. Omit it."
         )
+    if (
+        call.parameters.get_flag("exportDataAccessGroups")
+        and call.store.dialect.access_groups == "refused"
+    ):
+        require_export_right(call, "data_access_groups")
     kind = call.parameters.get_choice("type", ("flat", "eav"), "flat")
     format_ = call.parameters.get_text("format", "xml")
     if format_ == "odm":

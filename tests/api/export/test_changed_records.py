@@ -51,8 +51,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def sandbox(clock: Clock) -> Iterator[Sandbox]:
-    with Sandbox(time_zone=NEW_YORK, clock=clock) as sandbox:
+def sandbox(clock: Clock, redcap_dialect: str) -> Iterator[Sandbox]:
+    with Sandbox(time_zone=NEW_YORK, clock=clock, dialect=redcap_dialect) as sandbox:
         yield sandbox
 
 
@@ -135,8 +135,8 @@ def test_the_newest_entry_may_be_of_before_the_clock_was_put_back(clock: Clock) 
     assert begin < datetime(2024, 11, 3, 1, 2)  # noqa: DTZ001 what the clock shows now
 
 
-def test_a_log_that_fails_is_asked_for_once() -> None:
-    with Sandbox() as sandbox:
+def test_a_log_that_fails_is_asked_for_once(redcap_dialect: str) -> None:
+    with Sandbox(dialect=redcap_dialect) as sandbox:
         token = sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
         sandbox.inject(Status(504), content="log")
 

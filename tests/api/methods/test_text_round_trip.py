@@ -31,13 +31,13 @@ EDGES = [
 
 
 @pytest.fixture(scope="module")
-def redcap() -> Iterator[REDCapClient]:
+def redcap(redcap_dialect: str) -> Iterator[REDCapClient]:
     metadata = [
         field("record_id"),
         field("note", type="notes"),
         field("line"),
     ]
-    with Sandbox() as sandbox:
+    with Sandbox(dialect=redcap_dialect) as sandbox:
         token = sandbox.add_project(exports={"metadata": metadata})
         yield REDCapClient(sandbox.url, token, retries=0)
 
