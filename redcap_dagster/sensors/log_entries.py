@@ -34,7 +34,9 @@ _ACCESS = re.compile(
     r".*\b(?:users?|roles?|access|privileges|rights)\b",
     re.IGNORECASE,
 )
-_RECORDS = re.compile(r"\b(?:records?|responses?|instances?|surveys?|files?|documents?|groups?)\b")
+_RECORDS = re.compile(
+    r"\b(?:data|records?|responses?|instances?|surveys?|files?|documents?|groups?)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,18 @@ class LogEntry:
 
 def _classify(action: str, details: str, record: str) -> Kind:
     """Return the kind of a change, from an action without its record id."""
-    if _EXPORT.match(action) or _LOCK.match(action):
-        return ""
-    if _ACCESS.match(action) and not _RECORDS.search(action.lower()):
-        return ""
-    if details.startswith(("Export ", "Download ", "View ")):
-        return ""
     data = _DATA.match(action)
     if data and record:
         verb, what = data["verb"].lower(), data["what"].lower()
         if what == "record" and verb in ("create", "delete"):
             return "add" if verb == "create" else "delete"
         return "edit"
+    if _EXPORT.match(action) or _LOCK.match(action):
+        return ""
+    if _ACCESS.match(action) and not _RECORDS.search(action.lower()):
+        return ""
+    if details.startswith(("Export ", "Download ", "View ")):
+        return ""
     if action.lower().startswith("manage/design"):
         return "edit" if record else "design"
     return "unknown"

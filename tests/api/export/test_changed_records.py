@@ -81,6 +81,25 @@ def test_an_entry_of_an_impossible_time_makes_no_mix_of_two_moments(
     assert export_.consistent
 
 
+@pytest.mark.parametrize("days", [-400, -3, 3])
+def test_a_server_whose_clock_is_wrong_by_days_makes_no_mix_of_two_moments(days: int) -> None:
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(days=days)
+
+    with Sandbox(clock=clock) as sandbox:
+        token = sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
+        others = REDCapClient(sandbox.url, sandbox.add_user(token, "others"))
+
+        def change() -> None:
+            others.records.import_([{"record_id": "1", "age": "99"}])
+
+        sandbox.inject(Meanwhile(change), content="record", after=4, times=1)
+        client = REDCapClient(sandbox.url, token, max_cells=40, concurrency=1)
+        export = client.export_snapshot()
+        assert export.table["age"][0].as_py() == "99"
+        assert export.consistent
+
+
 @pytest.mark.parametrize("after", range(2, 7))
 @pytest.mark.parametrize("start", [WINTER, SPRING, FALL])
 def test_what_was_changed_while_clocks_are_put_is_asked_for_again(

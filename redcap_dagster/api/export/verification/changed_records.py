@@ -23,6 +23,9 @@ OVERLAP: Final = timedelta(hours=26)
 _SLACK: Final = timedelta(minutes=2)
 """The log has minutes only, and a long action is logged before or after it is done."""
 
+_EPOCH: Final = datetime(1970, 1, 2)  # noqa: DTZ001 in the server's time zone
+"""An earlier time of a log entry is wrong."""
+
 _CLOSE: Final = timedelta(minutes=30)
 """A server whose clock differs by less from a time zone may be in that zone."""
 
@@ -96,21 +99,26 @@ def read_server_clock(transport: Transport) -> ServerClock:
 
     REDCap's API exports neither its clock nor its time zone. But an export was logged just now, so
     the minute of the newest log entry for an export is at most a little behind the server's clock.
-    That entry is first in the log, even after the clock was set back. An entry whose time no time
-    zone has is skipped. Errors of both clocks cancel out. The log is requested once; without it,
-    more records are exported again.
+    That entry is first in the log, even after the clock was set back. An entry of a later time than
+    any time zone has is skipped. Errors of both clocks cancel out. The log is requested once, or
+    twice if it has no entry of the last day; without it, more records are exported again.
     """
-    begin = datetime.now(UTC) - OVERLAP
-    parameters = call_parameters("log", logtype="export", beginTime=f"{begin:%Y-%m-%d %H:%M}")
-    try:
-        rows = export_rows(transport, "log export", parameters, "timestamp", never_retry)
-    except REDCapError as error:
-        logger.info("the server's clock is unknown (%s)", type(error).__name__)
-        rows = []
     now = datetime.now(UTC)
-    shown = (_find_time(row["timestamp"]) for row in rows)
-    ahead = (time - now.replace(tzinfo=None) for time in shown if time is not None)
-    return ServerClock(next((one for one in ahead if abs(one) < OVERLAP), None), now)
+    utc = now.replace(tzinfo=None)
+    ahead: timedelta | None = None
+    for begin in (f"{now - OVERLAP:%Y-%m-%d %H:%M}", ""):
+        parameters = call_parameters("log", logtype="export", beginTime=begin or None)
+        try:
+            rows = export_rows(transport, "log export", parameters, "timestamp", never_retry)
+        except REDCapError as error:
+            logger.info("the server's clock is unknown (%s)", type(error).__name__)
+            break
+        shown = (_find_time(row["timestamp"]) for row in rows)
+        possible = (one for one in shown if one is not None and _EPOCH < one < utc + OVERLAP)
+        if (newest := next(possible, None)) is not None:
+            ahead = newest - utc
+            break
+    return ServerClock(ahead, now)
 
 
 def _find_time(text: Any) -> datetime | None:
