@@ -13,7 +13,7 @@ import pyarrow as pa
 import tenacity
 from filelock import FileLock, Timeout
 
-from redcap_dagster.io_managers.location import make_private_folder
+from redcap_dagster.io_managers.location import check_regular_file, make_private_folder
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,6 +33,7 @@ def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyCo
 
     Raises:
         TimeoutError: Another process kept the file; the message says which.
+        ValueError: The path is that of a folder, a pipe or a device.
         RuntimeError: DuckDB failed; its own message is left out, as it holds values.
         ImportError: duckdb is not installed.
     """
@@ -46,6 +47,8 @@ def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyCo
     deadline = time.monotonic() + timeout
     make_private_folder(path.parent)
     lock = path.with_name(f"{path.name}.lock")
+    for file in (path, path.with_name(f"{path.name}.wal"), lock):
+        check_regular_file(file)
     try:
         with FileLock(lock, timeout=timeout, mode=0o600), _private_files():
             connection = _connect(path, deadline)

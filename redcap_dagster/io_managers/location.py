@@ -1,5 +1,6 @@
 """The schema and name of an asset's table, and the error if another asset owns the table."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def make_private_folder(folder: Path) -> None:
     """Make a folder and its missing parents, for this user alone (0700).
 
     Args:
-        folder: Folder to make; one that exists keeps its mode.
+        folder: Folder to make; one that exists keeps its mode. The umask does not matter.
 
     Example:
         >>> import tempfile
@@ -96,4 +97,29 @@ def make_private_folder(folder: Path) -> None:
         '0o40700'
     """
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):  # another process made it
+            missing.mkdir(mode=0o700)
+            missing.chmod(0o700)
+
+
+def check_regular_file(path: Path) -> None:
+    """Raise an error for anything but a file: to open a pipe can take for ever.
+
+    Args:
+        path: Path on this machine; nothing has to be there.
+
+    Raises:
+        ValueError: It is a folder, a pipe, a socket or a device.
+
+    Example:
+        >>> check_regular_file(Path("/nowhere/visit.parquet"))
+        >>> check_regular_file(Path("/dev/null"))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: /dev/null is not a regular file, but a folder, a pipe or a device, ...
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"{path} is not a regular file, but a folder, a pipe or a device, so that no table can "
+            "be stored there. Remove it, or store the tables elsewhere."
+        )

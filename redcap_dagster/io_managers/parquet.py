@@ -2,25 +2,38 @@
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field, PrivateAttr
 from upath import UPath
 
-from redcap_dagster.io_managers.atomic_files import is_local, remove_abandoned, write_file
-from redcap_dagster.io_managers.location import TablePlace
+from redcap_dagster.io_managers.atomic_files import (
+    LOCK,
+    is_local,
+    is_temporary,
+    lock_folder,
+    prepare_file,
+    remove_abandoned,
+    write_file,
+)
+from redcap_dagster.io_managers.location import TablePlace, check_regular_file
+from redcap_dagster.io_managers.parquet_files import OWNER, read_file, read_mark, write_rows
 from redcap_dagster.io_managers.schema_evolution import concatenate
 from redcap_dagster.io_managers.table_io_manager import (
     SOURCE,
     TableIOManager,
     add_partition_column,
-    get_source,
 )
 from redcap_dagster.partitions import BUCKET, get_partitioning
 
@@ -28,14 +41,14 @@ logger = logging.getLogger("redcap_dagster")
 
 SUFFIX = ".parquet"
 
-OWNER = b"dagster_asset"
-"""Key of the owner, the asset of the table, in the metadata of a file."""
-
 MARKER = "_dagster_asset"
 """Name of the file that marks a folder as one of partitions that this IO manager made."""
 
 PARTITIONING = "_partitioning"
 """Name of the file beside those of the partitions that says which partitioning is valid."""
+
+_READ_ATTEMPTS = 3
+"""How often files are looked for that another process may replace meanwhile."""
 
 
 class ParquetTableIOManager(TableIOManager):
@@ -46,8 +59,15 @@ class ParquetTableIOManager(TableIOManager):
     replace: ``TABLE.parquet`` is valid while it exists, else the partitioning that the file
     ``TABLE/_partitioning`` names.
 
+    Partitions of local files are protected by a lock file. An object store has no such lock: let
+    one run at a time write a table there.
+
     Only files that this IO manager wrote are replaced or removed. A folder ``TABLE`` that it did
     not make is refused, and so is a link that leads out of the base folder.
+
+    Damage of a file is noticed: its pages, its columns and the number of its rows have checksums.
+    What cannot be noticed: another complete file in its place, or damage of a file without
+    checksums, which an earlier version wrote.
 
     Local files are for the user alone (0600). Give credentials of an object store by its own
     environment variables or configuration files: Dagster shows `storage_options`.
@@ -99,86 +119,103 @@ class ParquetTableIOManager(TableIOManager):
 
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
         """Replace the table: write its file, then remove the partitions that it replaces."""
-        self._check_owner(place)
-        folder = self._folder(place)
+        self._check_place(place)
+        file, folder = self._file(place), self._folder(place)
         _check_folder(folder, place)
-        with _hide_values(place):
-            _write_table_file(self._file(place), place, table)
-        if folder.is_dir():
-            (folder / PARTITIONING).unlink(missing_ok=True)
-            _remove_files(_list_partition_files(folder), place)
-            if is_local(folder):
-                remove_abandoned(Path(folder.path), ".")
+        content = write_rows(place, table)
+        with _hide_values(place), prepare_file(file, content) as replace, _lock(folder):
+            replace()
+        with _lock(folder):
+            if _is_ours(folder) and file.exists():  # nobody else replaced it by partitions
+                _remove_partitions(folder, place)
+        if is_local(folder):
+            remove_abandoned(Path(folder.path), ".")
 
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
         """Replace partitions: write their files, make them valid, remove what they replace."""
-        folder = self._folder(place)
+        file, folder = self._file(place), self._folder(place)
         (partitioning,) = {get_partitioning(key) for key in parts}
-        self._check_owner(place)
+        self._check_place(place)
         _check_folder(folder, place)
         if not (folder / MARKER).exists():
             write_file(folder / MARKER, lambda file: file.write(place.owner.encode()))
-        with _hide_values(place):
-            for key, part in parts.items():
-                _write_table_file(
-                    folder / _name_partition_file(key), place, add_partition_column(part, key)
+        with _hide_values(place), ExitStack() as stack:
+            replacements = [
+                stack.enter_context(
+                    prepare_file(
+                        folder / _name_partition_file(key),
+                        write_rows(place, add_partition_column(part, key)),
+                    )
                 )
-        if _read_partitioning(folder) != partitioning:
-            write_file(folder / PARTITIONING, lambda file: file.write(partitioning.encode()))
-        self._file(place).unlink(missing_ok=True)
-        files = _list_partition_files(folder)
-        others = [path for path in files if _get_partitioning(path) != partitioning]
-        _remove_files(others, place)
+                for key, part in parts.items()
+            ]
+            stack.enter_context(_lock(folder))
+            if file.exists():  # what is in the folder was replaced by it
+                _remove_partitions(folder, place)
+            for replace in replacements:
+                replace()
+            if _read_partitioning(folder) != partitioning:
+                write_file(folder / PARTITIONING, lambda file: file.write(partitioning.encode()))
+            file.unlink(missing_ok=True)
+            files = _list_partition_files(folder)
+            others = [path for path in files if _get_partitioning(path) != partitioning]
+            _remove_files(others, place)
 
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
         """Return the table, or some of its partitions."""
-        file = self._file(place)
-        if not file.exists():
-            return self._read_partitions(place, partition_keys)
-        if partition_keys is not None:
-            raise place.missing_error()
-        return _read_file(file, place)
-
-    def _read_partitions(self, place: TablePlace, keys: Sequence[str] | None) -> pa.Table:
-        folder = self._folder(place)
-        present = _read_partitioning(folder)
-        files = (
-            _list_partition_files(folder)
-            if keys is None and present is not None
-            else [folder / _name_partition_file(key) for key in keys or ()]
-        )
-        valid = [path for path in files if _get_partitioning(path) == present]
-        if not valid or len(valid) < len(keys or ()):
-            raise place.missing_error()
-        return concatenate(_read_file(path, place).drop_columns(BUCKET) for path in valid)
+        self._check_place(place)
+        for _ in range(_READ_ATTEMPTS):
+            with suppress(FileNotFoundError), _lock(self._folder(place)):
+                files = self._find_files(place, partition_keys)
+                tables = [read_file(path, place) for path in files]
+                if files == [self._file(place)]:
+                    return tables[0]
+                return concatenate(table.drop_columns(BUCKET) for table in tables)
+        raise place.missing_error()
 
     def read_sources(self, place: TablePlace) -> Collection[str | None]:
-        """Return of which projects in REDCap the table or its valid partitions were made."""
-        self._check_owner(place)
-        file, folder = self._file(place), self._folder(place)
-        if file.exists():
-            return [_read_mark(file, SOURCE)]
-        present = _read_partitioning(folder)
-        files = [] if present is None else _list_partition_files(folder)
-        return [_read_mark(path, SOURCE) for path in files if _get_partitioning(path) == present]
+        """Return of which projects in REDCap the table or its partitions were made."""
+        self._check_place(place)
+        with suppress(FileNotFoundError), _lock(self._folder(place)):
+            return [read_mark(path, SOURCE) for path in self._find_files(place, None)]
+        return []
 
-    def _check_owner(self, place: TablePlace) -> None:
-        """Raise an error if the files belong to another asset, or are not in the base folder."""
+    def _find_files(self, place: TablePlace, keys: Sequence[str] | None) -> list[UPath]:
+        """Return the file of the table, or those of some or all of its partitions.
+
+        Raises:
+            FileNotFoundError: They are not stored, or not any more.
+        """
         file, folder = self._file(place), self._folder(place)
+        whole = file.exists()
+        if whole and keys is None:
+            return [file]
+        present = None if whole else _read_partitioning(folder)
+        files = [] if present is None else _list_partition_files(folder)
+        valid = {path.name: path for path in files if _get_partitioning(path) == present}
+        names = valid if keys is None else [_name_partition_file(key) for key in keys]
+        if not valid or not valid.keys() >= set(names):
+            raise FileNotFoundError
+        return [valid[name] for name in names]
+
+    def _check_place(self, place: TablePlace) -> None:
+        """Raise an error if another asset, or something else than our files, has the place."""
+        file, folder = self._file(place), self._folder(place)
+        ours = [file, *(_list_own_files(folder) if folder.is_dir() else [])]
         base = UPath(self.get_base(), **self.storage_options)
         if is_local(base):
             inside = Path(base.path).resolve()
-            if not all(Path(path.path).resolve().is_relative_to(inside) for path in (file, folder)):
+            if not all(Path(one.path).resolve().is_relative_to(inside) for one in (folder, *ours)):
                 raise ValueError(
                     f"A link leads from the place of table {place} out of the base folder of "
                     "ParquetTableIOManager. Remove the link, or give the IO manager another "
                     "base_path."
                 )
-        stored = (
-            [file] if file.exists() else _list_partition_files(folder) if folder.is_dir() else []
-        )
+            for one in ours:
+                check_regular_file(Path(one.path))
+        stored = [one for one in ours if one.name.endswith(SUFFIX) and one.exists()]
         if stored:
-            place.check_owner(_read_mark(stored[0], OWNER))
+            place.check_owner(read_mark(stored[0], OWNER))
 
     def _folder(self, place: TablePlace) -> UPath:
         base: UPath = UPath(self.get_base(), **self.storage_options)
@@ -235,15 +272,25 @@ def _get_partitioning(path: UPath) -> str:
     return get_partitioning(_get_partition_key(path))
 
 
+def _is_ours(folder: UPath) -> bool:
+    """Return whether this IO manager made a folder."""
+    return (folder / MARKER).exists() or (folder / PARTITIONING).exists()
+
+
+def _lock(folder: UPath) -> AbstractContextManager[None]:
+    """Return the lock of the partitions in a folder, if this IO manager made it."""
+    return lock_folder(folder) if _is_ours(folder) else nullcontext()
+
+
 def _check_folder(folder: UPath, place: TablePlace) -> None:
     """Raise an error for a folder that this IO manager did not make, and that holds something.
 
     Raises:
         ValueError: The folder is not one of partitions.
     """
-    if not folder.is_dir() or (folder / MARKER).exists() or (folder / PARTITIONING).exists():
+    if not folder.is_dir() or _is_ours(folder):
         return
-    if any(folder.iterdir()):
+    if any(not is_temporary(path) for path in folder.iterdir()):
         raise ValueError(
             f"The folder of table {place} has files that ParquetTableIOManager did not write, and "
             "which it does not touch. Move the folder elsewhere, or give the IO manager a "
@@ -251,48 +298,20 @@ def _check_folder(folder: UPath, place: TablePlace) -> None:
         )
 
 
+def _list_own_files(folder: UPath) -> list[UPath]:
+    """Return the files in a folder that have names as this IO manager gives them."""
+    others = [folder / name for name in (MARKER, PARTITIONING, LOCK)]
+    return [*_list_partition_files(folder), *(path for path in others if path.exists())]
+
+
+def _remove_partitions(folder: UPath, place: TablePlace) -> None:
+    """Remove all partitions in a folder."""
+    (folder / PARTITIONING).unlink(missing_ok=True)
+    _remove_files(_list_partition_files(folder), place)
+
+
 def _remove_files(files: Iterable[UPath], place: TablePlace) -> None:
     """Remove files of partitions, but none that this IO manager did not write."""
     for path in files:
-        if _read_mark(path, OWNER) == place.owner:
+        if read_mark(path, OWNER) == place.owner:
             path.unlink(missing_ok=True)
-
-
-# -- files ----------------------------------------------------------------------------------------
-
-
-def _read_file(path: UPath, place: TablePlace) -> pa.Table:
-    # Not pq.read_table, which makes a column of a folder named "a=1".
-    try:
-        with path.open("rb") as file:
-            table = pq.ParquetFile(file).read()
-    except FileNotFoundError:
-        raise place.missing_error() from None
-    except pa.ArrowException as error:
-        raise RuntimeError(
-            f"A file of table {place} could not be read as Parquet ({type(error).__name__}). The "
-            "file is probably damaged. Materialize the asset again."
-        ) from None
-    place.check_owner(_get_mark(table.schema, OWNER))
-    return table.replace_schema_metadata(None)
-
-
-def _read_mark(path: UPath, key: bytes) -> str | None:
-    """Return what a file says of its owner or source; None if it does not, or cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return _get_mark(pq.read_schema(file), key)
-    except (FileNotFoundError, pa.ArrowException):
-        return None
-
-
-def _get_mark(schema: pa.Schema, key: bytes) -> str | None:
-    mark: bytes | None = (schema.metadata or {}).get(key)
-    return None if mark is None else mark.decode()
-
-
-def _write_table_file(path: UPath, place: TablePlace, table: pa.Table) -> None:
-    source = get_source(table)
-    marks = {OWNER: place.owner, **({} if source is None else {SOURCE: source})}
-    signed = table.replace_schema_metadata(marks)
-    write_file(path, lambda file: pq.write_table(signed, file))

@@ -4,31 +4,13 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
-import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from redcap_dagster.io_managers import ParquetTableIOManager, TablePlace
+from redcap_dagster.io_managers import ParquetTableIOManager
 from tests.io_managers.conftest import VISIT
-
-
-def test_files_and_folders_are_private_under_any_umask(tmp_path: Path) -> None:
-    base = tmp_path / "new" / "base"
-    io_manager = ParquetTableIOManager(base_path=str(base))
-    before = os.umask(0o022)
-    try:
-        io_manager.write_table(VISIT, pa.table({"a": [1]}))
-        io_manager.write_partitions(
-            TablePlace(dg.AssetKey(["x", "y"])), {"one": pa.table({"a": [1]})}
-        )
-    finally:
-        os.umask(before)
-    modes = {path.stat().st_mode & 0o777 for path in base.rglob("*.parquet")}
-    assert modes == {0o600}
-    folders = [base.parent, base, *(path for path in base.rglob("*") if path.is_dir())]
-    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
 
 
 def test_a_write_that_fails_leaves_the_old_file_alone(
@@ -101,12 +83,29 @@ def test_an_object_store_gets_one_put(monkeypatch: pytest.MonkeyPatch) -> None:
     assert puts == ["/one-put/trial_clean/visit.parquet"]
 
 
-def test_a_damaged_file_says_so(tmp_path: Path) -> None:
-    io_manager = ParquetTableIOManager(base_path=str(tmp_path))
-    io_manager.write_table(VISIT, pa.table({"a": [1]}))
-    (tmp_path / "trial_clean" / "visit.parquet").write_bytes(b"PAR1 nonsense")
-    with pytest.raises(RuntimeError, match=r"trial_clean\.visit.*Materialize"):
-        io_manager.read_table(VISIT, None)
+def test_what_is_damaged_is_never_read_as_other_data(tmp_path: Path) -> None:
+    """Bytes of pages, page headers and footer, one at a time; then the name of a column."""
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    sex = pa.array(["f", "m", None] * 20).dictionary_encode()
+    table = pa.table({"id": [str(number) for number in range(60)], "sex": sex, "age": range(60)})
+    tables.write_table(VISIT, table)
+    file = tmp_path / "trial_clean" / "visit.parquet"
+    whole = file.read_bytes()
+    damaged = 0
+    for position in range(0, len(whole), 2):
+        file.write_bytes(
+            whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :]
+        )
+        try:
+            found = tables.read_table(VISIT, None)
+        except (RuntimeError, ValueError) as error:  # the file, or whose it is
+            damaged += "Materialize" in str(error) or "another key" in str(error)
+        else:
+            assert found.to_pylist() == table.to_pylist(), position
+    assert damaged > len(whole) // 4
+    file.write_bytes(whole.replace(b"age", b"agf"))
+    with pytest.raises(RuntimeError, match="not the columns and rows that were written"):
+        tables.read_table(VISIT, None)
 
 
 # -- files of other people -------------------------------------------------------------------------
@@ -172,7 +171,35 @@ def test_a_link_out_of_the_base_folder_is_refused(tmp_path: Path, linked: str) -
     for partitioned in (False, True):
         with pytest.raises(ValueError, match="A link leads"):
             write(tables, partitioned)
+    for key in (None, ["1-of-2"]):
+        with pytest.raises(ValueError, match="A link leads"):
+            tables.read_table(VISIT, key)
     assert contents(elsewhere) == before
+
+
+@pytest.mark.parametrize("name", ["1-of-2.parquet", "_partitioning", "_lock"])
+def test_a_link_among_partitions_is_not_followed_either(tmp_path: Path, name: str) -> None:
+    tables = ParquetTableIOManager(base_path=str(tmp_path / "base"))
+    write(tables, partitioned=True)
+    file = tmp_path / "base" / "trial_clean" / "visit" / name
+    outside = file.rename(tmp_path / name) if file.exists() else tmp_path / name
+    outside.touch()
+    file.symlink_to(outside)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match="A link leads"):
+        tables.read_table(VISIT, None)
+    with pytest.raises(ValueError, match="A link leads"):
+        write(tables, partitioned=False)
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_of_the_user_beside_a_table_gets_no_lock(tmp_path: Path) -> None:
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    write(tables, partitioned=False)
+    (tmp_path / "trial_clean" / "visit").mkdir()
+    before = contents(tmp_path)
+    assert len(tables.read_table(VISIT, None)) == 2
+    assert contents(tmp_path) == before
 
 
 def write(tables: ParquetTableIOManager, partitioned: bool) -> None:

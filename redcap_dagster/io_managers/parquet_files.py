@@ -1,0 +1,97 @@
+"""One Parquet file: its table with checksums, and what it says of its owner and source."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from upath import UPath
+
+from redcap_dagster.io_managers.location import TablePlace
+from redcap_dagster.io_managers.table_io_manager import SOURCE, get_source
+
+OWNER = b"dagster_asset"
+"""Key of the owner, the asset of the table, in the metadata of a file."""
+
+DIGEST = b"dagster_digest"
+"""Key of the digest of the columns and the number of rows, in the metadata of a file."""
+
+
+def read_file(path: UPath, place: TablePlace) -> pa.Table:
+    """Return the table of a file; pages and schema are compared with their checksums.
+
+    Raises:
+        FileNotFoundError: There is no such file any more.
+        RuntimeError: The file is damaged.
+        ValueError: It belongs to another asset.
+    """
+    try:
+        # Not pq.read_table, which makes a column of a folder named "a=1".
+        with path.open("rb") as file:
+            parquet = pq.ParquetFile(file, page_checksum_verification=True)
+            table = parquet.read()
+        table.validate(full=True)  # a damaged header gives codes without a value
+        digest = _get_mark(table.schema, DIGEST)
+        is_whole = digest in (None, _digest(table.schema, len(table)))
+        damage = "" if is_whole else "not the columns and rows that were written"
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if not _is_damage(error):
+            raise
+        damage = type(error).__name__
+    if damage:
+        raise RuntimeError(
+            f"A file of table {place} could not be read as Parquet ({damage}). The file is "
+            "probably damaged. Materialize the asset again."
+        )
+    place.check_owner(_get_mark(table.schema, OWNER))
+    return table.replace_schema_metadata(None)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether an error says that a file is not Parquet; those of the system have a number."""
+    return not isinstance(error, OSError) or error.errno is None
+
+
+def read_mark(path: UPath, key: bytes) -> str | None:
+    """Return what a file says of its owner or source; None if it does not, or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return _get_mark(pq.read_schema(file), key)
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if not _is_damage(error):
+            raise
+        return None
+
+
+def _get_mark(schema: pa.Schema, key: bytes) -> str | None:
+    mark: bytes | None = (schema.metadata or {}).get(key)
+    return None if mark is None else mark.decode()
+
+
+def write_rows(place: TablePlace, table: pa.Table) -> Callable[[IO[bytes]], None]:
+    """Return a function that writes a table to a file, with checksums of its pages and schema."""
+
+    def write(file: IO[bytes]) -> None:
+        # Parquet does not have every type of Arrow: the digest is of those that come back.
+        empty = io.BytesIO()
+        pq.write_table(table.slice(0, 0), empty)
+        schema = pq.ParquetFile(empty).schema_arrow
+        source = get_source(table)
+        marks = {
+            OWNER: place.owner,
+            DIGEST: _digest(schema, len(table)),
+            **({} if source is None else {SOURCE: source}),
+        }
+        pq.write_table(table.replace_schema_metadata(marks), file, write_page_checksum=True)
+
+    return write
+
+
+def _digest(schema: pa.Schema, rows: int) -> str:
+    """Return a digest of what pages do not have: the columns, and the number of rows."""
+    columns = [(field.name, str(field.type), field.nullable) for field in schema]
+    return hashlib.sha256(repr((columns, rows)).encode()).hexdigest()
