@@ -5,22 +5,15 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from redcap_dagster.api.calls.written_values import Value, read_scalar, write_value
+from redcap_dagster.frames import Rows, to_frame, to_table
 
-
-class ArrowStream(Protocol):
-    """A table of Arrow, or one that Arrow can read, such as one of polars."""
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Return the table as an Arrow stream."""
-
-
-Importable = pd.DataFrame | ArrowStream | Sequence[Mapping[str, Any]] | str
+Importable = Rows | Sequence[Mapping[str, Any]] | str
 """A DataFrame, an Arrow table or one like it, a list of dicts, or a CSV with a header as text."""
 
 _LONGEST_CELL = 2**31 - 1
@@ -97,8 +90,7 @@ def read_rows(data: Importable, delimiter: str = ",") -> ImportRows:
     if isinstance(data, pd.DataFrame):
         return _read_frame(data)
     if hasattr(data, "__arrow_c_stream__"):
-        table = pa.table(data)
-        return _read_frame(table.to_pandas(types_mapper=_get_frame_type))
+        return _read_frame(to_frame(to_table(data), frames="arrow"))
     rows = [
         {str(name): read_scalar(str(name), value) for name, value in row.items()}
         for row in _check_list(data)
@@ -131,11 +123,6 @@ def _check_list(data: Any) -> Sequence[Mapping[str, Any]]:
 
 
 # -- data frames ----------------------------------------------------------------------------------
-
-
-def _get_frame_type(kind: pa.DataType) -> pd.ArrowDtype | None:
-    """Return the dtype of a column: Arrow's, which changes no value, except for categories."""
-    return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
 
 
 def _read_frame(frame: pd.DataFrame) -> ImportRows:

@@ -65,6 +65,8 @@ def read_scalar(name: str, value: Any) -> Value:
             return read_scalar(name, pd.Timestamp(value))
         case np.timedelta64():
             return read_scalar(name, pd.Timedelta(value))
+        case pd.Timedelta() if not value.nanoseconds:
+            return read_scalar(name, value.to_pytimedelta())
         case np.bool_() | np.integer() | np.float64():
             plain: Value = value.item()
             return plain
@@ -76,7 +78,7 @@ def read_scalar(name: str, value: Any) -> Value:
             return value
         case list() | tuple() | np.ndarray() if all(isinstance(item, str) for item in value):
             return tuple(value)
-        case timedelta() if timedelta() <= value < timedelta(days=1):
+        case timedelta() if type(value) is timedelta and timedelta() <= value < timedelta(days=1):
             return (datetime(1970, 1, 1) + value).time()  # noqa: DTZ001
     raise TypeError(f"data: a value of {name} is of type {type(value).__name__}. Give it as text.")
 

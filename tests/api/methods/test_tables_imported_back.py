@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.frames import to_frame
 from redcap_dagster.project.validations import VALIDATIONS
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.tables import CleaningRules, clean, split_by_instrument
@@ -59,6 +60,7 @@ NULLABLE = {
 }
 FRAMES: dict[str, Callable[[pa.Table], Any]] = {
     "Arrow": lambda table: table,
+    "pandas": to_frame,
     "NumPy": lambda table: table.to_pandas(),
     "Arrow dtypes": lambda table: table.to_pandas(types_mapper=pd.ArrowDtype),
     "nullable": lambda table: table.to_pandas(types_mapper=NULLABLE.get),

@@ -67,7 +67,8 @@ def read_records(
         return tables[0]
     rows = concat_responses(tables)
     # Two of the named ids may be the same record for REDCap.
-    return pa.Table.from_batches(_check_keys(parameters)(iter(rows.to_batches()), record_id_field))
+    checked = _check_keys(parameters)(iter(rows.to_batches()), record_id_field)
+    return pa.Table.from_batches(checked, rows.schema)  # there may be no batches
 
 
 def iterate_records(

@@ -31,7 +31,6 @@ StoredRows = Mapping[Place, Mapping[str, str | None]]
 REFUSALS: Final = (RefusedError, RightsError, TokenError)
 """The errors of a user who may not export the records that the import changes."""
 
-_MOST_NAMES: Final = 900  # PHP drops the parameters of a request beyond its 1,000th
 _MOST_CELLS: Final = 200_000
 
 
@@ -113,10 +112,9 @@ def export_stored(
     if not names:
         return {}
     fields = sorted({target.columns[name].field_name for name in names} - {""})
-    if len(fields) > _MOST_NAMES // 2:
+    if len(fields) > transport.max_parameters // 2:
         fields = []  # all are exported
-    columns = len(names) if fields else len(target.columns)
-    size = max(1, min(_MOST_NAMES - len(fields), _MOST_CELLS // columns))
+    size = max(1, _MOST_CELLS // (len(names) if fields else len(target.columns)))
     id_field = target.project.record_id_field
     records = list_ids(known, target.get_id_column(shape))
     stored: dict[Place, Mapping[str, str | None]] = {}
