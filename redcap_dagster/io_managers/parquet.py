@@ -60,7 +60,7 @@ class ParquetTableIOManager(TableIOManager):
     ``TABLE/_partitioning`` names.
 
     Partitions of local files are protected by a lock file. An object store has no such lock: let
-    one run at a time write a table there.
+    one run at a time change there whether a table has partitions, and how many.
 
     Only files that this IO manager wrote are replaced or removed. A folder ``TABLE`` that it did
     not make is refused, and so is a link that leads out of the base folder.
@@ -150,7 +150,9 @@ class ParquetTableIOManager(TableIOManager):
                 for key, part in parts.items()
             ]
             stack.enter_context(_lock(folder))
-            if file.exists():  # what is in the folder was replaced by it
+            # What is in the folder was replaced by the file. Without a lock, it may be of a writer
+            # at the same time.
+            if is_local(folder) and file.exists():
                 _remove_partitions(folder, place)
             for replace in replacements:
                 replace()

@@ -155,6 +155,18 @@ def test_from_partitions_to_none_and_back(tmp_path: Path) -> None:
         assert tables.read_table(VISIT, None).to_pylist() == [{"id": "1"}, {"id": "2"}]
 
 
+def test_partitions_that_were_replaced_do_not_come_back(tmp_path: Path) -> None:
+    """A writer was killed before it removed the partitions that its table replaced."""
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    write(tables, partitioned=False)
+    file = tmp_path / "trial_clean" / "visit.parquet"
+    whole = file.read_bytes()
+    write(tables, partitioned=True)
+    file.write_bytes(whole)
+    tables.write_partitions(VISIT, {"1-of-2": pa.table({"id": ["1"]})})
+    assert tables.read_table(VISIT, None).to_pylist() == [{"id": "1"}]
+
+
 @pytest.mark.parametrize(
     "linked", ["trial_clean", "trial_clean/visit", "trial_clean/visit.parquet"]
 )
