@@ -10,7 +10,7 @@ TESTS = -m pytest -n 2 --dist loadgroup $(if $(CI),,-m 'not slow')
 PANDAS = tests/test_frames.py redcap_dagster/frames.py tests/tables tests/io_managers \
   tests/api/calls tests/api/export tests/api/methods \
   tests/clients/test_own_client.py tests/clients/test_pycap.py tests/execution/test_stored_records.py \
-  tests/execution/test_complete_project.py tests/example/test_warehouse.py tests/test_benchmarks.py \
+  tests/execution/test_complete_project.py tests/execution/test_database_io_managers.py tests/example/test_warehouse.py tests/test_benchmarks.py \
   redcap_dagster/api redcap_dagster/tables redcap_dagster/io_managers example_project/tests
 DEV = $(EXAMPLE) --group dev --group docs
 export NO_MKDOCS_2_WARNING = 1
@@ -110,5 +110,5 @@ package: .venv/dev
 .venv-pandas2/dev: .venv-pandas2/made $(INSTALLED)
 	@echo 'Installing the same with pandas 2 ...'
 	@sed 's/^pandas==.*/pandas==2.3.3/' constraints.txt > .venv-pandas2/constraints.txt
-	@.venv-pandas2/$(PIP) install -c .venv-pandas2/constraints.txt $(DEV)
+	@.venv-pandas2/$(PIP) install -c .venv-pandas2/constraints.txt $(DEV) --group pandas2
 	@touch $@

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,11 @@ def names_in_examples(request: pytest.FixtureRequest, doctest_namespace: dict[st
 
 SHARED = Path(__file__).parents[1] / "shared"
 LEFT_OUT = not (SHARED / "fixtures").is_dir()
-collect_ignore = ["tests/fixture_projects"] * LEFT_OUT
+NEEDS_PANDAS_2 = find_spec("dagster_duckdb_pandas") is None
+collect_ignore = [
+    *["tests/fixture_projects"] * LEFT_OUT,
+    *["tests/execution/test_database_io_managers.py"] * NEEDS_PANDAS_2,
+]
 
 
 def pytest_configure() -> None:

@@ -99,7 +99,8 @@ def test_what_a_materialization_tells(study: Study) -> None:
     }
     assert columns["sex"].description == "Sex [0, Female | 1, Male]"
     assert columns["id"].description == "Study id"
-    assert made["study/clean/base"].metadata["dagster/table_name"].value == "study_clean.base"
+    name = made["study/clean/base"].metadata["dagster/table_name"].value
+    assert name == f"{study.database}.study_clean.base"
 
 
 def test_labels_go_along_into_the_warehouse(study: Study) -> None:

@@ -15,12 +15,14 @@ from redcap_dagster import (
     CheckSettings,
     CleaningRules,
     DagsterREDCapTranslator,
+    DuckDBTableIOManager,
     FreshnessSettings,
     OpSettings,
     ParquetTableIOManager,
     PartitionSettings,
     REDCapProject,
     REDCapResource,
+    REDCapTableProps,
     ScheduleSettings,
     StorageSettings,
     build_redcap_assets_definitions,
@@ -53,6 +55,47 @@ def _build(**options: Any) -> dg.Definitions:
     return build_redcap_definitions(
         **{"name": "study", "redcap": REDCAP, "project": PROJECT, **options}
     )
+
+
+PLACES: list[tuple[Any, dict[str, str]]] = [
+    (
+        DuckDBTableIOManager(database="/srv/north.duckdb"),
+        {"storage_kind": "duckdb", "table_name": "/srv/north.duckdb.study_clean.base"},
+    ),
+    (DuckDBTableIOManager(database=dg.EnvVar("NOT_SET_ANYWHERE")), {"storage_kind": "duckdb"}),
+    (
+        ParquetTableIOManager(base_path="/srv/north"),
+        {"storage_kind": "parquet", "table_name": "/srv/north/study_clean/base.parquet"},
+    ),
+    (ParquetTableIOManager(), {"storage_kind": "parquet"}),
+    (StorageSettings("warehouse", kind="snowflake"), {"storage_kind": "snowflake"}),
+    (None, {}),
+]
+
+
+@pytest.mark.parametrize(("storage", "known"), PLACES)
+def test_specs_say_where_their_tables_are(storage: Any, known: dict[str, str]) -> None:
+    specs = load_redcap_asset_specs(
+        name="study", project=PROJECT, storage=storage, partitions=PartitionSettings(2)
+    )
+    places = {spec.metadata["schema"] + "." + spec.key.path[-1] for spec in specs}
+    assert len(places) == len(specs)
+    by_key = {spec.key.to_user_string(): spec.metadata for spec in specs}
+    found = by_key["study/clean/base"]
+    assert found["schema"] == "study_clean"
+    for name in ("storage_kind", "table_name"):
+        assert found.get(f"dagster/{name}") == known.get(name)
+    assert found["partition_expr"] == "_bucket"
+    assert "partition_expr" not in by_key["study/metadata/fields"]
+
+
+def test_a_translator_may_choose_the_schema() -> None:
+    class OwnSchema(DagsterREDCapTranslator):
+        def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
+            return super().get_asset_spec(props).merge_attributes(metadata={"schema": "own"})
+
+    specs = load_redcap_asset_specs(name="study", project=PROJECT, translator=OwnSchema())
+    assert {spec.metadata["schema"] for spec in specs} == {"own"}
 
 
 def test_definitions_load_without_the_token_being_there() -> None:

@@ -14,7 +14,12 @@ from redcap_dagster.frames import to_frame
 from redcap_dagster.io_managers.duckdb import DuckDBTableIOManager
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.parquet import ParquetTableIOManager
-from redcap_dagster.io_managers.storage import Storage, StorageSettings, storage_kind
+from redcap_dagster.io_managers.storage import (
+    Storage,
+    StorageSettings,
+    place_metadata,
+    storage_kind,
+)
 from redcap_dagster.io_managers.table_io_manager import TableIOManager
 
 __all__ = [
@@ -24,6 +29,7 @@ __all__ = [
     "StorageSettings",
     "TableIOManager",
     "TablePlace",
+    "place_metadata",
     "storage_kind",
     "to_frame",
 ]

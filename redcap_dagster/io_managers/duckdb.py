@@ -43,9 +43,9 @@ class DuckDBTableIOManager(TableIOManager):
 
     Example:
         >>> import dagster as dg
-        >>> tables = DuckDBTableIOManager(database="warehouse.duckdb")
+        >>> tables = DuckDBTableIOManager(database="/srv/warehouse.duckdb")
         >>> tables.get_table_name(TablePlace(dg.AssetKey(["trial", "clean", "visit"])))
-        'trial_clean.visit'
+        '/srv/warehouse.duckdb.trial_clean.visit'
     """
 
     kind: ClassVar[str | None] = "duckdb"
@@ -56,8 +56,8 @@ class DuckDBTableIOManager(TableIOManager):
     )
 
     def get_table_name(self, place: TablePlace) -> str:
-        """Return the schema and name of a table."""
-        return str(place)
+        """Return the file, schema and name of a table, as Dagster's own DuckDB IO manager does."""
+        return f"{self._path}.{place}"
 
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
         """Replace the table in one transaction."""

@@ -3,6 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import dagster as dg
@@ -90,6 +91,17 @@ class TableIOManager(dg.ConfigurableIOManager):
     def get_table_name(self, place: TablePlace) -> str:
         """Return the name of a table in its storage, for the metadata `dagster/table_name`."""
 
+    def find_table_name(self, place: TablePlace) -> str | None:
+        """Return the name of a table before a run; None if only a run knows it.
+
+        A run knows the values of environment variables, and the folder of its Dagster instance.
+        """
+        if any(isinstance(value, dg.EnvVar) for _, value in self):
+            return None
+        with suppress(ValueError):
+            return self.get_table_name(place)
+        return None
+
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Store what an asset returned: a DataFrame, an Arrow table, or what offers the C stream.
 
@@ -115,8 +127,10 @@ class TableIOManager(dg.ConfigurableIOManager):
                     "the asset does not have partitions. To store it, rename the column."
                 )
             self.write_table(place, table)
-        if "dagster/table_name" not in {**context.definition_metadata, **context.output_metadata}:
-            context.add_output_metadata({"dagster/table_name": self.get_table_name(place)})
+        name = self.get_table_name(place)
+        told = {"dagster/table_name": name, **context.definition_metadata}["dagster/table_name"]
+        if told == name and "dagster/table_name" not in context.output_metadata:
+            context.add_output_metadata({"dagster/table_name": name})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | pa.Table | None:
         """Return the stored table of an asset as a DataFrame, with the dtypes of `frames`.

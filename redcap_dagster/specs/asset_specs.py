@@ -15,9 +15,9 @@ from redcap_dagster.automation import FreshnessSettings, automation_condition
 from redcap_dagster.catalog.versions import code_version
 from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules
 from redcap_dagster.frames import Frames
-from redcap_dagster.io_managers import Storage, StorageSettings, storage_kind
+from redcap_dagster.io_managers import Storage, StorageSettings, place_metadata, storage_kind
 from redcap_dagster.options import refuse_mistakes, shown_name
-from redcap_dagster.partitions import PartitionSettings, buckets
+from redcap_dagster.partitions import BUCKET, PartitionSettings, buckets
 from redcap_dagster.project import Instrument, REDCapProject, StructureError, from_xml
 from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
@@ -221,6 +221,8 @@ def table_specs(
             deps=[other.key for other in upstream],
             metadata={
                 "dagster/io_manager_key": io_manager_key,
+                **place_metadata(storage, translated.key),
+                **({} if translated.partitions_def is None else {"partition_expr": BUCKET}),
                 **translated.metadata,  # the translator's own choice
                 "redcap/layer": layer,
                 "redcap/table": table,

@@ -112,7 +112,8 @@ def test_where_tables_are_from_and_how_they_were_asked_for(study: Study) -> None
     assert request["exportSurveyFields"] == "true"
     assert "token" not in request
     assert entry(made["study/records/base"], "redcap/consistent") is True
-    assert entry(made["study/clean/base"], "dagster/table_name") == "study_clean.base"
+    name = f"{study.database}.study_clean.base"
+    assert entry(made["study/clean/base"], "dagster/table_name") == name
 
 
 def test_counts_by_column(study: Study) -> None:

@@ -55,7 +55,7 @@ def test_a_table_that_does_not_say_whose_it_is_is_taken_over(io_manager: TableIO
     io_manager.write_table(ONE, OLD)
     if isinstance(io_manager, DuckDBTableIOManager):
         with duckdb.connect(io_manager.database) as connection:
-            connection.execute(f"comment on table {where} is 'mine'")
+            connection.execute(f"comment on table {ONE} is 'mine'")
     elif "://" not in where:
         pq.write_table(OLD, where)
     else:
