@@ -20,8 +20,8 @@ BACKSLASH_QUOTE: Final = b'\\"'
 
 State = Literal["plain", "incomplete", "broke off", "unreadable"]
 
-_LONGEST_CELL: Final = 1 << 20
-"""Bytes of a cell whose end is in doubt. REDCap's database has at most 64 kB in a cell."""
+_LONGEST_CELL: Final = 1 << 18
+"""Bytes of a cell with such a quote. REDCap's database has at most 64 kB in a cell."""
 
 _Positions = npt.NDArray[np.intp]
 
@@ -135,11 +135,11 @@ def _read_rows(
     closed = [one for one in readings if not one.inside]
     if last:
         return len(text) - 1 if closed and text[-1:] == b"\n" else 0, closed or readings
-    # A cell is never so long: its quotes were closed before.
-    if closed and all(len(text) - one.since > _LONGEST_CELL for one in readings if one.inside):
+    fitting = [one for one in readings if not one.inside or limit - one.since <= _LONGEST_CELL]
+    if closed and fitting == closed:
         end = text.rfind(b"\n", closed[0].since, limit)
         return end if end > row else 0, closed
-    return 0, readings
+    return 0, fitting
 
 
 def _find_runs(quotes: _Positions, after: int) -> Iterator[tuple[int, int]]:

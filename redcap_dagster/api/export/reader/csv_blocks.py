@@ -70,9 +70,11 @@ def split_rows(response: Response, form: Form, chunks: Iterator[bytes]) -> Itera
     doubling: bool | None = None
     rest, pieces = b"\n", _collect_pieces(chunks)
     piece = next(pieces)
+    size = sum(map(len, piece))
     for following in chain(pieces, (None,)):
-        if following and sum(map(len, piece)) < len(rest):  # else a long row is read many times
+        if following and _BLOCK < len(rest) > size:  # else a long row is read again and again
             piece += following
+            size += sum(map(len, following))
             continue
         last = following is None
         text = b"".join((rest, *piece))
@@ -98,6 +100,7 @@ def split_rows(response: Response, form: Form, chunks: Iterator[bytes]) -> Itera
         if end:
             yield memoryview(text)[: end + 1]
         rest, piece = text[end:], following or []
+        size = sum(map(len, piece))
         if len(rest) > _LONGEST_ROW:
             raise malformed_error(response, f"a row is longer than {_LONGEST_ROW >> 20} MiB")
 

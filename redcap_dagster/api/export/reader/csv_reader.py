@@ -4,6 +4,7 @@ Arrow's messages about bad data quote the row, so errors have only row numbers, 
 """
 
 import csv
+import io
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from redcap_dagster.api.errors import REDCapError
+from redcap_dagster.api.export.reader.backslash_quotes import settle_quotes
 from redcap_dagster.api.export.reader.csv_blocks import Form, split_rows
 from redcap_dagster.api.http.response import (
     Response,
@@ -35,6 +37,12 @@ _BLOCKS_PER_BATCH = 4
 # Bytes. A header of 40,000 fields has been seen.
 _LONGEST_HEADER = 1 << 24
 
+# Bytes. REDCap's database has at most 64 kB in a cell.
+_LONGEST_CELL = 1 << 22
+
+# Bytes. REDCap builds a response in PHP's memory, which is rarely as large.
+_LARGEST_TABLE = 1 << 30
+
 # Batches that are parsed ahead of the reader.
 _AHEAD = 2
 
@@ -46,14 +54,31 @@ class CSVResponse:
     Attributes:
         columns: The column names.
         batches: The rows in batches as they are received; at least one.
+        response: The response.
     """
 
     columns: tuple[str, ...]
     batches: Iterator[pa.RecordBatch] = field(repr=False)
+    response: Response = field(repr=False)
 
     def read_all(self) -> pa.Table:
         """Return the rows as one table."""
-        return pa.Table.from_batches(self.batches)
+        return collect_batches(self.response, self.batches)
+
+
+def collect_batches(response: Response, batches: Iterator[pa.RecordBatch]) -> pa.Table:
+    """Return batches as one table.
+
+    Raises:
+        REDCapError: The response is malformed, or too large for the memory of this machine.
+    """
+    kept, size = list[pa.RecordBatch](), 0
+    for batch in batches:
+        size += batch.nbytes
+        if size > _LARGEST_TABLE:
+            raise malformed_error(response, f"it has more than {_LARGEST_TABLE >> 20} MiB")
+        kept.append(batch)
+    return pa.Table.from_batches(kept)
 
 
 def empty_batch(columns: tuple[str, ...]) -> pa.RecordBatch:
@@ -73,15 +98,17 @@ def open_csv(response: Response, must_have: str | None, delimiter: str = ",") ->
         REDCapError: The response is not a CSV with that column. The type says what it is. The
             iterator over the rows raises too, where the response is malformed further down.
     """
-    start = b""
+    pieces, size = list[bytes](), 0
     for chunk in response.chunks:
-        start += chunk
+        pieces.append(chunk)
+        size += len(chunk)
         if b"\n" in chunk:
             break
-        if len(start) > _LONGEST_HEADER:
+        if size > _LONGEST_HEADER:
             raise malformed_error(
                 response, f"its header is longer than {_LONGEST_HEADER >> 20} MiB"
             )
+    start = b"".join(pieces)
     if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"<", b"{"):  # not a header
         start += read_start(response.chunks)
     check_data(response, start)
@@ -90,7 +117,8 @@ def open_csv(response: Response, must_have: str | None, delimiter: str = ",") ->
     if not newline:
         raise malformed_error(response, "it ends within its header", broke_off=True)
     form = Form(columns, must_have, delimiter)
-    return CSVResponse(columns, _batches(response, form, chain((rows,), response.chunks)))
+    batches = _batches(response, form, chain((rows,), response.chunks))
+    return CSVResponse(columns, batches, response)
 
 
 def _read_header(
@@ -101,7 +129,9 @@ def _read_header(
         raise not_utf8_error(response, "the header of the response")
     if "\0" in text:
         raise malformed_error(response, "its header holds a NUL")
-    columns = tuple(next(csv.reader([text], delimiter=delimiter)))
+    if "\r" in text:
+        raise malformed_error(response, "a carriage return stands in its header")
+    columns = tuple(parse_first_row(response, text, delimiter))
     if must_have is not None and must_have not in columns:
         other = next((each for each in ",;\t|^" if must_have in text.split(each)), None)
         hint = f"; its columns are separated by {other!r}" if other else ""
@@ -111,12 +141,33 @@ def _read_header(
     return columns
 
 
+def parse_first_row(response: Response, text: str, delimiter: str) -> list[str]:
+    """Return the cells of the first row of a text, which may be longer than a line.
+
+    Raises:
+        MalformedResponseError: REDCap would not write it so, or a cell has more than 128 kB.
+    """
+    body = f"\n{text}".encode()
+    settled = settle_quotes(body, delimiter, None, last=True)
+    rows = io.StringIO((settled.rows[:-1] + settled.rest)[1:].decode(), newline="")
+    try:
+        return next(csv.reader(rows, delimiter=delimiter, strict=True), [])
+    except csv.Error:  # its text may quote a cell
+        pass
+    raise malformed_error(response, "its header cannot be read as a row of a CSV")
+
+
 def _batches(response: Response, form: Form, chunks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of several blocks as one batch; at least one batch."""
     parse = partial(_parse, empty_batch(form.columns).schema, form.delimiter)
     before = 0
     for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, form, chunks))):
         if isinstance(parsed, _BadBlock):
+            if parsed.long_column:
+                raise malformed_error(
+                    response,
+                    f"a cell of {parsed.long_column} is longer than {_LONGEST_CELL >> 20} MiB",
+                )
             raise _arrow_error(response, form.columns, parsed.problem, before + parsed.before)
         if _repeats_header(parsed):
             raise malformed_error(
@@ -156,10 +207,17 @@ def _parse_ahead(
 
 @dataclass(frozen=True)
 class _BadBlock:
-    """Arrow's message about a malformed block, and what to add to its number of a row."""
+    """Why a block cannot be parsed.
 
-    problem: str = field(repr=False)
-    before: int
+    Attributes:
+        problem: Arrow's message.
+        before: What to add to the number of a row in it.
+        long_column: The column of a cell that is too long, if that is the problem.
+    """
+
+    problem: str = field(default="", repr=False)
+    before: int = 0
+    long_column: str = ""
 
 
 def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Table | _BadBlock:
@@ -185,8 +243,16 @@ def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Ta
             )
         except pa.ArrowException as error:
             return _BadBlock(str(error), sum(map(len, tables)) - 1)
+        if len(rows) > _LONGEST_CELL and (column := _find_long_cell(table)):
+            return _BadBlock(long_column=column)
         tables.append(table.slice(1))
     return pa.concat_tables(tables).combine_chunks()
+
+
+def _find_long_cell(rows: pa.Table) -> str:
+    """Return the first column with a cell that is too long, or a blank."""
+    longest = ((name, pc.max(pc.binary_length(rows[name])).as_py()) for name in rows.column_names)
+    return next((name for name, length in longest if (length or 0) > _LONGEST_CELL), "")
 
 
 def _repeats_header(rows: pa.Table) -> bool:

@@ -1,13 +1,11 @@
 """Column labels in place of the column names of a record export."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
 
-from redcap_dagster.api.export.reader.backslash_quotes import settle_quotes
+from redcap_dagster.api.export.reader.csv_reader import parse_first_row
 from redcap_dagster.api.export.reader.row_keys import REQUEST
 from redcap_dagster.api.export.reader.selection import csv_parameters, get_delimiter
 from redcap_dagster.api.http.response import Response, malformed_error, read_text
@@ -38,7 +36,7 @@ def _export_labels(
     parameters = csv_parameters(others | {"records[0]": record, "rawOrLabelHeaders": "label"})
 
     def receive(response: Response) -> list[str]:
-        labels = read_labels(response, delimiter)
+        labels = parse_first_row(response, read_text(response), delimiter)
         if len(labels) != len(columns):
             raise malformed_error(
                 response, f"it has {len(labels)} column labels for {len(columns)} columns"
@@ -47,23 +45,6 @@ def _export_labels(
 
     delimiter = get_delimiter(parameters)
     return make_labels_unique(transport.post(REQUEST, parameters, receive), columns)
-
-
-def read_labels(response: Response, delimiter: str) -> list[str]:
-    """Return the first row of a CSV, which may be longer than a line.
-
-    Raises:
-        REDCapError: The response is not CSV. The type says what it is.
-    """
-    text = b"\n" + read_text(response).encode()
-    settled = settle_quotes(text, delimiter, None, last=True)
-    rows = io.StringIO((settled.rows[:-1] + settled.rest)[1:].decode(), newline="")
-    problem = ""
-    try:
-        return next(csv.reader(rows, delimiter=delimiter, strict=True))
-    except csv.Error:
-        problem = "its column labels cannot be read"
-    raise malformed_error(response, problem)
 
 
 def make_labels_unique(labels: Sequence[str], columns: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from itertools import chain
 import pyarrow as pa
 
 from redcap_dagster.api.errors import EmptyResponseError, MalformedResponseError
-from redcap_dagster.api.export.reader.csv_reader import empty_batch, open_csv
+from redcap_dagster.api.export.reader.csv_reader import collect_batches, empty_batch, open_csv
 from redcap_dagster.api.export.reader.requested import Requested
 from redcap_dagster.api.export.reader.row_keys import REQUEST, check_record_ids, check_row_keys
 from redcap_dagster.api.export.reader.selection import (
@@ -57,7 +57,7 @@ def read_records(
 
         def receive(response: Response) -> pa.Table:
             rows = _read_batches(response, part, requested, on_header)
-            return pa.Table.from_batches(_check_keys(part)(rows, record_id_field))
+            return collect_batches(response, _check_keys(part)(rows, record_id_field))
 
         return fetch_table(transport, part, receive, record_id_field, should_retry)
 

@@ -5,7 +5,7 @@ import logging
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api.export.reader.csv_reader import open_csv
+from redcap_dagster.api.export.reader.csv_reader import collect_batches, open_csv
 from redcap_dagster.api.export.reader.records import fetch_table
 from redcap_dagster.api.export.reader.requested import Requested
 from redcap_dagster.api.export.reader.row_keys import REQUEST, check_record_ids, key_error
@@ -45,7 +45,7 @@ def read_values(
             received = open_csv(response, _RECORD, get_delimiter(part))
             if lacking := {_FIELD, _VALUE}.difference(received.columns):
                 raise malformed_error(response, f"its header lacks {' and '.join(sorted(lacking))}")
-            rows = pa.Table.from_batches(check_record_ids(received.batches, _RECORD))
+            rows = collect_batches(response, check_record_ids(received.batches, _RECORD))
             requested.check_records_and_events(rows)
             return _keep_requested(rows, requested, project)
 
