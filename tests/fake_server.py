@@ -16,7 +16,8 @@ TOKEN = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
 CANARY = "Xanthippe-4711"
 """A record id and a cell value that nothing may show."""
 
-RECORDS = f'record_id,name\n{CANARY},"{CANARY} says"\n2,b\n'.encode()
+HEADER = "record_id,name,scan,visit_complete"
+RECORDS = f'{HEADER}\n{CANARY},"{CANARY} says",,\n2,b,,\n'.encode()
 METADATA = [
     field("record_id"),
     field("name"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from inspect import Parameter, Signature, signature
+from itertools import chain
 from typing import Any, Unpack
 
 import pandas as pd
@@ -16,13 +17,13 @@ from redcap_dagster.api.export.download.progress import Report
 from redcap_dagster.api.export.plan.query import DATES, Among
 from redcap_dagster.api.export.plan.record_requests import Limits
 from redcap_dagster.api.export.reader.header_labels import label_columns
-from redcap_dagster.api.export.reader.records import iterate_records, read_records
 from redcap_dagster.api.export.reader.selection import (
     RAW_OR_LABEL,
     RecordSelection,
     add_record_id,
     check_selection,
 )
+from redcap_dagster.api.export.single_request import export_at_once, stream_at_once
 from redcap_dagster.api.export.snapshot import RecordExport, export_table, take_snapshot
 from redcap_dagster.api.export.verification.census import check_complete, read_census
 from redcap_dagster.api.http.transport import Transport
@@ -165,6 +166,7 @@ class REDCapClient(StructureExports):
             ValueError: REDCap cannot take a parameter, or the project does not have such a field,
                 instrument or event.
             MalformedResponseError: Rows have no record id, or are duplicate rows.
+            ResponseMismatchError: The response does not belong to its request.
             IncompleteExportError: Records are missing.
             REDCapError: The request failed. The type says why.
 
@@ -190,21 +192,23 @@ class REDCapClient(StructureExports):
         """Return records like `export_records`, as an Arrow table."""
         if records_where is not None:
             check_required("records_where", records_where)
-        parameters, record_id_field = self._write_parameters(selection)
+        parameters, _ = self._write_parameters(selection)
         limits = self._settings.limits
         others = sum(not name.startswith("records[") for name in parameters)
         filtered = records_where or any(selection.get(name) for name in DATES)
         if limits.max_cells is None and not filtered and others < limits.max_names:
-            return read_records(
-                self._transport, parameters, record_id_field, project=self._names.project
+            return self._names.use_current(
+                lambda: export_at_once(self._transport, parameters, self._names.project)
             )
-        return export_table(
-            self._transport,
-            self._names.dictionary,
-            self.export_structure,
-            selection,
-            self._settings,
-            records_where,
+        return self._names.use_current(
+            lambda: export_table(
+                self._transport,
+                self._names.dictionary,
+                self.export_structure,
+                selection,
+                self._settings,
+                records_where,
+            )
         )
 
     def export_snapshot(
@@ -236,6 +240,8 @@ class REDCapClient(StructureExports):
             ValueError: REDCap cannot take a parameter, or the project does not have such a field,
                 instrument or event.
             IncompleteExportError: Records are missing. The message has their number.
+            ResponseMismatchError: A response does not belong to its request.
+            ProjectChangedError: The project is no longer as `structure` says.
             REDCapError: A request failed. The type says why.
 
         Example:
@@ -246,18 +252,22 @@ class REDCapClient(StructureExports):
         check_selection(**selection)  # before anything is sent
         if records_where is not None:
             check_required("records_where", records_where)
-        structure = structure or self.export_structure()
-        self._names.set_dictionary(structure.metadata)
-        self._names.check_selection(selection)
-        return take_snapshot(
-            self._transport,
-            structure,
-            selection,
-            self._settings,
-            among,
-            report,
-            records_where=records_where,
-        )
+
+        def export() -> RecordExport:
+            own = structure or self.export_structure()
+            self._names.set_dictionary(own.metadata)
+            self._names.check_selection(selection)
+            return take_snapshot(
+                self._transport,
+                own,
+                selection,
+                self._settings,
+                among,
+                report,
+                records_where=records_where,
+            )
+
+        return export() if structure else self._names.use_current(export)
 
     def stream_records(self, **selection: Unpack[RecordSelection]) -> Iterator[pa.RecordBatch]:
         """Yield records like `export_records`, in Arrow batches as they are received.
@@ -270,10 +280,13 @@ class REDCapClient(StructureExports):
             >>> sum(batch.num_rows for batch in redcap.stream_records(fields=["age"]))
             2
         """
-        parameters, record_id_field = self._write_parameters(selection)
-        return iterate_records(
-            self._transport, parameters, record_id_field, project=self._names.project
-        )
+        parameters, _ = self._write_parameters(selection)
+
+        def begin() -> Iterator[pa.RecordBatch]:
+            batches = stream_at_once(self._transport, parameters, self._names.project)
+            return chain([next(batches)], batches)
+
+        return chain.from_iterable(self._names.use_current(begin) for _ in range(1))
 
     def stop(self) -> None:
         """Stop the client for good, from another thread: its requests raise at once.

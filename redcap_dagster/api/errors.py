@@ -166,6 +166,10 @@ class IncompleteExportError(REDCapError):
     forms: tuple[str, ...] = ()
 
 
+class ProjectChangedError(REDCapError):
+    """The project's dictionary was changed while its records were exported. Export both again."""
+
+
 class NetworkError(REDCapError):
     """No complete response arrived: no connection, a time limit, or a lost connection.
 

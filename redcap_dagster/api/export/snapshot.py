@@ -33,6 +33,7 @@ from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.row_keys import select_records
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.verification.census import list_rows
+from redcap_dagster.api.export.verification.columns import ExportedColumns, check_columns
 from redcap_dagster.api.export.verification.completeness import (
     check_complete_instruments,
     find_missing_records,
@@ -44,6 +45,7 @@ from redcap_dagster.api.export.verification.consistency import (
     Outcome,
     make_consistent,
 )
+from redcap_dagster.api.http.retries import ShouldRetry
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import ACCESS_GROUP, REPEAT_COLUMNS
@@ -71,6 +73,8 @@ class RecordExport:
         requests: The number of requests, including the census.
         consistent: Whether the table is a consistent snapshot of one moment. Defaults to True.
         notes: Notes for the reader of the table. Defaults to none.
+        unrequested: The columns that REDCap sent although they were not requested, such as new ones
+            of a newer version. They are not in the table. Defaults to none.
     """
 
     table: pa.Table = field(repr=False)
@@ -81,6 +85,7 @@ class RecordExport:
     requests: int
     consistent: bool = True
     notes: tuple[str, ...] = ()
+    unrequested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,19 +128,22 @@ def take_snapshot(
     sent = transport.sent
     everything = ExportQuery(structure.project(), selection, True, among, records_where)
     began = listed.since if listed else datetime.now(UTC)
+    exported = ExportedColumns(structure.record_id_field)
     known = listed.listing if listed and not everything.instance_fields else None
     shown = [listed.listing.rows] if listed else []
     for _ in range(_ATTEMPTS):
         listing = known or list_again(transport, everything, settings, shown)
         known = None
         query = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
-        fetcher = Fetcher(transport, query, settings, AdaptiveLimits(settings.limits), report)
+        adaptive_limits = AdaptiveLimits(settings.limits)
+        fetcher = Fetcher(transport, query, settings, adaptive_limits, report, exported.read)
         outcome = _export(fetcher, listing, began)
         # The first record was created in between: without rows there was no header, which shows
         # whether the project has access groups.
         if listing.records or outcome.notes or not outcome.table.num_rows:
             break
         shown = [outcome.table.select([everything.project.record_id_field])]
+    unrequested = check_columns(transport, query, outcome.table, exported, fetcher.received)
     return RecordExport(
         table=outcome.table,
         census=outcome.census,
@@ -145,6 +153,7 @@ def take_snapshot(
         requests=transport.sent - sent,
         consistent=RECORDS_KEPT_CHANGING not in outcome.notes,
         notes=outcome.notes,
+        unrequested=unrequested,
     )
 
 
@@ -178,26 +187,28 @@ def export_table(
     since = datetime.now(UTC)
     listing = list_selected_rows(transport, query, settings)
     count, repeats = len(listing.records), REPEAT_COLUMNS[0] in listing.rows.column_names
-    if not count and not records_where:
-        return read_records(
+    received: set[str] = set()
+
+    def read(parameters: dict[str, str], should_retry: ShouldRetry) -> pa.Table:
+        table = read_records(
             transport,
-            query.write_single_request(),
+            parameters,
             id_field,
-            should_retry_whole,
+            should_retry,
             project=project,
+            on_header=received.update,
         )
+        check_columns(transport, query, table, ExportedColumns(id_field), received)
+        return table
+
+    if not count and not records_where:
+        return read(query.write_single_request(), should_retry_whole)
     cells = listing.rows.num_rows * query.column_set.width
     fits = (most is None or cells <= most) and (count <= FEW_RECORDS or not query.selects_records)
     one = RecordRequest(query.column_set, listing.records, 0, count, query.selects_records, cells)
     if count and fits and not repeats and one.names <= settings.limits.max_names:
         try:
-            table = read_records(
-                transport,
-                query.write_request(one),
-                id_field,
-                should_retry_divisible,
-                project=project,
-            )
+            table = read(query.write_request(one), should_retry_divisible)
         except REDCapError as error:
             if not may_be_too_large(error):
                 raise
@@ -278,6 +289,7 @@ def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
             id_field,
             should_retry_whole,
             project=query.project,
+            on_header=fetcher.received.update,
         )
         if query.records_where:
             table = select_records(table, listing.records, id_field)

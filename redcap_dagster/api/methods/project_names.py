@@ -1,7 +1,7 @@
 """The names in a project, against which the names in a request are checked before it is sent."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from redcap_dagster.api.calls.project_structure import export_dictionary
 from redcap_dagster.api.calls.rows import (
@@ -9,11 +9,14 @@ from redcap_dagster.api.calls.rows import (
     export_if_applicable,
     export_info,
 )
+from redcap_dagster.api.errors import ProjectChangedError
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import status_column
+
+T = TypeVar("T")
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -49,6 +52,18 @@ class ProjectNames:
     def record_id_field(self) -> str:
         """The record id field: the first field of the dictionary."""
         return str(self.dictionary[0]["field_name"])
+
+    def use_current(self, export: Callable[[], T]) -> T:
+        """Return the result of an export, made again if the dictionary was changed meanwhile.
+
+        Raises:
+            ProjectChangedError: It was changed again.
+        """
+        try:
+            return export()
+        except ProjectChangedError:
+            self.set_dictionary(export_dictionary(self._transport))
+        return export()
 
     def check_selection(self, selection: RecordSelection) -> None:
         """Raise if a selection has names that the project does not have; see `check`."""

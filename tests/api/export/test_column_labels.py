@@ -44,7 +44,7 @@ def test_names_stay_where_there_is_no_row(redcap: REDCapClient) -> None:
 def test_labels_of_other_columns_are_refused(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(RECORDS), Reply(b"Study ID,Name,Another\n1,a,b\n"))
 
-    with pytest.raises(MalformedResponseError, match="3 column labels for 2 columns"):
+    with pytest.raises(MalformedResponseError, match="3 column labels for 4 columns"):
         client.export_records(raw_or_label_headers="label")
 
     first, second = server.asked("record")

@@ -9,7 +9,7 @@ from redcap_dagster.api import (
 from redcap_dagster.api.export.reader.selection import DELIMITERS
 from redcap_dagster.sandbox import Sandbox
 from tests.api.labeled_project import LABELED, TEXTS
-from tests.fake_server import RECORDS, Reply, Server
+from tests.fake_server import HEADER, RECORDS, Reply, Server
 
 STUDY = LABELED
 
@@ -51,9 +51,9 @@ def test_a_delimiter_is_asked_for_in_redcaps_words(
     server.say("record", Reply(body))
     server.say("report", Reply(body))
 
-    assert list(client.export_records(csv_delimiter=delimiter)) == ["record_id", "name"]
+    assert list(client.export_records(csv_delimiter=delimiter)) == HEADER.split(",")
     report = client.reports.export(1, csv_delimiter=delimiter, type="eav")
-    assert list(report) == ["record_id", "name"]
+    assert list(report) == HEADER.split(",")
 
     assert server.asked("record")[0]["csvDelimiter"] == delimiter
     assert server.asked("report")[0]["csvDelimiter"] == delimiter

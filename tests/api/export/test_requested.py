@@ -10,6 +10,7 @@ from redcap_dagster.project import REDCapProject
 from tests.dictionary import field
 from tests.fake_server import CANARY, Reply, Server, json_reply
 
+IDS = {"fields": ["record_id"]}
 DICTIONARY = [
     field("record_id"),
     field("name"),
@@ -27,9 +28,17 @@ def dictionary(server: Server) -> None:
 @pytest.mark.parametrize(
     ("selection", "body", "says"),
     [
-        ({"records": ["1"]}, f"record_id\n1\n{CANARY}\n7\n", "2 rows are of records"),
-        ({"records": ["1"]}, "record_id\n01\n", "1 rows are of records"),
-        ({"events": ["e_arm_1"]}, f"{KEYS}\n1,e_arm_1,,\n1,f_arm_1,,\n", "1 rows are of events"),
+        (
+            {"records": ["1"], **IDS},
+            f"record_id\n1\n{CANARY}\n7\n",
+            "2 rows are of rec",
+        ),
+        ({"records": ["1"], **IDS}, "record_id\n01\n", "1 rows are of records"),
+        (
+            {"events": ["e_arm_1"]},
+            f"{KEYS},name\n1,e_arm_1,,,a\n1,f_arm_1,,,b\n",
+            "1 rows are of eve",
+        ),
         ({"forms": ["visit"]}, f"{KEYS},name\n1,e,,,a\n1,e,drug,1,b\n", "1 rows are of instru"),
         ({}, "record_id,name,dose\n1,a,1\nrecord_id,name,other\n2,b,1\n", "a row is a header"),
     ],
@@ -51,7 +60,10 @@ def test_rows_that_were_not_requested_are_refused(
     ("selection", "body"),
     [
         ({"records": ["É-1 ", "b"]}, "record_id,name\ne-1,x\nB,y\n"),  # one id for a database
-        ({"records": ["1", "2"]}, "record_id\n" + "9" * 32 + "\n"),  # a hash
+        (
+            {"records": ["1", "2"], **IDS},
+            "record_id\n" + "9" * 32 + "\n",
+        ),  # a hash
         ({"forms": ["visit"]}, f"{KEYS},name\n1,e,,,a\n1,e,visit,1,b\n"),
         ({"forms": ["drug"], "raw_or_label": "label"}, f"{KEYS},dose\n1,Later,Drugs,1,b\n"),
     ],
@@ -68,7 +80,7 @@ def test_rows_that_were_requested_are_returned(
 
 def test_a_mismatch_that_passes_is_overcome(server: Server, client: REDCapClient) -> None:
     server.say("record", Reply(b"record_id\n2\n"), Reply(b"record_id\n1\n"))
-    assert client.export_records_table(records=["1"]).num_rows == 1
+    assert client.export_records_table(records=["1"], fields=["record_id"]).num_rows == 1
 
 
 def test_blank_rows_of_other_instruments_are_left_out(server: Server, client: REDCapClient) -> None:

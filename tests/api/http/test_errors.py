@@ -116,11 +116,11 @@ ALWAYS = [
 ]  # fmt: skip
 
 IN_RECORDS = [
-    Fault("Latin-1 in a cell", Reply(RECORDS + b"3,\xe9\n"), NotUTF8Error, "row 3, column name"),
+    Fault("Latin-1 in a cell", Reply(RECORDS + b"3,\xe9,,\n"), NotUTF8Error, "row 3, column name"),
     Fault("Latin-1 in the header", Reply(b"record_id,\xe9\n"), NotUTF8Error, "the header"),
-    Fault("too many cells", Reply(RECORDS + f"3,4,{CANARY}\n".encode()), MalformedResponseError,
-          "row 3 has 3 cells of 2"),
-    Fault("open quote", Reply(RECORDS + f'3,"{CANARY}\n'.encode()), MalformedResponseError,
+    Fault("too many cells", Reply(RECORDS + f"3,4,{CANARY},,\n".encode()), MalformedResponseError,
+          "row 3 has 5 cells of 4"),
+    Fault("open quote", Reply(RECORDS + f'3,"{CANARY},,\n'.encode()), MalformedResponseError,
           "breaks off"),
     Fault("half a row", Reply(RECORDS + b"3,4"), MalformedResponseError, "breaks off"),
     Fault("half a header", Reply(b"record_id,na"), MalformedResponseError, "within its header"),
@@ -130,10 +130,10 @@ IN_RECORDS = [
           "separated by ';'"),
     Fault("a column twice", Reply(b"record_id,name,name\n1,2,3\n"),
           MalformedResponseError, "twice"),
-    Fault("bare carriage return", Reply(RECORDS + f"3,{CANARY}\r4\n".encode()),
+    Fault("bare carriage return", Reply(RECORDS + f"3,{CANARY}\r4,,\n".encode()),
           MalformedResponseError, "carriage return"),
-    Fault("PHP died within", Reply(b"record_id\n1\n" + PHP + b"\n"), ServerMemoryError, "fewer"),
-    Fault("PHP died within, unknown", Reply(b"record_id\n1\n<br />\n<b>Fatal error</b>:  "
+    Fault("PHP died within", Reply(RECORDS + PHP + b"\n"), ServerMemoryError, "fewer"),
+    Fault("PHP died within, unknown", Reply(RECORDS + b"<br />\n<b>Fatal error</b>:  "
           + CANARY.encode() + b"\n"), WebPageError, "Open the URL", 3),
 ]  # fmt: skip
 
@@ -283,8 +283,8 @@ def test_an_empty_export_is_no_rows_only_if_json_says_so(
     assert [batch.num_rows for batch in client.stream_records()] == [0]
     assert [request["format"] for request in server.asked("record")] == ["csv", "json"] * 2
 
-    server.say("record", Reply(b""), json_reply([{"record_id": CANARY}]), Reply(b"record_id\n1\n"))
-    assert client.export_records().shape == (1, 1)
+    server.say("record", Reply(b""), json_reply([{"record_id": CANARY}]), Reply(RECORDS))
+    assert client.export_records().shape == (2, 4)
     server.say("record", Reply(b""), json_reply([{"record_id": CANARY}]), Reply(b""))
     with pytest.raises(EmptyResponseError) as caught:
         client.export_records()

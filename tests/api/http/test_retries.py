@@ -26,7 +26,7 @@ def test_failures_that_pass_are_tried_again(
     broken = Reply(f"<p>{CANARY}</p>".encode(), 503)
     server.say("record", broken, Reply(RECORDS, end="short"), Reply(RECORDS))
 
-    assert client.export_records().shape == (2, 2)
+    assert client.export_records().shape == (2, 4)
 
     assert len(server.asked("record")) == 3
     assert len(waits) == 2

@@ -11,7 +11,7 @@ from redcap_dagster.api import (
     REDCapClient,
 )
 from tests.dictionary import field
-from tests.fake_server import RECORDS, TOKEN, Reply, Server, json_reply
+from tests.fake_server import HEADER, RECORDS, TOKEN, Reply, Server, json_reply
 
 CLASSIC = {"is_longitudinal": 0, "has_repeating_instruments_or_events": 0}
 
@@ -90,12 +90,13 @@ def test_a_field_that_was_added_meanwhile_is_asked_for(
     client.export_records(fields=["name", "visit_complete"])
     dictionary = [field(name) for name in ("record_id", "name", "age")]
     server.say("metadata", json_reply(dictionary))
+    server.say("record", Reply(b"record_id,age\n1,40\n"))
     client.export_records(fields=["age"])
     assert len(server.asked("record")) == 2
 
 
 def test_a_selection_is_sent_in_the_terms_of_the_api(server: Server, client: REDCapClient) -> None:
-    server.say("record", Reply(b'record_id,name\n"a,b",x\n2,y\n'))
+    server.say("record", Reply(f'{HEADER}\n"a,b",x,,\n2,y,,\n'.encode()))
     server.say("project", json_reply({"is_longitudinal": 1}))
     server.say("event", json_reply([{"unique_event_name": "event_1_arm_1"}]))
 

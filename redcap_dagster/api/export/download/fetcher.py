@@ -1,6 +1,6 @@
 """Fetches records in requests of limited size: one table, and the records that responses lack."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -76,6 +76,8 @@ class Fetcher:
         settings: The settings of the export.
         adaptive_limits: The request size limits, by what the server could serve so far.
         report: Is called with the progress. None shows a bar in a terminal or a notebook.
+        list_exported: Returns the columns that the token's user may export.
+        received: The columns of all responses so far.
     """
 
     transport: Transport
@@ -83,6 +85,8 @@ class Fetcher:
     settings: ExportSettings
     adaptive_limits: AdaptiveLimits
     report: Report | None
+    list_exported: Callable[[Transport], Collection[str]]
+    received: set[str] = field(default_factory=set)
 
     def plan(self, listing: Listing) -> tuple[RecordRequest, ...]:
         """Return the requests for all listed records."""
@@ -159,12 +163,20 @@ class Fetcher:
         )
 
     def _fetch_rows(self, transport: Transport, request: RecordRequest) -> pa.Table:
+        """Return the rows of a request.
+
+        One that was cut names only fields that the user may export: servers refuse others.
+        """
+        column_set = request.column_set
+        if column_set != self.query.column_set and column_set.names_fields:
+            column_set = column_set.select(self.list_exported(transport))
         return read_records(
             transport,
-            self.query.write_request(request),
+            self.query.write_request(replace(request, column_set=column_set)),
             self.query.project.record_id_field,
             should_retry_divisible if request.divisible else should_retry_whole,
             project=self.query.project,
+            on_header=self.received.update,
         )
 
 

@@ -1,6 +1,6 @@
 """The column sets of requests: entire instruments or single fields, together or apart."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from redcap_dagster.project import REDCapProject
@@ -74,6 +74,26 @@ class ColumnSet:
         """The number of fields, instruments and events that a request has to name."""
         forms = self.forms if self.subset else ()
         return len(self.events) + sum(1 if form.all_fields else len(form.fields) for form in forms)
+
+    @property
+    def names_fields(self) -> bool:
+        """Whether a request has to name fields."""
+        return self.subset and not all(form.all_fields for form in self.forms)
+
+    def select(self, columns: Collection[str]) -> "ColumnSet":
+        """Return the columns without the named fields of which an export has no column.
+
+        Args:
+            columns: The columns of an export of all fields. Without any, they are not known.
+        """
+        known = {*columns} | {name.partition("___")[0] for name in columns}
+        forms = (
+            form
+            if form.all_fields
+            else replace(form, fields=tuple(one for one in form.fields if one[0] in known))
+            for form in self.forms
+        )
+        return replace(self, forms=tuple(forms)) if known else self
 
 
 def select_columns(

@@ -141,6 +141,10 @@ class Requested:
             name for box, names in own.items() for name in names or (box,) if name not in present
         ]
 
+    def count_columns(self) -> int:
+        """Return the number of requested columns; an unknown checkbox counts as one."""
+        return sum(len(names) or 1 for names in (self.fields or {}).values())
+
     @cached_property
     def _columns(self) -> frozenset[str]:
         return frozenset(name for names in (self.fields or {}).values() for name in names)
