@@ -22,7 +22,7 @@ class Piece(bytes):
 
     copied = 0
 
-    def __radd__(self, before: bytes | bytearray) -> bytes | bytearray:
+    def __radd__(self, before: Any) -> Any:
         if isinstance(before, bytearray):  # which is not copied
             before.extend(self)
             return before
