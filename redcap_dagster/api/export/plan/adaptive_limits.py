@@ -9,6 +9,7 @@ from redcap_dagster.api.errors import (
     REDCapError,
     ServerError,
     ServerMemoryError,
+    WebPageError,
 )
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest
 from redcap_dagster.api.http.retries import is_temporary
@@ -18,6 +19,12 @@ FEW_RECORDS = 200
 
 _MOST_SPLITS = 16
 """The limit of cells shrinks at most to one part in 16, so that an outage does not use it up."""
+
+_TOO_LARGE = (500, 502, 504)
+"""Statuses of servers for which a request is too large."""
+
+_FAILURES = (ServerMemoryError, EmptyResponseError, ErrorBodyError, WebPageError)
+"""Errors of a response with status 200. They may be failures of memory, in whatever words."""
 
 
 def should_retry_whole(error: BaseException, attempts: int) -> bool:
@@ -32,12 +39,12 @@ def should_retry_whole(error: BaseException, attempts: int) -> bool:
 def should_retry_divisible(error: BaseException, attempts: int) -> bool:
     """Return whether to retry a request that can be split into halves instead.
 
-    A busy server is retried as always. A response that broke off is retried once, as that may have
-    been chance. A server that ran out of memory is not retried.
+    A busy server, or a web page instead of data, is retried as always. A response that broke off is
+    retried once, as that may have been chance. A server that ran out of memory is not retried.
     """
     if isinstance(error, NetworkError) and error.sent:
         return attempts < 2 and not error.overdue
-    if isinstance(error, ServerError) and may_be_too_large(error):
+    if isinstance(error, ServerError) and error.status in _TOO_LARGE:
         return attempts < 2
     return is_temporary(error, attempts)
 
@@ -48,12 +55,11 @@ def may_be_too_large(error: BaseException) -> bool:
         case NetworkError():
             return error.sent
         case ServerError():
-            return error.status in (500, 502, 504)
+            return error.status in (200, *_TOO_LARGE)
         case MalformedResponseError():
             return error.broke_off
         case _:
-            # An error with status 200 is a failure, such as of memory, in whatever words.
-            return isinstance(error, ServerMemoryError | EmptyResponseError | ErrorBodyError)
+            return isinstance(error, _FAILURES)
 
 
 class AdaptiveLimits:
