@@ -59,7 +59,7 @@ def test_a_run_needs_no_sentence(tmp_path: Path, missing_right: Literal[400, 403
     dialect = Dialect(sentences="foreign", missing_right=missing_right)
     with studying(tmp_path, exports=EXPORTS, records=ROWS, rights=RIGHTS, dialect=dialect) as one:
         one.sandbox.inject(RefusedGroups(missing_right))
-        run = one.run()
+        run = one.run(select=[f"study/records/{form}" for form in FORMS])
         base, drug, diary = (one.table(f"study_records.{form}") for form in FORMS)
 
     assert not run.get_failed_step_keys()
@@ -86,3 +86,37 @@ def test_a_wrong_token_is_told_from_a_missing_right(
 
         with pytest.raises(RefusedError):
             REDCapClient(sandbox.url, token, retries=0).records.rename("1", "1")
+
+
+@pytest.mark.parametrize("sentences", ["English", pytest.param("foreign", marks=pytest.mark.slow)])
+def test_a_failed_run_shows_why_the_server_refuses(
+    tmp_path: Path, sentences: Literal["English", "foreign"]
+) -> None:
+    dialect = Dialect(sentences=sentences)
+    with studying(tmp_path, exports=EXPORTS, records=ROWS, dialect=dialect) as one:
+        definitions = one.definitions()
+        one.sandbox.set_rights(one.token, {"expiration": "2020-01-01"})
+        expired = one.run(definitions, select=["study/metadata/fields"])
+        one.sandbox.set_rights(one.token, {"expiration": ""})
+        one.sandbox.set_status(one.token, "completed")
+        completed = one.run(definitions, select=["study/metadata/fields"])
+
+    for run, cause in (
+        (expired, "Your user privileges in this project have expired"),
+        (completed, "The project was marked as Completed, so that nobody has access to it."),
+    ):
+        [failure] = [event for event in run.all_events if event.is_step_failure]
+        assert f'The server says: "{dialect.say(cause)}"' in str(failure.step_failure_data)
+
+
+def test_an_import_shows_why_the_server_refuses(sandbox: Sandbox) -> None:
+    token = sandbox.add_project(exports=EXPORTS, records=ROWS)
+    client = REDCapClient(sandbox.url, token, retries=0)
+    without_instance = {"id": "1", "redcap_repeat_instrument": "diary", "mood": "3"}
+    with pytest.raises(RefusedError, match="redcap_repeat_instance") as caught:
+        client.records.import_([without_instance])
+    assert "The server says: " in str(caught.value)
+
+    sandbox.set_status(token, "analysis")
+    with pytest.raises(RefusedError, match="Analysis/Cleanup status, so that its data cannot"):
+        client.records.import_([{"id": "1", "age": "41"}])

@@ -28,7 +28,7 @@ if import imported importing imports in inactive incorrect information instance 
 instrument instruments integer into invalid is isn't it its label labels lack lacking lacks larger
 later least level limit limits live locked log logging longer longitudinal maintenance make many
 marked match maximum may method methods minute minutes missing mode modified modify module modules
-more moved multiple must name named names needs neither new no not nothing now number numbers
+more moved multiple must name named names needs neither new no nobody not nothing now number numbers
 numeric of off offline on once one only open opened opening option options or order out page
 parameter parameters passed password past pending per perform permission permissions permitted
 please possible practice privilege privileges process processed processing production project
