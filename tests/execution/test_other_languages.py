@@ -1,6 +1,5 @@
 """Runs of a project whose server refuses in another language what its token may not export."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +8,6 @@ import pytest
 from redcap_dagster.api import REDCapClient, RefusedError, RightsError, TokenError
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.dialects import Dialect
-from redcap_dagster.sandbox.http.fault import InterceptedRequest, OutgoingResponse, REDCap
 from tests.dagster_runs import studying
 from tests.dictionary import field
 
@@ -42,23 +40,10 @@ ROWS: list[dict[str, str | int]] = [
 RIGHTS = {"data_access_groups": 0, "logging": 0, "forms_export": {"drug": 0}}
 
 
-@dataclass(frozen=True)
-class RefusedGroups:
-    """A server that refuses an export with access groups, as the user lacks the right to them."""
-
-    status: int
-
-    async def respond(self, request: InterceptedRequest, redcap: REDCap) -> OutgoingResponse:
-        if not request.parameters.get_flag("exportDataAccessGroups"):
-            return await redcap()
-        return OutgoingResponse(self.status, {}, '{"error":"Keine Rechte daf\u00fcr."}'.encode())
-
-
-@pytest.mark.parametrize("missing_right", [400, pytest.param(403, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("missing_right", [400, 403])
 def test_a_run_needs_no_sentence(tmp_path: Path, missing_right: Literal[400, 403]) -> None:
-    dialect = Dialect(sentences="foreign", missing_right=missing_right)
+    dialect = Dialect(sentences="foreign", missing_right=missing_right, access_groups="refused")
     with studying(tmp_path, exports=EXPORTS, records=ROWS, rights=RIGHTS, dialect=dialect) as one:
-        one.sandbox.inject(RefusedGroups(missing_right))
         run = one.run(select=[f"study/records/{form}" for form in FORMS])
         base, drug, diary = (one.table(f"study_records.{form}") for form in FORMS)
 
@@ -88,7 +73,7 @@ def test_a_wrong_token_is_told_from_a_missing_right(
             REDCapClient(sandbox.url, token, retries=0).records.rename("1", "1")
 
 
-@pytest.mark.parametrize("sentences", ["English", pytest.param("foreign", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sentences", ["English", "foreign"])
 def test_a_failed_run_shows_why_the_server_refuses(
     tmp_path: Path, sentences: Literal["English", "foreign"]
 ) -> None:
