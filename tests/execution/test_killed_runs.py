@@ -35,13 +35,14 @@ TEXTS = {"visit": "note", "lab": "result"}
 
 
 def add_version(sandbox: Sandbox, version: int, chance: Random) -> str:
-    """Add a project whose every text and number of rows tell the version."""
+    """Add the project as it is later: every text and the number of rows tell the version."""
     rows = [
         {"record_id": str(record)}
         | {name: f"{version} {chance.randbytes(BYTES).hex()}" for name in TEXTS.values()}
         for record in range(1, ROWS + version + 1)
     ]
-    return sandbox.add_project(exports={"metadata": METADATA}, records=rows)
+    exports = {"metadata": METADATA, "project": {"project_id": 1}}
+    return sandbox.add_project(exports=exports, records=rows)
 
 
 def version_of(table: pa.Table, form: str) -> int:
