@@ -218,6 +218,24 @@ def test_all_records_may_go_where_no_rows_have_no_header() -> None:
     assert export.table.num_rows == export.census.num_rows == 0
 
 
+def test_columns_without_any_row_are_in_an_export_in_several_requests() -> None:
+    """A newer server then does not name them; they are not missing, nor hidden from the user."""
+    with Sandbox("17.4.1") as sandbox:
+        token = sandbox.add_project(exports=REPEATING, records=INSTANCES)
+        client = REDCapClient(sandbox.url, token, max_cells=12)
+        without = [str(number) for number in range(2, 21, 2)]
+        whole = REDCapClient(sandbox.url, token, max_cells=None).export_records_table()
+
+        export = client.export_snapshot(records=without)
+        sandbox.inject(DroppedRecords(1), content="record", after=2, times=1)
+        again = client.export_snapshot(records=without)
+
+    assert export.table.column_names == whole.column_names
+    assert export.table["record_id"].to_pylist() == without
+    assert export.table["dose"].null_count == len(without)
+    assert again.table.equals(export.table)
+
+
 @pytest.mark.parametrize(
     ("logic", "shown"),
     [

@@ -130,10 +130,14 @@ class Fetcher:
                 results = sorted([*kept, *again], key=lambda one: one.request.start)
             if _find_other_columns(results):
                 raise changed_columns_error()
+            headers = self._run(_plan_headers(results), meter)
         by_column_set: dict[ColumnSet, list[pa.Table]] = {}
         for result in results:
             if not is_blank(result.rows):
                 by_column_set.setdefault(result.request.column_set, []).append(result.rows)
+        for header in headers:
+            if not is_blank(header.rows):
+                by_column_set[header.request.column_set] = [header.rows.slice(0, 0)]
         tables = [self._concat(rows) for rows in by_column_set.values()] or [results[0].rows]
         return FetchedRecords(
             join_parts(tables, self.query.project, listing.records),
@@ -178,6 +182,20 @@ class Fetcher:
             project=self.query.project,
             on_header=self.received.update,
         )
+
+
+def _plan_headers(results: Sequence[RequestResult]) -> list[RecordRequest]:
+    """Return requests for the columns of which no response has a row, where others have rows.
+
+    Newer servers name no columns without rows. In some event, a listed record has a row.
+    """
+    named = {one.request.column_set for one in results if not is_blank(one.rows)}
+    blank = {one.request.column_set: one.request for one in results} if named else {}
+    return [
+        replace(request, column_set=replace(column_set, events=()), start=0, stop=1, named=True)
+        for column_set, request in blank.items()
+        if column_set not in named
+    ]
 
 
 def _find_other_columns(results: Sequence[RequestResult]) -> list[RequestResult]:
