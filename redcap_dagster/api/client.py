@@ -1,6 +1,7 @@
 """The client of one REDCap project: its record exports, and its other methods by noun."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from inspect import Parameter, Signature, signature
 from itertools import chain
 from typing import Any, Unpack
@@ -131,6 +132,11 @@ class REDCapClient(StructureExports):
     def url(self) -> str:
         """The URL of the API, ending in a slash."""
         return self._transport.url
+
+    @property
+    def server_time(self) -> datetime | None:
+        """When the last response was sent, by the server's clock; None if that is unknown."""
+        return self._transport.server_time
 
     @property
     def digest_key(self) -> bytes:

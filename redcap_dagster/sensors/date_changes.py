@@ -41,8 +41,7 @@ def find_date_changes(watched: WatchedProject, cursor: Cursor) -> Iterator[tuple
     """
     now, changes = watched.clock(), Changes()
     structure = watched.digest_structure()
-    looked = min(cursor.looked, now.timestamp())
-    begin = to_minute(datetime.fromtimestamp(looked, UTC)) - MAX_BEHIND - OVERLAP - _CLOCK_CHANGE
+    begin = _find_begin(cursor, now, watched.client.server_time)
     rows = watched.client.export_records_table(date_range_begin=begin, export_survey_fields=True)
     states = _digest_states(watched, rows)
     for digest in states.keys() - set(cursor.seen):
@@ -55,6 +54,19 @@ def find_date_changes(watched: WatchedProject, cursor: Cursor) -> Iterator[tuple
     census = digest_census(watched)
     add_census_changes(watched, cursor.census, census, changes)
     yield replace(reached, census=census), changes
+
+
+def _find_begin(cursor: Cursor, now: datetime, server_time: datetime | None) -> datetime:
+    """Return the server's local time of the last query, or an earlier one.
+
+    Args:
+        cursor: Cursor of the last query.
+        now: Current time in UTC, by our clock.
+        server_time: The same by the server's clock, which may be wrong; None if unknown.
+    """
+    slow = (now - server_time).total_seconds() if server_time else 0.0
+    looked = max(min(cursor.looked, now.timestamp()) - max(slow, 0.0), 0.0)
+    return to_minute(datetime.fromtimestamp(looked, UTC)) - MAX_BEHIND - OVERLAP - _CLOCK_CHANGE
 
 
 def _digest_states(watched: WatchedProject, rows: pa.Table) -> Mapping[str, tuple[str, str]]:

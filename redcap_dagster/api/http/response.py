@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -191,10 +192,18 @@ def _retry_after(response: Response) -> float | None:
     text = response.headers.get("Retry-After", "")
     if text.isascii() and text.isdigit():
         return float(text)
+    date = read_date(text)
+    return None if date is None else max(0.0, date.timestamp() - time.time())
+
+
+def read_date(text: str) -> datetime | None:
+    """Return the time of a header; None if it is not one, or before 1970."""
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
         return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return date if date.year >= 1970 else None
 
 
 # -- structure ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ the context of another exception.
 import hmac
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -43,7 +44,7 @@ from redcap_dagster.api.http.network_errors import (
 )
 from redcap_dagster.api.http.rate_limit import get_rate_limiter
 from redcap_dagster.api.http.refusals import tell_token_from_right
-from redcap_dagster.api.http.response import Response, raise_status_error
+from redcap_dagster.api.http.response import Response, raise_status_error, read_date
 from redcap_dagster.api.http.retries import RetrySettings, ShouldRetry, is_temporary, retry
 from redcap_dagster.api.http.session import Deadline, Session
 from redcap_dagster.api.http.token import check_token
@@ -70,6 +71,7 @@ class Transport:
         url: The URL of the API, ending in a slash.
         max_parameters: The most parameters of one request.
         sent: The number of requests sent so far, including retries.
+        server_time: When the last response was sent, by the server's clock; None if unknown.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Transport:
         self._session = Session(loopback=is_loopback(host))
         self._stopped = Event()
         self.sent = 0
+        self.server_time: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Transport(url={self.url!r}, token='****')"
@@ -263,6 +266,7 @@ class Transport:
             failure = network_error(request, self._server, what)
             failure.sent = not never_connected(error)
         else:
+            self.server_time = read_date(received.headers.get("date", "")) or self.server_time
             response = Response(
                 request,
                 self.url,

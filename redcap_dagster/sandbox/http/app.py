@@ -6,6 +6,8 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -100,7 +102,8 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
         on_handled(handled)
         milliseconds = round(1000 * (time.perf_counter() - began))
         logger.info("content=%s status=%d %d ms", handled.content, status, milliseconds)
-        headers = {**_HEADERS, "content-type": response.content_type}
+        date = format_datetime(store.now().astimezone(UTC), usegmt=True)
+        headers = {**_HEADERS, "date": date, "content-type": response.content_type}
         if dialect.filler:
             # Of random length; by it clients see that REDCap responded, not a proxy.
             filler = secrets.token_hex(32)[: 1 + secrets.randbelow(64)]

@@ -31,6 +31,7 @@ class WebServer:
             log_level="critical",
             access_log=False,
             server_header=False,
+            date_header=False,  # the application has a clock of its own
             lifespan="off",
             timeout_graceful_shutdown=5,
         )

@@ -81,13 +81,17 @@ def test_an_entry_of_an_impossible_time_makes_no_mix_of_two_moments(
     assert export_.consistent
 
 
+@pytest.mark.parametrize("logging", [0, 1])
 @pytest.mark.parametrize("days", [-400, -3, 3])
-def test_a_server_whose_clock_is_wrong_by_days_makes_no_mix_of_two_moments(days: int) -> None:
+def test_a_server_whose_clock_is_wrong_by_days_makes_no_mix_of_two_moments(
+    days: int, logging: int
+) -> None:
     def clock() -> datetime:
         return datetime.now(UTC) + timedelta(days=days)
 
     with Sandbox(clock=clock) as sandbox:
-        token = sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS)
+        rights = {"logging": logging}
+        token = sandbox.add_project(exports={"metadata": METADATA}, records=RECORDS, rights=rights)
         others = REDCapClient(sandbox.url, sandbox.add_user(token, "others"))
 
         def change() -> None:

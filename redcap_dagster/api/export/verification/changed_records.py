@@ -37,10 +37,13 @@ class ServerClock:
     Attributes:
         ahead: How far the server's local time was ahead, or a little less. None if unknown.
         at: When that was determined.
+        slow: How far the server's clock is behind this machine's, or a little more. Defaults to
+            zero.
     """
 
     ahead: timedelta | None
     at: datetime
+    slow: timedelta = timedelta()
 
     def earliest_local_time(self, moment: datetime) -> datetime:
         """Return the server's local time of a moment, or a little earlier.
@@ -50,7 +53,7 @@ class ServerClock:
         """
         utc = moment.astimezone(UTC).replace(tzinfo=None)
         if self.ahead is None:
-            return utc - OVERLAP
+            return max(utc - OVERLAP - self.slow, _EPOCH)
         shifts = [timedelta()]
         for zone in _list_zones():
             offsets = [_offset(zone, when) for when in (moment, self.at, datetime.now(UTC))]
@@ -101,7 +104,8 @@ def read_server_clock(transport: Transport) -> ServerClock:
     the minute of the newest log entry for an export is at most a little behind the server's clock.
     That entry is first in the log, even after the clock was set back. An entry of a later time than
     any time zone has is skipped. Errors of both clocks cancel out. The log is requested once, or
-    twice if it has no entry of the last day; without it, more records are exported again.
+    twice if it has no entry of the last day. Without it, the clock is that of the last response, in
+    any time zone, and more records are exported again.
     """
     now = datetime.now(UTC)
     utc = now.replace(tzinfo=None)
@@ -118,7 +122,8 @@ def read_server_clock(transport: Transport) -> ServerClock:
         if (newest := next(possible, None)) is not None:
             ahead = newest - utc
             break
-    return ServerClock(ahead, now)
+    slow = now - transport.server_time if transport.server_time else timedelta()
+    return ServerClock(ahead, now, max(slow, timedelta()))
 
 
 def _find_time(text: Any) -> datetime | None:
