@@ -15,6 +15,7 @@ from redcap_dagster.catalog.metadata import (
     type_metadata,
 )
 from redcap_dagster.checks.findings import Finding
+from redcap_dagster.execution.column_guard import refuse_new_columns
 from redcap_dagster.execution.judging import (
     judge_clean,
     judge_export,
@@ -133,10 +134,12 @@ def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
     selected = run.selection.checks_of(spec)
     results = [recipe.check_result(spec, one) for one in judged.findings if one.check in selected]
     if run.selection.has(spec) and not judged.refusal:
+        schema = instrument_schema(judged.table, records.project, records.instrument)
+        refuse_new_columns(run.context, spec, schema, recipe.tables.buckets)
         yield asset_result(
             spec,
             judged.table,
-            instrument_schema(judged.table, records.project, records.instrument),
+            schema,
             run.client.digest_key,
             metadata={
                 **records.metadata,

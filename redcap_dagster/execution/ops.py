@@ -12,6 +12,7 @@ from redcap_dagster.catalog.metadata import asset_result, project_metadata, time
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.checks.findings import dictionary_drift
 from redcap_dagster.execution.bucket_checks import merge_bucket_checks
+from redcap_dagster.execution.column_guard import refuse_new_columns
 from redcap_dagster.execution.instrument import instrument_results
 from redcap_dagster.execution.op_failures import (
     CheckId,
@@ -57,11 +58,14 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
             source = ProjectSource.of(client.url, project)
             replaced = [spec for spec in tables.metadata.values() if selection.has(spec)]
             refuse_other_project(context, source, replaced)
+            exported = _metadata_tables(structure, project)
+            for name, spec in tables.metadata.items():
+                if selection.has(spec):
+                    refuse_new_columns(context, spec, plain_schema(exported[name]))
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             if not will_be_retried(context, settings.retry_policy, error):
                 yield from unevaluated_checks(recipe, selection, tables.metadata.values(), error)
             raise op_failure(tables.name, error) from None
-        exported = _metadata_tables(structure, project)
         for name, spec in tables.metadata.items():
             results = []
             if selection.checks_of(spec):
@@ -132,29 +136,34 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
             refuse_other_project(context, run.source, replaced, loaded, tables.buckets)
             run = export_selected(run)
             refuse_to_shrink(run)
+            census = _census_results(run)
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             if not will_be_retried(context, settings.retry_policy, error):
                 yield from unevaluated_checks(recipe, selection, specs, error)
             raise op_failure(tables.name, error) from None
-        if selection.has(tables.census) and run.census is not None:
-            yield _census_result(run, run.census)
+        yield from census
         yield from _make_instruments(run)
 
     partitions = buckets(tables.buckets) if tables.buckets else None
     return _build_op(recipe, settings, op_name, specs, make_tables, partitions)
 
 
-def _census_result(run: Run, census: pa.Table) -> Result:
-    """Return the census to be stored."""
-    project = with_observed_columns(run.project, census, run.recipe.known)
-    table = census_table(census, project)
-    return asset_result(
-        run.recipe.tables.census,
-        table,
-        plain_schema(table),
-        run.client.digest_key,
-        metadata={**run.metadata, "redcap/belongs_nowhere": run.unplaced_cells},
-    )
+def _census_results(run: Run) -> list[Result]:
+    """Return the census to be stored, if it is selected.
+
+    Raises:
+        StructureError: It cannot be stored beside or in place of the stored one.
+    """
+    spec = run.recipe.tables.census
+    if run.census is None or not run.selection.has(spec):
+        return []
+    project = with_observed_columns(run.project, run.census, run.recipe.known)
+    table = census_table(run.census, project)
+    refuse_new_columns(run.context, spec, plain_schema(table), run.recipe.tables.buckets)
+    metadata = {**run.metadata, "redcap/belongs_nowhere": run.unplaced_cells}
+    return [
+        asset_result(spec, table, plain_schema(table), run.client.digest_key, metadata=metadata)
+    ]
 
 
 def _make_instruments(run: Run) -> Iterator[Result]:

@@ -10,6 +10,7 @@ import pytest
 
 from redcap_dagster import OpSettings, PartitionSettings, REDCapProject, REDCapResource
 from redcap_dagster.checks import CHECKS
+from redcap_dagster.execution.column_guard import ALLOW_NEW_COLUMNS
 from redcap_dagster.execution.project_guard import ALLOW_OTHER_PROJECT
 from redcap_dagster.execution.shrink_guard import ALLOW_SHRINK
 from redcap_dagster.partitions import bucket_keys
@@ -130,4 +131,6 @@ def test_observations_and_tags(runs: list[dg.DagsterEvent]) -> None:
     kinds = {kind_of(each.asset_key) for each in seen}
     found = {pair for each in seen for pair in recorded(each.metadata, kind_of(each.asset_key))}
     assert found == on_page("On observations", kinds)
-    assert all(f"| `{tag}` |" in PAGE for tag in (ALLOW_SHRINK, ALLOW_OTHER_PROJECT))
+    assert all(
+        f"| `{tag}` |" in PAGE for tag in (ALLOW_SHRINK, ALLOW_OTHER_PROJECT, ALLOW_NEW_COLUMNS)
+    )

@@ -8,9 +8,12 @@ import pytest
 from dagster_duckdb_pandas import DuckDBPandasIOManager
 
 from redcap_dagster import OpSettings, StorageSettings, build_redcap_definitions
+from redcap_dagster.execution.column_guard import ALLOW_NEW_COLUMNS
+from redcap_dagster.execution.project_guard import ALLOW_OTHER_PROJECT
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.resource import REDCapResource
-from tests.dagster_runs import Study, entry, materializations
+from tests.checks.conftest import reasons
+from tests.dagster_runs import TOKEN_VARIABLE, Study, entry, materializations
 from tests.dictionary import field
 from tests.execution.test_buckets import METADATA, RECORDS, definitions, run
 
@@ -76,3 +79,44 @@ def test_buckets_are_parts_of_one_table(study: Study) -> None:
     before = read(study, "from study_clean.visit order by all")
     assert run(study, [one, two], defs, ["study/clean/visit"]).success
     assert read(study, "from study_clean.visit order by all") == before
+
+
+def test_rows_do_not_go_into_other_columns(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster inserts them by position: those of a field with a new name would have the old one."""
+    names = ["study/records/visit", "study/clean/visit", "study/records/drug"]
+    job = study.definitions(storage=io_manager(study)).resolve_implicit_global_asset_job_def()
+
+    def materialize(**tags: str) -> dg.ExecuteInProcessResult:
+        # The sandbox cannot edit the dictionary of a project: this is another one.
+        return job.execute_in_process(
+            instance=study.instance,
+            asset_selection=[dg.AssetKey.from_user_string(name) for name in names],
+            tags={ALLOW_OTHER_PROJECT: "true", **tags},
+            raise_on_error=False,
+        )
+
+    assert materialize().success
+    before = read(study, "from study_clean.visit order by all")
+    metadata = [METADATA[0], {**METADATA[1], "field_name": "years"}, *METADATA[2:]]
+    records = [{"record_id": row["record_id"], "years": "7", "dose": "1"} for row in RECORDS]
+    token = study.sandbox.add_project(exports={"metadata": metadata}, records=records)
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+    result = materialize()
+    assert not result.success
+    assert "has other columns than now (age, years)" in reasons(result)
+    assert "study/records/drug" in materializations(result)
+    assert read(study, "from study_clean.visit order by all") == before
+    with duckdb.connect(str(study.database)) as connection:
+        connection.execute("drop table study_records.visit; drop table study_clean.visit")
+    assert materialize(**{ALLOW_NEW_COLUMNS: "true"}).success
+    assert read(study, "select distinct years from study_clean.visit") == [(7,)]
+    assert materialize().success
+
+
+def test_rows_of_another_number_of_buckets_do_not_stay(study: Study) -> None:
+    for count in (2, 4):
+        defs = definitions(study, count, storage=io_manager(study))
+        result = run(study, bucket_keys(count)[:1], defs)
+        assert result.success == (count == 2)
+    assert "another number of buckets than now" in reasons(result)
+    assert read(study, 'select distinct "_bucket" from study_clean.visit') == [("1-of-2",)]
