@@ -1,5 +1,6 @@
 """A refresh never destroys what is stored."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,20 @@ def test_a_user_who_lost_export_rights_hides_no_column(study: Study) -> None:
     assert study.run(study.definitions(checks=CheckRules(allow_shrink=True))).success
 
 
-def test_some_records_may_be_deleted(study: Study) -> None:
-    assert rerun(study).success
+def warnings(study: Study, result: dg.ExecuteInProcessResult) -> str:
+    logs = study.instance.all_logs(result.run_id)
+    return "\n".join(entry.user_message for entry in logs if entry.level == logging.WARNING)
+
+
+def test_some_records_may_be_deleted_and_the_log_says_so(study: Study) -> None:
+    assert "records by event" not in warnings(study, rerun(study))
     for record in ("1", "2"):
         study.sandbox.delete_record(study.token, record)
-    assert rerun(study).success
+    result = rerun(study)
+    assert result.success
     assert study.table("study_clean.visit").num_rows == 8
+    told = "REDCap lists 8 records by event; the last materialization had 10."
+    assert told in warnings(study, result)
 
 
 def test_a_bucket_may_lose_more_than_the_project(study: Study) -> None:
