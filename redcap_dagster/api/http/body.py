@@ -48,7 +48,7 @@ def read_chunks(
     Raises:
         NetworkError: The body broke off, or took too long.
     """
-    zipped = received.headers.get("Content-Encoding", "") == "gzip"
+    zipped = received.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
     gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     what = "the response broke off and was discarded. Try again, or request less at once"
     try:

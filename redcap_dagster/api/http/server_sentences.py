@@ -2,10 +2,10 @@
 
 A sentence may quote cells, record ids or the token, in any language. Two rules let a part through:
 
-- Of any sentence, only words of a fixed list are shown, so that nothing else can be. Each other
-  part is an ellipsis.
-- A request for the structure of a project concerns no record, so its refusal is shown as it is, in
-  any language, if it consists of words alone: no digit, quote or other mark that sets off a value.
+- Of an English sentence, only words of a fixed list are shown, so that nothing else can be. Each
+  other part is an ellipsis.
+- A request for the structure of a project concerns no record, so its refusal in another language is
+  shown if it consists of words alone: no digit, quote or other mark that sets off a value.
 """
 
 import re
@@ -88,7 +88,7 @@ def quote_sentence(message: str | None, sent: Mapping[str, str]) -> str:
     text = " ".join((message or "")[: 2 * _LONGEST].split())
     if not text or len(text) > _LONGEST:
         return ""
-    shown = text if _holds_no_data(text, sent) else _keep_known_words(text)
+    shown = _keep_known_words(text) or (text if _holds_no_data(text, sent) else "")
     return f' The server says: "{shown}"' if shown else ""
 
 

@@ -51,6 +51,11 @@ class Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None, as redirects are not followed."""
 
+    def stop(self) -> None:
+        """Abort the requests in progress for good, also those whose connection is being opened."""
+        self._adapter.stopped.set()
+        self.abort()
+
     def abort(self) -> None:
         """Abort the requests in progress: the threads that wait for them get an error."""
         opening = [connection.sock for connection in list(self._adapter.connections)]
@@ -119,6 +124,7 @@ class _Adapter(HTTPAdapter):
     def __init__(self) -> None:
         self.connections: WeakSet[HTTPConnection] = WeakSet()
         self.sockets: WeakSet[socket.socket] = WeakSet()
+        self.stopped = Event()
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -132,20 +138,26 @@ class _Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = self._pools()
         return manager
 
+    def _add_open(self, opened: socket.socket) -> None:
+        self.sockets.add(opened)
+        if self.stopped.is_set():
+            with suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+
     def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
-        connections, sockets = self.connections, self.sockets
+        connections, add_open = self.connections, self._add_open
 
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 connections.add(self)
                 super().connect()
-                sockets.add(self.sock)
+                add_open(self.sock)
 
         class Secure(HTTPSConnection):
             def connect(self) -> None:
                 connections.add(self)
                 super().connect()
-                sockets.add(self.sock)
+                add_open(self.sock)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain

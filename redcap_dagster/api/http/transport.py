@@ -151,7 +151,7 @@ class Transport:
     def stop(self) -> None:
         """Stop for good, from another thread: requests in progress and waiting ones raise."""
         self._stopped.set()
-        self._session.abort()
+        self._session.stop()
 
     def close(self) -> None:
         """Close the connection."""

@@ -199,7 +199,7 @@ def _read_subject(
             event_instance = _read_repeat_key(child, "StudyEventRepeatKey")
         else:
             event, event_instance = "", 1
-        for form in child.iter(f"{ODM}FormData"):
+        for form in [child] if child.tag == f"{ODM}FormData" else child.findall(f"{ODM}FormData"):
             name = form.attrib["FormOID"].removeprefix("Form.")
             if event in project.events_where_repeating(name):
                 instrument, instance = name, _read_repeat_key(form, "FormRepeatKey")

@@ -42,9 +42,9 @@ def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str
     for form in study.iter(f"{ODM}FormDef"):
         name = form.get(f"{REDCAP}FormName") or form.attrib["OID"].removeprefix("Form.")
         instruments.append(Instrument(name, form.get("Name", name)))
-        for reference in form.iter(f"{ODM}ItemGroupRef"):
-            group = groups.get(reference.attrib["ItemGroupOID"])
-            for item_reference in () if group is None else group.iter(f"{ODM}ItemRef"):
+        for reference in form.findall(f"{ODM}ItemGroupRef"):
+            group = groups.pop(reference.attrib["ItemGroupOID"], None)  # of one instrument only
+            for item_reference in () if group is None else group.findall(f"{ODM}ItemRef"):
                 oid = item_reference.attrib["ItemOID"]
                 item = items.get(oid)
                 field_type = None if item is None else item.get(f"{REDCAP}FieldType")
@@ -86,7 +86,7 @@ def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str
                 or reference.attrib["FormOID"].removeprefix("Form."),
             )
             for event in study.iter(f"{ODM}StudyEventDef")
-            for reference in event.iter(f"{ODM}FormRef")
+            for reference in event.findall(f"{ODM}FormRef")
         ),
         repeating=tuple(_read_repeating(study, longitudinal=bool(events))),
         version=version,

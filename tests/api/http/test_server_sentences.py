@@ -34,6 +34,7 @@ JAPANESE = "このプロジェクトの、利用権限の、有効期限が、�
         (EXPIRED, "record", "The rights of the user … to this project expired on …"),
         (EXPIRED, "project", "The rights of the user … to this project expired on …"),
         (COMPLETED, "record", COMPLETED),
+        ("The project of Hippolyta has expired", "project", "The project of … has expired"),
         (ANALYSIS, "record", ANALYSIS),
         (GERMAN, "project", GERMAN),
         (JAPANESE, "metadata", JAPANESE),

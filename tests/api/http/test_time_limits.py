@@ -139,6 +139,23 @@ def test_a_limit_that_passes_before_the_connection_is_open_ends_the_request(
     assert aborted.is_set()
 
 
+def test_a_client_that_is_stopped_before_its_connection_is_open_ends_the_request(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = connection.create_connection
+
+    def connect_late(*args: Any, **kwargs: Any) -> socket.socket:
+        client.stop()
+        return connect(*args, **kwargs)
+
+    monkeypatch.setattr(connection, "create_connection", connect_late)
+    server.say("metadata", Reply(end="never"))
+    client = REDCapClient(server.url, TOKEN, read_timeout=10, retries=0)
+
+    with pytest.raises(NetworkError, match="it was lost"):
+        client.export_metadata()
+
+
 def test_what_came_in_time_is_not_cut_off_later(
     server: Server, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

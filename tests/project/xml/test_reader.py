@@ -1,5 +1,8 @@
 """Project XML: what is wrong with files that are none, and what must survive."""
 
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -102,3 +105,39 @@ def test_what_never_ends_is_searched_once(start: str, times: int) -> None:
     assert [match.span() for match in reader._ATTRIBUTE.finditer(text)] == [(0, len(text))]
     with pytest.raises(ValueError, match="not well-formed XML"):
         parse_odm(f"<ODM>{text}".encode())
+
+
+def nest_forms(size: int) -> str:
+    """Return a project XML whose record has forms within forms."""
+    form = MINIMAL[MINIMAL.index("<FormData") : MINIMAL.index(">", MINIMAL.index("<FormData")) + 1]
+    return MINIMAL.replace(form, form * size, 1).replace("</FormData>", "</FormData>" * size, 1)
+
+
+def share_a_section(size: int) -> str:
+    """Return a project XML with many instruments that all have the same long section."""
+    form = MINIMAL[MINIMAL.index("<FormDef") : MINIMAL.index("</FormDef>") + len("</FormDef>")]
+    item = '<ItemRef ItemOID="id"/>'
+    return MINIMAL.replace(form, form * size, 1).replace(item, item * size, 1)
+
+
+def count_calls(act: Callable[[], object]) -> int:
+    """Return the number of Python and C functions that are called."""
+    calls = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("write", [nest_forms, share_a_section])
+def test_the_work_grows_with_the_file_alone(write: Callable[[int], str]) -> None:
+    small, large = (count_calls(partial(parse_odm, write(size).encode())) for size in (50, 200))
+
+    assert large < 5 * small
