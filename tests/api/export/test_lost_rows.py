@@ -68,6 +68,7 @@ class LossyTransport:
     chance: float = CHANCE
     gone: Mapping[str, int] = field(default_factory=dict)
     sent: int = 0
+    server_time: None = None
     max_parameters: int = MAX_PARAMETERS
     shown: set[Key] = field(default_factory=set)
 
