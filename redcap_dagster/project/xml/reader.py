@@ -124,14 +124,16 @@ def parse_odm(content: bytes) -> OdmFile:
     points: list[DataPoint] = []
     roles: tuple[Mapping[str, str], ...] = ()
     reports: tuple[Mapping[str, str], ...] = ()
-    version = ""
+    version, has_records = "", False
     try:
         source = io.BytesIO(_escape_attributes(text).encode())
         for event, element in iterparse(source, events=("start", "end"), forbid_dtd=True):
             if event == "start":
                 if element.tag == f"{ODM}ODM":
                     version = element.get("SourceSystemVersion", "")
-            elif element.tag == f"{ODM}Study":
+            elif element.tag == f"{ODM}Study" and element.find(f".//{ODM}ItemDef") is not None:
+                if has_records:
+                    raise ValueError("the records come before the structure. Export the XML again.")
                 project, columns = read_study(element, version)
                 roles, reports = (
                     tuple(dict(row.attrib) for row in element.iter(f"{REDCAP}{name}"))
@@ -139,9 +141,9 @@ def parse_odm(content: bytes) -> OdmFile:
                 )
                 element.clear()
             elif element.tag == f"{ODM}SubjectData":
-                if project is None:
-                    raise ValueError("the records come before the structure. Export the XML again.")
-                points.extend(_read_subject(element, project, columns))
+                has_records = True
+                if project is not None:
+                    points.extend(_read_subject(element, project, columns))
                 element.clear()
     except ParseError as error:
         line, column = error.position
@@ -160,9 +162,15 @@ def parse_odm(content: bytes) -> OdmFile:
     except binascii.Error:
         raise ValueError("an embedded file is not base64. Export the XML again.") from None
     if project is None:
+        cause = (
+            "it has records, but not the structure of their project. It is probably an export of "
+            "records as CDISC ODM, which has the data alone"
+            if has_records
+            else "it does not have a Study element with fields"
+        )
         raise ValueError(
-            "not a REDCap project XML: it does not have a Study element. Export the metadata "
-            "and data of the project as XML in REDCap."
+            f"not a REDCap project XML: {cause}. Export the metadata and data of the project as "
+            "XML in REDCap."
         )
     return OdmFile(project, tuple(points), roles, reports)
 

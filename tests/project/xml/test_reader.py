@@ -83,6 +83,13 @@ def test_records_before_their_structure_are_refused() -> None:
         parse_odm(turned.encode())
 
 
+@pytest.mark.parametrize("study", ["", '<Study OID="Project.x"/>'])
+def test_records_without_a_structure_are_refused(study: str) -> None:
+    structure = MINIMAL[MINIMAL.index("<Study ") : MINIMAL.index("<ClinicalData>")]
+    with pytest.raises(ValueError, match=r"it has records, but not the structure .* data alone"):
+        parse_odm(MINIMAL.replace(structure, study).encode())
+
+
 @pytest.mark.parametrize(("content", "read"), [("aGVsbG8=", b"hello"), ("aGVsb", None)])
 def test_an_embedded_file_is_base64(content: str, read: bytes | None) -> None:
     start, end = MINIMAL.index("<ItemData "), MINIMAL.index("</FormData>")
