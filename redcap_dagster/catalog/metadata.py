@@ -130,11 +130,14 @@ def type_metadata(cleaned: CleanTable) -> dict[str, Any]:
             "one value, or would not be written back as they were. To make them numbers:"
         )
         metadata["redcap/kept_as_text"] = _types_hint(text, cleaned.merging)
-    if cleaned.leading_zeros:
-        counts = ", ".join(f"{name} ({count})" for name, count in cleaned.leading_zeros.items())
-        text = f"Values that lose leading zeros as integers: {counts}. To keep the zeros:"
-        types = dict.fromkeys(cleaned.leading_zeros, "text")
-        metadata["redcap/leading_zeros"] = _types_hint(text, types)
+    for name, counts, lost, kept in (
+        ("leading_zeros", cleaned.leading_zeros, "lose leading zeros as integers", "zeros"),
+        ("rounded", cleaned.rounded, "have more digits than a number of 64 bits", "digits"),
+    ):
+        if counts:
+            columns = ", ".join(f"{column} ({count})" for column, count in counts.items())
+            text = f"Values that {lost}: {columns}. To keep the {kept}:"
+            metadata[f"redcap/{name}"] = _types_hint(text, dict.fromkeys(counts, "text"))
     return metadata
 
 

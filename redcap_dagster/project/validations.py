@@ -42,25 +42,32 @@ _MINUTES: Final = r"[0-5]\d"
 _DAY: Final = r"\d{4}-\d{2}-\d{2}"
 
 
-def _build_number_pattern(point: str) -> str:
-    """Return a pattern of numbers with a decimal character."""
+CLOCKS: Final[Mapping[str, str]] = {
+    "": "",
+    "H:M": f"{_HOURS}:{_MINUTES}",
+    "H:M:S": f"{_HOURS}:{_MINUTES}:{_MINUTES}",
+    "M:S": f"{_MINUTES}:{_MINUTES}",
+}
+"""The patterns of times of day by their parts."""
+
+
+def build_number_pattern(point: str) -> str:
+    """Return a pattern of numbers whose decimal character has the pattern `point`."""
     return rf"[-+]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][-+]?\d+)?"
 
 
 _DATED: Final[Mapping[str, Validation]] = {
     "date": Validation("date", _DAY),
-    "datetime": Validation("datetime", rf"{_DAY} {_HOURS}:{_MINUTES}", clock="H:M"),
-    "datetime_seconds": Validation(
-        "datetime", rf"{_DAY} {_HOURS}:{_MINUTES}:{_MINUTES}", clock="H:M:S"
-    ),
+    "datetime": Validation("datetime", f"{_DAY} {CLOCKS['H:M']}", clock="H:M"),
+    "datetime_seconds": Validation("datetime", f"{_DAY} {CLOCKS['H:M:S']}", clock="H:M:S"),
 }
 
 VALIDATIONS: Final[Mapping[str, Validation]] = {
     "integer": Validation("integer", r"[-+]?\d+"),
     "int": Validation("integer", r"[-+]?\d+"),  # the name in project XML
-    "number": Validation("number", _build_number_pattern(r"\.")),
-    "float": Validation("number", _build_number_pattern(r"\.")),  # the name in project XML
-    "number_comma_decimal": Validation("number", _build_number_pattern(","), comma=True),
+    "number": Validation("number", build_number_pattern(r"\.")),
+    "float": Validation("number", build_number_pattern(r"\.")),  # the name in project XML
+    "number_comma_decimal": Validation("number", build_number_pattern(","), comma=True),
     **{f"number_{n}dp": Validation("number", rf"-?\d+\.\d{{{n}}}", n) for n in range(1, 5)},
     **{
         f"number_{n}dp_comma_decimal": Validation("number", rf"-?\d+,\d{{{n}}}", n, comma=True)
@@ -71,9 +78,9 @@ VALIDATIONS: Final[Mapping[str, Validation]] = {
         for name, validation in _DATED.items()
         for order in ("ymd", "mdy", "dmy")
     },
-    "time": Validation("time", rf"{_HOURS}:{_MINUTES}", clock="H:M"),
-    "time_hh_mm_ss": Validation("time", rf"{_HOURS}:{_MINUTES}:{_MINUTES}", clock="H:M:S"),
-    "time_mm_ss": Validation("time", rf"{_MINUTES}:{_MINUTES}", clock="M:S"),
+    "time": Validation("time", CLOCKS["H:M"], clock="H:M"),
+    "time_hh_mm_ss": Validation("time", CLOCKS["H:M:S"], clock="H:M:S"),
+    "time_mm_ss": Validation("time", CLOCKS["M:S"], clock="M:S"),
     "email": Validation("text", r"[^@\s]+@[^@\s]+\.[^@\s.]+"),
     "alpha_only": Validation("text", r"[a-zA-Z]+"),
     "zipcode": Validation("text", r"\d{5}(?:-\d{4})?"),
@@ -129,7 +136,7 @@ def read_value(text: str, validation: Validation) -> Decimal | date | time | Non
             case "integer" | "number":
                 point = "[.,]" if validation.comma else r"\."
                 grammar = (
-                    r"[-+]?\d+" if validation.kind == "integer" else _build_number_pattern(point)
+                    r"[-+]?\d+" if validation.kind == "integer" else build_number_pattern(point)
                 )
                 is_number = re.fullmatch(grammar, text, re.ASCII)
                 return Decimal(text.replace(",", ".")) if is_number else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import reduce
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.column_types import (
     BOOLEAN,
+    DOUBLE,
     INTEGER,
     TEXT,
     TYPES,
@@ -63,6 +65,16 @@ class Cells:
             return 0
         found = pc.match_substring_regex(self.values, r"^[-+]?0\d")
         return int(pc.sum(found, min_count=0).as_py())
+
+    @property
+    def rounded(self) -> int:
+        """Count of numbers with more digits than a double can hold."""
+        if self.typed.type != DOUBLE.arrow:
+            return 0
+        is_long = pc.match_substring_regex(self.values, r"(?:\d[.,]?){16}")
+        found = self.values.filter(pc.and_(is_long, self.typed.is_valid())).to_pylist()
+        numbers = [text.replace(",", ".") for text in found]
+        return sum(Decimal(text) != Decimal(repr(float(text))) for text in numbers)
 
     @property
     def invalid_rows(self) -> pa.ChunkedArray:

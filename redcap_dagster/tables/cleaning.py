@@ -45,6 +45,7 @@ class CleanTable:
         merging: Name of the type of number that was not inferred for each text column, as different
             texts would become one number or could not be restored.
         leading_zeros: Count of values that lose leading zeros as integers.
+        rounded: Count of numbers with more digits than a double can hold.
         invalid_rows: Rows with an invalid value, of each column that has any; see
             `list_invalid_values`.
     """
@@ -55,6 +56,7 @@ class CleanTable:
     inferred: Mapping[str, str]
     merging: Mapping[str, str] = field(default_factory=dict)
     leading_zeros: Mapping[str, int] = field(default_factory=dict)
+    rounded: Mapping[str, int] = field(default_factory=dict)
     invalid_rows: Mapping[str, pa.ChunkedArray] = field(default_factory=dict, repr=False)
 
 
@@ -127,6 +129,7 @@ def clean(
         inferred=_merge([part.inferred for part in cleaned]),
         merging=_merge([part.merging for part in cleaned]),
         leading_zeros=_merge([part.leading_zeros for part in cleaned]),
+        rounded=_merge([part.rounded for part in cleaned]),
         invalid_rows=_merge([part.invalid_rows for part in cleaned]),
     )
 
@@ -152,6 +155,7 @@ def _clean_field(
         cells = [read_cells(records, column, project, rules, choices) for column in columns]
     invalid = [each for each in cells if each.invalid]
     zeros = {each.column.name: each.leading_zeros for each in cells}
+    rounded = {each.column.name: each.rounded for each in cells}
     return CleanTable(
         pa.table(_build_columns(form_field, cells, choices, project, rules)),
         replaced={each.column.name: each.replaced for each in cells if each.replaced},
@@ -159,6 +163,7 @@ def _clean_field(
         inferred={each.column.name: each.inferred for each in cells if each.inferred},
         merging={each.column.name: each.merging for each in cells if each.merging},
         leading_zeros={name: count for name, count in zeros.items() if count},
+        rounded={name: count for name, count in rounded.items() if count},
         invalid_rows={each.column.name: each.invalid_rows for each in invalid},
     )
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import Field
-from redcap_dagster.project.validations import VALIDATIONS
+from redcap_dagster.project.validations import CLOCKS, VALIDATIONS, build_number_pattern
 
 _LEAP_YEAR = r"(?:\d{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 _YEAR = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"
@@ -24,8 +24,7 @@ _DATE = (
     r"|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
     rf"|02-(?:0[1-9]|1\d|2[0-8]))|{_LEAP_YEAR}-02-29)"
 )
-_TIME = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
-_NUMBER = r"[-+]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][-+]?\d+)?"
+_TIME = f"(?:{CLOCKS['H:M']}|{CLOCKS['H:M:S']})"
 
 _MAX_INTEGER = {"": str(2**63 - 1), "-": str(2**63)}
 
@@ -91,15 +90,15 @@ def _cast_minutes(text: pa.Array) -> pa.Array:
 
 
 TEXT = ColumnType("text", pa.string(), None, lambda text: text)
-INTEGER = ColumnType("integer", pa.int64(), r"[-+]?\d+", _cast_integer)
-DOUBLE = ColumnType("double", pa.float64(), _NUMBER.format(point=r"\."), _cast_double)
+INTEGER = ColumnType("integer", pa.int64(), VALIDATIONS["integer"].pattern, _cast_integer)
+DOUBLE = ColumnType("double", pa.float64(), build_number_pattern(r"\."), _cast_double)
 # The server writes a comma, or a point if the export requests it as decimal character.
-DOUBLE_COMMA = ColumnType("double", pa.float64(), _NUMBER.format(point="[.,]"), _cast_double_comma)
+DOUBLE_COMMA = ColumnType("double", pa.float64(), build_number_pattern("[.,]"), _cast_double_comma)
 BOOLEAN = ColumnType("boolean", pa.bool_(), "[01]", lambda text: pc.equal(text, "1"))
 DATE = ColumnType("date", pa.date32(), _DATE, lambda text: text.cast(pa.date32()))
 DATETIME = ColumnType("datetime", pa.timestamp("us"), f"{_DATE}[ T]{_TIME}", _cast_datetime)
 TIME = ColumnType("time", pa.time64("us"), _TIME, _cast_time)
-TIME_MM_SS = ColumnType("time", pa.time64("us"), r"[0-5]\d:[0-5]\d", _cast_minutes)
+TIME_MM_SS = ColumnType("time", pa.time64("us"), CLOCKS["M:S"], _cast_minutes)
 
 FieldType = Literal["text", "integer", "double", "boolean", "date", "datetime", "time"]
 """Names of the types that `CleaningRules.types` takes."""

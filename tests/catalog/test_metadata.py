@@ -135,17 +135,25 @@ def test_types_that_a_user_may_want_to_set_are_named_with_yaml_to_paste(tmp_path
         field("diagnosis", "base"),
         field("site", "base", validation="integer"),
         field("weight", "base"),
+        field("sample", "base", validation="number"),
     ]
+    samples = ["1234567890123456789", "0.1234567890123456", "1000000000000000000"]
     records = [
-        {"id": str(number), "diagnosis": text, "site": site, "weight": "1.5"}
-        for number, (text, site) in enumerate([("345.1", "007"), ("345.10", "12"), ("4", "01")])
+        {"id": str(number), "diagnosis": text, "site": site, "weight": "1.5", "sample": sample}
+        for number, (text, site, sample) in enumerate(
+            zip(["345.1", "345.10", "4"], ["007", "12", "01"], samples, strict=True)
+        )
     ]
     with studying(tmp_path, exports={"metadata": metadata}, records=records) as study:
         made = materializations(study.run())["study/clean/base"]
-        hints = {key: entry(made, f"redcap/{key}") for key in ("kept_as_text", "leading_zeros")}
+        hints = {
+            key: entry(made, f"redcap/{key}")
+            for key in ("kept_as_text", "leading_zeros", "rounded")
+        }
         assert hints["kept_as_text"].endswith(
             "```yaml\ncleaning:\n  types:\n    diagnosis: double\n```"
         )
+        assert "sample (1)" in hints["rounded"]
         assert "site (2)" in hints["leading_zeros"]
         assert hints["leading_zeros"].endswith("```yaml\ncleaning:\n  types:\n    site: text\n```")
         for key, hint in hints.items():

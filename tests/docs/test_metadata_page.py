@@ -26,11 +26,12 @@ METADATA = [
     field("sex", "base", type="radio", choices="1, Male | 9, Male"),
     field("diagnosis", "base"),
     field("site", "base", validation="integer"),
+    field("sample", "base", validation="number"),
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
 RECORDS = [
     {"id": str(n), "seen": "soon", "score": "?", "diagnosis": f"345.1{'0' * (n % 2)}"}
-    | {"site": "007", "sex": "9" if n % 2 else "1"}
+    | {"site": "007", "sample": "1234567890123456789", "sex": "9" if n % 2 else "1"}
     for n in range(1, 13)
 ]
 Recorded = set[tuple[str, str]]

@@ -5,18 +5,13 @@ from datetime import date
 from typing import Final
 
 from redcap_dagster.project import Column, Field, REDCapProject
-from redcap_dagster.project.validations import VALIDATIONS
+from redcap_dagster.project.validations import CLOCKS, VALIDATIONS
 
 NOT_THE_FORMAT: Final = (
     "The value you provided could not be validated because it does not follow the expected "
     "format. Please try again."
 )
 
-_CLOCKS: Final = {
-    "": "",
-    "H:M": r" (?:[01]?\d|2[0-3]):[0-5]\d",
-    "H:M:S": r" (?:[01]?\d|2[0-3]):[0-5]\d:[0-5]\d",
-}
 _ORDERS: Final = {
     "YMD": r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})",
     "MDY": r"(?P<m>\d{1,2})[-/](?P<d>\d{1,2})[-/](?P<y>\d{4})",
@@ -70,7 +65,8 @@ def _validate_text(field: Field, value: str, date_format: str) -> str:
 
 
 def _convert_date(clock: str, value: str, date_format: str) -> str:
-    pattern = f"{_ORDERS[date_format]}(?P<clock>{_CLOCKS[clock]})"
+    time_of_day = f" {CLOCKS[clock]}" if clock else ""
+    pattern = f"{_ORDERS[date_format]}(?P<clock>{time_of_day})"
     found = re.fullmatch(pattern, value, re.ASCII)
     if found is None:
         raise ValueError(NOT_THE_FORMAT)
