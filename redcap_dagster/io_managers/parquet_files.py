@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from collections.abc import Callable
 from typing import IO
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
+from redcap_dagster.frames import is_text
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.table_io_manager import SOURCE, get_source
 
@@ -17,6 +19,9 @@ OWNER = b"dagster_asset"
 
 DIGEST = b"dagster_digest"
 """Key of the digest of the columns and the number of rows, in the metadata of a file."""
+
+CHOICES = b"dagster_choices"
+"""Key of the entries of dictionary columns, which pages have, in the metadata of an empty file."""
 
 
 def read_file(path: UPath, place: TablePlace) -> pa.Table:
@@ -46,7 +51,28 @@ def read_file(path: UPath, place: TablePlace) -> pa.Table:
             "probably damaged. Materialize the asset again."
         )
     place.check_owner(_get_mark(table.schema, OWNER))
-    return table.replace_schema_metadata(None)
+    return _with_choices(table).replace_schema_metadata(None)
+
+
+def _with_choices(table: pa.Table) -> pa.Table:
+    """Return a table whose dictionary columns have their entries also if it has no rows."""
+    for name, entries in json.loads(_get_mark(table.schema, CHOICES) or "{}").items():
+        position = table.schema.get_field_index(name)
+        field = table.schema.field(position)
+        dictionary = pa.array(entries, field.type.value_type)
+        column = pa.DictionaryArray.from_arrays(pa.array([], field.type.index_type), dictionary)
+        table = table.set_column(position, field, column)
+    return table
+
+
+def _list_choices(table: pa.Table) -> dict[str, list[str]]:
+    """Return the entries of each dictionary column of text."""
+    columns = zip(table.column_names, table.columns, strict=True)
+    return {
+        name: column.chunk(0).dictionary.to_pylist()
+        for name, column in columns
+        if pa.types.is_dictionary(column.type) and is_text(column.type) and column.num_chunks
+    }
 
 
 def _is_damage(error: Exception) -> bool:
@@ -85,6 +111,7 @@ def write_rows(place: TablePlace, table: pa.Table) -> Callable[[IO[bytes]], None
             OWNER: place.owner,
             DIGEST: _digest(schema, len(table)),
             **({} if source is None else {SOURCE: source}),
+            **({} if len(table) else {CHOICES: json.dumps(_list_choices(table))}),
         }
         pq.write_table(table.replace_schema_metadata(marks), file, write_page_checksum=True)
 

@@ -115,6 +115,13 @@ def test_a_table_without_rows_has_its_columns_and_types(asset: Asset) -> None:
     assert asset.read(pa.Table).schema.equals(expected.schema)
 
 
+def test_a_table_without_rows_has_its_choices(asset: Asset) -> None:
+    dtype = pd.CategoricalDtype(["Never", "Daily", "Now and then"])
+    asset.write(pd.DataFrame({"smokes": pd.Categorical([], dtype=dtype)}))
+    categories = asset.read()["smokes"].astype("category").cat.categories
+    assert list(categories) == ([] if asset.is_in_duckdb else list(dtype.categories))
+
+
 def test_a_categorical_without_categories_is_text(asset: Asset) -> None:
     asset.write(
         pd.DataFrame({"label": pd.Categorical([None, None], dtype=pd.CategoricalDtype([]))})
