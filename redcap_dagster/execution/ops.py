@@ -57,7 +57,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
             project = structure.project()
             source = ProjectSource.of(client.url, project)
             replaced = [spec for spec in tables.metadata.values() if selection.has(spec)]
-            refuse_other_project(context, source, replaced)
+            refuse_other_project(context, tables, source, replaced)
             exported = _metadata_tables(structure, project)
             for name, spec in tables.metadata.items():
                 if selection.has(spec):
@@ -133,7 +133,7 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
             run = start_run(context, recipe, selection, client)
             replaced = [spec for spec in specs if selection.has(spec)]
             loaded = [spec for name, spec in tables.records.items() if run.loads_records(name)]
-            refuse_other_project(context, run.source, replaced, loaded, tables.buckets)
+            refuse_other_project(context, tables, run.source, replaced, loaded)
             run = export_selected(run)
             refuse_to_shrink(run)
             census = _census_results(run)
@@ -214,7 +214,7 @@ def _build_op(
 ) -> dg.AssetsDefinition:
     """Return an op that makes any subset of some assets and evaluates any of their checks."""
     resource = f"{recipe.tables.name}__redcap"
-    io_managers = {str(spec.metadata[IO_MANAGER_KEY]) for spec in specs}
+    io_managers = {str(spec.metadata[IO_MANAGER_KEY]) for spec in recipe.tables.all}
     by_key = {spec.key: spec for spec in specs}
 
     @dg.multi_asset(

@@ -11,6 +11,7 @@ from redcap_dagster.io_managers import TableIOManager, TablePlace
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import StructureError
 from redcap_dagster.project.name_lists import list_names
+from redcap_dagster.specs.table_specs import TableSpecs
 
 ALLOW_OTHER_PROJECT = "redcap/allow_other_project"
 """Tag of a run that may replace tables that were made of another project."""
@@ -18,30 +19,34 @@ ALLOW_OTHER_PROJECT = "redcap/allow_other_project"
 
 def refuse_other_project(
     context: dg.AssetExecutionContext,
+    tables: TableSpecs,
     source: ProjectSource,
-    replaced: Iterable[dg.AssetSpec],
-    loaded: Iterable[dg.AssetSpec] = (),
-    buckets: int = 0,
+    replaced: Sequence[dg.AssetSpec],
+    loaded: Sequence[dg.AssetSpec] = (),
 ) -> None:
     """Raise an error if a table is stored that was made of another project.
 
     The token of another project, under the same name, gives tables of the same names. The IO
     manager says of which project a stored table was made, or else the table's last materialization.
+    The census and the project's settings tell of tables that are not stored yet: those of two
+    projects do not stand side by side under one name.
 
     Args:
         context: Context of the run.
+        tables: Specs of all tables.
         source: The project that the token opens.
         replaced: Specs of the tables that the run replaces. A run tag allows it.
         loaded: Specs of the records that clean tables are made from. Nothing allows that these
             are of another project. Defaults to none.
-        buckets: Number of buckets of the tables. Defaults to 0, for none.
 
     Raises:
         StructureError: There is such a table; the message has both projects and names the table.
     """
     allowed = context.run.tags.get(ALLOW_OTHER_PROJECT, "").lower() == "true"
-    to_load = dict(_find_others(context, source, loaded, buckets))
-    to_replace = {} if allowed else dict(_find_others(context, source, replaced, buckets))
+    beside = [tables.census, tables.metadata["project"]] if replaced else []
+    stored = [] if allowed else [*replaced, *beside]
+    to_load = dict(_find_others(context, source, loaded, tables.buckets))
+    to_replace = dict(_find_others(context, source, stored, tables.buckets))
     found = {**to_replace, **to_load}
     if not found:
         return

@@ -25,7 +25,10 @@ def test_a_schedule_brings_what_changed_and_the_change_wakes_the_analysis(
         "defs/cervical/defs.yaml", '"0 3 * * *"', '"* * * * *"\n    default_status: RUNNING'
     )
     project.edit("defs/execution.py", "target=", "minimum_interval_seconds=2, target=")
-    project.run("python", "-m", "example_project.demo", **variables)
+    project.run(
+        "python", "-c", "from example_project import local; local.fetch_structure()", **variables
+    )
+    project.run("dg", "launch", "--assets", "*", **variables)
     assert oldest(project) < 119
     client = REDCapClient(variables["REDCAP_API_URL"], variables["REDCAP_API_TOKEN_CERVICAL"])
     client.records.import_([{"record_id": "1", "age": "119"}])

@@ -122,6 +122,17 @@ def test_one_asset_alone_is_not_replaced_either(
 
 
 @pytest.mark.slow
+def test_tables_of_two_projects_do_not_stand_side_by_side(
+    study: Study, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert study.run(select=["study/records/_census"]).success
+    monkeypatch.setenv(TOKEN_VARIABLE, other)
+    new = dg.AssetKey(["study", "records", "visit"])
+    assert "study/records/_census" in reasons(rerun(study, {}, asset_selection=[new]))
+    assert rerun(study, {}, asset_selection=[new], tags=ALLOWED).success
+
+
+@pytest.mark.slow
 def test_a_clean_table_is_never_made_from_records_of_another_project(
     study: Study, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
