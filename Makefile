@@ -10,8 +10,10 @@ TESTS = -m pytest -n 2 --dist loadgroup $(if $(CI),,-m 'not slow')
 PANDAS = tests/test_frames.py redcap_dagster/frames.py tests/tables tests/io_managers \
   tests/api/calls tests/api/export tests/api/methods \
   tests/clients/test_own_client.py tests/clients/test_pycap.py tests/execution/test_stored_records.py \
-  tests/execution/test_complete_project.py tests/execution/test_database_io_managers.py tests/example/test_warehouse.py tests/test_benchmarks.py \
-  redcap_dagster/api redcap_dagster/tables redcap_dagster/io_managers example_project/tests
+  tests/execution/test_complete_project.py tests/execution/test_database_io_managers.py \
+  tests/example/test_warehouse.py tests/test_benchmarks.py \
+  redcap_dagster/api redcap_dagster/tables redcap_dagster/io_managers example_project/tests \
+  $(if $(wildcard ../shared/fixtures),tests/fixture_projects/test_round_trips.py)
 DEV = $(EXAMPLE) --group dev --group docs
 export NO_MKDOCS_2_WARNING = 1
 
