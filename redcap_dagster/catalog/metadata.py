@@ -20,6 +20,7 @@ _EXPORT_ENTRIES = (
     "redcap/request",
     "redcap/consistent",
     "redcap/notes",
+    "redcap/unrequested_columns",
 )
 
 
@@ -87,6 +88,7 @@ def export_metadata(export: RecordExport) -> dict[str, Any]:
         "redcap/request": dict(export.parameters),
         "redcap/consistent": export.consistent,
         **({"redcap/notes": list(export.notes)} if export.notes else {}),
+        "redcap/unrequested_columns": list(export.unrequested),
     }
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from redcap_dagster.api import Among, Progress, ProjectStructure, RecordExport, REDCapClient
 from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.tables import (
     CleaningRules,
     check_agreement,
@@ -74,6 +75,11 @@ def export_instruments(
     )
     for note in export.notes:
         log.warning(note)
+    if export.unrequested:
+        log.warning(
+            "REDCap sent columns that were not requested, probably as its version is newer. They "
+            f"are left out: {list_names(export.unrequested)}."
+        )
     return export
 
 

@@ -10,7 +10,12 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.api import ProjectStructure, RecordExport, REDCapClient
+from redcap_dagster.api import (
+    ProjectChangedError,
+    ProjectStructure,
+    RecordExport,
+    REDCapClient,
+)
 from redcap_dagster.catalog.event_log import last_metadata
 from redcap_dagster.catalog.metadata import (
     export_metadata,
@@ -39,6 +44,9 @@ from redcap_dagster.tables import (
 
 EXPORT_CHECKS = frozenset({"export_complete", "nothing_hidden"})
 """Checks that judge an export, so that records are exported for them even if none are stored."""
+
+_ATTEMPTS = 3
+"""How often structure and records are exported while the project is being changed."""
 
 Result = dg.MaterializeResult[Any] | dg.AssetCheckResult
 """What an op yields: a table that is stored, or the result of a check alone."""
@@ -124,7 +132,28 @@ def start_run(
 def export_selected(run: Run) -> Run:
     """Return a run with the census and the records that it selects.
 
+    If the project is changed meanwhile, its structure and its records are exported again.
+
     Raises:
+        ProjectChangedError: The project was changed in each attempt.
+        REDCapError: A request failed, or the export is not complete.
+        DisagreementError: The export does not fit the structure.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _export(run)
+        except ProjectChangedError as error:
+            run.context.log.info(f"{error}")
+        began, structure = datetime.now(UTC), run.client.export_structure()
+        run = replace(run, structure=structure, project=structure.project(), began=began)
+    return _export(run)
+
+
+def _export(run: Run) -> Run:
+    """Return a run with the census and the records that it selects, exported once.
+
+    Raises:
+        ProjectChangedError: The project was changed meanwhile.
         REDCapError: A request failed, or the export is not complete.
         DisagreementError: The export does not fit the structure.
     """

@@ -45,6 +45,7 @@ class Requested:
         events: The unique names of the events. None for all events.
         instruments: The instruments whose instances may be among the rows. None for all.
         repeats: Whether the project has repeating instruments. Defaults to False.
+        longitudinal: Whether the project has events. Defaults to False.
         fields: The export columns of each field. A checkbox whose columns are unknown has none:
             they begin with its name. None where the dictionary is unknown.
         added: The columns that REDCap adds to them.
@@ -56,6 +57,7 @@ class Requested:
     events: frozenset[str] | None
     instruments: frozenset[str] | None = None
     repeats: bool = False
+    longitudinal: bool = False
     fields: Mapping[str, tuple[str, ...]] | None = field(default=None, repr=False)
     added: frozenset[str] = frozenset()
 
@@ -117,6 +119,7 @@ class Requested:
             requested.events,
             None if everything or labeled else frozenset(instruments),
             project.has_repeating,
+            project.is_longitudinal,
             fields,
             frozenset(added),
         )
@@ -178,12 +181,23 @@ class Requested:
             if not kept:
                 other = {*self.find_other(names)}
                 kept = [name for name in names if name not in other]
+                self._check_key_columns(names)
             batch = received if kept == names else received.select(kept)
             if self._has_header(batch):
                 raise self.mismatch_error("a row is a header, so that it may be two responses")
             self.check_records_and_events(batch)
             rows = self._drop_other_instruments(batch)
             yield add_repeat_columns(rows) if self.repeats else rows
+
+    def _check_key_columns(self, columns: Sequence[str]) -> None:
+        """Raise if a column is missing that every export has.
+
+        Raises:
+            ResponseMismatchError: It is.
+        """
+        instances = [name for name in REPEAT_COLUMNS if name in columns]
+        if len(instances) == 1 or (self.longitudinal and EVENT_NAME not in columns):
+            raise self.mismatch_error("it lacks the column of events, or one of instances")
 
     def check_records_and_events(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Raise if rows belong to other records or events.

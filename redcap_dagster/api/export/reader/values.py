@@ -1,6 +1,7 @@
 """The single values of a record export (``type=eav``): one row per value."""
 
 import logging
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,7 +48,7 @@ def read_values(
                 raise malformed_error(response, f"its header lacks {' and '.join(sorted(lacking))}")
             rows = collect_batches(response, check_record_ids(received.batches, _RECORD))
             requested.check_records_and_events(rows)
-            return _keep_requested(rows, requested, project)
+            return _keep_requested(rows, requested, project, part)
 
         return fetch_table(transport, part, receive, _RECORD)
 
@@ -58,12 +59,18 @@ def read_values(
     return rows
 
 
-def _keep_requested(rows: pa.Table, requested: Requested, project: REDCapProject) -> pa.Table:
+def _keep_requested(
+    rows: pa.Table, requested: Requested, project: REDCapProject, parameters: Mapping[str, str]
+) -> pa.Table:
     """Return the values of the requested fields, with the columns that REDCap documents."""
     names = rows[_FIELD].unique().to_pylist()
     other = {*requested.find_other([str(name) for name in names])}
     # A checkbox is called by its own name, or by that of a column.
-    other -= {*(requested.fields or ()), project.record_id_field}
+    other -= {*(requested.fields or ())}
+    id_field, lists = project.fields[0], ("fields[", "forms[")
+    asked = {value for name, value in parameters.items() if name.startswith(lists)}
+    if not asked or asked & {id_field.field_name, id_field.form_name}:
+        other.discard(id_field.field_name)
     if other:
         logger.warning("%s: values of %d fields not requested are left out", REQUEST, len(other))
         rows = rows.filter(pc.invert(pc.is_in(rows[_FIELD], pa.array([*other], pa.string()))))

@@ -21,6 +21,7 @@ from redcap_dagster.api.export.reader.selection import check_selection, csv_para
 from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.retries import ShouldRetry
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.name_lists import list_names
 
 logger = logging.getLogger("redcap_dagster.api")
@@ -78,6 +79,7 @@ def list_rows(
     *,
     groups: bool = True,
     should_retry: ShouldRetry = should_retry_whole,
+    project: REDCapProject | None = None,
 ) -> pa.Table:
     """Return listed rows by their keys: one per record and event, and per repeating event.
 
@@ -87,6 +89,7 @@ def list_rows(
         selection: API parameters that select records and events.
         groups: Whether to list access groups, if the token's user may see them. Defaults to True.
         should_retry: Whether to send the request again after an error.
+        project: The structure, with which the columns are compared. Defaults to None.
 
     Raises:
         REDCapError: The request failed. The type says why.
@@ -94,7 +97,7 @@ def list_rows(
     parameters = {"fields[0]": record_id_field, "exportSurveyFields": "true", **selection}
 
     def export(chosen: dict[str, str]) -> pa.Table:
-        return read_records(transport, chosen, record_id_field, should_retry)
+        return read_records(transport, chosen, record_id_field, should_retry, project=project)
 
     return _export_with_groups(export, parameters) if groups else export(parameters)
 

@@ -28,7 +28,7 @@ from redcap_dagster.project.name_lists import list_names
 logger = logging.getLogger("redcap_dagster.api")
 
 _PUBLIC: Final = re.compile(r"(?![0-9a-z]{32})[a-z][a-z0-9_]{0,99}")
-"""The name of a column, which is not a token."""
+"""A name that may be shown: it can be that of a column, and is not a token."""
 
 
 @dataclass(frozen=True)
@@ -127,17 +127,11 @@ def compare_columns(
                 f"{len(lost)} columns that were requested are missing ({list_names(lost)}), "
                 "although the token's user may export them"
             )
+    public = sorted(filter(_PUBLIC.fullmatch, other))  # no cell
     if other:
-        logger.warning(
-            "%s: columns that were not requested are left out: %s", REQUEST, list_public(other)
-        )
-    return tuple(sorted(other))
-
-
-def list_public(columns: Sequence[str]) -> str:
-    """Return columns that are not in the dictionary as one text, without what may be a value."""
-    shown = [name for name in columns if _PUBLIC.fullmatch(name)]
-    return list_names(shown, total=len(columns))
+        named = list_names(public, total=len(other))
+        logger.warning("%s: columns that were not requested are left out: %s", REQUEST, named)
+    return tuple(public)
 
 
 def _check_dictionary(transport: Transport, project: REDCapProject, columns: Sequence[str]) -> None:

@@ -127,7 +127,12 @@ def _list_with_instances(
     should_retry = should_retry_divisible if fields else should_retry_whole
     try:
         rows = list_rows(
-            transport, id_field, request, groups=query.groups, should_retry=should_retry
+            transport,
+            id_field,
+            request,
+            groups=query.groups,
+            should_retry=should_retry,
+            project=query.project,
         )
     except REDCapError as error:
         if fields and isinstance(error, RightsError | RefusedError) and is_refusal(error):
@@ -186,6 +191,7 @@ def _list_in_pieces(
             {**parameters, **own},
             groups=groups,
             should_retry=should_retry,
+            project=query.project,
         )
         return add_repeat_columns(rows)
 
