@@ -132,6 +132,23 @@ def test_an_instrument_whose_rows_are_gone_is_not_replaced(
         assert study.table("study_clean.drug").num_rows == 0
 
 
+def test_one_row_of_a_few_may_be_deleted_but_not_the_last(tmp_path: Path) -> None:
+    repeating = [{"form_name": "drug", "custom_form_label": ""}]
+    events = [
+        {**RECORDS[0], "redcap_repeat_instrument": "drug", "redcap_repeat_instance": str(n)}
+        for n in (1, 2)
+    ]
+    exports = {"metadata": METADATA, "repeatingFormsEvents": repeating}
+    with studying(tmp_path, exports=exports, records=[*RECORDS[1:], *events]) as study:
+        assert rerun(study).success
+        delete = REDCapClient(study.sandbox.url, study.token).records.delete
+        delete(["1"], instrument="drug", repeat_instance=2)
+        assert rerun(study).success
+        assert study.table("study_clean.drug").num_rows == 1
+        delete(["1"], instrument="drug", repeat_instance=1)
+        assert "drug (0 rows, 1 before)" in what_failed(rerun(study))
+
+
 @pytest.mark.parametrize("reported", [False, True])
 def test_records_without_the_census_shrink_no_table_either(study: Study, reported: bool) -> None:
     """What tells of the table that is replaced counts, whatever is said of other tables."""
