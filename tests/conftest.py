@@ -19,14 +19,18 @@ settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
-def running_sandbox(redcap_dialect: str) -> Iterator[Sandbox]:
-    with Sandbox(dialect=redcap_dialect) as sandbox:
+def running_sandbox(pytestconfig: pytest.Config) -> Iterator[Sandbox]:
+    with Sandbox(dialect=pytestconfig.option.redcap_dialect) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Iterator[Sandbox]:
+def sandbox(running_sandbox: Sandbox, redcap_dialect: str) -> Iterator[Sandbox]:
     """A sandbox; tests add projects of their own to it."""
+    if redcap_dialect != running_sandbox.dialect.name:  # that of one test
+        with Sandbox(dialect=redcap_dialect) as own:
+            yield own
+        return
     yield running_sandbox
     running_sandbox.clear_faults()
 

@@ -163,6 +163,7 @@ def test_a_cursor_holds_no_record_id_and_is_small(watched: Watched) -> None:
         assert Cursor.from_json(text) is None
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its log is understood.
 def test_it_takes_two_requests(by_log: Watched) -> None:
     by_log.client.records.import_([{"record_id": "7", "dose": "3"}])
     before = len(by_log.sandbox.requests)
@@ -200,6 +201,7 @@ def test_clocks_that_are_changed_hide_nothing(
         assert sum(map(len, concerned)) < 40
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its log is understood.
 def test_a_clock_put_back_between_two_looks_far_apart_hides_nothing(
     by_log: Watched, redcap_dialect: str
 ) -> None:
@@ -215,6 +217,7 @@ def test_a_clock_put_back_between_two_looks_far_apart_hides_nothing(
         assert found.instruments == {bucket("1"): {"visit"}}
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its log is understood.
 def test_what_takes_long_comes_last_and_can_be_done_without(watched: Watched) -> None:
     first, *_ = start_cursor(watched.project)
     assert first.census is None
@@ -256,6 +259,7 @@ def test_a_rename_that_the_log_tells_as_an_edit_is_found(
     assert by_log.forms() == {bucket("7"): FORMS, bucket(ID): FORMS}
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its log is understood.
 def test_the_id_of_a_record_that_is_new_is_no_rename(
     by_log: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -396,6 +396,7 @@ def test_an_unknown_event_is_refused_before_an_import(sandbox: Sandbox) -> None:
     assert redcap.records.import_([row | {"redcap_event_name": "first_arm_1"}]).records == ("1",)
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its sentences are understood.
 def test_the_server_complains_value_by_value(redcap: REDCapClient) -> None:
     with pytest.raises(ImportRefusedError) as caught:
         redcap.records.import_([{"record_id": "1", "age": "old", "at": "2024-01-31 noon"}])
@@ -409,6 +410,7 @@ def test_the_server_complains_value_by_value(redcap: REDCapClient) -> None:
     assert "old" not in str(caught.value)
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its sentences are understood.
 def test_a_user_without_the_right_imports_nothing(sandbox: Sandbox) -> None:
     token = sandbox.add_project(exports=CLASSIC, records=RECORDS, rights={"api_import": 0})
 
@@ -421,6 +423,7 @@ def test_a_user_without_the_right_imports_nothing(sandbox: Sandbox) -> None:
 # -- the rest of a record's life ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its sentences are understood.
 def test_a_record_is_renamed_and_deleted(redcap: REDCapClient) -> None:
     assert redcap.records.generate_next_record_name() == "2"
 
@@ -436,6 +439,7 @@ def test_a_record_is_renamed_and_deleted(redcap: REDCapClient) -> None:
     assert redcap.export_records().empty
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its sentences are understood.
 def test_a_file_goes_in_and_comes_out(redcap: REDCapClient) -> None:
     file = REDCapFile('Größe "1".bin', "application/x-thing", bytes(range(256)) * 500)
 
