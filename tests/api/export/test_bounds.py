@@ -1,5 +1,6 @@
 """What reads a record export takes work in proportion to its size, and no more than a bound."""
 
+import csv
 import gzip
 import sys
 from collections.abc import Iterator
@@ -93,6 +94,15 @@ def test_work_grows_with_the_response_and_not_with_its_square(
 # -- bounds ---------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=[1 << 17, 1 << 30])
+def csv_limit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The limit of Python's csv module, which is one for the whole process."""
+    before = csv.field_size_limit(request.param)
+    yield
+    csv.field_size_limit(before)
+
+
+@pytest.mark.usefixtures("csv_limit")
 @pytest.mark.parametrize(
     ("body", "problem"),
     [

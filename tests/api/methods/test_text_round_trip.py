@@ -31,13 +31,14 @@ EDGES = [
 
 
 @pytest.fixture(scope="module")
-def redcap(redcap_dialect: str) -> Iterator[REDCapClient]:
+def redcap() -> Iterator[REDCapClient]:
+    """A server whose texts are UTF-8; another byte is refused."""
     metadata = [
         field("record_id"),
         field("note", type="notes"),
         field("line"),
     ]
-    with Sandbox(dialect=redcap_dialect) as sandbox:
+    with Sandbox() as sandbox:
         token = sandbox.add_project(exports={"metadata": metadata})
         yield REDCapClient(sandbox.url, token, retries=0)
 

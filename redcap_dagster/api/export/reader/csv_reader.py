@@ -9,6 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -38,6 +39,9 @@ _BLOCKS_PER_BATCH = 4
 _LONGEST_HEADER = 1 << 24
 
 # Bytes. REDCap's database has at most 64 kB in a cell.
+_LONGEST_NAME = 1 << 17
+"""Characters of the name or label of a column."""
+
 _LONGEST_CELL = 1 << 22
 
 # Bytes. REDCap builds a response in PHP's memory, which is rarely as large.
@@ -150,10 +154,11 @@ def parse_first_row(response: Response, text: str, delimiter: str) -> list[str]:
     body = f"\n{text}".encode()
     settled = settle_quotes(body, delimiter, None, last=True)
     rows = io.StringIO((settled.rows[:-1] + settled.rest)[1:].decode(), newline="")
-    try:
-        return next(csv.reader(rows, delimiter=delimiter, strict=True), [])
-    except csv.Error:  # its text may quote a cell
-        pass
+    with suppress(csv.Error):  # its text may quote a cell
+        cells = next(csv.reader(rows, delimiter=delimiter, strict=True), [])
+        # The limit of the module itself is one for the whole process, and others may change it.
+        if all(len(cell) <= _LONGEST_NAME for cell in cells):
+            return cells
     raise malformed_error(response, "its header cannot be read as a row of a CSV")
 
 
