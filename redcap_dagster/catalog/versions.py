@@ -48,7 +48,10 @@ def code_version(
     given = replace(
         rules, types=dict(sorted(rules.types.items())), missing_values=sorted(rules.missing_values)
     )
-    return _digest(*structure, project.info.missing_data_codes, given)
+    secondary = project.info.secondary_unique_field
+    fields = {field.field_name for field in project.instrument_fields(name)}
+    ids = [secondary] if secondary in fields else []  # which are text
+    return _digest(*structure, project.info.missing_data_codes, given, *ids)
 
 
 def _structure(project: REDCapProject, instrument: str) -> Iterable[object]:

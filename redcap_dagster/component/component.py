@@ -299,6 +299,8 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             return self._without_assets(
                 "its structure was not fetched yet. Run: dg utils refresh-defs-state"
             )
+        if not state_path.is_file():  # to read a pipe would wait for ever
+            return self._without_assets(f"its stored structure is not a file: {state_path}")
         try:
             project = REDCapProject.from_json(state_path.read_text())
         except (StructureError, OSError, UnicodeDecodeError) as error:

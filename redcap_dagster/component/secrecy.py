@@ -12,6 +12,7 @@ from redcap_dagster.options import shown_name
 VARIABLE = re.compile(r"\{\{\s*env\.([A-Za-z_]\w*)\s*\}\}")
 """The one template that is read when a run starts, not when definitions load."""
 
+_TOKEN = re.compile(r"(?:[0-9A-Fa-f]{32}){1,2}")
 _NOT_SHOWN = "(not shown)"
 
 
@@ -44,7 +45,13 @@ def check_token(token: Any) -> None:
     """
     if not isinstance(token, str):
         return  # missing, or of a type that the component refuses
-    if "{" in token and not VARIABLE.fullmatch(token.strip()):
+    match = VARIABLE.fullmatch(token.strip())
+    if match and _TOKEN.fullmatch(match[1]):
+        raise ValueError(
+            "token: the template has what looks like a token where the name of its environment "
+            "variable belongs, and messages show that name. Put the token into a variable."
+        )
+    if "{" in token and not match:
         raise ValueError(
             "token: it is not {{ env.NAME }} alone. Filters, functions and texts beside it are "
             "evaluated when definitions load, and Dagster stores the result. Write "

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redcap_dagster.automation import check_cron
 from redcap_dagster.component.secrecy import VARIABLE, check_token
 from redcap_dagster.component.yaml_options import OptionModel
+from redcap_dagster.options import shown_name
 from redcap_dagster.project import REDCapProject, StructureError
 
 
@@ -83,7 +84,7 @@ def match_instruments(project: REDCapProject, patterns: Sequence[str] | None) ->
     if patterns is None:
         return None
     names = [form.instrument_name for form in project.instruments]
-    unused = [p for p in patterns if not any(fnmatchcase(name, p) for name in names)]
+    unused = [shown_name(p) for p in patterns if not any(fnmatchcase(name, p) for name in names)]
     if unused:
         raise StructureError(
             f"instruments: {unused} match no instrument of the project, which has {names}. Correct "

@@ -124,7 +124,7 @@ def read_cells(
         return Cells(
             column, text, values, look_up_codes(values, codes, _choose_labels(choices, rules))
         )
-    kind = _find_type(column.field, rules)
+    kind = _find_type(column.field, project, rules)
     if kind is not None:
         return Cells(column, text, values, cast_text(values, kind))
     inference = infer_type(values)
@@ -224,11 +224,15 @@ def _choose_labels(choices: Sequence[Choice], rules: CleaningRules) -> list[str]
     return [choice.label or choice.code for choice in choices]
 
 
-def _find_type(form_field: Field, rules: CleaningRules) -> ColumnType | None:
+def _find_type(
+    form_field: Field, project: REDCapProject, rules: CleaningRules
+) -> ColumnType | None:
     """Return the type by the rules or the dictionary; None where it is inferred."""
     name = rules.types.get(form_field.field_name)
     if name is not None:
         return TYPES[name]
+    if form_field.field_name == project.info.secondary_unique_field:
+        return TEXT  # an id, as the record id is
     # A BioPortal field is text with its ontology in the choices column: its values are codes.
     is_plain = (
         form_field.field_type == "text"

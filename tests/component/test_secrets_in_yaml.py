@@ -88,6 +88,21 @@ def test_a_token_is_read_when_a_run_starts_or_refused(
     assert SECRET not in said
 
 
+def test_a_token_in_the_place_of_its_variable_is_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = _said_about(caplog, token=f"{{{{ env.A{SECRET[1:]} }}}}")
+    assert "what looks like a token" in said
+    assert SECRET[1:] not in said
+
+
+def test_a_token_among_the_instruments_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    with loaded(instruments=[SECRET]) as (_, definitions):
+        assert not definitions.resolve_all_asset_keys()
+    assert "(32 characters)" in caplog.text
+    assert SECRET not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [

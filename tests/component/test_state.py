@@ -1,6 +1,7 @@
 """Where a component keeps the structure of its project, and what it can load."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -220,6 +221,20 @@ def test_a_state_that_cannot_be_used_stops_no_other_project(
     (warning,) = [one.getMessage() for one in caplog.records if one.name == "redcap_dagster"]
     assert warning.startswith("REDCap project other: no assets")
     assert "dg utils refresh-defs-state" in warning
+
+
+def test_a_pipe_in_the_place_of_a_state_is_not_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with create_defs_folder_sandbox() as sandbox:
+        path = sandbox.scaffold_component(
+            component_cls=REDCapProjectComponent, defs_yaml_contents=_attributes()
+        )
+        with sandbox.build_component_tree():
+            os.mkfifo(get_local_state_path("REDCapProjectComponent[trial]", sandbox.project_root))
+        with sandbox.load_component_and_build_defs(defs_path=path) as (_, definitions):
+            assert not definitions.resolve_all_asset_keys()
+    assert "its stored structure is not a file" in caplog.text
 
 
 def test_writers_at_the_same_time_leave_a_complete_state(

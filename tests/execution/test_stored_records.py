@@ -109,6 +109,7 @@ class GuessingIOManager(dg.ConfigurableIOManager):
         return pd.read_csv(self._path(context))
 
 
+@pytest.mark.parametrize("redcap_dialect", ["default"])  # Its unsaved forms are blank.
 def test_what_an_io_manager_guessed_is_no_text_as_sent(study: Study, tmp_path: Path) -> None:
     defs = study.definitions(storage=GuessingIOManager(folder=str(tmp_path)))
     assert study.run(defs, select=VISIT).success

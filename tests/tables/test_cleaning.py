@@ -117,6 +117,16 @@ def test_types_overrule_dictionary_and_inference() -> None:
     assert cleaned.inferred == {}
 
 
+def test_the_secondary_unique_field_is_text() -> None:
+    metadata = [field("id", "base"), field("mrn", "base", validation="integer")]
+    records = pa.table({"id": ["1"], "mrn": ["007"], "base_complete": ["2"]})
+    for secondary, value in (("mrn", "007"), (None, 7)):
+        project = REDCapProject.from_exports(
+            metadata=metadata, info={"secondary_unique_field": secondary}
+        )
+        assert clean(records, "base", project, CleaningRules()).table["mrn"].to_pylist() == [value]
+
+
 def test_inference_can_be_switched_off() -> None:
     assert _cell(_clean({"free": "1"}, rules=CleaningRules(infer_types=False)), "free") == "1"
 
