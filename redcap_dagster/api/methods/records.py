@@ -110,6 +110,7 @@ class Records:
 
         Choices are imported by their codes or labels. Where a label is the code of another choice,
         texts are codes, unless the column is categorical with the labels as its categories.
+        Categories, or lists of ticked options, that may be codes or labels are refused.
 
         A failed request is retried, except one with which REDCap numbers records or instances.
 

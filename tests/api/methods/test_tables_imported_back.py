@@ -197,10 +197,87 @@ def test_a_category_tells_labels_from_codes(redcap: REDCapClient) -> None:
         redcap.records.import_(frame)
         assert redcap.export_records(fields=["visits"])["visits"].tolist() == [stored]
 
-    with pytest.raises(ValueError, match="categories of visits may be codes or labels"):
+    with pytest.raises(ValueError, match="texts of visits may be codes or labels"):
         redcap.records.import_(pd.DataFrame(rows | {"visits": pd.Categorical(["2"], ["1", "2"])}))
     with pytest.raises(ValueError, match=r"1 values of sex .* a label that two choices have"):
         redcap.records.import_([{"record_id": "1", "sex": "Other"}])
+
+
+SWAPPED = "1, 2 | 2, 1"  # each label is the code of the other choice
+
+
+@pytest.fixture
+def swapped(server: Sandbox) -> REDCapClient:
+    metadata = [
+        field("record_id"),
+        field("side", type="radio", choices=SWAPPED),
+        field("sides", type="checkbox", choices=SWAPPED),
+        field("visits", type="checkbox", choices=DIGITS),
+        field("known", type="radio", choices="1, Yes | 2, NA"),
+    ]
+    project = {"missing_data_codes": "NA, Not available"}
+    record = {"record_id": "1", "side": "1", "sides___1": "1", "known": "2"}
+    token = server.add_project(
+        exports={"metadata": metadata, "project": project}, records=[record, {"record_id": "2"}]
+    )
+    return REDCapClient(server.url, token, retries=0)
+
+
+@pytest.mark.parametrize("labels", ["labels", "codes"])
+def test_lists_that_may_be_codes_or_labels_are_refused(labels: Any, swapped: REDCapClient) -> None:
+    before = export_all(swapped)
+    export = swapped.export_records_table()
+    project = swapped.export_structure().project(header=export.column_names)
+    rules = CleaningRules(labels=labels, checkboxes="lists")
+    table = clean(split_by_instrument(export, project)["visit"], "visit", project, rules).table
+
+    with pytest.raises(ValueError, match=r"texts of sides may be codes or labels.*labels=.codes"):
+        swapped.records.import_(table.select(["record_id", "sides"]))
+    assert export_all(swapped) == before
+
+    # One item that can only be a label, or a code, says what the other lists hold.
+    for lists, ticked in [([["2"], ["0", "more"]], "3"), ([["2"], ["3", "4"]], "2")]:
+        swapped.records.import_(pd.DataFrame({"record_id": ["1", "2"], "visits": lists}))
+        row = export_all(swapped)[0]
+        assert [code for code in "1234" if row[f"visits___{code}"] == "1"] == [ticked]
+
+
+def test_reordered_labels_are_not_taken_as_codes(swapped: REDCapClient) -> None:
+    side = pd.Series(pd.Categorical(["2"], ["2", "1"]))  # the label of 1
+    frame = pd.DataFrame({"record_id": ["1"], "side": side})
+    assert swapped.records.import_(frame, dry_run=True).changes == ()
+
+    frame["side"] = side.cat.reorder_categories(["1", "2"])
+    with pytest.raises(ValueError, match="texts of side may be codes or labels"):
+        swapped.records.import_(frame)
+    assert export_all(swapped)[0]["side"] == "1"
+
+
+def test_a_label_that_is_a_missing_data_code_is_the_label_among_labels(
+    swapped: REDCapClient,
+) -> None:
+    for categories, changes in [
+        (["Yes", "NA"], []),
+        (["NA", "Yes"], []),
+        (["1", "2", "NA"], ["NA"]),
+    ]:
+        known = pd.Categorical(["NA"], categories)
+        frame = pd.DataFrame({"record_id": ["1"], "known": known})
+        done = swapped.records.import_(frame, dry_run=True)
+        assert [one.after for one in done.changes] == changes
+    frame = pd.DataFrame({"record_id": ["2"], "known": pd.Categorical(["NA"], ["Yes", "NA"])})
+    swapped.records.import_(frame)
+    assert export_all(swapped)[1]["known"] == "2"
+
+
+@pytest.mark.parametrize("record", [2.0**53, np.float32(2**24), float("inf")])
+def test_record_ids_that_floats_cannot_hold_are_refused(record: Any, redcap: REDCapClient) -> None:
+    rows = [{"record_id": record, "free": "x"}]
+    with pytest.raises(ValueError, match="1 record ids are floats too large"):
+        redcap.records.import_(rows)
+    assert redcap.export_records_table().num_rows == 0
+    redcap.records.import_([{"record_id": 2.0**53 - 1, "free": "x"}])
+    assert redcap.export_records_table()["record_id"].to_pylist() == [str(2**53 - 1)]
 
 
 def test_lists_of_ticked_options_are_imported(redcap: REDCapClient) -> None:

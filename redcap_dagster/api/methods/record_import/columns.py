@@ -1,6 +1,7 @@
 """The columns of a record import: how values are written, and when they are stored already."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -62,7 +63,7 @@ class ImportColumn:
         if column.choice is not None:
             codes = _BOX
         elif field.choices:
-            codes = index_codes(field.field_name, field.choices, categories)
+            codes = index_codes(field.field_name, field.choices, categories, missing)
         return cls(
             field_name=field.field_name,
             form=field.form_name,
@@ -116,7 +117,7 @@ class ImportColumn:
         if self.codes is None:
             return write_value(self._reorder(value, date_format), self.validation, stored)
         text = write_value(value)
-        codes = (text,) if text in self.missing else self.codes.get(text, (text,))
+        codes = self.codes.get(text, (text,))
         if len(codes) > 1:
             raise UnwritableValueError
         return codes[0]
@@ -128,20 +129,26 @@ class ImportColumn:
 
 
 def index_codes(
-    name: str, choices: Sequence[Choice], categories: Sequence[Any] | None = None
+    name: str,
+    choices: Sequence[Choice],
+    given: Collection[Any] | None = None,
+    missing: AbstractSet[str] = frozenset(),
 ) -> Codes:
     """Return the codes that each text may mean: codes, and labels where these are not codes too.
 
-    Where a label is the code of another choice, texts are codes, unless the column's categories
-    show that they are labels, as those of a clean table do.
+    Where a label is the code of another choice, texts are codes, unless the texts of the column
+    show that they are labels: its categories are the labels in their order, as those of a clean
+    table are, or one of its texts can only be a label.
 
     Args:
         name: The field, for the error.
         choices: The choices of the field.
-        categories: The categories of the column in the data. Defaults to none.
+        given: The texts of the column: its categories in their order, or the set of the items in
+            its lists. Defaults to None: the column does not show them.
+        missing: The missing data codes, which are codes too. Defaults to none.
 
     Raises:
-        ValueError: The categories may be codes or labels.
+        ValueError: The texts of the column may be codes or labels.
 
     Example:
         >>> index_codes("sex", [Choice("1", "Female"), Choice("2", "Male")])["Male"]
@@ -150,22 +157,27 @@ def index_codes(
         >>> [index_codes("visits", visits, given)["1"] for given in (None, ["0", "1"])]
         [('1',), ('2',)]
     """
-    codes: Codes = {choice.code: (choice.code,) for choice in choices}
+    own: Codes = {choice.code: (choice.code,) for choice in choices}
+    codes: Codes = {**{code: (code,) for code in missing}, **own}
     labels: dict[str, tuple[str, ...]] = {}
     for choice in choices:
         label = choice.label or choice.code
         labels[label] = (*labels.get(label, ()), choice.code)
-    given = None if categories is None else [str(category) for category in categories]
-    if given == list(labels):
+    if given is None:
+        is_clear = all(labels.get(code, means) == means for code, means in own.items())
+        return {**labels, **codes} if is_clear else codes
+    texts = [str(text) for text in given]
+    if isinstance(given, Sequence) and texts == list(labels):
         return labels
-    if all(labels.get(code, own) == own for code, own in codes.items()):
+    both = labels.keys() & codes.keys()
+    if all(labels[text] == codes[text] for text in both.intersection(texts)):
         return {**labels, **codes}
-    if given is not None and given != list(codes):
-        if not codes.keys() >= set(given):
-            return labels
-        if any(labels.get(text, codes[text]) != codes[text] for text in given):
-            raise ValueError(
-                f"data: the categories of {name} may be codes or labels, as labels of this field "
-                "are codes of other choices. Give its codes as texts, without categories."
-            )
-    return codes
+    has_label = any(text in labels and text not in codes for text in texts)
+    has_code = any(text in codes and text not in labels for text in texts)
+    if has_label == has_code:
+        raise ValueError(
+            f"data: the texts of {name} may be codes or labels, as labels of this field are codes "
+            'of other choices or missing data codes. Give its codes (labels="codes") as texts '
+            "without categories; of a checkbox, a column for each option instead of lists."
+        )
+    return labels if has_label else codes

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
+import numpy as np
+
 from redcap_dagster.api.calls.import_data import check_columns
 from redcap_dagster.api.calls.parameters import call_parameters
 from redcap_dagster.api.calls.project_structure import export_dictionary
@@ -110,7 +112,14 @@ class ImportTarget:
         Raises:
             ValueError: The project does not take them. The message has names and counts only.
         """
-        keys = (self.get_id_column(shape), *PLACE_COLUMNS)
+        id_column = self.get_id_column(shape)
+        inexact = sum(_is_inexact(row.get(id_column)) for row in rows)
+        if inexact:
+            raise ValueError(
+                f"data: {inexact} record ids are floats too large to hold every digit, so they may "
+                "name other records. Give record ids as texts or integers."
+            )
+        keys = (id_column, *PLACE_COLUMNS)
         rows = [
             {name: write_value(value) if name in keys else value for name, value in row.items()}
             for row in (self._spread_options(rows) if shape == "flat" else rows)
@@ -122,14 +131,22 @@ class ImportTarget:
         """Return rows with a column for each option of checkboxes whose options are lists.
 
         Raises:
-            ValueError: A list has an item that is not an option, or that several options may be.
+            ValueError: A list has an item that is not an option, or that several options may be, or
+                the items of a checkbox may be codes or labels.
         """
         names = {name for row in rows for name in row} - self.columns.keys()
         boxes = [field for field in self.project.fields if field.field_name in names]
+        items: dict[str, set[str]] = {
+            box.field_name: set() for box in boxes if box.field_type == "checkbox"
+        }
+        for row in rows:
+            for name in items.keys() & row.keys():
+                value = row[name]
+                items[name].update(value if isinstance(value, tuple) else ())
         options = {
-            box.field_name: index_codes(box.field_name, box.choices)
+            box.field_name: index_codes(box.field_name, box.choices, items[box.field_name])
             for box in boxes
-            if box.field_type == "checkbox"
+            if box.field_name in items
         }
         wrong: Counter[str] = Counter()
 
@@ -218,3 +235,8 @@ class ImportTarget:
                 for name, value in row.items():
                     if name != id_column and name not in PLACE_COLUMNS and name in self.columns:
                         yield row, name, value
+
+
+def _is_inexact(value: Value) -> bool:
+    """Return whether a value is a float of which the next one is not the next integer or nearer."""
+    return isinstance(value, float | np.floating) and not np.spacing(value) <= 1
