@@ -220,7 +220,8 @@ def export_table(
             # A server may omit these columns where no listed row is an instance.
             repeats = REPEAT_COLUMNS[0] in table.column_names
             missing = find_missing_records(FetchedRecords(table), listing, query)
-            if unchanged and not repeats and not missing:
+            lost = listing.find_lost_records(shown)
+            if unchanged and not repeats and not missing and not lost:
                 return table
     listed = ListedRecords(listing, since)
     return take_snapshot(
@@ -244,7 +245,9 @@ def _export(fetcher: Fetcher, listing: Listing, began: datetime) -> Outcome:
         shown = query.select_keys(fetched.table)
         if listing.find_lost_records(shown):  # records are new, or one of both lost rows
             listing = _list_again(fetcher, [listing.rows, shown])
-        if not find_missing_records(fetched, listing, query):
+        # What the listings agree to lack is gone, or was never there: it is not exported.
+        lost = listing.find_lost_records(shown)
+        if not lost and not find_missing_records(fetched, listing, query):
             return Outcome(fetched.table, _read_census_from(fetched.table, listing.census, query))
     return make_consistent(fetcher, fetched, listing, began)
 
@@ -301,12 +304,18 @@ def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
         hidden = query.filters and may_be_hashed(table[id_field].slice(0, 1).to_pylist())
         census = _read_census_from(table, listing.census, query)
         return Outcome(table, census, notes=(HIDDEN_IDS,) if hidden else ())
+
+    def differs() -> bool:
+        lost = listing.find_lost_records(query.select_keys(fetched.table))
+        return bool(lost or find_missing_records(fetched, listing, query))
+
     for _ in range(_ATTEMPTS):
-        if not find_missing_records(fetched, listing, query):
+        if not differs():
             break
         listing = _list_again(fetcher, [listing.rows, query.select_keys(fetched.table)])
-        if find_missing_records(fetched, listing, query):
+        if differs():
             fetched = export()
+    fetched = fetched.drop(listing.find_unlisted(fetched.table), id_field)
     check_complete_instruments(find_missing_records(fetched, listing, query), query)
     return Outcome(fetched.table, listing.census, listing.left_out, (HIDDEN_IDS,))
 

@@ -129,7 +129,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "classic": {"exports": {"metadata": METADATA}, "records": RECORDS[:12]},
     "repeating": {"exports": REPEATING, "records": INSTANCES[:20]},
 }
-CASES: dict[str, tuple[str, dict[str, Any], int | None, Among | None]] = {
+CASES: dict[str, tuple[str, Any, int | None, Among | None]] = {
     "one request": ("classic", {}, None, None),
     "several requests": ("classic", {}, 20, None),
     "named records": ("classic", {"records": [str(n) for n in range(1, 13)]}, None, None),
@@ -162,6 +162,60 @@ def test_no_row_is_lost_that_a_response_showed(sandbox: Sandbox, case: str, dele
         lost = {key for key in whole - found if key[0] not in deleted}
         assert not lost & lossy.shown, f"seed {seed}"
     assert refused < 10
+
+
+@dataclass
+class ForeignRowTransport(LossyTransport):
+    """A connection whose first response with values has a row more, of a record that never was."""
+
+    chance: float = 0
+
+    def _lose_rows(self, body: bytes) -> bytes:
+        header, *rows = split_csv(body)
+        if b"_complete" not in header or any(key[0] == "999" for key in self.shown):
+            return body
+        return b"".join([header, *rows, b"999" + rows[-1][rows[-1].index(b",") :]])
+
+
+@pytest.mark.parametrize("case", ["one request", "labels"])
+def test_a_row_of_one_response_that_no_listing_has_is_not_exported(
+    sandbox: Sandbox, case: str
+) -> None:
+    study, selection, _, _ = CASES[case]
+    project = Project(sandbox, sandbox.add_project(**STUDIES[study]))
+    draw = random.Random(0)  # noqa: S311
+    quiet = LossyTransport(project, draw, chance=0)
+    structure = export_structure(cast("Transport", quiet))
+    whole = export(quiet, structure, selection, None)
+    foreign = ForeignRowTransport(project, draw)
+    snapshot = take_snapshot(
+        cast("Transport", foreign), structure, selection, ExportSettings(Limits(None))
+    )
+
+    assert "999" in {key[0] for key in foreign.shown}
+    assert snapshot.table.equals(whole)
+    assert snapshot.consistent
+    assert snapshot.census.num_rows == len({key[:2] for key in keys_of(whole)})
+    foreign = ForeignRowTransport(project, draw)
+    assert export(foreign, structure, selection, None).equals(whole)
+    assert "999" in {key[0] for key in foreign.shown}
+
+
+def test_a_row_that_no_listing_has_is_not_exported_where_ids_are_hidden(sandbox: Sandbox) -> None:
+    metadata = [METADATA[0] | {"identifier": "y"}, *METADATA[1:]]
+    token = sandbox.add_project(
+        exports={"metadata": metadata}, records=RECORDS, rights={"forms_export": {"visit": 3}}
+    )
+    project, draw = Project(sandbox, token), random.Random(0)  # noqa: S311
+    quiet = LossyTransport(project, draw, chance=0)
+    structure = export_structure(cast("Transport", quiet))
+    whole = export(quiet, structure, {}, None)
+    foreign = ForeignRowTransport(project, draw)
+
+    found = take_snapshot(cast("Transport", foreign), structure, {}, ExportSettings(Limits(20)))
+
+    assert "999" in {key[0] for key in foreign.shown}
+    assert found.table.equals(whole)
 
 
 def test_a_deletion_takes_two_listings_that_agree(server: Server, client: REDCapClient) -> None:
