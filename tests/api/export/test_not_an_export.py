@@ -105,6 +105,8 @@ def test_what_php_or_redcap_would_say_may_stand_in_a_cell(size: int) -> None:
         (b"id,note\nid,note\n1,a\n", "a row is the header again"),
         (b"id,note\n1,a\nid,note\n", "a row is the header again"),
         (b"id,note\n1,a\nid,note\n2,b\n", "a row is the header again"),
+        (b"id,note\n1,a\n\xef\xbb\xbfid,note\n2,b\n", "a row is the header again"),
+        (b'id,note\n1,a\n" ID ",Note\xc2\xa0\n2,b\n', "a row is the header again"),
         (b"id,note\n1,a\x00\n", "a cell holds a NUL"),
         (b'id,note\n1,"a\x00,b"\n', "a cell holds a NUL"),
         (b"id,no\x00te\n1,a\n", "its header holds a NUL"),

@@ -41,6 +41,8 @@ def dictionary(server: Server) -> None:
         ),
         ({"forms": ["visit"]}, f"{KEYS},name\n1,e,,,a\n1,e,drug,1,b\n", "1 rows are of instru"),
         ({}, "record_id,name,dose\n1,a,1\nrecord_id,name,other\n2,b,1\n", "a row is a header"),
+        ({}, "record_id,name,dose\n1,a,1\n\ufeffrecord_id,name,other\n", "a row is a header"),
+        ({}, "record_id,name,dose\n1,a,1\nRECORD_ID, NAME ,OTHER\n", "a row is a header"),
     ],
 )
 def test_rows_that_were_not_requested_are_refused(

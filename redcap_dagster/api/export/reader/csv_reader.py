@@ -50,6 +50,9 @@ _LARGEST_TABLE = 1 << 30
 # Batches that are parsed ahead of the reader.
 _AHEAD = 2
 
+_AROUND_NAMES = "\ufeff\xa0 \t\r\n"
+"""What may stand around a name of a second header: a byte order mark, and blanks."""
+
 
 @dataclass(frozen=True)
 class CSVResponse:
@@ -261,10 +264,29 @@ def _find_long_cell(rows: pa.Table) -> str:
 
 
 def _repeats_header(rows: pa.Table) -> bool:
-    """Return whether the cells of a row are the names of their columns."""
-    first, *others = rows.column_names
-    alike = rows.filter(pc.equal(rows[first], first))
-    return any(all(row[name] == name for name in others) for row in alike.to_pylist())
+    """Return whether the cells of a row are the names of their columns, in capitals or not."""
+    names = [fold_name(name) for name in rows.column_names]
+    return names in list_rows_named(rows, rows.column_names[0])
+
+
+def list_rows_named(rows: pa.Table | pa.RecordBatch, column: str) -> list[list[str | None]]:
+    """Return the cells of rows that have a column's name in it; names as `fold_name` returns."""
+    cells = pc.utf8_lower(pc.utf8_trim(rows[column], _AROUND_NAMES))
+    alike = rows.filter(pc.equal(cells, fold_name(column)))
+    return [
+        [cell if cell is None else fold_name(cell) for cell in row.values()]
+        for row in alike.to_pylist()
+    ]
+
+
+def fold_name(name: str) -> str:
+    """Return the name of a column without capitals, blanks around it and a byte order mark.
+
+    Example:
+        >>> fold_name(" Record_ID ")
+        'record_id'
+    """
+    return name.strip(_AROUND_NAMES).lower()
 
 
 def _arrow_error(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api.errors import ResponseMismatchError
+from redcap_dagster.api.export.reader.csv_reader import list_rows_named
 from redcap_dagster.api.export.reader.row_keys import REQUEST, add_repeat_columns
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.columns import is_timestamp_field
@@ -222,10 +223,9 @@ class Requested:
 
     def _has_header(self, batch: pa.RecordBatch) -> bool:
         """Return whether a row looks like a header of any columns."""
-        alike = batch.filter(pc.equal(batch[self.record_id_field], self.record_id_field))
         return any(
-            all(cell is not None and re.fullmatch(_NAME, cell) for cell in row.values())
-            for row in alike.to_pylist()
+            all(cell is not None and re.fullmatch(_NAME, cell) for cell in row)
+            for row in list_rows_named(batch, self.record_id_field)
         )
 
     def _count_other_records(self, batch: pa.RecordBatch | pa.Table) -> int:
