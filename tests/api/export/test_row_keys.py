@@ -54,6 +54,8 @@ PLACES = "record_id,redcap_event_name,redcap_repeat_instrument,redcap_repeat_ins
     [
         ("record_id,name", [f",{CANARY}", "2,b"], "1 rows have no record id, and 0 "),
         ("record_id,name", [f"{CANARY},a", f"{CANARY},b", f"{CANARY},c"], "and 2 are duplicate"),
+        ("record_id,name", ["A5,a", "b,b", "a5,c", '"a5 ",d'], "and 2 are duplicate"),
+        ("record_id,name", ["É-1,a", "é-1,b"], "and 1 are duplicate"),
         (PLACES, [f"{CANARY},e,,,a", f"{CANARY},e,,,b"], "0 rows have no record id, and 1 "),
         (PLACES, [f"{CANARY},e,f,2,a", f"{CANARY},e,f,1,a", f"{CANARY},e,f,2,a"], "and 1 are"),
     ],
@@ -79,7 +81,17 @@ def test_rows_without_a_key_of_their_own_are_refused(
 
 
 def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapClient) -> None:
-    rows = ["1,e,,,a", "1,d,,,a", "1,e,,1,a", "1,e,f,1,a", "1,e,f,2,a", "1,e,g,1,a", "2,e,,,a"]
+    rows = [
+        "1,e,,,a",
+        "1,d,,,a",
+        "1,e,,1,a",
+        "1,e,f,1,a",
+        "1,e,f,2,a",
+        "1,e,g,1,a",
+        "2,e,,,a",
+        "A,e,,,",
+        "a,d,,,",
+    ]
     server.say("record", Reply("".join(f"{line}\n" for line in (PLACES, *rows)).encode()))
 
     assert len(client.export_records()) == len(rows)

@@ -32,6 +32,8 @@ def check_row_keys(
 ) -> Iterator[pa.RecordBatch]:
     """Yield batches whose rows have different keys.
 
+    Ids that differ in capitals or last blanks alone are one record for REDCap's database.
+
     For each row, 8 bytes are kept: Python's hash of its key. Two rows of a million have the same
     hash by chance in less than one of ten million exports, which is then refused.
 
@@ -112,8 +114,9 @@ def add_repeat_columns(rows: _Rows) -> _Rows:
 
 def _hash_keys(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
     # The record id is last, as only it may contain the separator.
-    names = (EVENT_NAME, *REPEAT_COLUMNS, record_id_field)
+    names = (EVENT_NAME, *REPEAT_COLUMNS)
     column_sets: list[Any] = [batch[name] for name in names if name in batch.schema.names]
+    column_sets.append(pc.utf8_lower(pc.utf8_rtrim(batch[record_id_field], " ")))
     texts = pc.binary_join_element_wise(
         *column_sets, "\x1f", null_handling="replace", null_replacement=""
     )
