@@ -29,14 +29,6 @@ DEADLINE = 45.0
 _MARGIN = 120
 """Seconds after a change when an export surely has it, as the log has only minutes."""
 
-_MAX_AGE = 30 * 86_400
-"""Seconds after which everything is requested, rather than so long a log."""
-
-_NO_CURSOR = (
-    "Everything is requested, as the changes are unknown: the cursor cannot be read, is older than "
-    "30 days, or is that of other partitions."
-)
-
 
 def build_redcap_change_sensor(
     *,
@@ -181,20 +173,14 @@ class _Query(threading.Thread):
 
     def run(self) -> None:
         try:
-            cursor = Cursor.from_json(self._cursor)
-            now = self._watched.clock().timestamp()
-            if (
-                cursor is not None
-                and cursor.buckets == self._watched.buckets
-                and now - cursor.looked < _MAX_AGE
-            ):
+            if self._cursor:
+                cursor = Cursor.from_json(self._cursor)
                 until = time.monotonic() + BUDGET
                 for found in find_changes(self._watched, cursor, until=until):
                     self.found = found
             else:
-                changes = Changes(structure=True, note=_NO_CURSOR) if self._cursor else None
                 for started in start_cursor(self._watched):
-                    self.found = started, changes
+                    self.found = started, None
         except Exception as error:  # noqa: BLE001 a thread prints uncaught errors, and their values
             self.failure = reason(error)
 

@@ -72,7 +72,7 @@ def read_log(
     rows = log.export(begin_time=begin) if cursor.since else []
     newest = _find_newest(rows, now)
     if newest is None or _may_be_outdated(watched, rows, newest, cursor, behind):
-        newest = _find_server_time(watched, rows, min(begin, to_minute(now)), now)
+        newest = _find_server_time(watched, min(begin, to_minute(now)), now)
         changed = max(newest.minute - passed - OVERLAP, _EPOCH)
         rows = log.export(begin_time=min(begin, changed) if cursor.since else changed)
     yield (
@@ -121,10 +121,8 @@ def _may_be_outdated(
     return all(_digest_count(watched, newest.row, count) != cursor.newest for count in counts)
 
 
-def _find_server_time(
-    watched: WatchedProject, rows: Sequence[Row], begin: datetime, now: datetime
-) -> _Newest:
-    """Return the newest entry of the log, which the request for `rows` itself has added.
+def _find_server_time(watched: WatchedProject, begin: datetime, now: datetime) -> _Newest:
+    """Return the newest entry of the log, after which the next request added another one.
 
     Raises:
         LogError: The log does not show it.
@@ -132,10 +130,15 @@ def _find_server_time(
     for step in _STEPS:
         since = None if step is None else begin - step
         # Only one type of entry, as the log of a day is long.
-        found = watched.client.log.export(begin_time=since, logtype="manage")
-        newest = _find_newest(found, now)
-        if newest is not None and _count(found, newest.row) > _count(rows, newest.row):
-            return newest
+        before = watched.client.log.export(begin_time=since, logtype="manage")
+        latest = _find_newest(before, now)
+        if latest is None:
+            continue
+        # An old entry is not the clock: only one that this request finds in addition is.
+        after = watched.client.log.export(begin_time=latest.minute, logtype="manage")
+        newest = _find_newest(after, now)
+        if newest is not None and _count(after, newest.row) > _count(before, newest.row):
+            return latest
     raise LogError(
         "It does not show the requests of the sensor. The token's user may see only the records of "
         "a data access group, or the server's clock is wrong."

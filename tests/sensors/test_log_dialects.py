@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redcap_dagster.api import (
+    BlockedError,
     EmptyResponseError,
     MalformedResponseError,
+    NetworkError,
     NotUTF8Error,
     REDCapClient,
     REDCapError,
@@ -20,6 +22,8 @@ from redcap_dagster.api import (
     RightsError,
     ServerError,
     ServerMemoryError,
+    WebPageError,
+    WrongURLError,
 )
 from redcap_dagster.api.methods.log import Log
 from redcap_dagster.sandbox.dialects import DIALECTS, Dialect
@@ -239,6 +243,55 @@ def test_a_clock_that_was_wrong_for_a_while_hides_nothing() -> None:
         assert bucket("5") in concerned[0]
 
 
+@pytest.mark.parametrize("ahead", [{"hours": 22}, {"days": 3}, {"days": 365_000}])
+def test_a_server_whose_clock_is_far_ahead_is_watched_by_dates(ahead: dict[str, float]) -> None:
+    with watching() as watched:
+        ours = [watched.now[0]]
+        watched.project = replace(watched.project, clock=lambda: ours[0])
+        watched.passes(**ahead)
+
+        def look() -> dict[str, set[str]]:
+            watched.passes(minutes=5)
+            ours[0] += timedelta(minutes=5)
+            found = watched.look()
+            assert "log was not used" in found.note
+            return dict(found.instruments)
+
+        look()
+        for number in ("3", "4"):
+            for _ in range(3):
+                assert not look()
+            watched.client.records.import_([{"record_id": number, "dose": "9"}])
+            assert look() == {bucket(number): {"drug"}}
+
+
+def test_a_log_that_stopped_is_done_without_until_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with watching() as watched:
+        stopped = watched.client.log.export()
+
+        def export(_: Log, **wanted: Any) -> list[dict[str, Any]]:
+            begin = wanted.get("begin_time")
+            earliest = "" if begin is None else begin.strftime("%Y-%m-%d %H:%M")
+            return [row for row in stopped if row["timestamp"] >= earliest]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Log, "export", export)
+            watched.passes(minutes=5)
+            watched.look()
+            for _ in range(3):
+                watched.passes(minutes=5)
+                found = watched.look()
+                assert not found.instruments
+                assert "log was not used" in found.note
+        watched.client.records.import_([{"record_id": "3", "dose": "9"}])
+        watched.passes(minutes=5)
+        found = watched.look()
+        assert bucket("3") in found.instruments
+        assert not found.note
+
+
 # -- a log that cannot be used ---------------------------------------------------------------------
 
 UNUSABLE = {
@@ -248,6 +301,16 @@ UNUSABLE = {
     "no memory": ServerMemoryError("no memory"),
     "no right": RightsError("no right"),
     "refused": RefusedError("refused"),
+}
+
+NOT_THERE = {
+    "blocked": BlockedError("status 403"),
+    "not found": WrongURLError("status 404"),
+}
+PASSING = {
+    "failed": ServerError("status 500"),
+    "a web page": WebPageError("a web page"),
+    "no response": NetworkError("no response"),
 }
 
 
@@ -312,6 +375,63 @@ def test_a_log_that_fails_for_an_hour_is_done_without(monkeypatch: pytest.Monkey
             watched.look()
         watched.passes(minutes=11)
         assert bucket("5") in watched.look().instruments
+
+
+@pytest.mark.parametrize("error", NOT_THERE.values(), ids=NOT_THERE.keys())
+def test_a_log_that_is_blocked_is_done_without(
+    error: REDCapError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with watching() as watched:
+        monkeypatch.setattr(Log, "export", fail)
+        watched.client.records.import_([{"record_id": "5", "dose": "3"}])
+        watched.passes(minutes=5)
+        found = watched.look()
+        assert bucket("5") in found.instruments
+        assert str(error) in found.note
+        monkeypatch.setattr(REDCapClient, "export_project_info", fail)
+        with pytest.raises(type(error)):
+            watched.look()
+
+
+@pytest.mark.parametrize("error", (NOT_THERE | PASSING).values(), ids=(NOT_THERE | PASSING).keys())
+def test_a_first_cursor_does_not_need_a_log_that_fails(
+    error: REDCapError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with watching() as watched:
+        monkeypatch.setattr(Log, "export", fail)
+        *_, watched.cursor = start_cursor(watched.project)
+        for number in ("5", "6"):
+            watched.client.records.import_([{"record_id": number, "dose": "3"}])
+            watched.passes(minutes=5)
+            found = watched.look()
+            assert found.instruments == {bucket(number): {"drug"}}
+            assert str(error) in found.note
+        monkeypatch.setattr(REDCapClient, "export_project_info", fail)
+        with pytest.raises(type(error)):
+            next(start_cursor(watched.project))
+
+
+@pytest.mark.parametrize("since", ["1970-01-01 00:00", "2024-11-02 08:00", ""])
+def test_everything_is_requested_once_after_a_cursor_of_long_ago(since: str) -> None:
+    with watching() as watched:
+        assert watched.cursor is not None
+        watched.cursor = replace(watched.cursor, looked=0.0, since=since)
+        before = len(watched.sandbox.requests)
+        found = watched.look()
+        assert found.structure
+        assert "older than 30 days" in found.note
+        assert len(watched.sandbox.requests) < before + 30
+        watched.passes(minutes=5)
+        found = watched.look()
+        assert not found.structure
+        assert not found.instruments
+        assert not found.note
 
 
 def test_a_log_of_one_access_group_does_not_show_the_clock() -> None:
