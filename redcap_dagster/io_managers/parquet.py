@@ -292,7 +292,8 @@ def _check_folder(folder: UPath, place: TablePlace) -> None:
     """
     if not folder.is_dir() or _is_ours(folder):
         return
-    if any(not is_temporary(path) for path in folder.iterdir()):
+    holds_files = any(not is_temporary(path) for path in folder.iterdir())
+    if holds_files and not _is_ours(folder):  # another writer may have begun meanwhile
         raise ValueError(
             f"The folder of table {place} has files that ParquetTableIOManager did not write, and "
             "which it does not touch. Move the folder elsewhere, or give the IO manager a "

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from upath import UPath
 
-from redcap_dagster.io_managers import ParquetTableIOManager, atomic_files
+from redcap_dagster.io_managers import ParquetTableIOManager, atomic_files, parquet
 from redcap_dagster.io_managers.atomic_files import lock_folder
 from tests.io_managers.conftest import VISIT
 
@@ -55,6 +56,23 @@ def test_each_read_is_of_one_version(tmp_path: Path) -> None:
             stopped.set()
         assert all(reader.result() > 0 for reader in readers)
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_folder_that_another_writer_just_began_is_no_folder_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_ours, looks = parquet._is_ours, []
+
+    def look(folder: UPath) -> bool:
+        looks.append(is_ours(folder))
+        if len(looks) == 1:  # the other writer begins after this look
+            (folder / parquet.MARKER).write_text(VISIT.owner)
+        return looks[-1]
+
+    ParquetTableIOManager(base_path=str(tmp_path))._folder(VISIT).mkdir(parents=True)
+    monkeypatch.setattr(parquet, "_is_ours", look)
+    write(tmp_path, 1)
+    assert looks[:2] == [False, True]
 
 
 def test_a_writer_that_does_not_end_is_told_in_time(
