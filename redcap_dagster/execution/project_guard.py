@@ -28,8 +28,8 @@ def refuse_other_project(
 
     The token of another project, under the same name, gives tables of the same names. The IO
     manager says of which project a stored table was made, or else the table's last materialization.
-    The census and the project's settings tell of tables that are not stored yet: those of two
-    projects do not stand side by side under one name.
+    The census and the project's settings are compared even if the selected tables are not stored
+    yet, so that the tables of two projects are not stored under one name.
 
     Args:
         context: Context of the run.

@@ -123,7 +123,7 @@ def test_a_quote_that_fits_no_way_names_record_and_field(
 
 
 def test_rows_do_not_wait_for_a_quote_that_may_never_come() -> None:
-    """What a quote after a backslash means is told by the next quote, or by the length."""
+    """The next quote, or the length, decides what a quote after a backslash means."""
     rows = [("1", "a b\\", ""), *((str(number), "x" * 100, "") for number in range(2, 1000))]
     body = write_csv(rows, "php")
 
