@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from redcap_dagster.api.http import refusals
+from redcap_dagster.api.http.known_messages import KNOWN_MESSAGES
 from redcap_dagster.api.http.refusals import extract_message, known_refusal
 
-PATTERNS = [known.pattern for known in refusals._KNOWN_MESSAGES]
+PATTERNS = [known.pattern for known in KNOWN_MESSAGES]
 MOST_REPEATS = 300
 
 
