@@ -44,9 +44,10 @@ from redcap_dagster.api.http.network_errors import (
 )
 from redcap_dagster.api.http.rate_limit import get_rate_limiter
 from redcap_dagster.api.http.refusals import tell_token_from_right
-from redcap_dagster.api.http.response import Response, raise_status_error, read_date
+from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.retries import RetrySettings, ShouldRetry, is_temporary, retry
 from redcap_dagster.api.http.session import Deadline, Session
+from redcap_dagster.api.http.status_errors import raise_status_error, read_date
 from redcap_dagster.api.http.token import check_token
 from redcap_dagster.api.http.url import is_loopback, normalize_url
 

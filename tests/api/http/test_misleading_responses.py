@@ -17,7 +17,8 @@ from redcap_dagster.api import (
     ServerError,
     WrongURLError,
 )
-from redcap_dagster.api.http.response import Response, raise_status_error
+from redcap_dagster.api.http.response import Response
+from redcap_dagster.api.http.status_errors import raise_status_error
 from tests.fake_server import CANARY, TOKEN, Reply, Server, json_reply
 
 Silent = Callable[[BaseException], None]
