@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from uuid import uuid4
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
@@ -25,6 +23,7 @@ from redcap_dagster.automation import (
 from redcap_dagster.checks import CheckRules
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
 from redcap_dagster.component.secrecy import SecretiveModel
+from redcap_dagster.component.state import is_due, read_state, write_state
 from redcap_dagster.component.storage import StorageModel
 from redcap_dagster.component.yaml_options import OptionModel, option_model, yaml_resolver
 from redcap_dagster.component.yaml_values import (
@@ -42,7 +41,6 @@ from redcap_dagster.dagster_private import (
     FormWidget,
     TranslationFn,
     TranslationFnResolver,
-    get_local_state_path,
     using_dagster_dev,
     without_source,
 )
@@ -267,13 +265,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
                 raise
             logger.warning("%s", error)
             state = ""  # Dagster fetches this at each load, and an error would stop all projects
-        # Another process may write at the same time; a reader finds a state that is complete.
-        written = state_path.with_name(f"{state_path.name}.{uuid4().hex}")
-        try:
-            written.write_text(state)
-            written.replace(state_path)
-        finally:
-            written.unlink(missing_ok=True)
+        write_state(state_path, state)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Return the definitions, after fetching a state that is missing or too old."""
@@ -282,7 +274,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             and self.defs_state.management_type is not _IN_MEMORY
             and using_dagster_dev()
             and DefinitionsLoadContext.get().load_type is DefinitionsLoadType.INITIALIZATION
-            and self._is_due(context.project_root)
+            and is_due(self.defs_state_config, context.project_root, self.max_age)
         ):
             self._refresh(context)
         return super().build_defs(context)
@@ -295,19 +287,10 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         Raises:
             ProjectNotLoadedError: There are none, and ``strict`` is true.
         """
-        if state_path is None:
-            return self._without_assets(
-                "its structure was not fetched yet. Run: dg utils refresh-defs-state"
-            )
-        if not state_path.is_file():  # to read a pipe would wait for ever
-            return self._without_assets(f"its stored structure is not a file: {state_path}")
         try:
-            project = REDCapProject.from_json(state_path.read_text())
-        except (StructureError, OSError, UnicodeDecodeError) as error:
-            return self._without_assets(
-                f"its stored structure cannot be read: {reason(error)} Run: dg utils "
-                "refresh-defs-state"
-            )
+            project = read_state(state_path)
+        except StructureError as error:
+            return self._without_assets(str(error))
         try:
             return self._definitions(project, context.project_root)
         except StructureError as error:
@@ -353,26 +336,6 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         return without_assets(
             f"REDCap project {self.name}: no assets, because {cause}", strict=self.strict
         )
-
-    def _is_due(self, project_root: Path) -> bool:
-        """Whether there is no state, or one that is too old."""
-        written = self._written(project_root)
-        if written is None:
-            return True
-        if self.max_age is None:
-            return False
-        return time.time() - written > time_span(self.max_age).total_seconds()
-
-    def _written(self, project_root: Path) -> float | None:
-        """Return the time at which the state was written; None if it does not exist."""
-        config = self.defs_state_config
-        if config.management_type is DefsStateManagementType.LOCAL_FILESYSTEM:
-            path = get_local_state_path(config.key, project_root)
-            return path.stat().st_mtime if path.exists() else None
-        known = DefinitionsLoadContext.get().get_defs_key_state_info(config.key)
-        if known is None or known.management_type is not config.management_type:
-            return None
-        return known.create_timestamp
 
     def _refresh(self, context: dg.ComponentLoadContext) -> None:
         """Fetch the state; if that fails, go on with what there is, and say so."""
