@@ -89,6 +89,9 @@ def make_private_folder(folder: Path) -> None:
     Args:
         folder: Folder to make; one that exists keeps its mode. The umask does not matter.
 
+    Raises:
+        ValueError: A file, or a link that leads nowhere, is in the place of a folder.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as base:
@@ -96,10 +99,20 @@ def make_private_folder(folder: Path) -> None:
         ...     oct((Path(base) / "a").stat().st_mode)
         '0o40700'
     """
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+    missing = []
+    for path in (folder, *folder.parents):
+        if path.is_dir():
+            break
+        if path.exists() or path.is_symlink():
+            raise ValueError(
+                f"{path} is not a folder, so that no table can be stored in it. Move it elsewhere, "
+                "or store the tables elsewhere."
+            )
+        missing.append(path)
+    for path in reversed(missing):
         with suppress(FileExistsError):  # another process made it
-            missing.mkdir(mode=0o700)
-            missing.chmod(0o700)
+            path.mkdir(mode=0o700)
+            path.chmod(0o700)
 
 
 def check_regular_file(path: Path) -> None:

@@ -28,7 +28,13 @@ from redcap_dagster.io_managers.atomic_files import (
     write_file,
 )
 from redcap_dagster.io_managers.location import TablePlace, check_regular_file
-from redcap_dagster.io_managers.parquet_files import OWNER, read_file, read_mark, write_rows
+from redcap_dagster.io_managers.parquet_files import (
+    OWNER,
+    check_written,
+    read_file,
+    read_mark,
+    write_rows,
+)
 from redcap_dagster.io_managers.schema_evolution import concatenate
 from redcap_dagster.io_managers.table_io_manager import (
     SOURCE,
@@ -62,8 +68,9 @@ class ParquetTableIOManager(TableIOManager):
     Partitions of local files are protected by a lock file. An object store has no such lock: let
     one run at a time change there whether a table has partitions, and how many.
 
-    Only files that this IO manager wrote are replaced or removed. A folder ``TABLE`` that it did
-    not make is refused, and so is a link that leads out of the base folder.
+    Only files that this IO manager wrote are read, replaced or removed; their metadata name the
+    asset. Another file or folder in the place of a table is refused, and so is a link that leads
+    out of the base folder.
 
     Damage of a file is noticed: its pages, its columns and the number of its rows have checksums.
     What cannot be noticed: another complete file in its place, or damage of a file without
@@ -122,6 +129,7 @@ class ParquetTableIOManager(TableIOManager):
         self._check_place(place)
         file, folder = self._file(place), self._folder(place)
         _check_folder(folder, place)
+        check_written(file, place)
         content = write_rows(place, table)
         with _hide_values(place), prepare_file(file, content) as replace, _lock(folder):
             replace()
@@ -137,13 +145,16 @@ class ParquetTableIOManager(TableIOManager):
         (partitioning,) = {get_partitioning(key) for key in parts}
         self._check_place(place)
         _check_folder(folder, place)
+        names = {key: _name_partition_file(key) for key in parts}
+        for path in (file, *(folder / name for name in names.values())):
+            check_written(path, place)
         if not (folder / MARKER).exists():
             write_file(folder / MARKER, lambda file: file.write(place.owner.encode()))
         with _hide_values(place), ExitStack() as stack:
             replacements = [
                 stack.enter_context(
                     prepare_file(
-                        folder / _name_partition_file(key),
+                        folder / names[key],
                         write_rows(place, add_partition_column(part, key)),
                     )
                 )
@@ -264,7 +275,7 @@ def _read_partitioning(folder: UPath) -> str | None:
     """Return the partitioning that is valid in a folder; None without one."""
     try:
         text: str = (folder / PARTITIONING).read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return text
 

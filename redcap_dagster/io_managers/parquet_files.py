@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import IO
 
@@ -30,7 +31,7 @@ def read_file(path: UPath, place: TablePlace) -> pa.Table:
     Raises:
         FileNotFoundError: There is no such file any more.
         RuntimeError: The file is damaged.
-        ValueError: It belongs to another asset.
+        ValueError: It belongs to another asset, or is not of this IO manager.
     """
     try:
         # Not pq.read_table, which makes a column of a folder named "a=1".
@@ -50,7 +51,7 @@ def read_file(path: UPath, place: TablePlace) -> pa.Table:
             f"A file of table {place} could not be read as Parquet ({damage}). The file is "
             "probably damaged. Materialize the asset again."
         )
-    place.check_owner(_get_mark(table.schema, OWNER))
+    check_mark(table.schema, place)
     return _with_choices(table).replace_schema_metadata(None)
 
 
@@ -75,22 +76,72 @@ def _list_choices(table: pa.Table) -> dict[str, list[str]]:
     }
 
 
-def _is_damage(error: Exception) -> bool:
-    """Whether an error says that a file is not Parquet; those of the system have a number."""
-    return not isinstance(error, OSError) or error.errno is None
-
-
 def read_mark(path: UPath, key: bytes) -> str | None:
     """Return what a file says of its owner or source; None if it does not, or cannot be read."""
+    schema = _read_schema(path)
+    return None if schema is None else _get_mark(schema, key)
+
+
+def check_written(path: UPath, place: TablePlace) -> None:
+    """Raise an error for a file that this IO manager did not write for the asset.
+
+    Args:
+        path: The file; it need not exist.
+        place: Place of the asset's table.
+
+    Raises:
+        ValueError: The file is of another asset, or of something other than this IO manager.
+    """
+    schema = _read_schema(path)
+    if schema is not None:
+        check_mark(schema, place)
+    elif path.exists() and not _holds_mark(path.read_bytes(), place):
+        raise _others_error(place)
+
+
+def check_mark(schema: pa.Schema, place: TablePlace) -> None:
+    """Raise an error if the owner in the metadata of a file is not the asset.
+
+    Raises:
+        ValueError: The owner is another asset, or there is none.
+    """
+    owner = _get_mark(schema, OWNER)
+    if owner is None:
+        raise _others_error(place)
+    place.check_owner(owner)
+
+
+def _others_error(place: TablePlace) -> ValueError:
+    return ValueError(
+        f"Table {place} has a file that ParquetTableIOManager did not write, or that is too "
+        "damaged to tell, so that it is neither read nor replaced. If it is your own, move it "
+        "elsewhere, or give the IO manager a base_path of its own; if it is a damaged table, "
+        "remove it. Then materialize the asset."
+    )
+
+
+def _holds_mark(content: bytes, place: TablePlace) -> bool:
+    """Return whether the bytes of a damaged file still have the owner in the metadata."""
+    mark = re.escape(OWNER) + rb".{1,6}" + re.escape(place.owner.encode())
+    return content.startswith(b"PAR1") and re.search(mark, content, re.DOTALL) is not None
+
+
+def _read_schema(path: UPath) -> pa.Schema | None:
+    """Return the schema and metadata of a file; None if it is missing or cannot be read."""
     try:
         with path.open("rb") as file:
-            return _get_mark(pq.read_schema(file), key)
-    except FileNotFoundError:
+            return pq.read_schema(file)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if not _is_damage(error):
             raise
         return None
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether an error says that a file is not Parquet; those of the system have a number."""
+    return not isinstance(error, OSError) or error.errno is None
 
 
 def _get_mark(schema: pa.Schema, key: bytes) -> str | None:

@@ -1,6 +1,7 @@
 """Parquet files: whole or not there, private, in their folder."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -146,6 +147,80 @@ def test_files_of_the_user_among_partitions_stay(tmp_path: Path, partitioned: bo
         assert tables.read_table(VISIT, None).to_pylist() == [{"id": "1"}, {"id": "2"}]
     assert {"notes.txt", "mine.parquet"} <= {path.name for path in folder.iterdir()}
     assert not (folder / "1-of-2.parquet").exists()
+
+
+def text_file(path: Path) -> None:
+    path.write_text("of the user")
+
+
+def empty_file(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def parquet_file(path: Path) -> None:
+    pq.write_table(pa.table({"id": ["dagster_asset trial/clean/visit"]}), path)
+
+
+@pytest.mark.parametrize("make", [text_file, empty_file, parquet_file])
+@pytest.mark.parametrize("name", ["visit.parquet", "visit/1-of-2.parquet"])
+def test_a_file_of_the_users_own_is_refused_and_left_as_it_is(
+    tmp_path: Path, make: Callable[[Path], None], name: str
+) -> None:
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    if "/" in name:
+        write(tables, partitioned=True)
+    own = tmp_path / "trial_clean" / name
+    own.parent.mkdir(exist_ok=True)
+    make(own)
+    content = own.read_bytes()
+    for use in (
+        lambda: tables.read_table(VISIT, None),
+        lambda: write(tables, partitioned=True),
+        *([] if "/" in name else [lambda: write(tables, partitioned=False)]),
+    ):
+        with pytest.raises((ValueError, RuntimeError), match=r"did not write|damaged"):
+            use()
+        assert own.read_bytes() == content
+
+    if "/" in name:  # the partitions that the table replaces, but no file of others among them
+        write(tables, partitioned=False)
+        assert own.read_bytes() == content
+
+
+@pytest.mark.parametrize("cut", [slice(None, -9), slice(None, -200), slice(None, None, 2)])
+def test_a_damaged_file_is_replaced_as_long_as_it_says_whose_it_is(
+    tmp_path: Path, cut: slice
+) -> None:
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    write(tables, partitioned=False)
+    file = tmp_path / "trial_clean" / "visit.parquet"
+    damaged = file.read_bytes()[cut]
+    file.write_bytes(damaged)
+    if b"dagster_asset" in damaged:
+        write(tables, partitioned=False)
+        assert len(tables.read_table(VISIT, None)) == 2
+    else:
+        with pytest.raises(ValueError, match="if it is a damaged table, remove it"):
+            write(tables, partitioned=False)
+        assert file.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("taken", [".", "trial_clean", "trial_clean/visit"])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path, taken: str, link: bool) -> None:
+    tables = ParquetTableIOManager(base_path=str(tmp_path / "base"))
+    path = tmp_path / "base" / taken
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        path.symlink_to(path.parent / "nowhere")
+    else:
+        path.write_text("of the user")
+
+    with pytest.raises(LookupError):
+        tables.read_table(VISIT, None)
+    with pytest.raises(ValueError, match="is not a folder, so that no table can be stored"):
+        write(tables, partitioned=True)
+    assert link or path.read_text() == "of the user"
 
 
 def test_from_partitions_to_none_and_back(tmp_path: Path) -> None:
