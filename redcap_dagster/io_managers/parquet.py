@@ -1,17 +1,10 @@
 """Tables as Parquet files, on this machine or in an object store."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import (
-    AbstractContextManager,
-    ExitStack,
-    contextmanager,
-    nullcontext,
-    suppress,
-)
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote, unquote
 
 import dagster as dg
 import pyarrow as pa
@@ -19,10 +12,7 @@ from pydantic import Field, PrivateAttr
 from upath import UPath
 
 from redcap_dagster.io_managers.atomic_files import (
-    LOCK,
     is_local,
-    is_temporary,
-    lock_folder,
     prepare_file,
     remove_abandoned,
     write_file,
@@ -35,6 +25,21 @@ from redcap_dagster.io_managers.parquet_files import (
     read_mark,
     write_rows,
 )
+from redcap_dagster.io_managers.partition_folder import (
+    MARKER,
+    PARTITIONING,
+    SUFFIX,
+    check_partition_folder,
+    get_file_partitioning,
+    is_partition_folder,
+    list_own_files,
+    list_partition_files,
+    lock_partitions,
+    name_partition_file,
+    read_partitioning,
+    remove_partition_files,
+    remove_partitions,
+)
 from redcap_dagster.io_managers.schema_evolution import concatenate
 from redcap_dagster.io_managers.table_io_manager import (
     SOURCE,
@@ -44,14 +49,6 @@ from redcap_dagster.io_managers.table_io_manager import (
 from redcap_dagster.partitions import BUCKET, get_partitioning
 
 logger = logging.getLogger("redcap_dagster")
-
-SUFFIX = ".parquet"
-
-MARKER = "_dagster_asset"
-"""Name of the file that marks a folder as one of partitions that this IO manager made."""
-
-PARTITIONING = "_partitioning"
-"""Name of the file beside those of the partitions that says which partitioning is valid."""
 
 _READ_ATTEMPTS = 3
 """How often files are looked for that another process may replace meanwhile."""
@@ -128,14 +125,15 @@ class ParquetTableIOManager(TableIOManager):
         """Replace the table: write its file, then remove the partitions that it replaces."""
         self._check_place(place)
         file, folder = self._file(place), self._folder(place)
-        _check_folder(folder, place)
+        check_partition_folder(folder, place)
         check_written(file, place)
         content = write_rows(place, table)
-        with _hide_values(place), prepare_file(file, content) as replace, _lock(folder):
+        with _hide_values(place), prepare_file(file, content) as replace, lock_partitions(folder):
             replace()
-        with _lock(folder):
-            if _is_ours(folder) and file.exists():  # nobody else replaced it by partitions
-                _remove_partitions(folder, place)
+        with lock_partitions(folder):
+            # Nobody else replaced it by partitions meanwhile.
+            if is_partition_folder(folder) and file.exists():
+                remove_partitions(folder, place)
         if is_local(folder):
             remove_abandoned(Path(folder.path), ".")
 
@@ -144,8 +142,8 @@ class ParquetTableIOManager(TableIOManager):
         file, folder = self._file(place), self._folder(place)
         (partitioning,) = {get_partitioning(key) for key in parts}
         self._check_place(place)
-        _check_folder(folder, place)
-        names = {key: _name_partition_file(key) for key in parts}
+        check_partition_folder(folder, place)
+        names = {key: name_partition_file(key) for key in parts}
         for path in (file, *(folder / name for name in names.values())):
             check_written(path, place)
         if not (folder / MARKER).exists():
@@ -160,25 +158,25 @@ class ParquetTableIOManager(TableIOManager):
                 )
                 for key, part in parts.items()
             ]
-            stack.enter_context(_lock(folder))
+            stack.enter_context(lock_partitions(folder))
             # What is in the folder was replaced by the file. Without a lock, it may be of a writer
             # at the same time.
             if is_local(folder) and file.exists():
-                _remove_partitions(folder, place)
+                remove_partitions(folder, place)
             for replace in replacements:
                 replace()
-            if _read_partitioning(folder) != partitioning:
+            if read_partitioning(folder) != partitioning:
                 write_file(folder / PARTITIONING, lambda file: file.write(partitioning.encode()))
             file.unlink(missing_ok=True)
-            files = _list_partition_files(folder)
-            others = [path for path in files if _get_partitioning(path) != partitioning]
-            _remove_files(others, place)
+            files = list_partition_files(folder)
+            others = [path for path in files if get_file_partitioning(path) != partitioning]
+            remove_partition_files(others, place)
 
     def read_table(self, place: TablePlace, partition_keys: Sequence[str] | None) -> pa.Table:
         """Return the table, or some of its partitions."""
         self._check_place(place)
         for _ in range(_READ_ATTEMPTS):
-            with suppress(FileNotFoundError), _lock(self._folder(place)):
+            with suppress(FileNotFoundError), lock_partitions(self._folder(place)):
                 files = self._find_files(place, partition_keys)
                 tables = [read_file(path, place) for path in files]
                 if files == [self._file(place)]:
@@ -189,7 +187,7 @@ class ParquetTableIOManager(TableIOManager):
     def read_sources(self, place: TablePlace) -> Collection[str | None]:
         """Return of which projects in REDCap the table or its partitions were made."""
         self._check_place(place)
-        with suppress(FileNotFoundError), _lock(self._folder(place)):
+        with suppress(FileNotFoundError), lock_partitions(self._folder(place)):
             return [read_mark(path, SOURCE) for path in self._find_files(place, None)]
         return []
 
@@ -203,10 +201,10 @@ class ParquetTableIOManager(TableIOManager):
         whole = file.exists()
         if whole and keys is None:
             return [file]
-        present = None if whole else _read_partitioning(folder)
-        files = [] if present is None else _list_partition_files(folder)
-        valid = {path.name: path for path in files if _get_partitioning(path) == present}
-        names = valid if keys is None else [_name_partition_file(key) for key in keys]
+        present = None if whole else read_partitioning(folder)
+        files = [] if present is None else list_partition_files(folder)
+        valid = {path.name: path for path in files if get_file_partitioning(path) == present}
+        names = valid if keys is None else [name_partition_file(key) for key in keys]
         if not valid or not valid.keys() >= set(names):
             raise FileNotFoundError
         return [valid[name] for name in names]
@@ -214,7 +212,7 @@ class ParquetTableIOManager(TableIOManager):
     def _check_place(self, place: TablePlace) -> None:
         """Raise an error if another asset, or something else than our files, has the place."""
         file, folder = self._file(place), self._folder(place)
-        ours = [file, *(_list_own_files(folder) if folder.is_dir() else [])]
+        ours = [file, *(list_own_files(folder) if folder.is_dir() else [])]
         base = UPath(self.get_base(), **self.storage_options)
         if is_local(base):
             inside = Path(base.path).resolve()
@@ -249,83 +247,3 @@ def _hide_values(place: TablePlace) -> Iterator[None]:
             "table is unchanged. Parquet probably cannot store the type of a column. Give each "
             "column one simple type, for instance with astype('string[pyarrow]')."
         ) from None
-
-
-# -- partitions -----------------------------------------------------------------------------------
-
-
-def _name_partition_file(key: str) -> str:
-    """Return the name of a partition's file."""
-    return f"{quote(key, safe='')}{SUFFIX}"
-
-
-def _get_partition_key(path: UPath) -> str:
-    """Return the key of the partition of a file."""
-    return unquote(path.name.removesuffix(SUFFIX))
-
-
-def _list_partition_files(folder: UPath) -> list[UPath]:
-    return sorted(
-        (path for path in folder.iterdir() if path.name.endswith(SUFFIX)),
-        key=lambda path: path.name,
-    )
-
-
-def _read_partitioning(folder: UPath) -> str | None:
-    """Return the partitioning that is valid in a folder; None without one."""
-    try:
-        text: str = (folder / PARTITIONING).read_text()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return text
-
-
-def _get_partitioning(path: UPath) -> str:
-    """Return the partitioning of a file's partition."""
-    return get_partitioning(_get_partition_key(path))
-
-
-def _is_ours(folder: UPath) -> bool:
-    """Return whether this IO manager made a folder."""
-    return (folder / MARKER).exists() or (folder / PARTITIONING).exists()
-
-
-def _lock(folder: UPath) -> AbstractContextManager[None]:
-    """Return the lock of the partitions in a folder, if this IO manager made it."""
-    return lock_folder(folder) if _is_ours(folder) else nullcontext()
-
-
-def _check_folder(folder: UPath, place: TablePlace) -> None:
-    """Raise an error for a folder that this IO manager did not make, and that holds something.
-
-    Raises:
-        ValueError: The folder is not one of partitions.
-    """
-    if not folder.is_dir() or _is_ours(folder):
-        return
-    holds_files = any(not is_temporary(path) for path in folder.iterdir())
-    if holds_files and not _is_ours(folder):  # another writer may have begun meanwhile
-        raise ValueError(
-            f"The folder of table {place} has files that ParquetTableIOManager did not write, and "
-            "which it does not touch. Move the folder elsewhere, or give the IO manager a "
-            "base_path of its own."
-        )
-
-
-def _list_own_files(folder: UPath) -> list[UPath]:
-    """Return the files in a folder that have names as this IO manager gives them."""
-    others = [folder / name for name in (MARKER, PARTITIONING, LOCK)]
-    return [*_list_partition_files(folder), *(path for path in others if path.exists())]
-
-
-def _remove_partitions(folder: UPath, place: TablePlace) -> None:
-    """Remove all partitions in a folder."""
-    (folder / PARTITIONING).unlink(missing_ok=True)
-    _remove_files(_list_partition_files(folder), place)
-
-
-def _remove_files(files: Iterable[UPath], place: TablePlace) -> None:
-    """Remove files of partitions, but none that this IO manager did not write."""
-    for path in files:
-        if read_mark(path, OWNER) == place.owner:
-            path.unlink(missing_ok=True)

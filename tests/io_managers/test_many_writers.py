@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from upath import UPath
 
-from redcap_dagster.io_managers import ParquetTableIOManager, atomic_files, parquet
+from redcap_dagster.io_managers import ParquetTableIOManager, atomic_files, partition_folder
 from redcap_dagster.io_managers.atomic_files import lock_folder
 from tests.io_managers.conftest import VISIT
 
@@ -61,16 +61,16 @@ def test_each_read_is_of_one_version(tmp_path: Path) -> None:
 def test_a_folder_that_another_writer_just_began_is_no_folder_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_ours, looks = parquet._is_ours, []
+    is_ours, looks = partition_folder.is_partition_folder, []
 
     def look(folder: UPath) -> bool:
         looks.append(is_ours(folder))
         if len(looks) == 1:  # the other writer begins after this look
-            (folder / parquet.MARKER).write_text(VISIT.owner)
+            (folder / partition_folder.MARKER).write_text(VISIT.owner)
         return looks[-1]
 
     ParquetTableIOManager(base_path=str(tmp_path))._folder(VISIT).mkdir(parents=True)
-    monkeypatch.setattr(parquet, "_is_ours", look)
+    monkeypatch.setattr(partition_folder, "is_partition_folder", look)
     write(tmp_path, 1)
     assert looks[:2] == [False, True]
 

@@ -173,11 +173,12 @@ def test_a_file_of_the_users_own_is_refused_and_left_as_it_is(
     own.parent.mkdir(exist_ok=True)
     make(own)
     content = own.read_bytes()
-    for use in (
+    uses: list[Callable[[], object]] = [
         lambda: tables.read_table(VISIT, None),
         lambda: write(tables, partitioned=True),
-        *([] if "/" in name else [lambda: write(tables, partitioned=False)]),
-    ):
+        lambda: write(tables, partitioned=False),
+    ]
+    for use in uses[:2] if "/" in name else uses:
         with pytest.raises((ValueError, RuntimeError), match=r"did not write|damaged"):
             use()
         assert own.read_bytes() == content
