@@ -229,10 +229,20 @@ class REDCapProject:
                     )
 
     def options(self, checkbox: Field) -> tuple[Choice, ...]:
-        """Return the options of a checkbox: its own, and the project's missing data codes."""
+        """Return the options of a checkbox: its own, and the project's missing data codes.
+
+        A missing data code with the export column of an own option, as ``UNK`` and ``unk`` have
+        one, is not an option: a tick there means the checkbox's own.
+        """
+        own = checkbox.choices
         if "@NOMISSING" in checkbox.field_annotation:
-            return checkbox.choices
-        return checkbox.choices + self.missing_data_codes
+            return own
+        columns = {self.export_column(checkbox.field_name, choice.code) for choice in own}
+        return own + tuple(
+            choice
+            for choice in self.missing_data_codes
+            if self.export_column(checkbox.field_name, choice.code) not in columns
+        )
 
     def export_column(self, checkbox_name: str, code: str) -> str:
         """Return the export column of a checkbox option: by the server's list, or REDCap's rule."""

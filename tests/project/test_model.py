@@ -80,6 +80,17 @@ def test_codes_that_collide_are_named() -> None:
         project.check_options("visit")
 
 
+@pytest.mark.parametrize(("own", "code"), [("_1", "-1"), ("unk", "UNK"), ("UNK", "UNK")])
+def test_an_option_wins_over_a_missing_data_code_of_the_same_column(own: str, code: str) -> None:
+    project = REDCapProject.from_exports(
+        metadata=[METADATA[0], {**METADATA[2], "select_choices_or_calculations": f"{own}, A"}],
+        info={"missing_data_codes": f"{code}, Unknown | NI, No information"},
+    )
+    project.check_options("visit")
+    options = [column.choice.code for column in project.columns("visit") if column.choice]
+    assert options == [own, "NI"] == [choice.code for choice in project.options(project.fields[1])]
+
+
 def test_a_dictionary_with_a_field_twice_is_refused_by_the_name_of_the_field() -> None:
     with pytest.raises(StructureError, match="fields more than once: age"):
         REDCapProject.from_exports(
