@@ -83,8 +83,9 @@ def check_keys(records: pa.Table, project: REDCapProject, instrument: str) -> No
         redcap_dagster.project.rows.StructureError: The stored records of 'a' have other key ...
     """
     ours = set(project.key_columns(instrument))
-    possible = {EVENT_NAME, ARM, *REPEAT_COLUMNS} | ours
-    if ours != possible.intersection(records.column_names):
+    fields = {column.name for column in project.columns(instrument)}
+    keys = {EVENT_NAME, ARM, *REPEAT_COLUMNS} - fields | ours
+    if ours != keys.intersection(records.column_names):
         raise StructureError(
             f"The stored records of {instrument!r} have other key columns than the instrument has "
             "now. The project was changed since they were stored. Materialize the records again, "

@@ -276,8 +276,12 @@ def list_typed_columns(rows: pa.Table) -> list[str]:
 
 
 def _find_arm_column(rows: pa.Table) -> str | None:
-    """Return the column of the arm's number. Without events, a field may have its name."""
-    return ARM if EVENT_NAME in rows.column_names else None
+    """Return the column of the arm's number; a field may have its name, but other values."""
+    if not {ARM, EVENT_NAME}.issubset(rows.column_names):
+        return None
+    arm = rows[ARM]
+    is_field = is_text(arm.type) and pc.any(pc.invert(pc.match_substring_regex(arm, r"^\d*$")))
+    return None if is_field and is_field.as_py() else ARM
 
 
 def export_text(export: pa.Table, name: str) -> pa.ChunkedArray:

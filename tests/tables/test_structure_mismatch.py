@@ -100,6 +100,14 @@ def test_a_field_called_redcap_arm_keeps_its_values_in_a_classic_project() -> No
     project = REDCapProject.from_exports(metadata=metadata)
     records = split_by_instrument(_export(redcap_arm="left"), project)["visit"]
     assert records["redcap_arm"].to_pylist() == ["left"]
+    cleaned = clean(records, "visit", project, CleaningRules())
+    assert cleaned.table["redcap_arm"].to_pylist() == ["left"]
+
+
+def test_a_field_called_redcap_arm_is_told_by_its_name_in_a_longitudinal_project() -> None:
+    project = REDCapProject.from_exports(metadata=[*METADATA, field("redcap_arm")], **LONGITUDINAL)
+    with pytest.raises(StructureError, match=r"\['redcap_arm'\] of 'visit'"):
+        split_by_instrument(_export(redcap_arm="left", redcap_event_name="a_arm_1"), project)
 
 
 @pytest.mark.parametrize("tag", ["@CALCTEXT(1)", "@HIDDEN @CALCDATE([a],1,'d')"])
