@@ -76,6 +76,24 @@ def test_columns_that_nobody_requested_are_left_out_and_named(
     assert redcap.export_records().equals(frame)
 
 
+@pytest.mark.parametrize("max_cells", [None, 3])
+def test_a_tick_of_a_checkbox_without_choices_is_exported(
+    sandbox: Sandbox, max_cells: int | None
+) -> None:
+    token = sandbox.add_project(
+        exports={
+            "metadata": [*METADATA, field("box", type="checkbox")],
+            "project": {"missing_data_codes": "UNK, Unknown"},
+        },
+        records=[{"record_id": "1", "box___unk": "1"}, {"record_id": "2", "age": "7"}],
+    )
+    client = REDCapClient(sandbox.url, token, max_cells=max_cells, retries=0)
+
+    assert client.export_records()["box___unk"].tolist() == ["1", "0"]
+    assert client.export_records(fields=["box"])["box___unk"].tolist() == ["1", "0"]
+    assert client.export_snapshot().table["box___unk"].to_pylist() == ["1", "0"]
+
+
 def test_a_field_that_the_dictionary_lacks_is_a_project_that_changed(sandbox: Sandbox) -> None:
     token = sandbox.add_project(**STUDY)
     client = REDCapClient(sandbox.url, token, retries=0)

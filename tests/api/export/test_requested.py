@@ -108,3 +108,12 @@ def test_columns_of_checkboxes_are_known_by_the_list_of_the_server_or_by_their_n
     assert (exact.find_other(columns), exact.find_missing(columns)) == (["race___ni"], ["race___2"])
     assert (by_name.find_other(columns), by_name.find_missing(columns)) == ([], [])
     assert by_name.find_missing(["record_id"]) == ["race"]
+
+
+def test_a_checkbox_without_choices_may_have_columns_of_missing_data_codes() -> None:
+    project = REDCapProject.from_exports(metadata=[*DICTIONARY, field("box", type="checkbox")])
+    requested = Requested.read({"fields[0]": "box", "fields[1]": "record_id"}, "record_id", project)
+
+    columns = ["record_id", "box___unk", "boxes"]
+    assert (requested.find_other(columns), requested.find_missing(columns)) == (["boxes"], [])
+    assert requested.find_missing(["record_id"]) == []

@@ -47,8 +47,9 @@ class Requested:
         instruments: The instruments whose instances may be among the rows. None for all.
         repeats: Whether the project has repeating instruments. Defaults to False.
         longitudinal: Whether the project has events. Defaults to False.
-        fields: The export columns of each field. A checkbox whose columns are unknown has none:
-            they begin with its name. None where the dictionary is unknown.
+        fields: The export columns of each field. A checkbox whose columns are unknown has None;
+            one without choices of its own has none, and may have some of the project's missing
+            data codes. These columns begin with its name. None where the dictionary is unknown.
         added: The columns that REDCap adds to them.
     """
 
@@ -59,7 +60,7 @@ class Requested:
     instruments: frozenset[str] | None = None
     repeats: bool = False
     longitudinal: bool = False
-    fields: Mapping[str, tuple[str, ...]] | None = field(default=None, repr=False)
+    fields: Mapping[str, tuple[str, ...] | None] | None = field(default=None, repr=False)
     added: frozenset[str] = frozenset()
 
     @classmethod
@@ -96,7 +97,7 @@ class Requested:
             return requested
         names, forms = (frozenset(_read_list(parameters, name)) for name in ("fields", "forms"))
         everything = not names and not forms
-        fields: dict[str, tuple[str, ...]] = {}
+        fields: dict[str, tuple[str, ...] | None] = {}
         instruments = {project.fields[0].form_name}
         for form in (row.instrument_name for row in project.instruments):
             own = {
@@ -140,22 +141,24 @@ class Requested:
     def find_missing(self, columns: Sequence[str]) -> list[str]:
         """Return the requested columns that are missing; of an unknown checkbox, its name."""
         present = {*columns} | {self._find_box(name) for name in columns}
-        own = self.fields or {}
-        return [
-            name for box, names in own.items() for name in names or (box,) if name not in present
-        ]
+        return [name for name in self._list_required() if name not in present]
 
     def count_columns(self) -> int:
         """Return the number of requested columns; an unknown checkbox counts as one."""
-        return sum(len(names) or 1 for names in (self.fields or {}).values())
+        return len(self._list_required())
+
+    def _list_required(self) -> list[str]:
+        """Return the columns that a response must have; of an unknown checkbox, its name."""
+        own = self.fields or {}
+        return [name for box, names in own.items() for name in ((box,) if names is None else names)]
 
     @cached_property
     def _columns(self) -> frozenset[str]:
-        return frozenset(name for names in (self.fields or {}).values() for name in names)
+        return frozenset(name for names in (self.fields or {}).values() for name in names or ())
 
     @cached_property
     def _boxes(self) -> tuple[str, ...]:
-        """The checkboxes whose columns are unknown."""
+        """The checkboxes that may have columns which are not known."""
         return tuple(name for name, columns in (self.fields or {}).items() if not columns)
 
     def _find_box(self, column: str) -> str:
@@ -272,18 +275,22 @@ class Requested:
 
 def _list_columns(
     project: REDCapProject, form: str, fields: set[str], combined: bool
-) -> dict[str, tuple[str, ...]]:
-    """Return the columns of some fields of an instrument; none for a checkbox that may have others.
+) -> dict[str, tuple[str, ...] | None]:
+    """Return the columns of some fields of an instrument; None for a checkbox that may have others.
 
     Only the server's list of export columns has those of missing data codes.
     """
-    found: dict[str, list[str]] = {}
+    known = bool(project.field_names) and not combined
+    found: dict[str, tuple[str, ...] | None] = {
+        one.field_name: () if known or one.field_type != "checkbox" or not one.choices else None
+        for one in project.instrument_fields(form)
+        if one.field_name in fields
+    }
     for column in project.columns(form):
-        if column.field.field_name in fields:
-            own = found.setdefault(column.field.field_name, [])
-            if column.field.field_type != "checkbox" or (project.field_names and not combined):
-                own.append(column.name)
-    return {name: tuple(columns) for name, columns in found.items()}
+        own = found.get(column.field.field_name)
+        if own is not None and (known or column.field.field_type != "checkbox"):
+            found[column.field.field_name] = (*own, column.name)
+    return found
 
 
 def _read_list(parameters: Mapping[str, str], name: str) -> list[str]:
