@@ -1,0 +1,113 @@
+"""A method of REDCap's API as values: its parameters, and the client's calls of it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["choice", "name", "names", "text", "number", "time", "flag", "data", "file"]
+"""What a parameter takes: one of its choices; one name, or several names, of the project; a text; a
+whole number; a time in the server's time zone; true or nothing; data to import; a file."""
+
+NamesOf = Literal[
+    "", "records", "fields", "forms", "events", "arms", "users", "roles", "dags", "reports"
+]
+"""What the names of a parameter are names of."""
+
+Value = str | bool | Sequence[str]
+"""The value of a parameter: a bool for a flag, a sequence for several names, otherwise a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a method.
+
+    Attributes:
+        name: REDCap's own name, such as ``rawOrLabel``.
+        label: The parameter in words.
+        kind: What it takes.
+        names_of: What its names are names of; blank for other kinds.
+        choices: The values of a choice. Defaults to none.
+        default: The value that REDCap assumes, or that is sent if none is chosen. Defaults to
+            blank.
+        required: Whether REDCap refuses a request without it. Defaults to False.
+        always_sent: Whether the default is sent if no value is chosen, as servers may assume
+            another one. Defaults to False.
+        in_client: Whether the client's calls have it. Defaults to True.
+        on: What is sent for a flag that is on. Defaults to ``true``.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    names_of: NamesOf = ""
+    choices: tuple[str, ...] = ()
+    default: str = ""
+    required: bool = False
+    always_sent: bool = False
+    in_client: bool = True
+    on: str = "true"
+
+    @property
+    def argument(self) -> str:
+        """The argument of the client's calls: the name in Python's spelling.
+
+        Example:
+            >>> Parameter("rawOrLabel", "Codes or labels", "choice").argument
+            'raw_or_label'
+        """
+        return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCall:
+    """A call of `REDCapClient` that sends a method's request.
+
+    Attributes:
+        name: The call as it is written after the client, such as ``records.delete``.
+        parameter: A parameter that decides between the calls of a method. Defaults to none.
+        value: The value of that parameter for this call.
+    """
+
+    name: str
+    parameter: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of REDCap's API.
+
+    Attributes:
+        title: Its name in the API Playground, such as ``Export Records``.
+        content: REDCap's name of what is requested.
+        action: REDCap's name of the action, ``export`` where REDCap has none.
+        parameters: Its parameters, in the order in which they are sent.
+        calls: The calls of the client that send it. The first one is shown in snippets, unless the
+            parameter of another one has its value.
+        saved_as: The name of the file in which snippets save a response that is not text. Defaults
+            to blank, for a text.
+        tables: The assets of a project that hold the same, such as ``clean/INSTRUMENT``. Defaults
+            to none.
+        needs_super_token: Whether it takes a super token instead of a project's. Defaults to False.
+    """
+
+    title: str
+    content: str
+    action: str
+    parameters: tuple[Parameter, ...]
+    calls: tuple[ClientCall, ...]
+    saved_as: str = ""
+    tables: tuple[str, ...] = ()
+    needs_super_token: bool = False
+
+    def get_parameter(self, name: str) -> Parameter | None:
+        """Return the parameter with one of REDCap's names, or None."""
+        return next((each for each in self.parameters if each.name == name), None)
+
+    def choose_call(self, values: Mapping[str, Value]) -> ClientCall:
+        """Return the call of the client for chosen values."""
+        for call in self.calls:
+            if call.parameter and values.get(call.parameter) == call.value:
+                return call
+        return self.calls[0]

@@ -1,0 +1,109 @@
+"""The methods of REDCap's API for a project and its design."""
+
+from dataclasses import replace
+from typing import Final
+
+from redcap_dagster.api.snippets.method import ClientCall, Method, Parameter
+from redcap_dagster.api.snippets.shared import (
+    ACCESS_GROUPS,
+    ARMS,
+    DATA,
+    EVENTS,
+    FIELD,
+    FIELDS,
+    FILTER,
+    FORMAT,
+    FORMS,
+    OVERRIDE,
+    RECORDS,
+    RETURN_FORMAT,
+    SURVEY_FIELDS,
+    export_method,
+    import_method,
+    line_method,
+)
+
+_CREATION: Final = Method(
+    "Create A New Project",
+    "project",
+    "import",
+    (FORMAT, RETURN_FORMAT, DATA, Parameter("odm", "Project XML", "text")),
+    (ClientCall("projects.create"),),
+    needs_super_token=True,
+)
+
+PROJECT_METHODS: Final = (
+    export_method("Export Arms", "arm", "export_arms", ARMS),
+    import_method("Import Arms", "arm", "design.import_arms", OVERRIDE),
+    line_method("Delete Arms", "arm", "delete", "design.delete_arms", replace(ARMS, required=True)),
+    export_method("Export Events", "event", "export_events", ARMS, tables=("metadata/events",)),
+    import_method("Import Events", "event", "design.import_events", OVERRIDE),
+    line_method(
+        "Delete Events", "event", "delete", "design.delete_events", replace(EVENTS, required=True)
+    ),
+    export_method(
+        "Export List of Export Field Names",
+        "exportFieldNames",
+        "export_field_names",
+        replace(FIELD, required=False),
+    ),
+    export_method(
+        "Export Instruments (Data Entry Forms)",
+        "instrument",
+        "export_instruments",
+        tables=("metadata/instruments",),
+    ),
+    export_method(
+        "Export Instrument-Event Mappings",
+        "formEventMapping",
+        "export_form_event_mapping",
+        ARMS,
+        tables=("metadata/form_events",),
+    ),
+    import_method(
+        "Import Instrument-Event Mappings", "formEventMapping", "design.import_form_event_mapping"
+    ),
+    export_method(
+        "Export Metadata (Data Dictionary)",
+        "metadata",
+        "export_metadata",
+        FIELDS,
+        FORMS,
+        tables=("metadata/fields", "metadata/choices"),
+    ),
+    import_method("Import Metadata (Data Dictionary)", "metadata", "design.import_metadata"),
+    _CREATION,
+    import_method("Import Project Information", "project_settings", "projects.import_settings"),
+    export_method(
+        "Export Project Information", "project", "export_project_info", tables=("metadata/project",)
+    ),
+    Method(
+        "Export Project XML",
+        "project_xml",
+        "export",
+        (
+            RETURN_FORMAT,
+            Parameter("returnMetadataOnly", "Only the structure", "flag"),
+            Parameter("exportFiles", "Export files", "flag"),
+            SURVEY_FIELDS,
+            ACCESS_GROUPS,
+            FILTER,
+            RECORDS,
+            EVENTS,
+            FIELDS,
+        ),
+        (ClientCall("projects.export_xml"),),
+    ),
+    export_method(
+        "Export Repeating Instruments and Events",
+        "repeatingFormsEvents",
+        "export_repeating_forms_events",
+        tables=("metadata/repeating",),
+    ),
+    import_method(
+        "Import Repeating Instruments and Events",
+        "repeatingFormsEvents",
+        "design.import_repeating_forms_events",
+    ),
+    line_method("Export REDCap Version", "version", "export", "export_version"),
+)
