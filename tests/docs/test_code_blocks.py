@@ -9,6 +9,8 @@ What is checked depends on the language of a block, the word after the fence:
   ``test_...(redcap_sandbox)`` are called. What a page needs and its readers do not, stands in a
   comment that begins with ``<!-- python``.
 - ``pycon``: the examples show what they return, in the same namespace.
+- ``r``: R runs the block by itself, in that folder, after the blocks before it. R parses those that
+  are left out, too.
 - ``yaml``: a component, or some of its attributes, loads; a ``dagster.yaml`` (named in a comment on
   its first line) fits Dagster's schema; any other file is YAML and names itself likewise.
 - ``sh``: the programs, subcommands, options and make targets exist.
@@ -45,12 +47,13 @@ from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.project import from_xml
 from redcap_dagster.sandbox import Sandbox
 from tests.docs.code_blocks import REPOSITORY, CodeBlock, all_blocks, find_blocks
+from tests.docs.rscript import run_r
 from tests.docs.shell_commands import check_command, commands
 from tests.docs.study import EXPORTS, RECORDS
 
 BLOCKS = all_blocks()
 RUN = [block for block in BLOCKS if block.not_run is None]
-PYTHON = ("python", "pycon")
+IN_ORDER = ("python", "pycon", "r")
 URL = "https://redcap.example.edu/api/"
 TOKEN = "REDCAP_API_TOKEN"
 COMPONENT = "redcap_dagster.REDCapProjectComponent"
@@ -83,9 +86,9 @@ def redcap() -> Iterator[Sandbox]:
 
 
 def test_every_block_names_a_language_that_is_checked() -> None:
-    unknown = [str(block) for block in RUN if block.language not in {*PYTHON, *CHECKS}]
+    unknown = [str(block) for block in RUN if block.language not in {*IN_ORDER, *CHECKS}]
 
-    assert unknown == [], f"Fence these blocks, with one of {[*PYTHON, *CHECKS]}."
+    assert unknown == [], f"Fence these blocks, with one of {[*IN_ORDER, *CHECKS]}."
 
 
 def test_few_blocks_are_left_out_and_each_says_why() -> None:
@@ -117,11 +120,13 @@ def test_blocks_are_found_wherever_they_stand() -> None:
     ]
 
 
-# -- python ---------------------------------------------------------------------------------------
+# -- python and R ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", sorted({block.page for block in RUN if block.language in PYTHON}))
-def test_python_runs(page: str, redcap: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "page", sorted({block.page for block in RUN if block.language in IN_ORDER})
+)
+def test_python_and_r_run(page: str, redcap: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("a_page")  # Dagster and dataclasses look their module up
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in RUN:
@@ -129,6 +134,15 @@ def test_python_runs(page: str, redcap: Sandbox, monkeypatch: pytest.MonkeyPatch
             run_examples(block, module)
         elif block.page == page and block.language == "python":
             run(block, module, redcap)
+        elif block.page == page and block.language == "r":
+            run_r(block.text)
+
+
+def test_r_parses_what_it_cannot_run() -> None:
+    left_out = [b.text for b in BLOCKS if b.language == "r" and b.not_run is not None]
+
+    assert left_out
+    run_r("invisible(lapply(commandArgs(TRUE), function(text) parse(text = text)))", *left_out)
 
 
 def run_examples(block: CodeBlock, module: ModuleType) -> None:
