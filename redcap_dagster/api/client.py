@@ -105,6 +105,7 @@ class REDCapClient(StructureExports):
             backoff=chosen.backoff,
             rate_limit=chosen.rate_limit,
             max_parameters=chosen.max_parameters,
+            max_file_bytes=chosen.max_file_bytes,
         )
         self._settings = ExportSettings(
             Limits(chosen.max_cells, chosen.max_records, chosen.max_parameters),

@@ -131,6 +131,10 @@ class EmptyResponseError(REDCapError):
     """The server sent an empty response with status 200 instead of data."""
 
 
+class FileTooLargeError(REDCapError):
+    """The file is larger than ``max_file_bytes``. Nothing of it was kept."""
+
+
 class NotUTF8Error(REDCapError):
     """The response holds bytes that are not UTF-8."""
 

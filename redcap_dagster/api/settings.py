@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
-from redcap_dagster.api.http.transport import MAX_PARAMETERS
+from redcap_dagster.api.http.transport import MAX_FILE_BYTES, MAX_PARAMETERS
 from redcap_dagster.frames import Frames
 from redcap_dagster.options import misspelt, with_attribute_texts
 
@@ -38,6 +38,8 @@ class ClientSettings(BaseModel):
             limit.
         max_parameters: Parameters in one request: record ids, fields and all others. PHP ignores
             those after ``max_input_vars``, which is 1,000 by default. Defaults to 900.
+        max_file_bytes: Size of a file or PDF that is exported or saved; a larger one raises
+            ``FileTooLargeError``. Defaults to 1 GiB. None for no limit.
         concurrency: Requests of one export that run at the same time. Defaults to 2.
         rate_limit: Requests per minute to one host, over all processes of this user on this
             machine. REDCap bans an IP address that sends more than 600 (its default) until an
@@ -64,6 +66,7 @@ class ClientSettings(BaseModel):
     max_cells: Count | None = MAX_CELLS
     max_records: Count | None = MAX_RECORDS
     max_parameters: Annotated[int, Field(ge=100)] = MAX_PARAMETERS
+    max_file_bytes: Count | None = MAX_FILE_BYTES
     concurrency: Count = 2
     rate_limit: Count | None = 300
     frames: Frames = "pandas"

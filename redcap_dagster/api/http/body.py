@@ -59,6 +59,6 @@ def read_chunks(
             return
     except urllib3.exceptions.ReadTimeoutError:
         what = READ_TIMED_OUT
-    except (urllib3.exceptions.HTTPError, zlib.error, OSError):
+    except (urllib3.exceptions.HTTPError, zlib.error, OSError, ValueError):
         pass
     raise network_error(request, server, TOTAL_TIMED_OUT if deadline.passed else what)

@@ -10,6 +10,7 @@ say it in another language, so nothing in this package decides by these types al
 import json
 import re
 from collections.abc import Mapping
+from typing import Any, Final
 
 from redcap_dagster.api.errors import (
     ErrorBodyError,
@@ -22,27 +23,53 @@ from redcap_dagster.api.http.import_refusals import import_refused_error, read_r
 from redcap_dagster.api.http.known_messages import NOT_ACCEPTED, match_known_message
 from redcap_dagster.api.http.server_sentences import quote_sentence
 
+_CUT_JSON: Final = re.compile(r'(?:\[\s*)?\{\s*"error"\s*:\s*"')
+"""How an error begins that is longer than what was read, or that broke off."""
+
+_XML: Final = re.compile(r"(?:<\?xml[^>]*>\s*)?<hash>\s*<error>(.*?)(?:</error>|\Z)", re.DOTALL)
+
 
 def extract_message(body: str) -> str | None:
     """Return the message of an error body in any of REDCap's three formats; None if it is not one.
 
+    Args:
+        body: The body, or its first characters.
+
     Example:
-        >>> [extract_message(body) for body in ('{"error":"no"}', "ERROR: no", "record_id")]
-        ['no', 'no', None]
+        >>> bodies = '{"error":"no"}', '[{"error":"no"}]', "ERROR: no", "record_id"
+        >>> [extract_message(body) for body in bodies]
+        ['no', 'no', 'no', None]
     """
     text = body.strip().removeprefix("\ufeff")
     if text.startswith("ERROR:"):
         return text.removeprefix("ERROR:").strip()
-    if text.startswith("{"):
+    if text.startswith(("{", "[")):
         try:
-            content = json.loads(text)
+            return find_message(json.loads(text))
         except (ValueError, RecursionError):
-            return None
-        # Project info is an object too, but does not have this key.
-        return str(content["error"]) if "error" in content else None
+            cut = _CUT_JSON.match(text)
+            return text[cut.end() :].rstrip('"}]\n ') if cut else None
     # Only at the start: a cell may hold the same text.
-    found = re.match(r"(?:<\?xml[^>]*>\s*)?<hash>\s*<error>(.*?)</error>", text, re.DOTALL)
+    found = _XML.match(text)
     return found.group(1).strip() if found else None
+
+
+def find_message(content: Any) -> str | None:
+    """Return the message of an error in JSON; None if it is anything else.
+
+    An object with the key ``error`` is one, as project info does not have this key; a list of
+    objects only if it holds nothing else.
+
+    Example:
+        >>> [find_message(content) for content in ({"error": "no"}, [{"error": "no"}], [], {})]
+        ['no', 'no', None, None]
+    """
+    match content:
+        case {"error": message}:
+            return str(message)
+        case [{"error": message, **others}] if not others:
+            return str(message)
+    return None
 
 
 def known_refusal(

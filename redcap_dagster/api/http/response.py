@@ -3,9 +3,10 @@
 A web page, an error or an empty body is never taken for data.
 """
 
+import codecs
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ from redcap_dagster.api.errors import (
 )
 from redcap_dagster.api.http.refusals import (
     extract_message,
+    find_message,
     known_refusal,
     unknown_refusal,
 )
@@ -30,10 +32,25 @@ _LONGEST = 1 << 30
 """Bytes of the longest body. REDCap builds it in PHP's memory, which is rarely as large."""
 
 _PAGE = re.compile(
+    r"(?:<\?xml[^>]{0,200}>\s*+)?(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+"
     r"<(?:!doctype\s+html|(?:html|head|body|title|meta|script|center|div|h1|p|br|b)\b)",
     re.IGNORECASE,
 )
 """How a web page begins, or a message of PHP."""
+
+_PHP_MESSAGE = re.compile(
+    r"(?:PHP )?(?:recoverable fatal|fatal|parse) error: |PHP (?:warning|notice|deprecated): ",
+    re.IGNORECASE,
+)
+"""How a message of PHP begins that is not a web page."""
+
+_NEVER_TEXT = (
+    *("pdf", "zip", "bmp", "gif", "jpeg", "png", "tiff", "webp"),
+    *("presentationml.presentation", "spreadsheetml.sheet", "wordprocessingml.document"),
+)
+"""Ends of the types of files that have bytes at their beginning which no text has."""
+
+_NOT_PRINTED = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -82,13 +99,18 @@ def read_json(response: Response) -> Any:
     text = read_text(response)
     problem = ""
     try:
-        return json.loads(text)
+        content = json.loads(text)
     except ValueError as error:
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         problem = f"not well-formed JSON{where}"
     except RecursionError:
         problem = "its JSON is nested too deeply"
-    raise malformed_error(response, problem)
+    if problem:
+        raise malformed_error(response, problem)
+    message = find_message(content)  # it may be longer than the start that was looked at
+    if message is not None and not _is_record_list(response, content):
+        raise _refusal(response, message)
+    return content
 
 
 def read_text(response: Response) -> str:
@@ -167,36 +189,68 @@ def check_data(response: Response, body: bytes) -> None:
             request=response.request,
         )
     message = extract_message(head)
-    if message is not None:
-        refused = message, response.request, response.status, response.sent
-        raise known_refusal(*refused) or unknown_refusal(*refused)
+    if message is not None and not _is_record_list(response, head):
+        raise _refusal(response, message)
     if head.startswith("<") or _is_sentence(head.partition("\n")[0]):
         raise page_error(response, head)
 
 
-def check_file(response: Response, body: bytes, mime_types: Collection[str]) -> None:
+def check_file(response: Response, start: bytes, mime_type: str) -> None:
     """Raise the error for a body in the place of a file that is an error or a web page.
 
     Args:
         response: The response.
-        body: The first bytes of the body.
-        mime_types: The types of the file, by its headers and its name. A web page is a file of type
-            HTML or XML, and an error one of type JSON, XML or text.
+        start: The first bytes of the body.
+        mime_type: The type of the file. A web page is a file of type HTML or XML, an error one of
+            type JSON, XML or text, and no text is an image or a PDF.
 
     Raises:
-        REDCapError: The body is an error or a web page. The type says which.
+        REDCapError: The body is an error, a web page, or a text instead of an image or a PDF. The
+            type says which.
     """
-    head = body[:_START].decode("utf-8", "replace").lstrip("\ufeff \r\n\t")
+    head = _decode_start(start)
     page = _PAGE.match(head)
-    looks_like = ("html", "xml") if page else ("xml",) if head[:1] == "<" else ("json",)
-    if head.startswith("ERROR:"):
-        looks_like = ("text/",)
-    if any(word in mime_type for word in looks_like for mime_type in mime_types):
+    message = _PHP_MESSAGE.match(head)
+    if head[:1] == "<":
+        looks_like = ("html", "xml") if page else ("xml",)
+    else:
+        looks_like = ("text/plain",) if message or head.startswith("ERROR:") else ("json",)
+    if any(word in mime_type for word in looks_like):
         return
-    if page:
+    if page or message:
         raise page_error(response, head)
-    if extract_message(head) is not None:
-        check_data(response, body)
+    is_text = mime_type.endswith(_NEVER_TEXT) and _is_text(start)
+    if is_text or extract_message(head) is not None:
+        check_data(response, start)
+    if is_text:
+        raise malformed_error(response, f"it is a text, but its header says {mime_type}")
+
+
+def _decode_start(body: bytes) -> str:
+    """Return the first characters of a body, without blanks before them."""
+    encoding = "utf-16" if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
+    return body[:_START].decode(encoding, "replace").lstrip("\ufeff \r\n\t")
+
+
+def _is_text(start: bytes) -> bool:
+    """Return whether bytes, the last of which may be cut, are printed characters in UTF-8."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return not start[:1024].count(b"%PDF-") and _NOT_PRINTED.search(text) is None
+
+
+def _refusal(response: Response, message: str) -> REDCapError:
+    refused = message, response.request, response.status, response.sent
+    return known_refusal(*refused) or unknown_refusal(*refused)
+
+
+def _is_record_list(response: Response, content: Any) -> bool:
+    """Return whether a list can be one of records, whose only field may be called ``error``."""
+    sent = response.sent
+    is_list = isinstance(content, list) or str(content).startswith("[")
+    return is_list and sent.get("content") == "record" and sent.get("format") == "json"
 
 
 def _is_sentence(line: str) -> bool:

@@ -58,6 +58,9 @@ T = TypeVar("T")
 MAX_PARAMETERS: Final = 900
 """Parameters in one request, by default. PHP ignores those after the first 1,000 without a word."""
 
+MAX_FILE_BYTES: Final = 1 << 30
+"""Size of the largest file, by default."""
+
 _VERSION = {"content": "version", "format": "json", "returnFormat": "json"}
 """A request that needs no right but that to use the API."""
 
@@ -71,6 +74,7 @@ class Transport:
     Attributes:
         url: The URL of the API, ending in a slash.
         max_parameters: The most parameters of one request.
+        max_file_bytes: The size of the largest file; None for any.
         sent: The number of requests sent so far, including retries.
         server_time: When the last response was sent, by the server's clock; None if unknown.
     """
@@ -89,9 +93,11 @@ class Transport:
         backoff: float = 1,
         rate_limit: int | None = 300,
         max_parameters: int = MAX_PARAMETERS,
+        max_file_bytes: int | None = MAX_FILE_BYTES,
     ) -> None:
         self.url = normalize_url(url)
         self.max_parameters = max_parameters
+        self.max_file_bytes = max_file_bytes
         self._token = check_token(token)
         if ca_bundle is not None and not Path(ca_bundle).exists():
             raise ValueError("ca_bundle: the file does not exist. Give the path of a PEM file.")

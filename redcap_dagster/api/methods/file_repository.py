@@ -8,7 +8,7 @@ from redcap_dagster.api.calls.parameters import call_parameters, check_positive,
 from redcap_dagster.api.calls.rows import export_rows, read_done
 from redcap_dagster.api.http.response import Response, malformed_error, read_json
 from redcap_dagster.api.http.transport import Transport
-from redcap_dagster.api.methods.files import REDCapFile, check_folder, receive_file, save_file
+from redcap_dagster.api.methods.files import REDCapFile, check_folder, export_file, save_file
 
 _CONTENT = "fileRepository"
 _LONGEST_NAME = 150
@@ -101,7 +101,7 @@ class FileRepository:
             b'hello'
         """
         parameters = call_parameters(_CONTENT, "export", doc_id=check_positive("doc_id", doc_id))
-        return self._transport.post("file repository export", parameters, receive_file)
+        return export_file(self._transport, "file repository export", parameters)
 
     def save(self, folder: str | Path, doc_id: int) -> Path:
         """Save a file like `export` in a folder, and return its path; see `Files.save`.

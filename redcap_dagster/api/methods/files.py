@@ -11,6 +11,7 @@ from typing import Self
 
 from redcap_dagster.api.calls.parameters import call_parameters, check_positive, check_required
 from redcap_dagster.api.calls.rows import read_done
+from redcap_dagster.api.errors import FileTooLargeError
 from redcap_dagster.api.http.response import (
     Response,
     check_data,
@@ -88,6 +89,7 @@ class Files:
             ValueError: The project does not have such a field or event. No file was requested.
             RefusedError: No file is stored there, or the field is not a file field: its ``kind`` is
                 ``no file`` or ``no file field``.
+            FileTooLargeError: The file is larger than ``max_file_bytes``.
             REDCapError: The request failed. The type says why.
 
         Example:
@@ -97,7 +99,7 @@ class Files:
             b'hello'
         """
         parameters = self._write_parameters("export", record, field, event, repeat_instance)
-        return self._transport.post("file export", parameters, receive_file)
+        return export_file(self._transport, "file export", parameters)
 
     def save(
         self,
@@ -122,6 +124,7 @@ class Files:
         Raises:
             NotADirectoryError: The folder does not exist.
             FileExistsError: The folder has a file of that name, which is left as it is.
+            FileTooLargeError: The file is larger than ``max_file_bytes``. Nothing was saved.
 
         Example:
             >>> scan = REDCapFile("a.txt", "text/plain", b"hello")
@@ -199,10 +202,18 @@ class Files:
 # -- files as responses ---------------------------------------------------------------------------
 
 
-def receive_file(response: Response) -> REDCapFile:
-    """Return a response as a file."""
-    name, mime_type, chunks = _open_file(response)
-    return REDCapFile(name, mime_type, b"".join(chunks))
+def export_file(transport: Transport, request: str, parameters: dict[str, str]) -> REDCapFile:
+    """Return a response as a file.
+
+    Raises:
+        REDCapError: The request failed, or the file is too large. The type says which.
+    """
+
+    def receive(response: Response) -> REDCapFile:
+        name, mime_type, chunks = _open_file(response, transport.max_file_bytes)
+        return REDCapFile(name, mime_type, b"".join(chunks))
+
+    return transport.post(request, parameters, receive)
 
 
 def check_folder(folder: str | Path) -> Path:
@@ -222,11 +233,11 @@ def save_file(transport: Transport, request: str, parameters: dict[str, str], fo
 
     Raises:
         FileExistsError: The folder has a file of that name.
-        REDCapError: The request failed. The type says why.
+        REDCapError: The request failed, or the file is too large. The type says which.
     """
 
     def receive(response: Response) -> Path:
-        name, _, chunks = _open_file(response)
+        name, _, chunks = _open_file(response, transport.max_file_bytes)
         path = folder / name
         # Only this user can read the file, and neither another file nor the target of a link is
         # overwritten. An error of the system would show the file's name.
@@ -248,8 +259,10 @@ def save_file(transport: Transport, request: str, parameters: dict[str, str], fo
     return transport.post(request, parameters, receive)
 
 
-def _open_file(response: Response) -> tuple[str, str, Iterator[bytes]]:
+def _open_file(response: Response, most: int | None) -> tuple[str, str, Iterator[bytes]]:
     """Return name, type and content of a file, by the headers of the response.
+
+    The content is at most of the given size, or its iterator raises `FileTooLargeError`.
 
     A PDF has been seen without a name and as ``text/html``, so it is recognized by its first bytes.
 
@@ -257,24 +270,40 @@ def _open_file(response: Response) -> tuple[str, str, Iterator[bytes]]:
         REDCapError: The body is an error or a web page, whatever the headers say.
     """
     head = Message()
-    # Headers are read as Latin-1; REDCap writes names as UTF-8 (a guess).
-    head["Content-Type"] = (
-        response.headers.get("Content-Type", _UNTYPED)
-        .encode("latin-1", "replace")
-        .decode("utf-8", "replace")
-    )
+    for header, default in (("Content-Type", _UNTYPED), ("Content-Disposition", "")):
+        # Headers are read as Latin-1; REDCap writes names as UTF-8 (a guess).
+        written = response.headers.get(header, default).encode("latin-1", "replace")
+        head[header] = written.decode("utf-8", "replace")
     start = read_first_chunks(response.chunks)
-    chunks = chain((start,), response.chunks)
-    name = head.get_param("name")
+    chunks = _bound(response, chain((start,), response.chunks), most)
+    name = head.get_filename()
     if not name:
         if not start.startswith(b"%PDF-"):
             check_data(response, start)
             raise malformed_error(response, "it is not a file, as its header does not have a name")
         return "redcap.pdf", "application/pdf", chunks
-    safe_name = make_safe_name(name[2] if isinstance(name, tuple) else name)
+    safe_name = make_safe_name(name)
     mime_type = head.get_content_type()
-    check_file(response, start, (mime_type, mimetypes.guess_type(safe_name)[0] or ""))
+    check_file(response, start, mimetypes.guess_type(safe_name)[0] or mime_type)
     return safe_name, mime_type, chunks
+
+
+def _bound(response: Response, chunks: Iterator[bytes], most: int | None) -> Iterator[bytes]:
+    """Yield chunks up to a size in all.
+
+    Raises:
+        FileTooLargeError: They are larger.
+    """
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if most is not None and size > most:
+            raise FileTooLargeError(
+                f"{response.request}: the file is larger than max_file_bytes ({most}), so nothing "
+                "of it was kept. If it may be as large, raise max_file_bytes.",
+                request=response.request,
+            )
+        yield chunk
 
 
 def make_safe_name(name: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from redcap_dagster.api.calls.parameters import call_parameters, check_positive, write_flag
 from redcap_dagster.api.http.transport import Transport
-from redcap_dagster.api.methods.files import REDCapFile, check_folder, receive_file, save_file
+from redcap_dagster.api.methods.files import REDCapFile, check_folder, export_file, save_file
 from redcap_dagster.api.methods.project_names import ProjectNames
 
 
@@ -55,7 +55,7 @@ class PDFs:
             record, event, instrument, repeat_instance, all_records, compact_display
         )
         self._names.check_place(form=instrument, event=event)
-        return self._transport.post("pdf export", parameters, receive_file)
+        return export_file(self._transport, "pdf export", parameters)
 
     def save(
         self,

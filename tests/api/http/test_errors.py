@@ -66,6 +66,8 @@ class Fault:
     attributes: dict[str, object] = field(default_factory=dict)
 
 
+LONG = UNKNOWN + "x" * (1 << 18)
+
 ALWAYS = [
     Fault("token", refused(NO_API, 403), TokenError, "Check that it is complete and from"),
     Fault("token in a 200", refused(NO_API, 200), TokenError, "Check that it is complete and from"),
@@ -101,6 +103,18 @@ ALWAYS = [
           "server_message", 1, {"server_message": UNKNOWN}),
     Fault("error as XML in a 200", Reply(HASH.encode()), ErrorBodyError, "server_message", 1,
           {"server_message": UNKNOWN}),
+    Fault("error as a list in a 200", Reply(b"[%s]" % refused(UNKNOWN).body), ErrorBodyError,
+          "server_message", 1, {"server_message": UNKNOWN}),
+    Fault("long error as a list", Reply(b"[%s]" % refused(LONG).body, 400), RefusedError,
+          "attribute server_message"),
+    Fault("long error as JSON in a 200", refused(LONG, 200), ErrorBodyError, "server_message"),
+    Fault("long error as XML in a 200", Reply(HASH.replace(UNKNOWN, LONG).encode()),
+          ErrorBodyError, "server_message"),
+    Fault("error that breaks off", Reply(refused(LONG).body[:-100]), ErrorBodyError,
+          "server_message"),
+    Fault("chunk of a size below zero",
+          Reply(b"-5\r\n%s\r\n" % RECORDS, 200, {"Transfer-Encoding": "chunked"}, end="closed"),
+          NetworkError, "broke off", 3),
     Fault("gzip without an end", Reply(flushed(RECORDS), 200, {"Content-Encoding": "gzip"}),
           NetworkError, "broke off", 3),
     Fault("broken gzip", Reply(b"x" + gzip.compress(RECORDS), 200, {"Content-Encoding": "gzip"}),
@@ -143,6 +157,8 @@ IN_STRUCTURE = [
     Fault("Latin-1", Reply(b'{"project_title": "\xe9"}'), NotUTF8Error, "byte 19"),
     Fault("half of it", Reply(f'{{"project_title": "{CANARY}'.encode()), MalformedResponseError,
           "not well-formed JSON at character 18"),
+    Fault("a long error at the end", json_reply({"project_title": LONG, "error": UNKNOWN}),
+          ErrorBodyError, "server_message", 1, {"server_message": UNKNOWN}),
     Fault("another shape", json_reply([CANARY]), MalformedResponseError, "not a JSON object"),
 ]  # fmt: skip
 

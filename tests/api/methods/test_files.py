@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.api import (
+    EmptyResponseError,
     ErrorBodyError,
+    FileTooLargeError,
+    MalformedResponseError,
     NetworkError,
     REDCapClient,
     REDCapError,
@@ -16,7 +19,7 @@ from redcap_dagster.api import (
     WebPageError,
 )
 from redcap_dagster.api.methods.files import make_safe_name
-from tests.fake_server import CANARY, Reply, Server
+from tests.fake_server import CANARY, TOKEN, Reply, Server
 
 JPEG = "image/jpeg; name={};charset=UTF-8"
 CONTENT = b'\xff\xd8{"error":"this is a file"}\n\x00' * 3000
@@ -41,6 +44,10 @@ def test_a_file_has_name_type_and_bytes(name: str, server: Server, client: REDCa
 
 
 PAGE = b"\r\n<!DOCTYPE html>\n<html><body>Please log in</body></html>"
+PHP_TEXT = b"PHP Fatal error:  Uncaught Error in /var/www/a.php:3"
+COMMENT = b"<?xml version='1.0'?>\n<!-- <x> --><!----> <html><body>down</body></html>"
+AS_LIST = b'[{"error":"Something new"}]'
+LONG = b'{"error":"' + b"x" * 200_000 + b'"}'
 PHP = b"<br />\n<b>Warning</b>:  fopen(): failed<br />\n%PDF-1.7"
 AS_JSON = b'{"error":"Something new"}'
 AS_XML = b'<?xml version="1.0" encoding="UTF-8" ?><hash><error>new</error></hash>'
@@ -55,15 +62,20 @@ AS_TEXT = b"ERROR: Something new"
         ("a.svg", AS_XML),
         ("a.log.txt", AS_TEXT),
         ("a.html", PAGE),
-        ("a.jpg", b"<binary>"),
-        ("a.jpg", b"{"),
-        ("a.jpg", b""),
+        ("a.log.txt", PHP_TEXT),
+        ("a.dat", b"<binary>"),
+        ("a.dat", b"{"),
+        ("a.dat", b""),
+        ("a.csv", b"The connection of the parts is lost"),
+        ("a.jpg", b"\x00 is no text"),
+        ("a.pdf", b"junk\n%PDF-1.4 of letters alone"),
     ],
 )
 def test_what_looks_like_an_error_may_be_a_file(
     name: str, body: bytes, server: Server, client: REDCapClient
 ) -> None:
-    server.say("file", named(name, body))
+    kind = {"Content-Type": f'application/octet-stream; name="{name}"'}
+    server.say("file", Reply(body, headers=kind))
 
     assert client.files.export("1", "scan").content == body
 
@@ -77,6 +89,11 @@ def test_what_looks_like_an_error_may_be_a_file(
         (AS_JSON, ErrorBodyError),
         (AS_XML, ErrorBodyError),
         (AS_TEXT, ErrorBodyError),
+        (AS_LIST, ErrorBodyError),
+        (LONG, ErrorBodyError),
+        (COMMENT, WebPageError),
+        (PHP_TEXT, WebPageError),
+        (PAGE.decode().encode("utf-16"), WebPageError),
     ],
 )
 def test_an_error_with_the_headers_of_a_file_is_not_one(
@@ -87,7 +104,7 @@ def test_an_error_with_the_headers_of_a_file_is_not_one(
     client: REDCapClient,
     tmp_path: Path,
 ) -> None:
-    if body == AS_TEXT and name.endswith((".txt", ".csv")):
+    if body in (AS_TEXT, PHP_TEXT) and name.endswith(".txt"):
         return  # a text may begin so
     saves: dict[str, Callable[[], Path]] = {
         "file": lambda: client.files.save(tmp_path, "1", "scan"),
@@ -100,6 +117,71 @@ def test_an_error_with_the_headers_of_a_file_is_not_one(
         with pytest.raises(error):
             save()
 
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["scan.jpg", "SCAN.PNG", "scan.pdf", "all.docx", "scan.tiff"])
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"Connection lost", MalformedResponseError),
+        (b"x" * 100_000 + "ü".encode(), MalformedResponseError),
+        ("ü".encode() * 40_000, MalformedResponseError),
+        (b"The connection to the database failed, try later.", MalformedResponseError),
+        (b" \n", EmptyResponseError),
+        (b"", EmptyResponseError),
+    ],
+)
+def test_a_text_is_neither_an_image_nor_a_pdf(
+    name: str,
+    body: bytes,
+    error: type[REDCapError],
+    server: Server,
+    client: REDCapClient,
+    tmp_path: Path,
+) -> None:
+    server.say("file", named(name, body))
+
+    with pytest.raises(error):
+        client.files.save(tmp_path, "1", "scan")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_may_be_named_as_an_attachment(server: Server, client: REDCapClient) -> None:
+    named_so = {"Content-Disposition": "attachment; filename*=UTF-8''Gr%C3%B6%C3%9Fe.jpg"}
+    server.say("file", Reply(CONTENT, headers=named_so))
+
+    assert client.files.export("1", "scan").name == "Größe.jpg"
+
+
+@pytest.mark.parametrize("most", [len(CONTENT), len(CONTENT) - 1, None])
+def test_a_file_has_at_most_a_size(most: int | None, server: Server, tmp_path: Path) -> None:
+    client = REDCapClient(server.url, TOKEN, max_file_bytes=most)
+    calls: dict[str, tuple[Callable[[], REDCapFile], Callable[[], Path]]] = {
+        "file": (
+            lambda: client.files.export("1", "scan"),
+            lambda: client.files.save(tmp_path, "1", "scan"),
+        ),
+        "fileRepository": (
+            lambda: client.repository.export(4),
+            lambda: client.repository.save(tmp_path, 4),
+        ),
+        "pdf": (client.pdfs.export, lambda: client.pdfs.save(tmp_path)),
+    }
+    for content, (export, save) in calls.items():
+        server.say(content, named(f"{content}.dat"))
+        if most is None or most >= len(CONTENT):
+            assert export().content == CONTENT
+            saved = save()
+            assert saved.read_bytes() == CONTENT
+
+            saved.unlink()
+            continue
+        for use in (export, save):
+            with pytest.raises(FileTooLargeError, match="raise max_file_bytes"):
+                use()
+        assert len(server.asked(content)) == 2  # none is retried
     assert list(tmp_path.iterdir()) == []
 
 
@@ -153,14 +235,14 @@ def test_a_name_never_leaves_the_folder(
 ) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    server.say("file", named(name.replace("\\", "\\\\"), b"x"))
+    server.say("file", named(name.replace("\\", "\\\\"), b"\xff"))
 
     saved = client.files.save(folder, "1", "scan")
 
     assert saved.parent == folder
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     assert list(folder.iterdir()) == [saved]
-    assert saved.read_bytes() == b"x"
+    assert saved.read_bytes() == b"\xff"
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     assert len(os.fsencode(saved.name)) <= 200
 

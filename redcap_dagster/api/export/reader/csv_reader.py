@@ -116,7 +116,7 @@ def open_csv(response: Response, must_have: str | None, delimiter: str = ",") ->
                 response, f"its header is longer than {_LONGEST_HEADER >> 20} MiB"
             )
     start = b"".join(pieces)
-    if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"<", b"{"):  # not a header
+    if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"<", b"{", b"["):  # not a header
         start += read_start(response.chunks)
     check_data(response, start)
     line, newline, rows = start.partition(b"\n")
