@@ -23,7 +23,7 @@ try:
     from redcap_dagster.sandbox.server import Sandbox
 except ModuleNotFoundError as error:
     missing = (error.name or "").partition(".")[0]
-    if missing not in ("click", "starlette", "uvicorn"):
+    if missing not in ("click", "jinja2", "starlette", "uvicorn"):
         raise
     raise ModuleNotFoundError(
         f"The sandbox needs {missing!r}, which is not installed: "

@@ -60,6 +60,11 @@ def main() -> None:
     "sandbox to the network, without TLS.",
 )
 @click.option(
+    "--share-pages",
+    is_flag=True,
+    help="Let the pages be opened at addresses that others on the network reach, too.",
+)
+@click.option(
     "--version", help="REDCap version to report. Defaults to that of the dialect, such as 14.7.3."
 )
 @click.option(
@@ -93,6 +98,7 @@ def serve(
     file: Path,
     port: int,
     host: str,
+    share_pages: bool,
     version: str | None,
     dialect: Dialect,
     time_zone: ZoneInfo,
@@ -100,7 +106,8 @@ def serve(
 ) -> None:
     """Serve the project XML FILE until interrupted.
 
-    The first two lines of the output are the URL and the token as environment variables.
+    The first two lines of the output are the URL and the token as environment variables. The
+    third is the URL of the pages, which opens them in a browser of this machine.
     The dialect and the requests are logged to the standard error, without their values.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
@@ -109,7 +116,9 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        sandbox = Sandbox(version, port, time_zone, host=host, dialect=dialect)
+        sandbox = Sandbox(
+            version, port, time_zone, host=host, dialect=dialect, share_pages=share_pages
+        )
         sandbox.start()
     except OSError:
         raise click.ClickException(
@@ -124,6 +133,7 @@ def serve(
         logger.info("dialect: %s", sandbox.dialect)
         click.echo(f"REDCAP_API_URL={sandbox.url}")
         click.echo(f"REDCAP_API_TOKEN={token}")
+        click.echo(f"REDCAP_URL={sandbox.pages_url}")
         stop.wait()
     except ValueError as error:
         raise click.ClickException(str(error)) from None

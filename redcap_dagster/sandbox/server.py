@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from redcap_dagster.sandbox.design.project_creation import add_loaded_project
 from redcap_dagster.sandbox.dialects import Dialect, read_dialect
 from redcap_dagster.sandbox.http.app import HandledRequest, create_app
@@ -18,7 +20,9 @@ from redcap_dagster.sandbox.http.fault import Fault
 from redcap_dagster.sandbox.http.fault_injection import FaultInjector
 from redcap_dagster.sandbox.http.handlers import CONTENTS
 from redcap_dagster.sandbox.http.web_server import WebServer
-from redcap_dagster.sandbox.pages import ProjectPages
+from redcap_dagster.sandbox.pages.app import create_pages
+from redcap_dagster.sandbox.pages.session import Session
+from redcap_dagster.sandbox.project_actions import ProjectActions
 from redcap_dagster.sandbox.store.loading import load_project
 from redcap_dagster.sandbox.store.rights import Rights
 from redcap_dagster.sandbox.store.store import Store
@@ -28,7 +32,7 @@ logger = logging.getLogger("redcap_dagster.sandbox")
 _TOKEN = re.compile(r"[0-9A-F]{32}")
 
 
-class Sandbox(ProjectPages):
+class Sandbox(ProjectActions):
     """A REDCap for tests, reachable at ``url`` between `start` and `stop`.
 
     As a context manager it starts on entry and stops on exit.
@@ -49,6 +53,8 @@ class Sandbox(ProjectPages):
         dialect: How the server differs from others: a `Dialect` or the name of one, such as
             ``older``, ``foreign``, ``any`` (drawn at random) or ``any-7`` (drawn from a seed).
             Defaults to ``default``.
+        share_pages: Whether the pages can be opened at addresses that others on the network
+            reach, too. Defaults to False: those are for the API alone.
 
     Attributes:
         version: REDCap version that it reports.
@@ -82,6 +88,7 @@ class Sandbox(ProjectPages):
         host: str = "127.0.0.1",
         keep: str | Path | None = None,
         dialect: str | Dialect = "default",
+        share_pages: bool = False,
     ) -> None:
         super().__init__()
         own = read_dialect(dialect) if isinstance(dialect, str) else dialect
@@ -96,6 +103,8 @@ class Sandbox(ProjectPages):
         self._clock = clock
         self._host = host
         self._keep = None if keep is None else Path(keep)
+        self._share_pages = share_pages
+        self._session: Session | None = None
         self._injector: FaultInjector | None = None
         self._server: WebServer | None = None
         self._requests: list[HandledRequest] = []
@@ -126,7 +135,9 @@ class Sandbox(ProjectPages):
         self._requests = []
         on_handled = self._requests.append
         self._injector = FaultInjector(create_app(store, on_handled), on_handled)
-        self._server = WebServer(self._injector, listener)
+        self._session = Session.create()
+        pages = create_pages(store, self._session, self._share_pages)
+        self._server = WebServer(_join(self._injector, pages), listener)
         return self
 
     def stop(self) -> None:
@@ -135,7 +146,7 @@ class Sandbox(ProjectPages):
             return
         self._server.stop()
         self._store.close()
-        self._store = self._injector = self._server = None
+        self._store = self._session = self._injector = self._server = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -156,6 +167,18 @@ class Sandbox(ProjectPages):
             RuntimeError: The sandbox is not running.
         """
         return f"{self._get_store().url}api/"
+
+    @property
+    def pages_url(self) -> str:
+        """URL of the sandbox's pages, with the key that opens them in a browser.
+
+        Raises:
+            RuntimeError: The sandbox is not running.
+        """
+        # A browser cannot open 0.0.0.0, which stands for all addresses of this machine.
+        url = self._get_store().url.replace("//0.0.0.0:", "//127.0.0.1:")
+        assert self._session is not None  # noqa: S101
+        return f"{url}?key={self._session.key}"
 
     @property
     def super_token(self) -> str:
@@ -308,3 +331,13 @@ class Sandbox(ProjectPages):
         self._get_store()
         assert self._injector is not None  # noqa: S101
         return self._injector
+
+
+def _join(api: ASGIApp, pages: ASGIApp) -> ASGIApp:
+    """Return an application of both: faults intercept requests to the API only."""
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        app = api if scope["path"].rstrip("/") == "/api" else pages
+        await app(scope, receive, send)
+
+    return respond

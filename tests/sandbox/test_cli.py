@@ -37,8 +37,10 @@ def test_serve(number: signal.Signals, tmp_path: Path) -> None:
         [*SERVE, str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        url, token = (process.stdout.readline().strip().partition("=") for _ in range(2))
-        assert (url[0], token[0]) == ("REDCAP_API_URL", "REDCAP_API_TOKEN")
+        url, token, pages = (process.stdout.readline().strip().partition("=") for _ in range(3))
+        names = ("REDCAP_API_URL", "REDCAP_API_TOKEN", "REDCAP_URL")
+        assert (url[0], token[0], pages[0]) == names
+        assert "Projects of this sandbox" in requests.get(pages[2], timeout=120).text
         asked = {"token": token[2], "content": "record", "format": "csv"}
         assert requests.post(url[2], asked, timeout=120).text == "id,visit_complete\ncanary,0\n"
         process.send_signal(number)

@@ -92,9 +92,7 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
             response = respond_with_text(write_error(refused.write(dialect.say), format_), format_)
             status = refused.status
         except Exception as error:  # noqa: BLE001
-            # A defect of the sandbox. The text may hold a value, so only the line is named.
-            *_, frame = traceback.extract_tb(error.__traceback__)
-            where = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+            where = locate_defect(error)
             logger.error("the sandbox failed: %s", where)
             text = write_error(f"The sandbox failed: {where}", format_)
             response, status = respond_with_text(text, format_), 500
@@ -115,6 +113,12 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
         middleware=[Middleware(GZipMiddleware, minimum_size=1, compresslevel=1)],
         exception_handlers={404: _respond_not_found},
     )
+
+
+def locate_defect(error: Exception) -> str:
+    """Return the type and the line of a defect of the sandbox; its text may hold a value."""
+    *_, frame = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _read_error_format(parameters: Parameters) -> str:

@@ -81,7 +81,7 @@ def handle_request(store: Store, parameters: Parameters, files: Mapping[str, Upl
         if key not in HANDLERS:
             # Guess.
             raise RequestError(400, 'The value of the parameter "action" is not valid')
-        _refuse_expired_rights(store, project.rights)
+        refuse_expired_rights(store, project.rights)
         _require_api_rights(project.rights, key[1])
         if not store.dialect.comma_lists:
             _refuse_comma_lists(parameters)
@@ -112,8 +112,12 @@ def read_action(parameters: Parameters) -> str:
     return action if action in _ACTIONS else ""
 
 
-def _refuse_expired_rights(store: Store, rights: Rights) -> None:
-    """Refuse all requests of a user whose access has ended; day, status and text are guesses."""
+def refuse_expired_rights(store: Store, rights: Rights) -> None:
+    """Refuse all requests of a user whose access has ended; day, status and text are guesses.
+
+    Raises:
+        RequestError: The day of the user's expiration has come.
+    """
     if rights.expiration and rights.expiration <= f"{store.now():%Y-%m-%d}":
         raise RequestError(403, "Your user privileges in this project have expired")
 

@@ -24,6 +24,11 @@ from redcap_dagster.sandbox.store.row_keys import RowKey
 FIRST_USER = "sandbox"
 """Name of a new project's first user."""
 
+# The next project id, which no project was added with.
+_NEXT_NUMBER = """
+select coalesce(max(max(id, coalesce(json_extract(structure, '$.info.project_id'), 0))), 0) + 1
+from project
+"""
 _ROW = """
 select id from row
 where project = ? and record = ? and event = ? and instrument = ? and instance = ?
@@ -96,7 +101,7 @@ class Store:
         """
         token = token or secrets.token_hex(16).upper()
         with self.lock, self._database:
-            found = self._database.execute("select coalesce(max(id), 0) + 1 from project")
+            found = self._database.execute(_NEXT_NUMBER)
             (number,) = found.fetchone()
             created = self.now().strftime("%Y-%m-%d %H:%M:%S")
             info = replace(
@@ -125,6 +130,18 @@ class Store:
             return None
         number, structure, username, rights = found
         return StoredProject(number, _parse_structure(structure), username, _parse_rights(rights))
+
+    def list_projects(self, username: str) -> list[StoredProject]:
+        """Return the projects of a user, with the user's rights, in the order they were added."""
+        found = self._database.execute(
+            "select project, structure, rights from user"
+            " join project on project.id = user.project where username = ? order by project",
+            (username,),
+        )
+        return [
+            StoredProject(number, _parse_structure(structure), username, _parse_rights(rights))
+            for number, structure, rights in found
+        ]
 
     def replace_structure(self, project: int, structure: REDCapProject) -> None:
         """Replace the structure of a project; all values stay, even if no export shows them."""
@@ -176,6 +193,21 @@ class Store:
         if found is None:
             raise KeyError("The project does not have a user of this name.")
         return str(found[0])
+
+    def find_token(self, project: int, username: str) -> str:
+        """Return the token of a user, or a blank for a user without one."""
+        found = self._database.execute(
+            "select token from user where project = ? and username = ?", (project, username)
+        ).fetchone()
+        return found[0] or "" if found else ""
+
+    def delete_token(self, project: int, username: str) -> None:
+        """Delete the token of a user, which is no longer valid; `get_token` creates another."""
+        with self.lock, self._database:
+            self._database.execute(
+                "update user set token = null where project = ? and username = ?",
+                (project, username),
+            )
 
     def delete_user(self, project: int, username: str) -> None:
         """Remove a user and the user's token from a project."""

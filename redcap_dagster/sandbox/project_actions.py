@@ -1,4 +1,4 @@
-"""What people do on REDCap's pages: tests do it to a project of a sandbox while it runs."""
+"""What people do on REDCap's pages, called from Python: tests do it to a project while it runs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +11,8 @@ from redcap_dagster.sandbox.store.row_keys import RowKey
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 
-class ProjectPages:
-    """What people do on REDCap's pages; `Sandbox` has it all."""
+class ProjectActions:
+    """What people do on REDCap's pages, from Python; `Sandbox` has it all."""
 
     def __init__(self) -> None:
         self._store: Store | None = None
