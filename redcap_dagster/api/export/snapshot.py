@@ -30,6 +30,7 @@ from redcap_dagster.api.export.plan.listing import (
 from redcap_dagster.api.export.plan.query import Among, ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.export.reader.records import read_records
+from redcap_dagster.api.export.reader.requested import Requested
 from redcap_dagster.api.export.reader.row_keys import select_records
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.verification.census import list_rows
@@ -123,6 +124,7 @@ def take_snapshot(
 
     Raises:
         IncompleteExportError: Records are missing.
+        ResponseMismatchError: There are rows, but no listing has a record.
         REDCapError: A request failed. The type says why.
     """
     sent = transport.sent
@@ -142,7 +144,12 @@ def take_snapshot(
         # whether the project has access groups.
         if listing.records or outcome.notes or not outcome.table.num_rows:
             break
-        shown = [outcome.table.select([everything.project.record_id_field])]
+        shown = [outcome.table.select([structure.record_id_field])]
+    else:
+        requested = Requested.read(query.write_single_request(), structure.record_id_field)
+        raise requested.mismatch_error(
+            f"{outcome.table.num_rows} rows are of records that REDCap does not list"
+        )
     unrequested = check_columns(transport, query, outcome.table, exported, fetcher.received)
     return RecordExport(
         table=outcome.table,
@@ -167,7 +174,8 @@ def export_table(
 ) -> pa.Table:
     """Return exported records like `take_snapshot`, with fewer requests for a small project.
 
-    An export that fits into one request, and where nothing repeats, needs only the dictionary.
+    An export that fits into one request, where nothing repeats, and that has only columns of the
+    dictionary, needs nothing else of the structure.
 
     Args:
         transport: The connection.
@@ -189,7 +197,9 @@ def export_table(
     count, repeats = len(listing.records), REPEAT_COLUMNS[0] in listing.rows.column_names
     received: set[str] = set()
 
-    def read(parameters: dict[str, str], should_retry: ShouldRetry) -> pa.Table:
+    def read(
+        parameters: dict[str, str], should_retry: ShouldRetry
+    ) -> tuple[pa.Table, tuple[str, ...]]:
         table = read_records(
             transport,
             parameters,
@@ -198,17 +208,18 @@ def export_table(
             project=project,
             on_header=received.update,
         )
-        check_columns(transport, query, table, ExportedColumns(id_field), received)
-        return table
+        return table, check_columns(transport, query, table, ExportedColumns(id_field), received)
 
     if not count and not records_where:
-        return read(query.write_single_request(), should_retry_whole)
+        table, other = read(query.write_single_request(), should_retry_whole)
+        if not table.num_rows and not other:
+            return table
     cells = listing.rows.num_rows * query.column_set.width
     fits = (most is None or cells <= most) and (count <= FEW_RECORDS or not query.selects_records)
     one = RecordRequest(query.column_set, listing.records, 0, count, query.selects_records, cells)
     if count and fits and not repeats and one.names <= settings.limits.max_names:
         try:
-            table = read(query.write_request(one), should_retry_divisible)
+            table, other = read(query.write_request(one), should_retry_divisible)
         except REDCapError as error:
             if not may_be_too_large(error):
                 raise
@@ -221,7 +232,7 @@ def export_table(
             repeats = REPEAT_COLUMNS[0] in table.column_names
             missing = find_missing_records(FetchedRecords(table), listing, query)
             lost = listing.find_lost_records(shown)
-            if unchanged and not repeats and not missing and not lost:
+            if unchanged and not (repeats or missing or lost or other):
                 return table
     listed = ListedRecords(listing, since)
     return take_snapshot(
@@ -301,7 +312,8 @@ def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
     fetched = export()
     if not listing.records:
         table = fetched.table
-        hidden = query.filters and may_be_hashed(table[id_field].slice(0, 1).to_pylist())
+        by_record = query.filters or query.records is not None
+        hidden = by_record and may_be_hashed(table[id_field].slice(0, 1).to_pylist())
         census = _read_census_from(table, listing.census, query)
         return Outcome(table, census, notes=(HIDDEN_IDS,) if hidden else ())
 

@@ -76,6 +76,17 @@ def test_columns_that_nobody_requested_are_left_out_and_named(
     assert redcap.export_records().equals(frame)
 
 
+def test_the_status_of_an_instrument_without_fields_is_exported(sandbox: Sandbox) -> None:
+    """The dictionary alone does not have the instrument."""
+    forms = [{"instrument_name": name, "instrument_label": name} for name in ("visit", "empty")]
+    token = sandbox.add_project(
+        exports={"metadata": [field("record_id")], "instrument": forms},
+        records=[{"record_id": "1", "empty_complete": "2"}],
+    )
+    frame = REDCapClient(sandbox.url, token, retries=0).export_records()
+    assert frame["empty_complete"].tolist() == ["2"]
+
+
 @pytest.mark.parametrize("max_cells", [None, 3])
 def test_a_tick_of_a_checkbox_without_choices_is_exported(
     sandbox: Sandbox, max_cells: int | None

@@ -15,6 +15,7 @@ from redcap_dagster.api import (
     IncompleteExportError,
     MalformedResponseError,
     REDCapClient,
+    ResponseMismatchError,
 )
 from redcap_dagster.api.calls.project_structure import ProjectStructure, export_structure
 from redcap_dagster.api.export.download.fetcher import ExportSettings
@@ -216,6 +217,35 @@ def test_a_row_that_no_listing_has_is_not_exported_where_ids_are_hidden(sandbox:
 
     assert "999" in {key[0] for key in foreign.shown}
     assert found.table.equals(whole)
+
+
+@dataclass
+class ForeignRowsTransport(LossyTransport):
+    """A connection whose responses with values all have a row more, of a record that never was."""
+
+    chance: float = 0
+
+    def _lose_rows(self, body: bytes) -> bytes:
+        header, *rows = split_csv(body)
+        foreign = b"999" + header.count(b",") * b"," + b"\n"
+        return body if b"_complete" not in header else b"".join([header, *rows, foreign])
+
+
+@pytest.mark.parametrize("selection", [{}, {"filter_logic": "[age] = 'none'"}])
+def test_rows_are_refused_where_every_listing_is_empty(sandbox: Sandbox, selection: Any) -> None:
+    records = RECORDS[:2] if selection else []
+    token = sandbox.add_project(exports={"metadata": METADATA}, records=records)
+    project, draw = Project(sandbox, token), random.Random(0)  # noqa: S311
+    quiet = LossyTransport(project, draw, chance=0)
+    structure = export_structure(cast("Transport", quiet))
+    assert not keys_of(export(quiet, structure, selection, None))
+
+    foreign = ForeignRowsTransport(project, draw)
+    with pytest.raises(ResponseMismatchError, match="1 rows are of records that REDCap does"):
+        export(foreign, structure, selection, None)
+    connection = cast("Transport", foreign)
+    with pytest.raises(ResponseMismatchError, match="1 rows are of records that REDCap does"):
+        take_snapshot(connection, structure, selection, ExportSettings())
 
 
 def test_a_deletion_takes_two_listings_that_agree(server: Server, client: REDCapClient) -> None:
