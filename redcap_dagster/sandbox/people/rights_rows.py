@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox.calls.call import (
     Call,
     Response,
@@ -21,7 +22,10 @@ _BY_FORM: Final = ("forms", "forms_export")
 _RANDOMIZATION: Final = ("random_setup", "random_dashboard", "random_perform")
 _SINCE: Final = {"api_modules": (14, 0, 3), "email_logging": (14, 4, 0)}
 _BIT_RIGHTS_SINCE: Final = (15, 6, 0)
-"""Since this version the right to a form is 128 for none, 129 to read, 130 to edit."""
+"""Since this version the rights to a form have other codes."""
+
+FormRight = Literal["none", "read", "edit"]
+"""Right of a user to the values of an instrument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def respond_with_rights(call: Call, rows: Sequence[RightsRow], *, as_text: bool)
         and version >= _SINCE.get(column.name, ())
         and (structure.info.randomization_enabled or column.name not in _RANDOMIZATION)
     ]
-    edit = 130 if version >= _BIT_RIGHTS_SINCE else 1
+    edit = list_form_rights(structure.version)["edit"]
     written: list[dict[str, Any]] = []
     for row in rows:
         flags = {name: getattr(row.rights, name) for name in names}
@@ -142,10 +146,17 @@ def apply_rights_row(call: Call, rights: Rights, row: Row, owner: str) -> Rights
         raise RequestError(400, str(error)) from None
 
 
-def build_minimal_rights(call: Call) -> Rights:
+def list_form_rights(version: str) -> Mapping[FormRight, int]:
+    """Return the codes of the rights to an instrument in a version of REDCap."""
+    if parse_version(version) >= _BIT_RIGHTS_SINCE:
+        return {"none": 128, "read": 129, "edit": 130}
+    return {"none": 0, "read": 2, "edit": 1}
+
+
+def build_minimal_rights(structure: REDCapProject) -> Rights:
     """Return the rights of a new user or role before its row: none, as REDCap documents."""
-    forms = dict.fromkeys((form.instrument_name for form in call.project.structure.instruments), 0)
-    none = 128 if parse_version(call.project.structure.version) >= _BIT_RIGHTS_SINCE else 0
+    forms = dict.fromkeys((form.instrument_name for form in structure.instruments), 0)
+    none = list_form_rights(structure.version)["none"]
     flags = {column.name: 0 for column in fields(Rights) if column.name not in (*_BY_FORM, *TEXTS)}
     by_form = {"forms": dict.fromkeys(forms, none), "forms_export": forms}
     return Rights.from_row({**flags, **by_form})

@@ -149,7 +149,11 @@ def import_roles(call: Call) -> Response:
     roles: dict[str, Role] = {}
     for row in rows:
         name = row.get("unique_role_name", "") or _make_role_name()
-        before = roles.get(name) or known.get(name) or Role("", build_minimal_rights(call))
+        before = (
+            roles.get(name)
+            or known.get(name)
+            or Role("", build_minimal_rights(call.project.structure))
+        )
         label = row.get("role_label", "") or before.label
         if not label:
             raise RequestError(400, "A row has no role_label")  # guess

@@ -53,7 +53,11 @@ def import_users(call: Call) -> Response:
     for row in rows:
         if not (username := row.get("username", "").strip()):
             raise RequestError(400, "A row has no username")  # guess
-        before = changed.get(username) or users.get(username) or build_minimal_rights(call)
+        before = (
+            changed.get(username)
+            or users.get(username)
+            or build_minimal_rights(call.project.structure)
+        )
         rights = apply_rights_row(call, before, row, f'user "{username}"')
         group = check_group(call, row.get("data_access_group", ""))
         expiration = row.get("expiration", rights.expiration)

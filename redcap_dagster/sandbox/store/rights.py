@@ -90,6 +90,15 @@ class Rights:
         right = self.forms.get(form, 1)
         return bool(right & (2 if right >= 128 else 1))
 
+    def may_view(self, form: str) -> bool:
+        """Return whether the user may see values of an instrument on REDCap's pages.
+
+        Example:
+            >>> [Rights(forms={"a": right}).may_view("a") for right in (0, 128, 2, 129, 3, 130)]
+            [False, False, True, True, True, True]
+        """
+        return self.forms.get(form, 1) not in (0, 128)
+
     def with_changes(self, row: Mapping[str, Any]) -> Self:
         """Return these rights with the changes of a row, whose numbers may be texts.
 
