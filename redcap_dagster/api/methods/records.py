@@ -22,6 +22,7 @@ from redcap_dagster.api.http.response import Response, malformed_error, read_jso
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
 from redcap_dagster.api.methods.record_import.batches import send_batches, split_into_batches
+from redcap_dagster.api.methods.record_import.choices import MEANINGS, Meaning
 from redcap_dagster.api.methods.record_import.comparison import (
     REFUSALS,
     Comparison,
@@ -31,6 +32,7 @@ from redcap_dagster.api.methods.record_import.comparison import (
     export_stored,
     list_ids,
 )
+from redcap_dagster.api.methods.record_import.meanings import decide_meanings
 from redcap_dagster.api.methods.record_import.results import RecordImport
 from redcap_dagster.api.methods.record_import.target import ImportTarget, Shape
 from redcap_dagster.frames import Frames, to_frame
@@ -92,6 +94,7 @@ class Records:
         overwrite_behavior: str = "normal",
         force_auto_number: bool = False,
         date_format: str = "YMD",
+        choices: Meaning | None = None,
         background_process: bool = False,
         batch_size: int = 1000,
         dry_run: bool = False,
@@ -108,9 +111,12 @@ class Records:
         stays ``07`` where 7 is imported, and an unchanged clean table changes nothing. Calculated
         fields, survey timestamps and survey identifiers are ignored.
 
-        Choices are imported by their codes or labels. Where a label is the code of another choice,
-        texts are codes, unless the column is categorical with the labels as its categories.
-        Categories, or lists of ticked options, that may be codes or labels are refused.
+        Choices are imported by their codes or labels. Where labels of a field are codes of its
+        other choices, other values of the column, other columns and the stored values show which
+        they are; values that may still be either are refused, unless `choices` says it.
+
+        Clean tables can be imported with the columns ``FIELD_code`` and ``FIELD_missing`` of their
+        rules. The reasons in ``FIELD_missing`` are ignored.
 
         A failed request is retried, except one with which REDCap numbers records or instances.
 
@@ -128,6 +134,8 @@ class Records:
             force_auto_number: Whether REDCap gives each record a new id. Defaults to False.
             date_format: The order in dates that are given as text: ``YMD``, ``MDY`` or ``DMY``.
                 Defaults to ``YMD``.
+            choices: What values of choices are that may be codes or labels: ``codes`` or
+                ``labels``. Defaults to None: they are refused where the data do not show it.
             background_process: Whether the server imports in the background (REDCap 14), and
                 returns no ids. Defaults to False.
             batch_size: Rows per request. A record is never split. Defaults to 1,000.
@@ -141,8 +149,8 @@ class Records:
         Raises:
             TypeError: The data have another type. Nothing was sent.
             ValueError: A parameter is invalid, the project does not have a column or an event, a
-                text is not a date, or a field cannot store a value as it is, such as 22.25 with one
-                decimal. Nothing was imported.
+                text is not a date, a field cannot store a value as it is, such as 22.25 with one
+                decimal, or a value may be a code or a label. Nothing was imported.
             ImportRefusedError: REDCap refused values and imported nothing of that request. A note
                 of the error says whether earlier requests were imported.
             OutcomeUnknownError: The response was lost, and REDCap may have numbered new records.
@@ -169,20 +177,27 @@ class Records:
             returnContent=_check_return_content(return_content, force_auto_number),
         )
         check_one_of("date_format", date_format, _DATE_FORMATS)
+        if choices is not None:
+            check_one_of("choices", choices, MEANINGS)
         check_positive("batch_size", batch_size)
         write_flag("dry_run", dry_run)
         delimiter = DELIMITERS[check_one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS))]
         given = read_rows(data, delimiter)
         check_columns(given.rows, ())  # before anything is sent
-        target = ImportTarget.export(self._transport, given.categories)
+        target = ImportTarget.export(self._transport)
         id_column = target.get_id_column(type)
-        rows = target.prepare(given.rows, type)
-        batches = split_into_batches(rows, id_column, batch_size)
+        rows, told = target.prepare(given.rows, type, choices)
+        batches = list(split_into_batches(rows, id_column, batch_size))
+        are_stored = not force_auto_number  # records that REDCap numbers are not stored yet
+        meanings = decide_meanings(
+            self._transport, target, batches, type, told, given.categories, are_stored
+        )
+        target = target.with_meanings(meanings)
         overwrite = overwrite_behavior == "overwrite"
         comparisons: list[Comparison] = []
         for batch in batches:
-            stored: StoredRows | None = {}  # records that REDCap numbers are not stored yet
-            if not force_auto_number:
+            stored: StoredRows | None = {}
+            if are_stored:
                 try:
                     stored = export_stored(self._transport, target, batch, type, overwrite)
                 except REFUSALS:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -13,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.api.methods.record_import.choices import MEANINGS
 from redcap_dagster.frames import to_frame
 from redcap_dagster.project.validations import VALIDATIONS
 from redcap_dagster.sandbox import Sandbox
@@ -29,6 +31,7 @@ METADATA = [
     field("note", type="notes"),
     field("sex", type="radio", choices="1, Female | 2, Male | 9, Other | 10, Other"),
     field("visits", type="dropdown", choices=DIGITS),
+    field("site", type="radio", choices="01, North | 02, South"),
     field("consent", type="yesno"),
     field("alive", type="truefalse"),
     field("race", type="checkbox", choices="1, A | -9, B"),
@@ -66,10 +69,8 @@ FRAMES: dict[str, Callable[[pa.Table], Any]] = {
     "nullable": lambda table: table.to_pandas(types_mapper=NULLABLE.get),
     "dates as Timestamp": lambda table: table.to_pandas(date_as_object=False),
     "moments as datetime": lambda table: table.to_pandas(timestamp_as_object=True),
-    # Dicts have no categories: a text that may be code or label is a code, as REDCap has it.
-    "dicts": lambda table: table.drop_columns(
-        {"visits"}.intersection(table.column_names)
-    ).to_pylist(),
+    "dicts": pa.Table.to_pylist,
+    "DuckDB": lambda table: duckdb.from_arrow(table).to_arrow_table(),  # choices as plain text
     "float32": as_float32,
 }
 RULES = [
@@ -78,6 +79,9 @@ RULES = [
     CleaningRules(checkboxes="lists"),
     CleaningRules(labels="codes", checkboxes="lists", infer_types=False),
     CleaningRules(types={"typed": "time"}),
+    CleaningRules(labels="both", missing_reasons=True),
+    CleaningRules(labels="both", checkboxes="lists"),
+    CleaningRules(labels="codes", types={"sex": "integer", "site": "integer", "consent": "text"}),
 ]
 NUMBERS = ["345.10", "345.1", "7", "007", "1.10", "-0", "6.50", "1e5"]
 OTHERS: dict[str, st.SearchStrategy[str]] = {
@@ -86,6 +90,7 @@ OTHERS: dict[str, st.SearchStrategy[str]] = {
     "note": st.sampled_from(["a\nb", " x", *NUMBERS]),
     "sex": st.sampled_from(["1", "2", "9", "10", "7"]),
     "visits": st.sampled_from(["1", "2", "3", "4"]),
+    "site": st.sampled_from(["01", "02"]),
     "consent": st.sampled_from(["0", "1"]),
     "alive": st.sampled_from(["0", "1"]),
     "race___1": st.sampled_from(["0", "1"]),
@@ -154,6 +159,7 @@ CHANGES: list[tuple[str, str, Any, str]] = [
     ("free", "4.50", 5.0, "5.00"),
     ("sex", "1", "Male", "2"),
     ("visits", "1", "2", "2"),
+    ("site", "01", 2, "02"),
     ("consent", "1", False, "0"),
     ("race___1", "1", False, "0"),
     ("pain", "10", 20.0, "20"),
@@ -175,10 +181,9 @@ def test_a_changed_cell_is_stored_in_the_form_of_its_validation(
         "eav": [{"record": "1", "field_name": name, "value": new[name]} for name in new],
     }
 
-    changes = redcap.records.import_(
-        rows[shape], type=shape, date_format=date_format, dry_run=True
-    ).changes
-    redcap.records.import_(rows[shape], type=shape, date_format=date_format)
+    options: dict[str, Any] = {"type": shape, "date_format": date_format, "choices": "codes"}
+    changes = redcap.records.import_(rows[shape], **options, dry_run=True).changes
+    redcap.records.import_(rows[shape], **options)
 
     written = {name: text for name, _, _, text in CHANGES}
     assert {one.column: one.after for one in changes} == written
@@ -197,7 +202,7 @@ def test_a_category_tells_labels_from_codes(redcap: REDCapClient) -> None:
         redcap.records.import_(frame)
         assert redcap.export_records(fields=["visits"])["visits"].tolist() == [stored]
 
-    with pytest.raises(ValueError, match="texts of visits may be codes or labels"):
+    with pytest.raises(ValueError, match="values of visits may be codes or labels"):
         redcap.records.import_(pd.DataFrame(rows | {"visits": pd.Categorical(["2"], ["1", "2"])}))
     with pytest.raises(ValueError, match=r"1 values of sex .* a label that two choices have"):
         redcap.records.import_([{"record_id": "1", "sex": "Other"}])
@@ -231,7 +236,7 @@ def test_lists_that_may_be_codes_or_labels_are_refused(labels: Any, swapped: RED
     rules = CleaningRules(labels=labels, checkboxes="lists")
     table = clean(split_by_instrument(export, project)["visit"], "visit", project, rules).table
 
-    with pytest.raises(ValueError, match=r"texts of sides may be codes or labels.*labels=.codes"):
+    with pytest.raises(ValueError, match=r"values of sides may be codes or labels.*choices=.codes"):
         swapped.records.import_(table.select(["record_id", "sides"]))
     assert export_all(swapped) == before
 
@@ -248,9 +253,65 @@ def test_reordered_labels_are_not_taken_as_codes(swapped: REDCapClient) -> None:
     assert swapped.records.import_(frame, dry_run=True).changes == ()
 
     frame["side"] = side.cat.reorder_categories(["1", "2"])
-    with pytest.raises(ValueError, match="texts of side may be codes or labels"):
+    with pytest.raises(ValueError, match="values of side may be codes or labels"):
         swapped.records.import_(frame)
     assert export_all(swapped)[0]["side"] == "1"
+
+
+def test_plain_texts_are_codes_or_labels_as_the_other_columns_are(swapped: REDCapClient) -> None:
+    records = pd.DataFrame({"record_id": ["1", "2", "3"], "side": ["1", "2", "2"], "known": "1"})
+    swapped.records.import_(records, choices="codes")
+    export = swapped.export_records_table()
+    project = swapped.export_structure().project(header=export.column_names)
+    table = clean(split_by_instrument(export, project)["visit"], "visit", project, CleaningRules())
+    labels = duckdb.from_arrow(table.table).df()[["record_id", "side", "known"]]
+    codes = to_frame(export)[["record_id", "side", "known"]]
+
+    for frame in (labels, codes):
+        assert swapped.records.import_(frame, dry_run=True).changes == ()
+        # Without another column of choices, what is stored tells, if all of it stays as it is.
+        assert swapped.records.import_(frame[["record_id", "side"]], dry_run=True).changes == ()
+        frame["side"] = frame["side"].take([0, 0, 2]).to_numpy()
+        done = swapped.records.import_(frame, dry_run=True)
+        assert [(one.record, one.before, one.after) for one in done.changes] == [("2", "2", "1")]
+        numbers = frame[["record_id"]].assign(side=frame["side"].astype("int64"))
+        for unclear in (frame[["record_id", "side"]], frame[["record_id", "side"]][:1], numbers):
+            with pytest.raises(ValueError, match=r'values of side may be .* choices="codes", or'):
+                swapped.records.import_(unclear)
+    # Only what one reading would not change speaks against the other columns.
+    with pytest.raises(ValueError, match="values of side may be"):
+        swapped.records.import_([{"record_id": "1", "side": "2", "known": "1"}])
+    row = {"record_id": "1", "side": "2"}
+    assert [
+        [one.after for one in swapped.records.import_([row], choices=means, dry_run=True).changes]
+        for means in MEANINGS
+    ] == [["2"], []]
+    with pytest.raises(ValueError, match="choices: must be one of 'codes', 'labels'"):
+        swapped.records.import_([row], choices="raw")  # type: ignore[arg-type]
+
+
+def test_a_category_in_the_order_of_the_labels_may_be_of_codes(swapped: REDCapClient) -> None:
+    side = pd.Categorical(["1"], ["2", "1"])  # codes, in an order that is also that of the labels
+    frame = pd.DataFrame({"record_id": ["1"], "side": side, "known": ["2"]})
+    for data in (frame, frame.drop(columns="known"), frame.assign(record_id="9")):
+        with pytest.raises(ValueError, match="values of side may be codes or labels"):
+            swapped.records.import_(data)
+
+
+def test_a_code_beside_its_label_is_what_is_imported(swapped: REDCapClient) -> None:
+    row: dict[str, Any] = {"record_id": "2", "side": "1", "side_code": "2", "known_missing": "NA"}
+    row |= {"visits": ["1"], "visits_code": ["2"]}
+    swapped.records.import_(pd.DataFrame([row]))
+    stored = export_all(swapped)[1]
+    assert (stored["side"], stored["visits___1"], stored["visits___2"]) == ("2", "0", "1")
+
+    changed: list[dict[str, Any]] = [{"side": "2"}, {"side_code": None}, {"visits": ["1", "2"]}]
+    for wrong in changed:
+        with pytest.raises(ValueError, match=r"1 values of (side|visits) have a label and"):
+            swapped.records.import_([row | wrong])
+    row.pop("side")
+    swapped.records.import_([row | {"side_code": 1}])
+    assert export_all(swapped)[1]["side"] == "1"
 
 
 def test_a_label_that_is_a_missing_data_code_is_the_label_among_labels(

@@ -8,12 +8,13 @@ from redcap_dagster.api.errors import ImportRefusedError, REDCapError
 from redcap_dagster.api.http.import_refusals import name_columns
 from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.api.methods.record_import.choices import ValueRow
 from redcap_dagster.api.methods.record_import.results import (
     RecordImport,
     read_accepted,
     read_import,
 )
-from redcap_dagster.api.methods.record_import.target import Row, ValueRow
+from redcap_dagster.api.methods.record_import.target import Row
 from redcap_dagster.project.system_columns import REPEAT_INSTANCE
 
 REQUEST: Final = "record import"

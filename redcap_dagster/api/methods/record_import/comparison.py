@@ -12,13 +12,13 @@ from redcap_dagster.api.errors import RefusedError, RightsError, TokenError
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.selection import check_selection
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.api.methods.record_import.choices import ValueRow
 from redcap_dagster.api.methods.record_import.results import CellChange
 from redcap_dagster.api.methods.record_import.target import (
     PLACE_COLUMNS,
     ImportTarget,
     Row,
     Shape,
-    ValueRow,
 )
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import ACCESS_GROUP, REPEAT_INSTANCE
@@ -239,6 +239,14 @@ def _find_row(stored: StoredRows, place: Place) -> Mapping[str, str | None] | No
     return stored.get(place) or (
         None if instrument else stored.get((record, event, instrument, other))
     )
+
+
+def get_stored_text(
+    stored: StoredRows, row: Mapping[str, object], id_column: str, name: str
+) -> str | None:
+    """Return the stored text of a column in the place of a row; None where it has none."""
+    current = _find_row(stored, _get_place(row, id_column))
+    return None if current is None else current.get(name)
 
 
 def _get_place(row: Mapping[str, object], id_column: str) -> Place:

@@ -1,8 +1,7 @@
 """The project that a record import goes to: the columns and events that it takes."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -13,7 +12,14 @@ from redcap_dagster.api.calls.project_structure import export_dictionary
 from redcap_dagster.api.calls.rows import IS_LONGITUDINAL, export_info, export_rows, is_flag_set
 from redcap_dagster.api.calls.written_values import Value, write_value
 from redcap_dagster.api.http.transport import Transport
-from redcap_dagster.api.methods.record_import.columns import ImportColumn, index_codes
+from redcap_dagster.api.methods.record_import.choices import (
+    MEANINGS,
+    Meaning,
+    ValueRow,
+    merge_code_columns,
+    spread_options,
+)
+from redcap_dagster.api.methods.record_import.columns import ImportColumn
 from redcap_dagster.project import Column, REDCapProject
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import (
@@ -26,7 +32,6 @@ from redcap_dagster.project.system_columns import (
 )
 
 Row = Mapping[str, str]
-ValueRow = Mapping[str, Value]
 Shape = Literal["flat", "eav"]
 
 PLACE_COLUMNS: Final = (EVENT_NAME, *REPEAT_COLUMNS)
@@ -47,16 +52,14 @@ class ImportTarget:
     added: frozenset[str]
 
     @classmethod
-    def export(cls, transport: Transport, categories: Mapping[str, Sequence[Any]]) -> Self:
+    def export(cls, transport: Transport) -> Self:
         """Return the target of a project, by its dictionary, export columns and events.
 
         Args:
             transport: The connection to the project.
-            categories: The categories of columns of the data.
 
         Raises:
             REDCapError: A request failed. The type says why.
-            ValueError: Categories may be codes or labels.
         """
 
         def export_list(content: str, key: str) -> list[dict[str, Any]]:
@@ -82,6 +85,7 @@ class ImportTarget:
             for column in project.columns(instrument.instrument_name)
         ]
         timestamps = {timestamp_column(field.form_name) for field in project.fields}
+        reasons = {f"{field.field_name}_missing" for field in project.fields}
         return cls(
             project=project,
             columns={ACCESS_GROUP: ImportColumn()}
@@ -89,11 +93,8 @@ class ImportTarget:
                 str(row["export_field_name"]): ImportColumn(str(row["original_field_name"]))
                 for row in names
             }
-            | {
-                column.name: ImportColumn.describe(column, missing, categories.get(column.name))
-                for column in known
-            },
-            added=frozenset({ARM, SURVEY_IDENTIFIER} | timestamps),
+            | {column.name: ImportColumn.describe(column, missing) for column in known},
+            added=frozenset({ARM, SURVEY_IDENTIFIER} | timestamps | reasons),
         )
 
     @property
@@ -106,8 +107,18 @@ class ImportTarget:
         """Return the column of the record id."""
         return self.project.record_id_field if shape == "flat" else "record"
 
-    def prepare(self, rows: Sequence[ValueRow], shape: Shape) -> Sequence[ValueRow]:
+    def prepare(
+        self, rows: Sequence[ValueRow], shape: Shape, meaning: Meaning | None
+    ) -> tuple[Sequence[ValueRow], Mapping[str, Meaning]]:
         """Return the rows to import: keys as texts, a column for each option of a checkbox.
+
+        Args:
+            rows: The rows.
+            shape: Their shape.
+            meaning: What values of choices are that may be codes or labels; None if unknown.
+
+        Returns:
+            The rows, and what such values are, by column, as far as it is known.
 
         Raises:
             ValueError: The project does not take them. The message has names and counts only.
@@ -119,58 +130,18 @@ class ImportTarget:
                 f"data: {inexact} record ids are floats too large to hold every digit, so they may "
                 "name other records. Give record ids as texts or integers."
             )
+        coded: frozenset[str] = frozenset()
+        if shape == "flat":
+            rows, coded = merge_code_columns(rows, self.project, self.columns)
+            rows = spread_options(rows, self.project, self.columns, coded, meaning)
         keys = (id_column, *PLACE_COLUMNS)
         rows = [
             {name: write_value(value) if name in keys else value for name, value in row.items()}
-            for row in (self._spread_options(rows) if shape == "flat" else rows)
-        ]
-        self._check(rows, shape)
-        return rows
-
-    def _spread_options(self, rows: Sequence[ValueRow]) -> list[ValueRow]:
-        """Return rows with a column for each option of checkboxes whose options are lists.
-
-        Raises:
-            ValueError: A list has an item that is not an option, or that several options may be, or
-                the items of a checkbox may be codes or labels.
-        """
-        names = {name for row in rows for name in row} - self.columns.keys()
-        boxes = [field for field in self.project.fields if field.field_name in names]
-        items: dict[str, set[str]] = {
-            box.field_name: set() for box in boxes if box.field_type == "checkbox"
-        }
-        for row in rows:
-            for name in items.keys() & row.keys():
-                value = row[name]
-                items[name].update(value if isinstance(value, tuple) else ())
-        options = {
-            box.field_name: index_codes(box.field_name, box.choices, items[box.field_name])
-            for box in boxes
-            if box.field_name in items
-        }
-        wrong: Counter[str] = Counter()
-
-        def spread(name: str, value: Value) -> Iterator[tuple[str, Value]]:
-            if name not in options or not isinstance(value, tuple | None):
-                yield name, value
-                return
-            found = [options[name].get(item, ()) for item in value or ()]
-            wrong[name] += sum(len(codes) != 1 for codes in found)
-            ticked = {codes[0] for codes in found if codes}
-            for code in dict.fromkeys(code for codes in options[name].values() for code in codes):
-                column = self.project.export_column(name, code)
-                yield column, None if value is None else code in ticked
-
-        spread_rows: list[ValueRow] = [
-            dict(cell for name, value in row.items() for cell in spread(name, value))
             for row in rows
         ]
-        if +wrong:
-            raise ValueError(
-                f"data: {wrong.total()} items in the lists of {list_names(sorted(+wrong))} are not "
-                "options of these checkboxes, or the labels of several. Give the codes."
-            )
-        return spread_rows
+        self._check(rows, shape)
+        known = {} if meaning is None else dict.fromkeys(self.columns, meaning)
+        return rows, {**known, **dict.fromkeys(coded, MEANINGS[0])}
 
     def _check(self, rows: Sequence[ValueRow], shape: Shape) -> None:
         """Raise unless the project takes the columns and events of these rows."""
@@ -223,6 +194,16 @@ class ImportTarget:
                 "out, or correct their names."
             )
 
+    def with_meanings(self, meanings: Mapping[str, Meaning]) -> Self:
+        """Return the target for values of choices that are codes or labels, by column."""
+        columns = {
+            name: replace(column, texts=replace(column.texts, meaning=meanings[name]))
+            if name in meanings and column.texts
+            else column
+            for name, column in self.columns.items()
+        }
+        return replace(self, columns=columns)
+
     def iterate_cells(
         self, rows: Sequence[ValueRow], shape: Shape
     ) -> Iterator[tuple[ValueRow, str, Value]]:
@@ -230,7 +211,8 @@ class ImportTarget:
         id_column = self.get_id_column(shape)
         for row in rows:
             if shape == "eav":
-                yield row, str(row["field_name"]), row["value"]
+                if (name := str(row["field_name"])) in self.columns:
+                    yield row, name, row["value"]
             else:
                 for name, value in row.items():
                     if name != id_column and name not in PLACE_COLUMNS and name in self.columns:
