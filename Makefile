@@ -38,13 +38,14 @@ help:
 	@echo 'make package       build wheel and sdist into build/dist, and check them'
 	@echo
 	@echo 'With REDCAP_API_URL and REDCAP_API_TOKEN set, demo and ui use that project.'
+	@echo 'With XML=path, they use the project of that project XML, in a sandbox.'
 	@echo 'Another Python: make demo PYTHON=python3.12'
 
 demo: .venv/demo
-	@.venv/bin/python -m example_project.demo
+	@.venv/bin/python -m example_project.demo $${XML:+"$$XML"}
 
 ui: .venv/demo
-	@.venv/bin/python -m example_project.ui
+	@.venv/bin/python -m example_project.ui $${XML:+"$$XML"}
 
 test: .venv/dev
 	.venv/bin/python $(TESTS)

@@ -1,5 +1,6 @@
 """Materialize every asset once and print the result: ``python -m example_project.demo``."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -16,9 +17,10 @@ from rich.table import Table
 from example_project.defs.warehouse import WAREHOUSE
 from example_project.local import (
     DAGSTER_HOME,
-    OWN_STUDY,
+    PROJECT,
     fetch_structure,
     is_own_study,
+    name_own_study,
     redcap,
     running,
     tail,
@@ -28,14 +30,18 @@ LOG = DAGSTER_HOME / "demo.log"
 MATERIALIZE = ("dg", "launch", "--assets", "*")
 
 
-def main() -> None:
-    """Materialize the studies of the REDCap in the environment, or of a sandbox."""
+def main(xml: Path | None = None) -> None:
+    """Materialize the studies of the REDCap in the environment, or of a sandbox.
+
+    Args:
+        xml: Project XML to use instead. Defaults to None.
+    """
     console = Console(highlight=False, soft_wrap=True)
     stored: dict[dg.AssetKey, dict[str, Any]] = {}
     failures = 0
     started = time.monotonic()
-    with dg.DagsterInstance.from_config(str(DAGSTER_HOME)) as instance, redcap() as url:
-        warehouse = OWN_STUDY if is_own_study() else WAREHOUSE
+    with dg.DagsterInstance.from_config(str(DAGSTER_HOME)) as instance, redcap(xml) as url:
+        warehouse = PROJECT / f"{name_own_study()}.duckdb" if is_own_study() else WAREHOUSE
         console.print(f"REDCap at {url}, tables to {_short(warehouse)}")
         fetch_structure()
         with (
@@ -60,9 +66,10 @@ def main() -> None:
         console.print(f"The run failed; all that Dagster said is in {_short(LOG)}")
         sys.exit(1)
     console.print(_table(stored))
+    ui = "make ui" if xml is None else f"make ui XML={shlex.quote(str(xml))}"
     console.print(
         f"{len(stored)} tables in {time.monotonic() - started:.0f} s. What next:\n"
-        "  make ui     the same in the Dagster UI, with the pictures\n"
+        f"  {ui}     the same in the Dagster UI, with the pictures\n"
         f'  {_short(Path(sys.executable))} -c "import duckdb; '
         f"duckdb.connect('{_short(warehouse)}', read_only=True)"
         f".sql('from {_place(stored)}').show()\""
@@ -97,7 +104,8 @@ def _reason(event: dg.DagsterEvent) -> str:
 
 
 def _table(stored: Mapping[dg.AssetKey, Mapping[str, Any]]) -> Table:
-    table = Table("asset")
+    table = Table()
+    table.add_column("asset", overflow="fold")
     for heading in ("rows", "columns", "markers replaced"):
         table.add_column(heading, justify="right")
     for key, metadata in sorted(stored.items()):
@@ -128,6 +136,6 @@ def _short(path: Path) -> str:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(*map(Path, sys.argv[1:2]))
     except KeyboardInterrupt:
         sys.exit("\nStopped.")

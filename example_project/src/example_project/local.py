@@ -19,11 +19,11 @@ from redcap_dagster.sandbox import Sandbox
 PROJECT = Path(__file__).parents[2]
 DAGSTER_HOME = PROJECT / "dagster_home"
 STRUCTURE = PROJECT / "src/example_project/defs/.local_defs_state"
-OWN_STUDY = PROJECT / "own_study.duckdb"
-"""Tables of the project in the environment, as in its ``defs.yaml``."""
 TOKENS = {"cervical": "REDCAP_API_TOKEN_CERVICAL", "asthma": "REDCAP_API_TOKEN_ASTHMA"}
 """The variable of each made-up study's token, as in its ``defs.yaml``."""
 OWN_TOKEN = "REDCAP_API_TOKEN"  # noqa: S105 the name of a variable
+OWN_NAME = "REDCAP_STUDY"
+"""The variables of a project that is not made up, as in the ``defs.yaml`` of ``own_study``."""
 PORT = 8470
 """Port of the sandbox: tables say at which URL they were made, and the next run is there, too."""
 PATIENCE = 20.0
@@ -31,15 +31,23 @@ PATIENCE = 20.0
 
 
 @contextmanager
-def redcap() -> Iterator[str]:
+def redcap(xml: Path | None = None) -> Iterator[str]:
     """Yield the URL of the REDCap in the environment, or of a sandbox with two studies.
 
     The version of a REDCap in the environment is exported first, so that a wrong URL or token is
     noticed here. Variables in the project's file ``.env`` come before the environment, as in
     Dagster.
+
+    Args:
+        xml: Project XML that the sandbox gets instead of the two studies. Defaults to None.
     """
     os.environ.update({n: v for n, v in dotenv_values(PROJECT / ".env").items() if v is not None})
     given = [name for name in ("REDCAP_API_URL", OWN_TOKEN) if os.environ.get(name)]
+    if given and xml is not None:
+        sys.exit(
+            f"XML names a project, and {' and '.join(given)} another one. Unset the latter to use "
+            "the file, or leave XML out."
+        )
     if len(given) == 1:
         sys.exit(
             f"Only {given[0]} is set. Set REDCAP_API_URL and REDCAP_API_TOKEN to use your own "
@@ -56,13 +64,18 @@ def redcap() -> Iterator[str]:
         yield url
         return
     with _sandbox() as sandbox:
-        os.environ.update(add_studies(sandbox))
+        os.environ.update(add_studies(sandbox) if xml is None else add_own_study(sandbox, xml))
         yield sandbox.url
 
 
 def is_own_study() -> bool:
     """Return whether the environment names a project, so that there are no made-up studies."""
     return bool(os.environ.get(OWN_TOKEN))
+
+
+def name_own_study() -> str:
+    """Return the name of that project, as its ``defs.yaml`` has it."""
+    return os.environ.get(OWN_NAME, "own_study")
 
 
 @contextmanager
@@ -90,13 +103,29 @@ def add_studies(sandbox: Sandbox) -> dict[str, str]:
     return {"REDCAP_API_URL": sandbox.url, **tokens}
 
 
+def add_own_study(sandbox: Sandbox, xml: Path) -> dict[str, str]:
+    """Add the project of an XML file to a sandbox; return the variables that name it.
+
+    Its name is made of the file's, so that each file has a database of its own.
+    """
+    try:
+        token = sandbox.add_project(xml.expanduser())
+    except OSError:
+        sys.exit(f"XML: {xml} is not a file that can be read.")
+    except ValueError as error:
+        sys.exit(f"XML: {error}")
+    stem = xml.name.removesuffix(".xml").removesuffix(".REDCap")
+    name = re.sub("[^a-z0-9]+", "_", f"xml {stem}".lower()).strip("_")
+    return {"REDCAP_API_URL": sandbox.url, OWN_TOKEN: token, OWN_NAME: name}
+
+
 def fetch_structure() -> None:
     """Fetch the structure of each study that has a token, and remove the structures from before.
 
     The environment may name another REDCap than last time. A study without a token has no assets.
     """
     shutil.rmtree(STRUCTURE, ignore_errors=True)
-    tokens = {**TOKENS, "own_study": OWN_TOKEN}
+    tokens = {**TOKENS, name_own_study(): OWN_TOKEN}
     keys = [f"REDCapProjectComponent[{name}]" for name in tokens if os.environ.get(tokens[name])]
     options = [word for key in keys for word in ("--defs-state-key", key)]
     log = DAGSTER_HOME / "structure.log"

@@ -3,6 +3,7 @@
 import socket
 import sys
 import time
+from pathlib import Path
 
 from example_project.local import DAGSTER_HOME, fetch_structure, redcap, running, tail
 
@@ -10,10 +11,14 @@ HOST = "127.0.0.1"
 LOG = DAGSTER_HOME / "ui.log"
 
 
-def main() -> None:
-    """Serve the UI, and a sandbox unless the environment names a REDCap."""
+def main(xml: Path | None = None) -> None:
+    """Serve the UI, and a sandbox unless the environment names a REDCap.
+
+    Args:
+        xml: Project XML that the sandbox gets instead of the studies. Defaults to None.
+    """
     port = _free_port(preferred=3000)
-    with redcap() as url:
+    with redcap(xml) as url:
         print("Dagster is starting ...", flush=True)
         fetch_structure()
         with running("dg", "dev", "--host", HOST, "--port", str(port), log=LOG) as process:
@@ -46,6 +51,6 @@ def _answers(port: int) -> bool:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(*map(Path, sys.argv[1:2]))
     except KeyboardInterrupt:
         print("\nStopped.")
