@@ -3,6 +3,7 @@
 From the top: `client`, `methods`, `export`, `calls`, `http`, `errors`; each imports those below it.
 """
 
+from redcap_dagster.api.calls.file_response import REDCapFile
 from redcap_dagster.api.calls.project_structure import ProjectStructure
 from redcap_dagster.api.client import REDCapClient
 from redcap_dagster.api.errors import (
@@ -38,7 +39,6 @@ from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORD
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.snapshot import RecordExport
 from redcap_dagster.api.http.transport import MAX_PARAMETERS
-from redcap_dagster.api.methods.files import REDCapFile
 from redcap_dagster.api.methods.record_import.results import CellChange, RecordImport
 from redcap_dagster.api.settings import ClientSettings
 

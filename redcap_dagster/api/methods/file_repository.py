@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redcap_dagster.api.calls.file_response import REDCapFile, check_folder, export_file, save_file
 from redcap_dagster.api.calls.parameters import call_parameters, check_positive, check_required
 from redcap_dagster.api.calls.rows import export_rows, read_done
 from redcap_dagster.api.http.response import Response, malformed_error, read_json
 from redcap_dagster.api.http.transport import Transport
-from redcap_dagster.api.methods.files import REDCapFile, check_folder, export_file, save_file
 
 _CONTENT = "fileRepository"
 _LONGEST_NAME = 150

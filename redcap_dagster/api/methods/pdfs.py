@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from redcap_dagster.api.calls.file_response import REDCapFile, check_folder, export_file, save_file
 from redcap_dagster.api.calls.parameters import call_parameters, check_positive, write_flag
 from redcap_dagster.api.http.transport import Transport
-from redcap_dagster.api.methods.files import REDCapFile, check_folder, export_file, save_file
 from redcap_dagster.api.methods.project_names import ProjectNames
 
 

@@ -18,7 +18,7 @@ from redcap_dagster.api import (
     REDCapFile,
     WebPageError,
 )
-from redcap_dagster.api.methods.files import make_safe_name
+from redcap_dagster.api.calls.file_response import make_safe_name
 from tests.fake_server import CANARY, TOKEN, Reply, Server
 
 JPEG = "image/jpeg; name={};charset=UTF-8"
