@@ -1,4 +1,6 @@
-"""Calls that many methods share: `parameters` and `import_data`, `rows`, then `project_structure`.
+"""Calls that many methods share.
+
+In the order of use: `parameters`, `import_data`, `rows` and `file_response`, `project_structure`.
 
 Imports `api.http` and below.
 """

@@ -29,11 +29,16 @@ _LOCK_TIMEOUT: Final = 1.0
 _FEWER: Final = 4
 """The share of the rate limit at which one process sends requests that it cannot count."""
 
-_DATABASE: Final = """
+_TABLE: Final = "CREATE TABLE turn (at REAL NOT NULL)"
+
+_DATABASE: Final = f"""
     PRAGMA journal_mode = memory;
     PRAGMA synchronous = off;
-    CREATE TABLE IF NOT EXISTS turn (at REAL NOT NULL);
+    {_TABLE.replace("TABLE", "TABLE IF NOT EXISTS")};
 """
+
+_BESIDE: Final = ("", "-journal", "-wal", "-shm")
+"""Ends of the names of the file, and of those that SQLite opens if they are beside it."""
 
 
 class RateLimiter:
@@ -89,12 +94,18 @@ class RateLimiter:
         _check_folder(self._path.parent)
         with suppress(FileExistsError):
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        if not stat.S_ISREG(self._path.lstat().st_mode):
-            raise FileExistsError("something else is in its place")
+        for end in _BESIDE:
+            path = self._path.with_name(f"{self._path.name}{end}")
+            # To open a pipe can take for ever.
+            if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+                raise FileExistsError(f"something else is in the place of {path.name}")
 
     def _count_in_file(self) -> float:
         with closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT)) as connection:
             connection.executescript(_DATABASE)
+            schema = "SELECT sql FROM sqlite_master WHERE tbl_name = 'turn'"
+            if connection.execute(schema).fetchall() != [(_TABLE,)]:
+                raise FileExistsError("it has a table of something else")
             connection.execute("BEGIN IMMEDIATE")
             now = self._clock()
             # A time to come is from before the machine was started again.
@@ -139,7 +150,11 @@ def get_rate_limiter(host: str, per_minute: int) -> RateLimiter:
 def _find_folder() -> Path:
     """Return a folder of this user on this machine; a home folder may span machines."""
     own = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # Windows has one of each user's own
-    return Path(tempfile.gettempdir()) / f"redcap-dagster{own}"
+    try:
+        folder = tempfile.gettempdir()
+    except FileNotFoundError:  # no folder can be written to now
+        folder = os.path.join(os.sep, "tmp")  # noqa: PTH118
+    return Path(folder) / f"redcap-dagster{own}"
 
 
 def _check_folder(folder: Path) -> None:

@@ -131,9 +131,24 @@ def replace_by_a_link(path: Path) -> None:
     path.symlink_to(path.with_name("of the user"))
 
 
-def add_another_table(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE turn (other)")
+def replace_by_tables(*statements: str) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(";".join(statements))
+
+    return spoil
+
+
+def put_a_pipe_beside(end: str) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        os.mkfifo(path.with_name(f"{path.name}{end}"))
+        with closing(sqlite3.connect(":memory:")) as other:
+            other.execute("CREATE TABLE turn (at REAL NOT NULL)")
+            content = bytearray(other.serialize())
+        content[18:20] = bytes([2, 2]) if end != "-journal" else bytes([1, 1])  # whether by WAL
+        path.write_bytes(content)
+
+    return spoil
 
 
 def open_the_folder(path: Path) -> None:
@@ -146,7 +161,17 @@ def open_the_folder(path: Path) -> None:
         replace_by_a_folder,
         replace_by_a_pipe,
         replace_by_a_link,
-        add_another_table,
+        replace_by_tables("CREATE TABLE turn (other)"),
+        replace_by_tables("CREATE TABLE turn (at)", "INSERT INTO turn VALUES (1), (NULL), (NULL)"),
+        replace_by_tables("CREATE TABLE turn (at)", "INSERT INTO turn VALUES ('x'), ('y'), ('z')"),
+        replace_by_tables("CREATE VIEW turn AS SELECT 1 AS at"),
+        replace_by_tables(
+            "CREATE TABLE turn (at REAL NOT NULL)",
+            "CREATE TRIGGER t AFTER DELETE ON turn BEGIN SELECT RAISE(ABORT, 'x'); END",
+        ),
+        put_a_pipe_beside("-journal"),
+        put_a_pipe_beside("-wal"),
+        put_a_pipe_beside("-shm"),
         open_the_folder,
     ],
 )
@@ -170,6 +195,21 @@ def test_what_cannot_be_counted_is_sent_slowly_with_one_warning(
     assert "0.75 a minute" in message
     for kept in path.parent.glob("of the user"):
         assert kept.read_bytes() == b"text"
+
+
+def test_requests_are_sent_slowly_without_a_temporary_folder(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", fail)
+    monkeypatch.setattr(Path, "mkdir", fail)
+    limiter = get_rate_limiter("redcap.example.edu", 3)
+    monkeypatch.setattr(limiter, "_clock", clock)
+
+    assert [limiter.take_turn() for _ in range(2)] == [0, SLOW_PACE]
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY])
