@@ -12,6 +12,7 @@ from redcap_dagster.api.snippets.definitions import (
 from redcap_dagster.api.snippets.method import Method, Value
 from redcap_dagster.api.snippets.python_requests import write_requests_snippet
 from redcap_dagster.api.snippets.r import write_httr_snippet
+from redcap_dagster.api.snippets.redcapr import write_redcapr_snippet
 from redcap_dagster.api.snippets.request import write_request
 from redcap_dagster.api.snippets.shell import write_curl_snippet
 
@@ -91,7 +92,7 @@ def snippet(
         case "httr":
             return write_httr_snippet(method, request, file, url, token_variable)
         case "REDCapR":
-            return None
+            return write_redcapr_snippet(method, values, url, token_variable)
         case "curl":
             return write_curl_snippet(method, request, file, url, token_variable)
     raise ValueError(f"language: must be one of {', '.join(map(repr, LANGUAGES))}.")
