@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from redcap_dagster.sandbox.http.app import locate_defect
 from redcap_dagster.sandbox.http.form import read_form
-from redcap_dagster.sandbox.pages import api_access, project, projects, user_rights
+from redcap_dagster.sandbox.pages import api_access, project, projects, record_form, user_rights
 from redcap_dagster.sandbox.pages.session import (
     Session,
     enter,
@@ -34,6 +34,7 @@ logger = logging.getLogger("redcap_dagster.sandbox")
 PAGES: Final[Mapping[tuple[str, str], Page]] = {
     **projects.PAGES,
     **project.PAGES,
+    **record_form.PAGES,
     **user_rights.PAGES,
     **api_access.PAGES,
 }

@@ -113,7 +113,7 @@ def build_flat_table(call: Call) -> Table:
     if not rows and parse_version(structure.version) >= _NO_HEADER_SINCE:
         return Table((), ())
     header = layout.header
-    for name, write in _make_writers(call).items():
+    for name, write in make_writers(call).items():
         if name in header:
             position = header.index(name)
             for row in rows:
@@ -196,8 +196,12 @@ def _make_id_writer(project: StoredProject) -> Callable[[str], str]:
 # -- cells ----------------------------------------------------------------------------------------
 
 
-def _make_writers(call: Call) -> dict[str, Callable[[str], str]]:
-    """Return a function by column, for the columns whose values are not written as stored."""
+def make_writers(call: Call) -> dict[str, Callable[[str], str]]:
+    """Return a function by column, for the columns whose values are not written as stored.
+
+    Raises:
+        RequestError: A parameter has an invalid value.
+    """
     structure, parameters = call.project.structure, call.parameters
     writers: dict[str, Callable[[str], str]] = {}
     if parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label":
@@ -249,7 +253,7 @@ def build_eav_table(call: Call) -> Table:
     delimiter = read_delimiter(parameters, call.store.dialect.delimiter)
     layout, write_id = build_layout(call.project, parameters), _make_id_writer(call.project)
     labeled = parameters.get_choice("rawOrLabel", ("raw", "label"), "raw") == "label"
-    columns, writers = index_columns(structure), _make_writers(call)
+    columns, writers = index_columns(structure), make_writers(call)
     events = build_event_labels(structure) if labeled else {}
     values: dict[int, dict[str, str]] = {}
     for number, name, value in _select_values(call, layout):
