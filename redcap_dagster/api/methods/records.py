@@ -33,6 +33,7 @@ from redcap_dagster.api.methods.record_import.comparison import (
     list_ids,
 )
 from redcap_dagster.api.methods.record_import.meanings import decide_meanings
+from redcap_dagster.api.methods.record_import.record_ids import check_numbers, check_spelling
 from redcap_dagster.api.methods.record_import.results import RecordImport
 from redcap_dagster.api.methods.record_import.target import ImportTarget, Shape
 from redcap_dagster.frames import Frames, to_frame
@@ -118,6 +119,9 @@ class Records:
         Clean tables can be imported with the columns ``FIELD_code`` and ``FIELD_missing`` of their
         rules. The reasons in ``FIELD_missing`` are ignored.
 
+        Record ids that are numbers are refused where REDCap has an id of the same value that is
+        another text: 7 may be ``007``. So are ids that REDCap's database does not tell apart.
+
         A failed request is retried, except one with which REDCap numbers records or instances.
 
         Args:
@@ -189,6 +193,11 @@ class Records:
         rows, told = target.prepare(given.rows, type, choices)
         batches = list(split_into_batches(rows, id_column, batch_size))
         are_stored = not force_auto_number  # records that REDCap numbers are not stored yet
+        ids = list_ids(rows, id_column)
+        if are_stored:
+            check_spelling(ids, [])
+            id_field = target.project.record_id_field
+            check_numbers(self._transport, given.rows, id_column, id_field)
         meanings = decide_meanings(
             self._transport, target, batches, type, told, given.categories, are_stored
         )
@@ -204,9 +213,9 @@ class Records:
                     if dry_run:
                         raise
                     stored = None
+                check_spelling(list_ids(batch, id_column), [place[0] for place in stored or ()])
             comparisons.append(compare_rows(target, batch, type, stored, overwrite, date_format))
         check_comparisons(comparisons, date_format)
-        ids = list_ids(rows, id_column)
         if not dry_run:
             sent = {row[id_column] for one in comparisons for row in one.rows}
             unchanged = tuple(record for record in ids if record not in sent)

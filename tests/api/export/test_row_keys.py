@@ -55,7 +55,7 @@ PLACES = "record_id,redcap_event_name,redcap_repeat_instrument,redcap_repeat_ins
         ("record_id,name", [f",{CANARY}", "2,b"], "1 rows have no record id, and 0 "),
         ("record_id,name", [f"{CANARY},a", f"{CANARY},b", f"{CANARY},c"], "and 2 are duplicate"),
         ("record_id,name", ["A5,a", "b,b", "a5,c", '"a5 ",d'], "and 2 are duplicate"),
-        ("record_id,name", ["É-1,a", "é-1,b"], "and 1 are duplicate"),
+        ("record_id,name", ["É-1,a", "é-1,b", "e-1,c", "E\u0301-1,d"], "and 3 are duplicate"),
         (PLACES, [f"{CANARY},e,,,a", f"{CANARY},e,,,b"], "0 rows have no record id, and 1 "),
         (PLACES, [f"{CANARY},e,f,2,a", f"{CANARY},e,f,1,a", f"{CANARY},e,f,2,a"], "and 1 are"),
     ],
@@ -91,6 +91,10 @@ def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapCli
         "2,e,,,a",
         "A,e,,,",
         "a,d,,,",
+        "й,e,,,",
+        "и,e,,,",
+        "が,e,,,",
+        "か,e,,,",
     ]
     server.say("record", Reply("".join(f"{line}\n" for line in (PLACES, *rows)).encode()))
 

@@ -15,7 +15,7 @@ from redcap_dagster.api import (
 )
 from redcap_dagster.sandbox import Sandbox
 from tests.dictionary import field
-from tests.fake_server import CANARY
+from tests.fake_server import CANARY, Reply, Server, json_reply
 
 CLASSIC: dict[str, Any] = {
     "metadata": [
@@ -455,3 +455,45 @@ def test_a_file_goes_in_and_comes_out(redcap: REDCapClient) -> None:
     with pytest.raises(RefusedError) as caught:
         redcap.files.export("1", "age")
     assert (caught.value.kind, caught.value.names) == ("no file field", ("age",))
+
+
+# -- record ids -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64", "int64[pyarrow]"])
+def test_an_id_that_is_a_number_is_not_taken_for_another_text(kind: Any, sandbox: Sandbox) -> None:
+    records: list[dict[str, object]] = [{"record_id": one, "age": "1"} for one in ("007", "8")]
+    token = sandbox.add_project(exports=CLASSIC, records=records)
+    redcap = REDCapClient(sandbox.url, token, retries=0)
+    frame = pd.DataFrame({"record_id": ["7", "8"], "age": ["40", "41"]})
+    numbers, before = frame.astype({"record_id": kind}), imports(sandbox)
+
+    with pytest.raises(ValueError, match=r"1 record ids are numbers, .*{'record_id': 'string'}"):
+        redcap.records.import_(numbers)
+    with pytest.raises(ValueError, match="1 record ids are numbers"):
+        redcap.records.import_([{"record": 7, "field_name": "age", "value": 1}], type="eav")
+    assert imports(sandbox) == before
+    assert redcap.records.import_(numbers[1:]).records == ("8",)
+    assert redcap.records.import_(numbers, force_auto_number=True).count == 2
+    redcap.records.import_(frame)  # texts say which records they mean
+    with pytest.raises(ValueError, match="1 record ids are numbers"):
+        redcap.records.import_(numbers)  # there is 7 now, but the frame may have been read from 007
+
+
+def test_ids_of_one_record_in_two_spellings_are_refused(
+    sandbox: Sandbox, redcap: REDCapClient, server: Server, client: REDCapClient
+) -> None:
+    ids = ["É-1", "e-1", "й", "и", "2"]
+    frame, before = pd.DataFrame({"record_id": ids, "age": "1"}), imports(sandbox)
+    with pytest.raises(ValueError, match="2 record ids differ from others, in the data or in RED"):
+        redcap.records.import_(frame, batch_size=1)
+    assert imports(sandbox) == before
+    assert redcap.records.import_(frame, force_auto_number=True).count == 5
+    redcap.records.import_(frame[1:])
+
+    # A server whose database compares ids like REDCap's exports the record as it is spelled there.
+    server.say("project", json_reply({"is_longitudinal": 0}))
+    server.say("exportFieldNames", json_reply([]))
+    server.say("record", Reply("record_id,name\nÉ-1,a\n".encode()))
+    with pytest.raises(ValueError, match="1 record ids differ from others, in the data or in RED"):
+        client.records.import_([{"record_id": "e-1", "name": "b"}])

@@ -32,8 +32,6 @@ def check_row_keys(
 ) -> Iterator[pa.RecordBatch]:
     """Yield batches whose rows have different keys.
 
-    Ids that differ in capitals or last blanks alone are one record for REDCap's database.
-
     For each row, 8 bytes are kept: Python's hash of its key. Two rows of a million have the same
     hash by chance in less than one of ten million exports, which is then refused.
 
@@ -50,8 +48,9 @@ def check_row_keys(
         >>> list(check_row_keys(iter([batch("1", "2"), batch("2")]), "record_id"))
         Traceback (most recent call last):
         redcap_dagster.api.errors.MalformedResponseError: record export: 0 rows have no record id, \
-and 1 are duplicate rows of a record, event and instance. Try again; if it lasts, make the export \
-in REDCap itself, or tell the server's administrator.
+and 1 are duplicate rows of a record, event and instance. Ids that differ in capitals, accents or \
+last blanks alone are one record for REDCap's database. Try again; if it lasts, look for such \
+records in REDCap, or tell the server's administrator.
     """
     # Both are sorted. Most digests are among the older ones, which are rarely sorted again.
     older = newer = np.empty(0, np.int64)
@@ -112,11 +111,26 @@ def add_repeat_columns(rows: _Rows) -> _Rows:
     return rows
 
 
+def fold_record_ids(ids: Any) -> Any:
+    """Return a column of record ids as REDCap's database compares them.
+
+    Ids that differ in capitals, accents of Latin letters or last blanks alone are one record. Of
+    other alphabets, marks often make another letter.
+
+    Example:
+        >>> fold_record_ids(pa.array(["É-1 ", "e-1", "й"])).to_pylist()
+        ['e-1', 'e-1', 'й']
+    """
+    letters = pc.utf8_normalize(pc.utf8_rtrim(ids, " "), form="NFD")
+    plain = pc.replace_substring_regex(letters, r"([A-Za-z])[\x{0300}-\x{036F}]+", r"\1")
+    return pc.utf8_lower(pc.utf8_normalize(plain, form="NFC"))
+
+
 def _hash_keys(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
     # The record id is last, as only it may contain the separator.
     names = (EVENT_NAME, *REPEAT_COLUMNS)
     column_sets: list[Any] = [batch[name] for name in names if name in batch.schema.names]
-    column_sets.append(pc.utf8_lower(pc.utf8_rtrim(batch[record_id_field], " ")))
+    column_sets.append(fold_record_ids(batch[record_id_field]))
     texts = pc.binary_join_element_wise(
         *column_sets, "\x1f", null_handling="replace", null_replacement=""
     )
@@ -139,8 +153,9 @@ def key_error(blank: int, again: int) -> MalformedResponseError:
     """Return the error for rows without a record id, and for duplicate rows."""
     return MalformedResponseError(
         f"{REQUEST}: {blank} rows have no record id, and {again} are duplicate rows of a record, "
-        "event and instance. Try again; if it lasts, make the export in REDCap itself, or tell the "
-        "server's administrator.",
+        "event and instance. Ids that differ in capitals, accents or last blanks alone are one "
+        "record for REDCap's database. Try again; if it lasts, look for such records in REDCap, or "
+        "tell the server's administrator.",
         request=REQUEST,
     )
 
