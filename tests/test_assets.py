@@ -17,6 +17,7 @@ from redcap_dagster.api import RecordExport, REDCapClient
 from tests.dagster_runs import (
     TOKEN_VARIABLE,
     Study,
+    check_results,
     entry,
     keys,
     materializations,
@@ -216,22 +217,38 @@ def test_a_form_that_fails_does_not_stop_the_others(study: Study) -> None:
     assert study.table("study_clean.visit").num_rows == 3
 
 
-def test_options_that_share_a_column_stop_their_form_alone(tmp_path: Path) -> None:
-    metadata = [
-        field("id", "base"),
-        field("box", "base", type="checkbox", choices="A, North | a, South"),
-        field("age", "visit"),
-    ]
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (
+            [field("box", "base", type="checkbox", choices="A, North | a, South")],
+            "base: Field 'box': REDCap exports the codes 'A' and 'a'",
+        ),
+        (
+            [field("late_complete", "base"), field("dose", "late")],
+            "late: REDCap exports the field 'late_complete' of the instrument 'base' and the",
+        ),
+        (
+            [field("box", "base", type="checkbox", choices="1, A"), field("box___1", "late")],
+            "late: REDCap exports an option of the field 'box' of the instrument 'base' and",
+        ),
+    ],
+    ids=["options", "a status", "an option and a field"],
+)
+def test_fields_that_share_a_column_stop_their_forms_alone(
+    fields: list[dict[str, str]], reason: str, tmp_path: Path
+) -> None:
+    metadata = [field("id", "base"), *fields, field("age", "visit")]
     records = [{"id": "1", "age": "40", "visit_complete": "2"}]
     with studying(tmp_path, exports={"metadata": metadata}, records=records) as study:
         result = study.run()
         made = materializations(result).keys()
+        checked = check_results(result)
     assert {"study/records/visit", "study/clean/visit"} <= made
-    assert made.isdisjoint({"study/records/base", "study/clean/base"})
+    assert not [key for key in made if key.endswith(("/base", "/late"))]
+    assert not checked["study/records/base", "nothing_hidden"].passed
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert "base: Field 'box': REDCap exports the codes 'A' and 'a'" in str(
-        failure.event_specific_data
-    )
+    assert reason in str(failure.event_specific_data)
 
 
 def test_rows_that_come_twice_replace_no_table(

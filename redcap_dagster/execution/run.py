@@ -67,6 +67,7 @@ class Run:
         census: The records and events that REDCap lists in the selected buckets, if exported.
         listed: How many pairs of record and event REDCap lists in all buckets, if exported.
         exported_instruments: The instruments whose records were exported.
+        not_exported: Why the records of other instruments cannot be exported.
         export: Their records, if there are such instruments.
         unplaced_cells: Counts of exported cells that belong to no table, by column.
     """
@@ -81,6 +82,7 @@ class Run:
     census: pa.Table | None = field(default=None, repr=False)
     listed: int | None = None
     exported_instruments: Sequence[str] = ()
+    not_exported: Mapping[str, str] = field(default_factory=dict)
     export: RecordExport | None = field(default=None, repr=False)
     unplaced_cells: Mapping[str, int] = field(default_factory=dict)
 
@@ -160,7 +162,9 @@ def _export(run: Run) -> Run:
     context, recipe, selection, client = run.context, run.recipe, run.selection, run.client
     structure, tables = run.structure, recipe.tables
     needed = [instrument for instrument in tables.records if run.needs_export(instrument)]
-    exported = existing_instruments(run.project, needed)
+    existing = existing_instruments(run.project, needed)
+    run = replace(run, not_exported=_find_unclear(run.project, existing, recipe.known))
+    exported = [instrument for instrument in existing if instrument not in run.not_exported]
     if not (exported or selection.has(tables.census)):
         return run
     among = filter_by_bucket(structure.record_id_field, tables.buckets, selection.buckets)
@@ -178,6 +182,23 @@ def _export(run: Run) -> Run:
         export=export,
         unplaced_cells=check_export(context.log, export.table, project, recipe.rules),
     )
+
+
+def _find_unclear(
+    project: REDCapProject, instruments: Sequence[str], known: REDCapProject
+) -> dict[str, str]:
+    """Return the instruments that share a column with something else, each with the reason.
+
+    An export of them would name that column twice, and fail for all instruments.
+    """
+    with_surveys = replace(project, surveys=known.surveys)
+    unclear: dict[str, str] = {}
+    for instrument in instruments:
+        try:
+            with_surveys.check_columns(instrument)
+        except StructureError as error:
+            unclear[instrument] = str(error)
+    return unclear
 
 
 @dataclass(frozen=True)
@@ -205,8 +226,9 @@ def exported_records(run: Run, instrument: str) -> Records:
     Raises:
         StructureError: The run did not export them.
     """
-    if run.export is None:
-        raise StructureError("its records were not exported.")
+    if run.export is None or instrument in run.not_exported:
+        reason = run.not_exported.get(instrument, "its records were not exported.")
+        raise StructureError(reason)
     export, project = run.export.table, run.project
     table = instrument_table(
         export,

@@ -87,3 +87,22 @@ def is_timestamp_field(field: Field) -> bool:
         False
     """
     return field == timestamp_field(field.form_name)
+
+
+def describe_column(column: Column) -> str:
+    """Return what a column is of, for a message.
+
+    Example:
+        >>> describe_column(Column("visit_complete", status_field("visit")))
+        "the status of the instrument 'visit'"
+        >>> describe_column(Column("visit_complete", Field("visit_complete", "base")))
+        "the field 'visit_complete' of the instrument 'base'"
+    """
+    field = column.field
+    of_instrument = f"of the instrument {field.form_name!r}"
+    if is_status_field(field):
+        return f"the status {of_instrument}"
+    if is_timestamp_field(field):
+        return f"the survey timestamp {of_instrument}"
+    option = "" if column.choice is None else "an option of "
+    return f"{option}the field {field.field_name!r} {of_instrument}"

@@ -2,13 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from redcap_dagster.project.choices import Choice, checkbox_column, parse_choices
-from redcap_dagster.project.columns import Column, status_field, timestamp_field
+from redcap_dagster.project.columns import (
+    Column,
+    describe_column,
+    status_field,
+    timestamp_field,
+)
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.rows import (
     Arm,
@@ -228,6 +233,31 @@ class REDCapProject:
                         "apart. Change one of the two codes in REDCap."
                     )
 
+    def check_columns(self, instrument: str) -> None:
+        """Raise an error if a column of an instrument is exported for something else as well.
+
+        Raises:
+            StructureError: Two fields, options or instruments have the same export column. The
+                message names them.
+        """
+        self.check_options(instrument)
+        for name in (column.name for column in self.columns(instrument)):
+            owners = self._columns_by_name[name]
+            if len(owners) > 1:
+                raise StructureError(
+                    f"REDCap exports {' and '.join(map(describe_column, owners))} as one column, "
+                    f"{name!r}, so their values cannot be told apart. Rename one of them in REDCap."
+                )
+
+    @cached_property
+    def _columns_by_name(self) -> Mapping[str, Sequence[Column]]:
+        """The columns of the record id and of all instruments by name; usually one each."""
+        columns = {self.record_id_field: [Column(self.record_id_field, self.fields[0])]}
+        for instrument in self.instruments:
+            for column in self.columns(instrument.instrument_name):
+                columns.setdefault(column.name, []).append(column)
+        return columns
+
     def options(self, checkbox: Field) -> tuple[Choice, ...]:
         """Return the options of a checkbox: its own, and the project's missing data codes.
 
@@ -331,8 +361,9 @@ class REDCapProject:
         Args:
             header: Column names of a record export of all instruments.
         """
-        # A field of the dictionary may be named FORM_timestamp although FORM is not a survey.
-        columns = set(header) - {row.field_name for row in self.fields}
+        # A field of the dictionary may be named FORM_timestamp although FORM is not a survey. If it
+        # is one, the header has the name twice.
+        columns = Counter(header) - Counter(row.field_name for row in self.fields)
         names = [row.instrument_name for row in self.instruments]
         return replace(
             self,

@@ -102,10 +102,10 @@ def check_columns(records: pa.Table, project: REDCapProject, instrument: str) ->
         instrument: Name of the instrument.
 
     Raises:
-        StructureError: The records lack columns, or REDCap exports two options as one column; the
-            message names them.
+        StructureError: The records lack columns, or REDCap exports two fields or options as one
+            column; the message names them.
     """
-    project.check_options(instrument)
+    project.check_columns(instrument)
     names = (*project.context_columns, *(column.name for column in project.columns(instrument)))
     lacking = [name for name in names if name not in records.column_names]
     if lacking:

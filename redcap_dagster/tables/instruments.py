@@ -48,8 +48,7 @@ def split_by_instrument(
 
     Raises:
         StructureError: The export does not have the record id or has columns that are not text, two
-            options of a checkbox have the same column, or a field is named like a column that
-            REDCap adds.
+            fields or options have the same column, or a field is named like a key column.
         TypeError: The export is not a table.
 
     Example:
@@ -99,7 +98,7 @@ def instrument_table(
         >>> instrument_table(export, project, "a").to_pylist()
         [{'id': '1', 'a_complete': '2'}]
     """
-    project.check_options(instrument)
+    project.check_columns(instrument)
     columns = project.columns(instrument)
     rows = find_instrument_rows(
         export, project, instrument, blank_status=blank_status, keep_unsaved=keep_unsaved
@@ -109,8 +108,8 @@ def instrument_table(
     duplicates = sorted({name for name in names if names.count(name) > 1})
     if duplicates:
         raise StructureError(
-            f"The fields {duplicates} of {instrument!r} have the names of columns that REDCap adds "
-            "to exports: the table would have two columns of one name. Rename the fields in REDCap."
+            f"The fields {duplicates} of {instrument!r} have the names of key columns: the table "
+            "would have two columns of one name. Rename the fields in REDCap."
         )
     table = pa.table(
         {

@@ -122,6 +122,24 @@ def test_a_field_that_is_called_like_a_survey_timestamp_makes_no_survey() -> Non
     assert "visit_timestamp" in [column.name for column in project.columns("base")]
 
 
+def test_a_field_and_a_survey_timestamp_of_one_name_are_told() -> None:
+    metadata = [*METADATA, field("visit_timestamp", "base")]
+    header = ["id", "visit_timestamp", "visit_timestamp", "race___b"]
+    project = REDCapProject.from_exports(metadata=metadata, header=header)
+    assert project.surveys == ("visit",)
+    for instrument in ("base", "visit"):
+        with pytest.raises(StructureError, match="the survey timestamp of the instrument 'visit'"):
+            project.check_columns(instrument)
+
+
+def test_the_record_id_has_a_column_of_its_own() -> None:
+    metadata = [field("visit_complete", "base"), field("age")]
+    project = REDCapProject.from_exports(metadata=metadata)
+    project.check_columns("base")
+    with pytest.raises(StructureError, match="the field 'visit_complete' of the instrument 'base'"):
+        project.check_columns("visit")
+
+
 def test_a_newer_format_is_refused() -> None:
     text = REDCapProject.from_exports(metadata=METADATA).to_json()
     with pytest.raises(StructureError, match="newer"):

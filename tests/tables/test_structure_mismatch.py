@@ -91,7 +91,7 @@ def test_records_that_were_stored_under_another_structure() -> None:
 def test_fields_that_are_called_like_what_redcap_adds() -> None:
     metadata = [*METADATA, field("visit_complete")]
     project = REDCapProject.from_exports(metadata=metadata)
-    with pytest.raises(StructureError, match=r"\['visit_complete'\] of 'visit'"):
+    with pytest.raises(StructureError, match=r"'visit_complete' of the instrument 'visit'"):
         split_by_instrument(_export(), project)
 
 

@@ -72,7 +72,7 @@ def replace_dictionary(structure: REDCapProject, rows: Iterable[Row]) -> REDCapP
     )
     try:
         for form in forms:
-            changed.check_options(form)
+            changed.check_columns(form)
     except StructureError as error:
         raise RequestError(400, str(error)) from None
     return changed

@@ -143,8 +143,6 @@ def _read_header(
         other = next((each for each in ",;\t|^" if must_have in text.split(each)), None)
         hint = f"; its columns are separated by {other!r}" if other else ""
         raise malformed_error(response, f"its header lacks the record id, {must_have}{hint}")
-    if len(set(columns)) < len(columns):
-        raise malformed_error(response, "its header names a column twice")
     return columns
 
 
@@ -166,7 +164,16 @@ def parse_first_row(response: Response, text: str, delimiter: str) -> list[str]:
 
 
 def _batches(response: Response, form: Form, chunks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of several blocks as one batch; at least one batch."""
+    """Yield the rows of several blocks as one batch; at least one batch.
+
+    Raises:
+        REDCapError: The response is malformed, or its header names a column twice.
+    """
+    if len(set(form.columns)) < len(form.columns):
+        raise malformed_error(
+            response,
+            "its header names a column twice, as it does where two fields have the same column",
+        )
     parse = partial(_parse, empty_batch(form.columns).schema, form.delimiter)
     before = 0
     for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, form, chunks))):
