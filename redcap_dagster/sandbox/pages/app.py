@@ -22,7 +22,6 @@ from redcap_dagster.sandbox.pages.session import (
     enter,
     has_own_host,
     is_local_connection,
-    read_wanted,
     remember_wanted,
 )
 from redcap_dagster.sandbox.pages.visit import Page, PageError, Visit, render
@@ -93,7 +92,7 @@ def create_pages(store: Store, session: Session, share: bool) -> Starlette:
         if request.method == "GET" and session.is_key(request.query_params.get("key", "")):
             return enter(session, request)
         if not session.has_cookie(request):
-            locked = render("locked.html", 403, wanted=read_wanted(request))
+            locked = render("locked.html", 403)
             if request.method == "GET":
                 remember_wanted(request, locked)
             return locked

@@ -83,20 +83,22 @@ def enter(session: Session, request: Request) -> Response:
     if path == "/" and _LOCAL_PATH.fullmatch(wanted):
         path = wanted
     response = RedirectResponse(path, 303)
-    response.set_cookie(_name_cookie(request), session.cookie, httponly=True, samesite="strict")
+    # Not strict: links to the pages, as Dagster shows them, come from other hosts. They change
+    # nothing, as each form has a token of its own.
+    response.set_cookie(_name_cookie(request), session.cookie, httponly=True, samesite="lax")
     response.delete_cookie(_name_cookie(request, "wanted"))
     return response
 
 
 def remember_wanted(request: Request, response: Response) -> None:
     """Have the browser keep the address of a page that it may not open yet."""
-    wanted = read_wanted(request)
+    wanted = _read_wanted(request)
     if wanted != "/":
         name = _name_cookie(request, "wanted")
-        response.set_cookie(name, quote(wanted, safe=""), httponly=True, samesite="strict")
+        response.set_cookie(name, quote(wanted, safe=""), httponly=True, samesite="lax")
 
 
-def read_wanted(request: Request) -> str:
+def _read_wanted(request: Request) -> str:
     """Return the path and the query of a request, without a key; ``/`` if they are odd."""
     path = request.scope["raw_path"].decode("ascii", "replace")
     query = request.scope["query_string"].decode("ascii", "replace")

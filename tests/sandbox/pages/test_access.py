@@ -30,18 +30,17 @@ def test_without_the_key_no_page_is_shown(sandbox: Sandbox, path: str) -> None:
         shown = stranger.get(path + ("&" if "?" in path else "?") + f"key={key}")
         assert shown.status_code == 403
         assert "REDCAP_URL=" in shown.text
-        assert "pid=" not in shown.text.replace(path.replace("&", "&amp;"), "")
+        assert "pid=" not in shown.text
 
 
 def test_the_key_opens_the_page_that_was_wanted(sandbox: Sandbox) -> None:
     visitor = Visitor(sandbox, with_key=False)
-    locked = visitor.get(ENTRY)
-    assert f'href="{ENTRY.replace("&", "&amp;")}"' in locked.text  # for who has the cookie
+    visitor.get(ENTRY)
     entered = visitor.session.get(sandbox.pages_url, timeout=120, allow_redirects=False)
     assert (entered.status_code, entered.headers["location"]) == (303, ENTRY)
     (value,) = visitor.session.cookies.values()  # what was wanted is forgotten
     given = entered.headers["set-cookie"].partition(value)[2].partition(",")[0]
-    assert given == "; HttpOnly; Path=/; SameSite=strict"
+    assert given == "; HttpOnly; Path=/; SameSite=lax"
     assert value not in sandbox.pages_url
     again = visitor.session.get(sandbox.pages_url, timeout=120, allow_redirects=False)
     assert again.headers["location"] == "/"
