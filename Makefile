@@ -19,12 +19,13 @@ DIALECT ?= any-2
 DEV = $(EXAMPLE) --group dev --group docs
 export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: help demo ui test test-quick test-dialect test-pandas2 coverage lint docs package bench soak pictures
+.PHONY: help demo ui playground test test-quick test-dialect test-pandas2 coverage lint docs package bench soak pictures
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo          run the example: two studies in REDCap become tables in DuckDB'
 	@echo 'make ui            open the example in the Dagster UI'
+	@echo 'make playground    open the pages of a REDCap on this machine, with the two studies'
 	@echo 'make test          run the tests'
 	@echo 'make test-quick    run those of the client, the tables and where they are stored'
 	@echo 'make test-dialect  run those of the client and of runs against a server that differs: DIALECT=older'
@@ -46,6 +47,9 @@ demo: .venv/demo
 
 ui: .venv/demo
 	@.venv/bin/python -m example_project.ui $${XML:+"$$XML"}
+
+playground: .venv/demo
+	@.venv/bin/python -m example_project.playground
 
 test: .venv/dev
 	.venv/bin/python $(TESTS)

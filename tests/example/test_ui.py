@@ -5,20 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FloatRect, Page, expect, sync_playwright
+from playwright.sync_api import FloatRect, Page, expect
 
+from tests.browser import open_browser
 from tests.example.conftest import Project
 
-CHROMIUM = Path("/usr/bin/chromium")
-SETTINGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-]
 # The parts of the page that are pictures worth having: without navigation and buttons.
 GRAPH: FloatRect = {"x": 290, "y": 245, "width": 1160, "height": 675}
 ASSET: FloatRect = {"x": 240, "y": 0, "width": 1260, "height": 1180}
@@ -28,15 +19,11 @@ PATIENCE = 120_000.0
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs {CHROMIUM} (apt-get install chromium), which is not here")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SETTINGS)
+    with open_browser() as chromium:
         page = chromium.new_page(viewport={"width": 1500, "height": 960})
         page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
         yield page
-        chromium.close()
 
 
 @pytest.fixture

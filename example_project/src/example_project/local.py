@@ -63,7 +63,7 @@ def redcap(xml: Path | None = None) -> Iterator[str]:
             sys.exit(str(error))
         yield url
         return
-    with _sandbox() as sandbox:
+    with start_sandbox() as sandbox:
         os.environ.update(add_studies(sandbox) if xml is None else add_own_study(sandbox, xml))
         yield sandbox.url
 
@@ -79,13 +79,14 @@ def name_own_study() -> str:
 
 
 @contextmanager
-def _sandbox() -> Iterator[Sandbox]:
+def start_sandbox() -> Iterator[Sandbox]:
+    """Yield an empty sandbox, at the same URL as the last one if nothing else is there."""
     with ExitStack() as stack:
         try:
             sandbox = stack.enter_context(Sandbox(port=PORT))
         except OSError:
             print(
-                f"Port {PORT} is in use, probably by another make demo or make ui, so the made-up "
+                f"Port {PORT} is in use, probably by another make demo, ui or playground, so the "
                 "studies have another URL this time. Tables that are stored already are not "
                 "replaced: stop the other program first.",
                 flush=True,
@@ -137,10 +138,7 @@ def fetch_structure() -> None:
 @contextmanager
 def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command of Dagster in this project; stop it and its children at the end."""
-    # A background job of a shell ignores interrupts, and so would Dagster.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    exit_on_signals()
     program, *arguments = command
     with (
         log.open("wb") as output,
@@ -165,6 +163,14 @@ def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             finally:
                 with suppress(ProcessLookupError):  # Nothing is left.
                     os.killpg(process.pid, signal.SIGKILL)
+
+
+def exit_on_signals() -> None:
+    """Have this process end by an exception where a signal ends it, so that nothing is left."""
+    # A background job of a shell ignores interrupts, and so would Dagster.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
 
 
 def tail(log: Path, lines: int = 12) -> str:
