@@ -28,6 +28,7 @@ from redcap_dagster.api.export.single_request import export_at_once, stream_at_o
 from redcap_dagster.api.export.snapshot import RecordExport, export_table, take_snapshot
 from redcap_dagster.api.export.verification.census import check_complete, read_census
 from redcap_dagster.api.http.transport import Transport
+from redcap_dagster.api.methods.call_snippets import write_call_snippet
 from redcap_dagster.api.methods.data_access_groups import AccessGroups
 from redcap_dagster.api.methods.design import Design
 from redcap_dagster.api.methods.file_repository import FileRepository
@@ -43,6 +44,7 @@ from redcap_dagster.api.methods.surveys import Surveys
 from redcap_dagster.api.methods.user_roles import UserRoles
 from redcap_dagster.api.methods.users import Users
 from redcap_dagster.api.settings import ClientSettings
+from redcap_dagster.api.snippets import TOKEN_VARIABLE, Language
 from redcap_dagster.frames import to_frame
 from redcap_dagster.options import misspelt
 
@@ -294,6 +296,47 @@ class REDCapClient(StructureExports):
             return chain([next(batches)], batches)
 
         return chain.from_iterable(self._names.use_current(begin) for _ in range(1))
+
+    def snippet(
+        self,
+        call: str,
+        *,
+        language: Language = "requests",
+        token_variable: str = TOKEN_VARIABLE,
+        **arguments: Any,
+    ) -> str:
+        """Return code that sends the request of a call, in another language. Nothing is sent.
+
+        The token is read from an environment variable. Unlike the call, the code requests exactly
+        the given ``fields``: give the record id field, too.
+
+        Args:
+            call: The call as it is written after the client, such as ``records.delete``.
+            language: ``requests``, ``client`` (this package), ``yaml`` and ``definitions`` (assets
+                that hold the same), ``httr`` and ``REDCapR`` (R), or ``curl``. Defaults to
+                ``requests``.
+            token_variable: Environment variable of the token. Defaults to ``REDCAP_API_TOKEN``.
+            **arguments: The arguments of the call, by name. The code holds them as they are, record
+                ids and data included. A file is a path, or a `REDCapFile`, of which only the name
+                is written.
+
+        Raises:
+            TypeError: The call or an argument is misspelt, missing, or has another type.
+            ValueError: REDCap cannot take an argument, or the language does not have the call.
+
+        Example:
+            >>> print(redcap.snippet("export_version", language="client"))
+            ... # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
+            import os
+            <BLANKLINE>
+            from redcap_dagster.api import REDCapClient
+            <BLANKLINE>
+            token = os.environ["REDCAP_API_TOKEN"]
+            redcap = REDCapClient("http://.../api/", token)
+            result = redcap.export_version()
+            print(result)
+        """
+        return write_call_snippet(call, arguments, language, self.url, token_variable)
 
     def stop(self) -> None:
         """Stop the client for good, from another thread: its requests raise at once.

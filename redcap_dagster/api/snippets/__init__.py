@@ -5,13 +5,14 @@ Nothing here sends a request.
 """
 
 from redcap_dagster.api.snippets.catalog import METHODS, find_client_method, find_method
-from redcap_dagster.api.snippets.languages import LANGUAGES, Language, snippet
+from redcap_dagster.api.snippets.languages import LANGUAGES, TOKEN_VARIABLE, Language, snippet
 from redcap_dagster.api.snippets.method import ClientCall, Method, Parameter, Value
 from redcap_dagster.api.snippets.request import write_request
 
 __all__ = [
     "LANGUAGES",
     "METHODS",
+    "TOKEN_VARIABLE",
     "ClientCall",
     "Language",
     "Method",

@@ -1,20 +1,20 @@
 """The code that sends a request of REDCap's API, in several languages."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from redcap_dagster.api.snippets.client_call import write_client_snippet
+from redcap_dagster.api.snippets.curl import write_curl_snippet
 from redcap_dagster.api.snippets.definitions import (
     write_definitions_snippet,
     write_yaml_snippet,
 )
+from redcap_dagster.api.snippets.httr import write_httr_snippet
 from redcap_dagster.api.snippets.method import Method, Value
 from redcap_dagster.api.snippets.python_requests import write_requests_snippet
-from redcap_dagster.api.snippets.r import write_httr_snippet
 from redcap_dagster.api.snippets.redcapr import write_redcapr_snippet
-from redcap_dagster.api.snippets.request import write_request
-from redcap_dagster.api.snippets.shell import write_curl_snippet
+from redcap_dagster.api.snippets.request import APICall, write_request
 
 Language = Literal["requests", "client", "yaml", "definitions", "httr", "REDCapR", "curl"]
 
@@ -75,24 +75,18 @@ def snippet(
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", token_variable):
         raise ValueError("token_variable: must be the name of an environment variable.")
-    request = write_request(method, values)
-    file = next(
-        (str(values.get(each.name, "")) for each in method.parameters if each.kind == "file"), ""
-    )
-    match language:
-        case "requests":
-            return write_requests_snippet(method, request, file, url, token_variable)
-        case "client":
-            call = method.choose_call(values).name
-            return write_client_snippet(method, values, call, url, token_variable)
-        case "yaml":
-            return write_yaml_snippet(method, values, url, token_variable)
-        case "definitions":
-            return write_definitions_snippet(method, values, url, token_variable)
-        case "httr":
-            return write_httr_snippet(method, request, file, url, token_variable)
-        case "REDCapR":
-            return write_redcapr_snippet(method, values, url, token_variable)
-        case "curl":
-            return write_curl_snippet(method, request, file, url, token_variable)
-    raise ValueError(f"language: must be one of {', '.join(map(repr, LANGUAGES))}.")
+    write = _WRITERS.get(language)
+    if write is None:
+        raise ValueError(f"language: must be one of {', '.join(map(repr, LANGUAGES))}.")
+    return write(APICall(method, values, write_request(method, values), url, token_variable))
+
+
+_WRITERS: Final[Mapping[str, Callable[[APICall], str | None]]] = {
+    "requests": write_requests_snippet,
+    "client": write_client_snippet,
+    "yaml": write_yaml_snippet,
+    "definitions": write_definitions_snippet,
+    "httr": write_httr_snippet,
+    "REDCapR": write_redcapr_snippet,
+    "curl": write_curl_snippet,
+}

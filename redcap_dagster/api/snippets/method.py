@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["choice", "name", "names", "text", "number", "time", "flag", "data", "file"]
+Kind = Literal[
+    "choice", "name", "names", "text", "number", "time", "minute", "flag", "data", "file"
+]
 """What a parameter takes: one of its choices; one name, or several names, of the project; a text; a
-whole number; a time in the server's time zone; true or nothing; data to import; a file."""
+whole number; a time of the server (``2024-01-31 10:20:30``), or one without seconds; true or
+nothing; data to import; a file."""
 
 NamesOf = Literal[
     "", "records", "fields", "forms", "events", "arms", "users", "roles", "dags", "reports"
@@ -34,6 +37,8 @@ class Parameter:
         always_sent: Whether the default is sent if no value is chosen, as servers may assume
             another one. Defaults to False.
         in_client: Whether the client's calls have it. Defaults to True.
+        other_argument: The argument of the client's calls, where it has another name. Defaults to
+            REDCap's name in Python's spelling.
         on: What is sent for a flag that is on. Defaults to ``true``.
     """
 
@@ -46,17 +51,18 @@ class Parameter:
     required: bool = False
     always_sent: bool = False
     in_client: bool = True
+    other_argument: str = ""
     on: str = "true"
 
     @property
     def argument(self) -> str:
-        """The argument of the client's calls: the name in Python's spelling.
+        """The argument of the client's calls.
 
         Example:
             >>> Parameter("rawOrLabel", "Codes or labels", "choice").argument
             'raw_or_label'
         """
-        return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", self.name)
+        return self.other_argument or re.sub("([A-Z])", r"_\1", self.name).lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from redcap_dagster.api.snippets.shared import (
     FIELD,
     FIELDS,
     FILTER,
-    FORMAT,
     FORMS,
+    JSON_FORMAT,
     OVERRIDE,
     RECORDS,
     RETURN_FORMAT,
@@ -27,7 +27,7 @@ _CREATION: Final = Method(
     "Create A New Project",
     "project",
     "import",
-    (FORMAT, RETURN_FORMAT, DATA, Parameter("odm", "Project XML", "text")),
+    (JSON_FORMAT, RETURN_FORMAT, DATA, Parameter("odm", "Project XML", "text")),
     (ClientCall("projects.create"),),
     needs_super_token=True,
 )
@@ -73,7 +73,13 @@ PROJECT_METHODS: Final = (
     ),
     import_method("Import Metadata (Data Dictionary)", "metadata", "design.import_metadata"),
     _CREATION,
-    import_method("Import Project Information", "project_settings", "projects.import_settings"),
+    Method(
+        "Import Project Information",
+        "project_settings",
+        "import",
+        (JSON_FORMAT, RETURN_FORMAT, replace(DATA, other_argument="settings")),
+        (ClientCall("projects.import_settings"),),
+    ),
     export_method(
         "Export Project Information", "project", "export_project_info", tables=("metadata/project",)
     ),

@@ -66,8 +66,6 @@ _RECORD_EXPORT: Final = Method(
     (
         ClientCall("export_records"),
         ClientCall("records.export_eav", "type", "eav"),
-        ClientCall("export_records_table"),
-        ClientCall("stream_records"),
     ),
     tables=("records/INSTRUMENT", "clean/INSTRUMENT"),
 )
@@ -124,8 +122,8 @@ RECORD_METHODS: Final = (
         one_name("user", "User", "users"),
         replace(RECORD, required=False),
         one_name("dag", "Data access group", "dags"),
-        Parameter("beginTime", "From", "time"),
-        Parameter("endTime", "Until", "time"),
+        Parameter("beginTime", "From", "minute"),
+        Parameter("endTime", "Until", "minute"),
     ),
     _RECORD_EXPORT,
     _RECORD_IMPORT,

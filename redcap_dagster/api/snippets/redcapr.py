@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from redcap_dagster.api.snippets.method import Method, Parameter, Value
+from redcap_dagster.api.snippets.httr import write_read_csv
+from redcap_dagster.api.snippets.method import Parameter, Value
 from redcap_dagster.api.snippets.quoting import quote_r
+from redcap_dagster.api.snippets.request import APICall
 
 _OWN = ("format", "returnFormat", "type", "csvDelimiter")
 """What a function of REDCapR decides by itself."""
@@ -98,36 +100,32 @@ _FUNCTIONS: Final = {
 _EAV: Final = _Function("redcap_read_eav_oneshot", _SELECTION, "$data")
 
 
-def write_redcapr_snippet(
-    method: Method, values: Mapping[str, Value], url: str, token_variable: str
-) -> str | None:
+def write_redcapr_snippet(call: APICall) -> str | None:
     """Return R that calls REDCapR, or None where it does not have the call or a parameter.
 
     Args:
-        method: The method.
-        values: The values of its parameters.
-        url: The URL of the API.
-        token_variable: The environment variable that holds the token.
+        call: The method with chosen values.
     """
-    key = (method.content, method.action)
-    is_eav = values.get("type") == "eav"
-    function = _EAV if is_eav and key == ("record", "export") else _FUNCTIONS.get(key)
-    if function is None or (is_eav and function is not _EAV):
+    key = (call.method.content, call.method.action)
+    is_eav = call.values.get("type") == "eav"
+    if is_eav and key != ("record", "export"):
+        return None
+    function = _EAV if is_eav else _FUNCTIONS.get(key)
+    if function is None or ("data" in function.arguments and call.format != "csv"):
         return None
     arguments = [
-        f"redcap_uri = {quote_r(url)}",
-        f"token = Sys.getenv({quote_r(token_variable)})",
+        f"redcap_uri = {quote_r(call.url)}",
+        f"token = Sys.getenv({quote_r(call.token_variable)})",
     ]
-    for parameter in method.parameters:
-        value = values.get(parameter.name)
-        name = function.arguments.get(parameter.name)
+    for parameter in call.method.parameters:
+        value = call.values.get(parameter.name)
         if parameter.name == "overwriteBehavior":
             value = value or parameter.default  # REDCapR has another default than REDCap
         if not value or parameter.name in _OWN:
             continue
-        if name is None or (parameter.kind == "data" and values.get("format", "csv") != "csv"):
+        if parameter.name not in function.arguments:
             return None
-        arguments.append(f"{name} = {_write(parameter, value, values)}")
+        arguments.append(f"{function.arguments[parameter.name]} = {_write(call, parameter, value)}")
     arguments.append("verbose = FALSE")  # its messages may show data
     lines = [
         "# By the documentation of REDCapR; not executed by the tests of this package.",
@@ -141,22 +139,19 @@ def write_redcapr_snippet(
     return "\n".join(lines) + "\n"
 
 
-def _write(parameter: Parameter, value: Value, values: Mapping[str, Value]) -> str:
-    if parameter.name == "overwriteBehavior":
-        return "TRUE" if value == "overwrite" else "FALSE"
+def _write(call: APICall, parameter: Parameter, value: Value) -> str:
     if isinstance(value, bool):
         return "TRUE"
     if not isinstance(value, str):
         return f"c({', '.join(map(quote_r, value))})"
-    if parameter.kind == "number" and value.isascii() and value.isdecimal():
-        return f"{int(value)}L"
-    if parameter.kind == "time":
-        return f"as.POSIXct({quote_r(value)})"
-    if parameter.kind == "data":
-        delimiter = str(values.get("csvDelimiter") or ",")
-        separator = quote_r({"tab": "\t"}.get(delimiter, delimiter))
-        return (
-            f"read.csv(text = {quote_r(value)}, sep = {separator}, "
-            'colClasses = "character", check.names = FALSE)'
-        )
-    return quote_r(value)
+    quoted = quote_r(value)
+    match parameter.kind:
+        case "choice" if parameter.name == "overwriteBehavior":
+            return "TRUE" if value == "overwrite" else "FALSE"
+        case "number" if value.isascii() and value.isdecimal():
+            return f"{int(value)}L"
+        case "time":
+            return f"as.POSIXct({quoted})"
+        case "data":
+            return write_read_csv(quoted, call.delimiter)
+    return quoted

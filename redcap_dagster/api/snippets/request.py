@@ -1,6 +1,7 @@
 """The parameters of a method's request, for a snippet and for the request itself."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from redcap_dagster.api.snippets.method import Method, Parameter, Value
 from redcap_dagster.options import misspelt
@@ -40,6 +41,46 @@ def write_request(method: Method, values: Mapping[str, Value]) -> dict[str, str]
         if parameter.kind != "file":
             request |= _write(parameter, values.get(parameter.name, ""))
     return request
+
+
+@dataclass(frozen=True, slots=True)
+class APICall:
+    """A method with chosen values, as a snippet writes it.
+
+    Attributes:
+        method: The method.
+        values: Values of its parameters by REDCap's names.
+        request: The raw parameters of its request.
+        url: URL of the API.
+        token_variable: Environment variable of the token.
+    """
+
+    method: Method
+    values: Mapping[str, Value]
+    request: Mapping[str, str]
+    url: str
+    token_variable: str
+
+    @property
+    def file(self) -> str:
+        """The path of the file that is sent; blank if there is none."""
+        return str(self.values.get("file", ""))
+
+    @property
+    def format(self) -> str:
+        """The format of the data that are sent or received; blank if there is none."""
+        return self.request.get("format", "")
+
+    @property
+    def delimiter(self) -> str:
+        """The delimiter of CSV."""
+        return self.request.get("csvDelimiter", ",").replace("tab", "\t")
+
+    @property
+    def returns_records(self) -> bool:
+        """Whether the response is a CSV of records."""
+        is_export = self.method.action == "export" and self.format == "csv"
+        return is_export and self.method.content in ("record", "report")
 
 
 def _write(parameter: Parameter, value: Value) -> dict[str, str]:

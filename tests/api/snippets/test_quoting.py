@@ -86,7 +86,8 @@ def test_r(tmp_path: Path) -> None:
         texts.append(text)
 
     collect()
-    code = ["library <- print <- cat <- content <- status_code <- function(...) invisible(NULL)",
+    code = ["library <- print <- cat <- content <- read.csv <- function(...) invisible(NULL)",
+            "status_code <- stop_for_status <- library",
             "POST <- function(url, body, encode) {",
             "  body$token <- NULL",
             "  for (text in c(names(body), unlist(body)))",
