@@ -57,7 +57,8 @@ class WrongURLError(REDCapError):
 
     Attributes:
         url: The URL to which the server redirects, without query, user name and password, and with
-            ``****`` for a path that is unlikely to be an API's. None where it does not redirect.
+            ``****`` for a path that is unlikely to be an API's. None where it does not redirect, or
+            redirects to a host whose name has other parts than the URL that was requested.
     """
 
     url: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NoReturn
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from redcap_dagster.api.errors import (
     BlockedError,
@@ -26,9 +26,10 @@ from redcap_dagster.api.http.refusals import (
 from redcap_dagster.api.http.response import Response, read_start
 from redcap_dagster.api.http.server_sentences import quote_sentence
 
-_MAYBE_TOKEN = re.compile(r"[0-9A-Za-z]{32,}")
+_HOST = re.compile(r"[0-9A-Za-z.:-]+")
 
-_HOST = re.compile(r"[0-9A-Za-z.:*\[\]-]+")
+_USUAL_LABELS = ("api", "auth", "idp", "login", "redcap", "sso", "www")
+"""Parts of the names of hosts to which an API may redirect, and which are shown."""
 
 
 def raise_status_error(response: Response) -> NoReturn:
@@ -103,30 +104,41 @@ def _status_error(response: Response, message: str | None, body: str) -> REDCapE
 
 def _redirect_error(response: Response) -> WrongURLError:
     """Return the error for a redirect. It names the target without what may be secret in it."""
-    target = _name_target(response)
+    try:
+        target = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
+        url, what = _name_target(target, urlsplit(response.url)), "another host"
+    except ValueError:
+        url, what = None, "an invalid URL"
     error = WrongURLError(
-        f"{response.request}: {response.url} redirects to {target or 'an invalid URL'} "
-        f"(status {response.status}), and the token is never sent after a redirect. If that is "
-        "your REDCap, give its URL, ending in /api/; if it is a sign-on page, the API is not "
-        "reachable from here.",
+        f"{response.request}: {response.url} redirects to {url or what} "
+        f"(status {response.status}), and the token is never sent after a redirect. Open the URL "
+        "in a browser to see where it leads. If that is your REDCap, give its URL, ending in "
+        "/api/; if it is a sign-on page, the API is not reachable from here.",
         request=response.request,
     )
-    error.url, error.status = target, response.status
+    error.url, error.status = url, response.status
     return error
 
 
-def _name_target(response: Response) -> str | None:
-    """Return the URL of a redirect, its path only if that is likely to be the path of an API."""
-    try:
-        parts = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
-        host = _MAYBE_TOKEN.sub("****", parts.netloc.rpartition("@")[2])
-    except ValueError:
+def _name_target(target: SplitResult, asked: SplitResult) -> str | None:
+    """Return the URL of a redirect, as far as it has words of the URL that was requested.
+
+    A server can write anything into the name of a host, also a cell or the token. So a host of
+    other words is not named, and a path of other words is left out.
+
+    Raises:
+        ValueError: It is not a URL of the web.
+    """
+    host, port = target.hostname, target.port
+    if target.scheme not in ("http", "https") or not host or not _HOST.fullmatch(host):
+        raise ValueError("not a URL of the web")
+    labels = {*(asked.hostname or "").split("."), *_USUAL_LABELS}
+    if not labels.issuperset(host.split(".")) or port not in (None, 80, 443, asked.port):
         return None
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        return None
-    harmless = {"", "api", "redcap", *urlsplit(response.url).path.split("/")}
-    path = parts.path if harmless.issuperset(parts.path.split("/")) else "/****"
-    return f"{parts.scheme}://{host}{path}"
+    harmless = {"", "api", "redcap", *asked.path.split("/")}
+    path = target.path if harmless.issuperset(target.path.split("/")) else "/****"
+    # urlsplit gives the host without the brackets of an IPv6 address.
+    return f"{target.scheme}://{target.netloc.rpartition('@')[2]}{path}"
 
 
 def _retry_after(response: Response) -> float | None:

@@ -243,21 +243,22 @@ def test_redirects_are_not_followed(
     location = f"https://u:{CANARY}@elsewhere.example/{CANARY}/api;{CANARY}?{CANARY}#{CANARY}"
     server.say("project", Reply(b"", status, {"Location": location}))
 
-    with pytest.raises(WrongURLError, match=r"https://elsewhere\.example/\*\*\*\* ") as caught:
+    with pytest.raises(WrongURLError, match="redirects to another host ") as caught:
         client.export_project_info()
 
-    assert caught.value.url == "https://elsewhere.example/****"
+    assert caught.value.url is None
     assert len(server.requests) == 1
     assert_silent(caught.value)
 
 
 def test_a_redirect_to_a_path_names_the_whole_address(server: Server, client: REDCapClient) -> None:
-    server.say("project", Reply(b"", 301, {"Location": "/redcap/api/"}))
+    server.say("project", Reply(b"", 301, {"Location": f"/redcap/api/?{CANARY}"}))
+    address = f"http://127.0.0.1:{server.server_port}/redcap/api/"
 
-    with pytest.raises(WrongURLError) as caught:
+    with pytest.raises(WrongURLError, match=f"redirects to {address} ") as caught:
         client.export_project_info()
 
-    assert caught.value.url == f"http://127.0.0.1:{server.server_port}/redcap/api/"
+    assert caught.value.url == address
 
 
 def test_what_is_not_applicable_is_not_asked_for(server: Server, client: REDCapClient) -> None:
