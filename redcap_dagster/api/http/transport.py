@@ -126,6 +126,7 @@ class Transport:
         self._server = f"{host}:{parts.port}" if parts.port else host
         self._session = Session(loopback=is_loopback(host))
         self._stopped = Event()
+        self._is_known = False
         self.sent = 0
         self.server_time: datetime | None = None
 
@@ -188,9 +189,11 @@ class Transport:
 
         def once() -> T:
             with self._send(request, parameters) as response:
-                return receive(response)
+                received = receive(response)
+            self._is_known = True
+            return received
 
-        return retry(request, once, self._retry_settings, self._stopped, should_retry)
+        return self._retry(request, once, should_retry)
 
     def post_once(
         self,
@@ -233,8 +236,20 @@ class Transport:
             REDCapError: The request failed. The type says why. Failures while the body is read
                 are not retried.
         """
-        once = partial(self._send, request, parameters)
-        return retry(request, once, self._retry_settings, self._stopped, is_temporary)
+        return self._retry(request, partial(self._send, request, parameters), is_temporary)
+
+    def _retry(self, request: str, once: Callable[[], T], should_retry: ShouldRetry) -> T:
+        """Return the result of a request, retried where that may help.
+
+        A web page of a URL that never sent data is probably that of a wrong URL: the request is
+        retried once. A URL that did may be under maintenance.
+        """
+
+        def may_help(error: BaseException, attempts: int) -> bool:
+            is_wrong_url = isinstance(error, WebPageError) and not self._is_known and attempts > 1
+            return not is_wrong_url and should_retry(error, attempts)
+
+        return retry(request, once, self._retry_settings, self._stopped, may_help)
 
     def _send(
         self,

@@ -197,6 +197,8 @@ def test_structure(
     client: REDCapClient,
     assert_silent: Callable[[BaseException], None],
 ) -> None:
+    client.export_metadata()  # the URL is known to be that of REDCap
+
     error = provoke(server, fault, "project", client.export_project_info)
 
     assert_silent(error)

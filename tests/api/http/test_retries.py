@@ -10,8 +10,9 @@ from redcap_dagster.api import (
     REDCapClient,
     ServerError,
     TokenError,
+    WebPageError,
 )
-from tests.fake_server import CANARY, RECORDS, TOKEN, Reply, Server, json_reply
+from tests.fake_server import CANARY, METADATA, RECORDS, TOKEN, Reply, Server, json_reply
 
 INFO = json_reply({"project_id": 1, "is_longitudinal": 0})
 FAR = "https://redcap.example.edu/api/"
@@ -47,6 +48,25 @@ def test_retries_are_counted(server: Server, waits: list[float], retries: int) -
     assert len(server.requests) == retries + 1
     assert len(waits) == retries
     assert all(0 <= wait <= 60 for wait in waits)
+
+
+def test_a_web_page_of_a_url_that_never_sent_data_is_retried_once(
+    server: Server, waits: list[float]
+) -> None:
+    page = Reply(b"<html><body>Welcome</body></html>")
+    server.say("project", page)
+    server.say("metadata", page, json_reply(METADATA))
+    client = REDCapClient(server.url, TOKEN, retries=5)
+
+    with pytest.raises(WebPageError):
+        client.export_project_info()
+    assert len(waits) == 1
+
+    assert len(client.export_metadata()) == len(METADATA)  # it is REDCap after all
+    waits.clear()
+    with pytest.raises(WebPageError):
+        client.export_project_info()
+    assert len(waits) == 5
 
 
 def test_the_first_wait_is_as_short_as_it_is_told_to_be(server: Server, waits: list[float]) -> None:
