@@ -1,6 +1,7 @@
 """A copy of the example to run, so that nothing of a test stays in this one."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -82,6 +83,17 @@ class Project:
         with duckdb.connect(str(self.root / "warehouse.duckdb"), read_only=True) as connection:
             table: pd.DataFrame = connection.sql(f"from {name}").df()
         return table
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> tuple[str, re.Match[str]]:
+    """Return what a process said until something that fits a pattern, and the match."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if found := re.search(pattern, said):
+            return said, found
+    pytest.fail(said)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """``make playground``: the pages of a REDCap, opened in a browser where there is one."""
 
 import re
-import subprocess
 import sys
 import webbrowser
 from pathlib import Path
@@ -13,21 +12,10 @@ from playwright.sync_api import expect
 from example_project import playground
 from redcap_dagster.sandbox import Sandbox
 from tests.browser import open_browser
-from tests.example.conftest import Project
+from tests.example.conftest import Project, read_until
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 PAGES = r"REDCap pages  (http://127\.0\.0\.1:\d+/\?key=\S+)"
-
-
-def read_until(process: subprocess.Popen[str], pattern: str) -> tuple[str, re.Match[str]]:
-    """Return what a process said until it said something, and that."""
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if found := re.search(pattern, said):
-            return said, found
-    pytest.fail(said)
 
 
 @pytest.mark.slow

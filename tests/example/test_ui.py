@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import FloatRect, Page, expect
 
 from tests.browser import open_browser
-from tests.example.conftest import Project
+from tests.example.conftest import Project, read_until
 
 # The parts of the page that are pictures worth having: without navigation and buttons.
 GRAPH: FloatRect = {"x": 290, "y": 245, "width": 1160, "height": 675}
@@ -30,14 +30,7 @@ def page() -> Iterator[Page]:
 def ui(project: Project) -> Iterator[str]:
     """Where `make ui` says that the UI is."""
     with project.running("python", "-m", "example_project.ui") as process:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if found := re.search(r"Dagster UI +(\S+)", said):
-                yield found[1]
-                return
-        pytest.fail(said)
+        yield read_until(process, r"Dagster UI +(\S+)")[1][1]
 
 
 @pytest.mark.slow
