@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 SETTINGS = [
@@ -28,3 +29,14 @@ def open_browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=SETTINGS)
         yield chromium
         chromium.close()
+
+
+def find_accessibility_faults(page: Page) -> list[str]:
+    """Return what axe finds serious or critical on a page: the rule, and the element."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
+    return [
+        f"{fault['id']}: {node['html']}"
+        for fault in found.response["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]

@@ -40,7 +40,7 @@ def test_serve(number: signal.Signals, tmp_path: Path) -> None:
         url, token, pages = (process.stdout.readline().strip().partition("=") for _ in range(3))
         names = ("REDCAP_API_URL", "REDCAP_API_TOKEN", "REDCAP_URL")
         assert (url[0], token[0], pages[0]) == names
-        assert "Projects of this sandbox" in requests.get(pages[2], timeout=120).text
+        assert "Projects of the user sandbox" in requests.get(pages[2], timeout=120).text
         asked = {"token": token[2], "content": "record", "format": "csv"}
         assert requests.post(url[2], asked, timeout=120).text == "id,visit_complete\ncanary,0\n"
         process.send_signal(number)
