@@ -35,6 +35,9 @@ _INTEGERS = {
     pa.uint64(): pd.UInt64Dtype(),
 }
 
+_PANDAS_TYPES = ("pandas.period", "pandas.interval")
+"""The Arrow types in which pandas gives its periods and intervals; pandas alone reads them."""
+
 INDEX_REFUSAL = (
     "The frame has an index, which a table cannot store. Call reset_index() to make it a column, "
     "or reset_index(drop=True) to drop it."
@@ -46,11 +49,12 @@ _IS_PANDAS_2 = pd.__version__.startswith("2.")
 _TEXT = pd.StringDtype("pyarrow") if _IS_PANDAS_2 else pd.StringDtype(na_value=np.nan)
 
 
-def to_frame(table: pa.Table, frames: Frames = "pandas") -> pd.DataFrame:
+def to_frame(table: Rows, frames: Frames = "pandas") -> pd.DataFrame:
     """Return a table as a DataFrame.
 
     Args:
-        table: Any table.
+        table: An Arrow table, an object that offers the Arrow C stream, or a DataFrame, which gets
+            the dtypes of `frames`.
         frames: ``pandas`` for the dtypes of ordinary pandas: text is ``str`` (in pandas 2
             ``string``), numbers are ``float64``, whole numbers ``Int64``, yes or no ``boolean``,
             dates ``datetime64[s]``, dates with time ``datetime64[us]``, choices categories in the
@@ -58,7 +62,8 @@ def to_frame(table: pa.Table, frames: Frames = "pandas") -> pd.DataFrame:
             in all columns but choices. Defaults to ``pandas``.
 
     Raises:
-        ValueError: ``frames`` has another value.
+        TypeError: The table is another object.
+        ValueError: ``frames`` has another value, or a DataFrame does not fit into a table.
 
     Example:
         >>> table = pa.table({"age": [41, None], "weight": [70.5, None]})
@@ -69,9 +74,10 @@ def to_frame(table: pa.Table, frames: Frames = "pandas") -> pd.DataFrame:
     """
     if frames not in get_args(Frames):
         raise ValueError(f"frames: {frames!r} is not one of {', '.join(get_args(Frames))}.")
+    rows = table if isinstance(table, pa.Table) else to_table(table)
     if frames == "pandas":
-        table = table.cast(pa.schema([_get_pandas_field(field) for field in table.schema]))
-    frame: pd.DataFrame = table.to_pandas(
+        rows = rows.cast(pa.schema([_get_pandas_field(field) for field in rows.schema]))
+    frame: pd.DataFrame = rows.to_pandas(
         types_mapper=_get_pandas_dtype if frames == "pandas" else _get_arrow_dtype,
         ignore_metadata=True,
     )
@@ -136,9 +142,11 @@ def to_table(rows: Rows) -> pa.Table:
         if any(name is not None for name in rows.index.names):
             raise ValueError(INDEX_REFUSAL)
         _check_names(list(rows.columns))
-        return pa.table({name: _to_column(name, rows[name]) for name in rows.columns})
-    table = rows if isinstance(rows, pa.Table) else _read_stream(rows)
-    _check_names(table.column_names)
+        table = pa.table({name: _to_column(name, rows[name]) for name in rows.columns})
+    else:
+        table = rows if isinstance(rows, pa.Table) else _read_stream(rows)
+        _check_names(table.column_names)
+    _check_types(table.schema)
     return table.replace_schema_metadata(None)
 
 
@@ -192,6 +200,18 @@ def _to_column(name: str, column: "pd.Series[Any]") -> pa.ChunkedArray:
             "that a table cannot store. Give it one type, for instance with "
             "astype('string[pyarrow]')."
         ) from None
+
+
+def _check_types(schema: pa.Schema) -> None:
+    """Raise `ValueError` for types that a storage would read as numbers, or not at all."""
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_interval(kind) or getattr(kind, "extension_name", "") in _PANDAS_TYPES:
+            raise ValueError(
+                f"Column {field.name!r} has periods or intervals ({kind}), which a table cannot "
+                "store. Give it as text, with astype('string[pyarrow]'), or periods as their first "
+                "moment, with .dt.to_timestamp()."
+            )
 
 
 def _check_names(names: list[object]) -> None:

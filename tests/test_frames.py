@@ -99,6 +99,15 @@ def frame() -> pd.DataFrame:
     return to_frame(cleaned(ROW, BLANK, OTHER))
 
 
+def test_a_frame_gets_the_dtypes_of_a_table(frame: pd.DataFrame) -> None:
+    plain = frame.astype({"age": "object", "born": "object", "pregnant": "object"})
+    pd.testing.assert_frame_equal(to_frame(frame), frame)
+    assert to_frame(plain[["age", "pregnant"]]).dtypes.astype(str).tolist() == ["Int64", "boolean"]
+    assert str(to_frame(frame, frames="arrow")["age"].dtype) == "int64[pyarrow]"
+    with pytest.raises(TypeError, match="list is not a table"):
+        to_frame([{"id": "1"}])
+
+
 def test_values_are_exact_and_missing_ones_are_null(frame: pd.DataFrame) -> None:
     assert frame.loc[0, "age"] == 2**53 + 1
     assert frame.loc[0, "born"] == pd.Timestamp(date.min)

@@ -26,6 +26,8 @@ from redcap_dagster.partitions import BUCKET, get_partitioning
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_DURATION = pa.duration("us")
+
 _OWNER = "Dagster asset "
 """Beginning of a table's comment, before the key of its asset; its source is the second line."""
 
@@ -39,7 +41,7 @@ class DuckDBTableIOManager(TableIOManager):
 
     Partitions share one table, with the column ``_bucket``. Its schema evolves: new columns are
     added and types become more general, until all partitions are written at once. DuckDB ignores
-    the case of names, and stores a dictionary column as text.
+    the case of names, and stores a dictionary column as text, and durations in microseconds.
 
     Example:
         >>> import dagster as dg
@@ -63,7 +65,7 @@ class DuckDBTableIOManager(TableIOManager):
         """Replace the table in one transaction."""
         with self._open(place) as stored:
             stored.connection.execute("begin")
-            stored.replace(table)
+            stored.replace(_convert_durations(table))
             stored.write_owner(get_source(table))
             stored.connection.execute("commit")
 
@@ -71,7 +73,9 @@ class DuckDBTableIOManager(TableIOManager):
         """Replace the rows of partitions in one transaction."""
         with self._open(place) as stored:
             stored.connection.execute("begin")
-            stored.replace_partitions(parts)
+            stored.replace_partitions(
+                {key: _convert_durations(part) for key, part in parts.items()}
+            )
             stored.write_owner()
             stored.connection.execute("commit")
 
@@ -157,7 +161,7 @@ class _Table:
         ).fetchall()
         if not found:
             return None
-        return self.connection.sql(f"from {self.name} limit 0").to_arrow_table().schema
+        return self._fetch(f"from {self.name} limit 0").schema
 
     def read_partitions(self) -> dict[str, str | None]:
         """Return the partitions that were written, each with its source.
@@ -181,12 +185,22 @@ class _Table:
         names = ", ".join(_quote(name) for name in columns.names if name != BUCKET)
         query = f"select {names} from {self.name}"
         if partition_keys is None:
-            return self.connection.sql(query).to_arrow_table()
+            return self._fetch(query)
         partition_query = f"{query} where {_quote(BUCKET)} = ?"
-        return pa.concat_tables(
-            self.connection.sql(partition_query, params=[key]).to_arrow_table()
-            for key in partition_keys
-        )
+        return pa.concat_tables(self._fetch(partition_query, [key]) for key in partition_keys)
+
+    def _fetch(self, query: str, parameters: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of a query, with DuckDB's intervals as durations."""
+        relation = self.connection.sql(query, params=parameters)
+        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+        durations = [name for name, kind in types.items() if kind == "INTERVAL"]
+        if not durations:
+            return relation.to_arrow_table()
+        counts = ", ".join(f"epoch_us({_quote(name)}) as {_quote(name)}" for name in durations)
+        table = relation.project(f"* replace ({counts})").to_arrow_table()
+        kinds = dict.fromkeys(durations, _DURATION)
+        fields = [field.with_type(kinds.get(field.name, field.type)) for field in table.schema]
+        return table.cast(pa.schema(fields))
 
     def replace(self, table: pa.Table) -> None:
         """Replace the table, with the descriptions of its columns as comments."""
@@ -217,11 +231,11 @@ class _Table:
 
     def _exchange(self, table: pa.Table, kept: Collection[str]) -> None:
         """Replace all rows except those of the partitions to keep."""
-        stored = self.connection.sql(f"from {self.name} limit 0").to_arrow_table().schema
+        stored = self._fetch(f"from {self.name} limit 0").schema
         schema = _replace_null_types(merge_schemas(stored, table.schema))
         if any(schema.field(column.name).type != column.type for column in stored):
             # Rare. Arrow casts the rows: it refuses to lose a digit, where DuckDB rounds.
-            rows = self.connection.sql(f"from {self.name}").to_arrow_table()
+            rows = self._fetch(f"from {self.name}")
             self.replace(conform(rows, schema))
             stored = schema
         with self._register(conform(table, schema)) as types:
@@ -262,6 +276,36 @@ class _Table:
 
 def _as_mapping(partitions: dict[str, str | None] | list[str]) -> dict[str, str | None]:
     return partitions if isinstance(partitions, dict) else dict.fromkeys(partitions)
+
+
+def _convert_durations(table: pa.Table) -> pa.Table:
+    """Return a table whose durations are in microseconds, as DuckDB stores them.
+
+    Raises:
+        ValueError: A duration has nanoseconds, or is within a list or another nested value.
+    """
+    for position, field in enumerate(table.schema):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        problem = _holds_duration(kind)
+        if pa.types.is_duration(kind):
+            try:
+                column = table.column(position).cast(_DURATION)
+                table = table.set_column(position, field.with_type(_DURATION), column)
+                problem = False
+            except pa.ArrowInvalid:
+                pass
+        if problem:
+            raise ValueError(
+                f"Column {field.name!r} has durations that DuckDB cannot store: with nanoseconds, "
+                "too long, or in nested values. Round them with .dt.round('us'), or give them as "
+                "numbers."
+            )
+    return table
+
+
+def _holds_duration(kind: pa.DataType) -> bool:
+    fields = [kind.field(number) for number in range(kind.num_fields)]
+    return pa.types.is_duration(kind) or any(_holds_duration(field.type) for field in fields)
 
 
 def _replace_null_types(schema: pa.Schema) -> pa.Schema:

@@ -69,6 +69,9 @@ VALUES = {
     pa.date32(): st.dates(),
     pa.timestamp("us"): st.datetimes(),
     pa.time64("us"): st.times(),
+    pa.duration("us"): st.integers(-(2**62), 2**62).map(
+        lambda count: datetime.timedelta(microseconds=count)
+    ),
     pa.dictionary(pa.int32(), pa.string()): st.sampled_from(["", "Yes", "No, never", "Ü"]),
 }
 NAMES = st.sampled_from(["select", "ORDER", "rowid", "incoming", 'quo"te', "größe", "a b", "😀"])
@@ -106,6 +109,23 @@ def test_a_frame_comes_back_the_same(asset: Asset, table: pa.Table) -> None:
         assert list(frame.columns) == table.column_names
         pd.testing.assert_frame_equal(frame, to_frame(table, frames))
     assert repr(asset.read(pa.Table).to_pydict()) == repr(table.to_pydict())
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_duration_comes_back_as_long_as_it_was(asset: Asset, unit: Any) -> None:
+    waited = pd.Series(pd.to_timedelta(["400 days", "-1 days 02:00:00.5", None])).dt.as_unit(unit)
+    parts = {key: pa.table({"waited": pa.array(waited)}) for key in ("one", "two")}
+    for key, part in parts.items():  # one is stored when two comes
+        asset.io_manager.write_partitions(VISIT, {key: part})
+    for keys in (["one"], ["two"], None):
+        frame = to_frame(asset.io_manager.read_table(VISIT, keys))
+        assert frame["waited"].tolist()[-3:] == waited.tolist()
+
+    lost = [pd.DataFrame({"waited": pd.to_timedelta([1], unit="ns")})]
+    lost.append(pd.DataFrame({"waited": [[pd.Timedelta("1D")]]}))
+    for frame in lost if asset.is_in_duckdb else ():
+        with pytest.raises(ValueError, match="'waited' has durations that DuckDB cannot store"):
+            asset.write(frame)
 
 
 def test_a_table_without_rows_has_its_columns_and_types(asset: Asset) -> None:
@@ -166,6 +186,10 @@ def test_a_frame_of_numpy_and_objects_is_stored_too(asset: Asset) -> None:
         (pd.DataFrame({"ok": [1, 2], "mixed": [CANARY, 7]}, dtype=object), "'mixed'"),
         (pd.DataFrame({"broken": [f"{CANARY}\ud800"]}, dtype=object), "'broken'"),
         (CANARY, "str"),
+        (pd.DataFrame({"month": pd.PeriodIndex(["2024-01"], freq="M")}), "'month' has periods or"),
+        (pd.DataFrame({"month": pd.Categorical(pd.PeriodIndex(["2024"], freq="Y"))}), "'month'"),
+        (pd.DataFrame({"age": pd.interval_range(0, 2)}), "'age' .*astype"),
+        (pa.table({"wait": [pa.MonthDayNano([1, 2, 3])]}), "'wait'"),
     ],
 )
 def test_what_is_no_table_is_refused(asset: Asset, frame: object, says: str) -> None:
