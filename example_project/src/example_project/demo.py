@@ -40,9 +40,9 @@ def main(xml: Path | None = None) -> None:
     stored: dict[dg.AssetKey, dict[str, Any]] = {}
     failures = 0
     started = time.monotonic()
-    with dg.DagsterInstance.from_config(str(DAGSTER_HOME)) as instance, redcap(xml) as url:
+    with dg.DagsterInstance.from_config(str(DAGSTER_HOME)) as instance, redcap(xml) as source:
         warehouse = PROJECT / f"{name_own_study()}.duckdb" if is_own_study() else WAREHOUSE
-        console.print(f"REDCap at {url}, tables to {_short(warehouse)}")
+        console.print(f"REDCap at {source.url}, tables to {_short(warehouse)}")
         fetch_structure()
         with (
             console.status("Dagster is working"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -30,9 +31,22 @@ PATIENCE = 20.0
 """Seconds to wait until Dagster stops by itself."""
 
 
+@dataclass(frozen=True)
+class REDCap:
+    """A REDCap.
+
+    Attributes:
+        url: URL of its API.
+        pages: URL of its pages, with the key; None if it is not a sandbox.
+    """
+
+    url: str
+    pages: str | None = field(default=None, repr=False)
+
+
 @contextmanager
-def redcap(xml: Path | None = None) -> Iterator[str]:
-    """Yield the URL of the REDCap in the environment, or of a sandbox with two studies.
+def redcap(xml: Path | None = None) -> Iterator[REDCap]:
+    """Yield the REDCap in the environment, or a sandbox with two studies.
 
     The version of a REDCap in the environment is exported first, so that a wrong URL or token is
     noticed here. Variables in the project's file ``.env`` come before the environment, as in
@@ -61,11 +75,11 @@ def redcap(xml: Path | None = None) -> Iterator[str]:
             REDCapClient(url, token).export_version()
         except (REDCapError, ValueError) as error:
             sys.exit(str(error))
-        yield url
+        yield REDCap(url)
         return
     with start_sandbox() as sandbox:
         os.environ.update(add_studies(sandbox) if xml is None else add_own_study(sandbox, xml))
-        yield sandbox.url
+        yield REDCap(sandbox.url, sandbox.pages_url)
 
 
 def is_own_study() -> bool:

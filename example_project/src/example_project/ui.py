@@ -18,7 +18,7 @@ def main(xml: Path | None = None) -> None:
         xml: Project XML that the sandbox gets instead of the studies. Defaults to None.
     """
     port = _free_port(preferred=3000)
-    with redcap(xml) as url:
+    with redcap(xml) as source:
         print("Dagster is starting ...", flush=True)
         fetch_structure()
         with running("dg", "dev", "--host", HOST, "--port", str(port), log=LOG) as process:
@@ -26,7 +26,10 @@ def main(xml: Path | None = None) -> None:
                 if process.poll() is not None:
                     sys.exit(f"{tail(LOG)}\n\nDagster did not start; all that it said is in {LOG}")
                 time.sleep(0.3)
-            print(f"\nDagster UI  http://{HOST}:{port}\nREDCap API  {url}\n")
+            print(f"\nDagster UI    http://{HOST}:{port}\nREDCap API    {source.url}")
+            if source.pages:  # to which assets and checks link
+                print(f"REDCap pages  {source.pages}")
+            print()
             print(f"Ctrl-C stops both. What Dagster says goes to {LOG}", flush=True)
             process.wait()
 
