@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from redcap_dagster.api import RecordExport
 from redcap_dagster.catalog.event_log import Metadata
+from redcap_dagster.catalog.how_to_request import HOW_TO_REQUEST
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.catalog.versions import data_version
 from redcap_dagster.project import REDCapProject, build_page_url
@@ -18,6 +19,7 @@ _EXPORT_ENTRIES = (
     "redcap/exported_at",
     "redcap/listed",
     "redcap/request",
+    HOW_TO_REQUEST,
     "redcap/consistent",
     "redcap/notes",
     "redcap/unrequested_columns",

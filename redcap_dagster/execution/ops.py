@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from redcap_dagster.api import ProjectStructure, REDCapClient
 from redcap_dagster.catalog.column_schema import plain_schema
+from redcap_dagster.catalog.how_to_request import request_census, request_structure
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.checks.findings import dictionary_drift
@@ -78,7 +79,11 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
                     exported[name],
                     plain_schema(exported[name]),
                     client.digest_key,
-                    metadata={**project_metadata(client.url, project), **time_metadata(began)},
+                    metadata={
+                        **project_metadata(client.url, project),
+                        **time_metadata(began),
+                        **request_structure(client.url, name),
+                    },
                     check_results=results,
                 )
             else:
@@ -160,7 +165,11 @@ def _census_results(run: Run) -> list[Result]:
     project = with_observed_columns(run.project, run.census, run.recipe.known)
     table = census_table(run.census, project)
     refuse_new_columns(run.context, spec, plain_schema(table), run.recipe.tables.buckets)
-    metadata = {**run.metadata, "redcap/belongs_nowhere": run.unplaced_cells}
+    metadata = {
+        **run.metadata,
+        **request_census(run.client.url, run.project.record_id_field),
+        "redcap/belongs_nowhere": run.unplaced_cells,
+    }
     return [
         asset_result(spec, table, plain_schema(table), run.client.digest_key, metadata=metadata)
     ]

@@ -17,6 +17,7 @@ from redcap_dagster.api import (
     REDCapClient,
 )
 from redcap_dagster.catalog.event_log import last_metadata
+from redcap_dagster.catalog.how_to_request import request_records
 from redcap_dagster.catalog.metadata import (
     export_metadata,
     project_metadata,
@@ -238,7 +239,10 @@ def exported_records(run: Run, instrument: str) -> Records:
         keep_unsaved=run.recipe.rules.keep_unsaved,
     )
     hidden = hidden_columns(export.column_names, project, instrument) if has_header(export) else []
-    return Records(instrument, table, project, hidden, run.metadata)
+    how = request_records(
+        run.client.url, run.export.parameters, instrument, project.record_id_field
+    )
+    return Records(instrument, table, project, hidden, {**run.metadata, **how})
 
 
 def count_exported_rows(run: Run, instrument: str) -> int:

@@ -7,7 +7,7 @@ Nothing here sends a request.
 from redcap_dagster.api.snippets.catalog import METHODS, find_client_method, find_method
 from redcap_dagster.api.snippets.languages import LANGUAGES, TOKEN_VARIABLE, Language, snippet
 from redcap_dagster.api.snippets.method import ClientCall, Method, Parameter, Value
-from redcap_dagster.api.snippets.request import write_request
+from redcap_dagster.api.snippets.request import read_values, write_request
 
 __all__ = [
     "LANGUAGES",
@@ -20,6 +20,7 @@ __all__ = [
     "Value",
     "find_client_method",
     "find_method",
+    "read_values",
     "snippet",
     "write_request",
 ]

@@ -23,7 +23,8 @@ def write_client_snippet(call: APICall) -> str | None:
     arguments = []
     for parameter in call.method.parameters:
         value = call.values.get(parameter.name)
-        if parameter.in_client and value:
+        is_default = parameter.always_sent and value == parameter.default
+        if parameter.in_client and value and not is_default:
             written = _write(call, name, parameter, value)
             if written is None:
                 return None

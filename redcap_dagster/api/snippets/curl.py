@@ -1,7 +1,12 @@
 """Snippets in a shell with `curl`."""
 
+import re
+
 from redcap_dagster.api.snippets.quoting import quote_shell
 from redcap_dagster.api.snippets.request import APICall
+
+_ENCODED = re.compile("[^A-Za-z0-9_.,-]").search
+"""Finds what a form has to encode."""
 
 
 def write_curl_snippet(call: APICall) -> str:
@@ -12,15 +17,11 @@ def write_curl_snippet(call: APICall) -> str:
     Args:
         call: The method with chosen values.
     """
-    option, token = (
-        ("--form-string", "--form 'token=<-'")
-        if call.file
-        else ("--data-urlencode", "--data-urlencode token@-")
-    )
-    words = [
-        token,
-        *(f"{option} {quote_shell(f'{name}={text}')}" for name, text in call.request.items()),
-    ]
+    words = ["--form 'token=<-'" if call.file else "--data-urlencode token@-"]
+    for name, text in call.request.items():
+        plain = "--data-urlencode" if _ENCODED(text) else "--data"
+        option = "--form-string" if call.file else plain
+        words.append(f"{option} {quote_shell(f'{name}={text}')}")
     if call.file:
         path = call.file.replace("\\", "\\\\").replace('"', '\\"')
         part = f'file=@"{path}"'

@@ -69,8 +69,8 @@ def snippet(
         >>> print(snippet(find_method("Export REDCap Version"), {}, "curl"), end="")
         printf %s "$REDCAP_API_TOKEN" | curl --silent --show-error \
           --data-urlencode token@- \
-          --data-urlencode content=version \
-          --data-urlencode returnFormat=json \
+          --data content=version \
+          --data returnFormat=json \
           https://redcap.example.edu/api/
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", token_variable):

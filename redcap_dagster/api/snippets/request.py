@@ -43,6 +43,32 @@ def write_request(method: Method, values: Mapping[str, Value]) -> dict[str, str]
     return request
 
 
+def read_values(method: Method, request: Mapping[str, str]) -> dict[str, Value]:
+    """Return the values that raw parameters have, for `write_request`.
+
+    Parameters that the method does not have are left out.
+
+    Args:
+        method: The method.
+        request: Raw parameters of its request.
+
+    Example:
+        >>> from redcap_dagster.api.snippets import find_method
+        >>> request = {"content": "record", "exportSurveyFields": "true", "forms[0]": "visit"}
+        >>> read_values(find_method("Export Records"), request)
+        {'exportSurveyFields': True, 'forms': ['visit']}
+    """
+    values: dict[str, Value] = {}
+    for parameter in method.parameters:
+        name = parameter.name
+        if parameter.kind == "names":
+            if names := [text for key, text in request.items() if key.startswith(f"{name}[")]:
+                values[name] = names
+        elif name in request:
+            values[name] = True if parameter.kind == "flag" else request[name]
+    return values
+
+
 @dataclass(frozen=True, slots=True)
 class APICall:
     """A method with chosen values, as a snippet writes it.

@@ -69,7 +69,7 @@ def test_shell(texts: Sequence[str]) -> None:
             expected += [f"{name}={value}" for name, value in write_request(method, chosen).items()]
     done = subprocess.run(["bash"], input=code.encode(), capture_output=True, check=True)
     words = done.stdout.decode().split("\0")
-    options = ("--data-urlencode", "--form-string")
+    options = ("--data", "--data-urlencode", "--form-string")
     pairs = [after for word, after in pairwise(words) if word in options]
     assert [pair for pair in pairs if pair != "token@-"] == expected
     assert not done.stderr
