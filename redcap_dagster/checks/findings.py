@@ -88,12 +88,16 @@ def export_complete(missing: int) -> Finding:
     return Finding("export_complete", not missing, text, {"missing": missing})
 
 
-def nothing_hidden(hidden: Sequence[str], *, has_header: bool) -> Finding:
+def nothing_hidden(
+    hidden: Sequence[str], *, has_header: bool, unrequested: Sequence[str] = ()
+) -> Finding:
     """Return the finding for the columns that export rights hide.
 
     Args:
         hidden: The columns.
         has_header: Whether the export names its columns.
+        unrequested: The columns that the export has although they were not requested: where a
+            column was renamed in every response, its new name is among them. Defaults to none.
     """
     if not has_header:
         reason = "REDCap does not name the columns of an export without rows"
@@ -101,6 +105,12 @@ def nothing_hidden(hidden: Sequence[str], *, has_header: bool) -> Finding:
     text = "No column is hidden."
     if hidden:
         text = f"The rights of the token's user hide columns: {list_names(hidden)}."
+    if hidden and unrequested:
+        text = (
+            f"{text} REDCap also sent columns that were not requested: {list_names(unrequested)}. "
+            "If one of these is a hidden column under another name, a proxy or the server renamed "
+            "it, and its values are in no table. Compare with an export made in REDCap itself."
+        )
     return Finding("nothing_hidden", not hidden, text, {"columns": list(hidden)})
 
 

@@ -23,7 +23,11 @@ def judge_export(run: Run, records: Records) -> list[Finding]:
     named = run.export is not None and has_header(run.export.table)
     return [
         findings.export_complete(0),
-        findings.nothing_hidden(records.hidden, has_header=named),
+        findings.nothing_hidden(
+            records.hidden,
+            has_header=named,
+            unrequested=run.export.unrequested if run.export else (),
+        ),
     ]
 
 

@@ -77,8 +77,8 @@ def export_instruments(
         log.warning(note)
     if export.unrequested:
         log.warning(
-            "REDCap sent columns that were not requested, probably as its version is newer. They "
-            f"are left out: {list_names(export.unrequested)}."
+            "REDCap sent columns that were not requested, probably as its version is newer, or as "
+            f"a column was renamed on its way. They are left out: {list_names(export.unrequested)}."
         )
     return export
 

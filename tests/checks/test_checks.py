@@ -1,6 +1,6 @@
 """What each check finds in real runs, and which results a run has."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -16,6 +16,8 @@ from redcap_dagster.api import RecordExport, REDCapClient
 from redcap_dagster.api.export.verification.census import incomplete_error
 from redcap_dagster.execution.run import EXPORT_CHECKS
 from redcap_dagster.sandbox.faults import DroppedRecords
+from redcap_dagster.sandbox.http.fault import InterceptedRequest, OutgoingResponse, REDCap
+from redcap_dagster.sandbox.http.response_rows import is_csv
 from tests.checks.conftest import ALL, METADATA, ON_CLEAN, RECORDS, failures, reasons, without
 from tests.dagster_runs import (
     TOKEN_VARIABLE,
@@ -157,6 +159,29 @@ def test_columns_that_rights_hide_are_named(study: Study) -> None:
     assert entry(materializations(result)["study/records/base"], "redcap/hidden_columns") == ["age"]
     alone = study.check(definitions, [("study/records/base", "nothing_hidden")])
     assert failures(alone) == hidden
+
+
+@dataclass(frozen=True)
+class RenamedColumn:
+    """Responses in CSV in which a column has another name."""
+
+    name: bytes
+    other: bytes
+
+    async def respond(self, request: InterceptedRequest, redcap: REDCap) -> OutgoingResponse:  # noqa: ARG002
+        response = await redcap()
+        if not is_csv(response):
+            return response
+        header, newline, rows = response.body.partition(b"\n")
+        names = [self.other if name == self.name else name for name in header.split(b",")]
+        return replace(response, body=b",".join(names) + newline + rows)
+
+
+def test_a_column_that_every_response_renames_is_named_beside_its_new_name(study: Study) -> None:
+    definitions = study.definitions()
+    study.sandbox.inject(RenamedColumn(b"age", b"alter"), content="record")
+    found = failures(study.run(definitions))["study/records/base", "nothing_hidden"]
+    assert "hide columns: age. REDCap also sent columns that were not requested: alter. If" in found
 
 
 def test_required_fields_that_are_hidden_are_not_taken_for_blank(study: Study) -> None:

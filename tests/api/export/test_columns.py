@@ -157,6 +157,18 @@ def test_a_name_in_a_header_that_may_be_a_token_is_not_shown(
     assert name not in json.dumps(caplog.text)
 
 
+def test_a_column_that_every_response_renames_is_named_beside_its_new_name(
+    sandbox: Sandbox, redcap: REDCapClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty = ChangedColumns(less=1, more=b"drug_complete_2")
+    sandbox.inject(faulty, content="record", after=1)
+
+    export = redcap.export_snapshot(fields=["age", "drug_complete"])
+
+    assert export.unrequested == ("drug_complete_2",)
+    assert "columns that were requested are missing: drug_complete. Either" in caplog.text
+
+
 @pytest.fixture(autouse=True)
 def no_more_changes(sandbox: Sandbox) -> Any:
     yield

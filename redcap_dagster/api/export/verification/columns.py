@@ -131,6 +131,13 @@ def compare_columns(
     if other:
         named = list_names(public, total=len(other))
         logger.warning("%s: columns that were not requested are left out: %s", REQUEST, named)
+        if missing:
+            logger.warning(
+                "%s: columns that were requested are missing: %s. Either the token's user may not "
+                "export them, or a proxy or the server renamed them to some that are left out.",
+                REQUEST,
+                list_names(missing),
+            )
     return tuple(public)
 
 
