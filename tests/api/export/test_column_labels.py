@@ -41,13 +41,40 @@ def test_names_stay_where_there_is_no_row(redcap: REDCapClient) -> None:
     assert next(iter(nothing)) == "record_id"
 
 
-def test_labels_of_other_columns_are_refused(server: Server, client: REDCapClient) -> None:
-    server.say("record", Reply(RECORDS), Reply(b"Study ID,Name,Another\n1,a,b\n"))
+def test_labels_of_columns_that_were_not_requested_are_left_out(
+    server: Server, client: REDCapClient
+) -> None:
+    header = "record_id,new,name,scan,visit_complete"
+    rows = Reply(f"{header}\n{CANARY},x,a,,\n".encode())
+    server.say("record", rows, Reply(b"ID,New,Name,File,Complete?\n"), rows)
 
-    with pytest.raises(MalformedResponseError, match="3 column labels for 4 columns"):
+    frame = client.export_records(raw_or_label_headers="label")
+
+    assert frame.to_dict("records")[0] | {"File": "", "Complete?": ""} == {
+        "ID": CANARY, "Name": "a", "File": "", "Complete?": "",
+    }  # fmt: skip
+    assert list(frame) == ["ID", "Name", "File", "Complete?"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ("Study ID,Name,Another", None),
+        ("ID,Name,File,Complete?,More", "record_id,name,scan,visit_complete"),
+        ("ID,Name,File,Complete?,More", "record_id,name,scan,more,another"),
+        ("ID,Name,File,Complete?,More", "record_id,name,scan,scan,visit_complete"),
+    ],
+)
+def test_labels_of_other_columns_are_refused(
+    labels: str, names: str | None, server: Server, client: REDCapClient
+) -> None:
+    replies = [Reply(f"{header}\n".encode()) for header in (labels, names) if header]
+    server.say("record", Reply(RECORDS), *replies)
+
+    with pytest.raises(MalformedResponseError, match="column labels for 4 columns"):
         client.export_records(raw_or_label_headers="label")
 
-    first, second = server.asked("record")
+    first, second = server.asked("record")[:2]
     assert "rawOrLabelHeaders" not in first
     assert second == first | {"rawOrLabelHeaders": "label", "records[0]": CANARY}
 

@@ -18,33 +18,42 @@ def label_columns(
     """Return a record export with column labels as its column names.
 
     Rows are exported with names, as only names can be verified. The labels are those of an export
-    of the first record, column by column. Without rows, the names stay.
+    of the first record. Without rows, the names stay.
 
     Raises:
         REDCapError: The request for the labels failed. The type says why.
     """
     if not rows.num_rows:
         return rows
-    first = rows[record_id_field][0].as_py()
-    return rows.rename_columns(_export_labels(transport, parameters, first, rows.column_names))
+    others = {name: value for name, value in parameters.items() if not name.startswith("records[")}
+    first = {"records[0]": rows[record_id_field][0].as_py()}
+    asked = csv_parameters(others | first)
+    return rows.rename_columns(_export_labels(transport, asked, rows.column_names))
 
 
 def _export_labels(
-    transport: Transport, parameters: dict[str, str], record: str, columns: Sequence[str]
+    transport: Transport, parameters: dict[str, str], columns: Sequence[str]
 ) -> list[str]:
-    others = {name: value for name, value in parameters.items() if not name.startswith("records[")}
-    parameters = csv_parameters(others | {"records[0]": record, "rawOrLabelHeaders": "label"})
+    """Return the label of each column.
 
-    def receive(response: Response) -> list[str]:
-        labels = parse_first_row(response, read_text(response), delimiter)
-        if len(labels) != len(columns):
-            raise malformed_error(
-                response, f"it has {len(labels)} column labels for {len(columns)} columns"
-            )
-        return labels
+    Where a server sends more columns than were requested, which the rows do not have, the names of
+    the same columns tell which labels to take.
+    """
 
-    delimiter = get_delimiter(parameters)
-    return make_labels_unique(transport.post(REQUEST, parameters, receive), columns)
+    def receive(response: Response) -> tuple[list[str], Response]:
+        return parse_first_row(response, read_text(response), get_delimiter(parameters)), response
+
+    asked = parameters | {"rawOrLabelHeaders": "label"}
+    labels, response = transport.post(REQUEST, asked, receive)
+    names: Sequence[str] = columns
+    if len(labels) > len(columns):
+        names, _ = transport.post(REQUEST, parameters, receive)
+    if not len(labels) == len(names) == len({*names}) or not {*names}.issuperset(columns):
+        raise malformed_error(
+            response, f"it has {len(labels)} column labels for {len(columns)} columns"
+        )
+    by_name = dict(zip(names, labels, strict=True))
+    return make_labels_unique([by_name[column] for column in columns], columns)
 
 
 def make_labels_unique(labels: Sequence[str], columns: Sequence[str]) -> list[str]:
