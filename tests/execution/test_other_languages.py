@@ -74,6 +74,21 @@ def test_a_wrong_token_is_told_from_a_missing_right(
 
 
 @pytest.mark.parametrize("sentences", ["English", "foreign"])
+def test_a_token_without_api_rights_cannot_be_told_from_a_wrong_one(
+    sentences: Literal["English", "foreign"],
+) -> None:
+    """REDCap refuses both everything, also its version, with the same status."""
+    with Sandbox(dialect=Dialect(sentences=sentences)) as sandbox:
+        no_rights = {"api_export": 0, "api_import": 0}
+        token = sandbox.add_project(exports=EXPORTS, records=ROWS, rights=no_rights)
+        for one in (token, token[::-1]):
+            with pytest.raises(TokenError) as caught:
+                REDCapClient(sandbox.url, one, retries=0).export_records()
+            for cause in ("token is wrong", "does not have API rights", "not expired"):
+                assert cause in str(caught.value)
+
+
+@pytest.mark.parametrize("sentences", ["English", "foreign"])
 def test_a_failed_run_shows_why_the_server_refuses(
     tmp_path: Path, sentences: Literal["English", "foreign"]
 ) -> None:

@@ -50,9 +50,9 @@ class KnownMessage:
 
 
 NOT_ACCEPTED = (
-    "REDCap does not accept the token. Check that it is complete and from this server, that it was "
-    "not regenerated, and that its user has API rights in the project that have not expired "
-    "(REDCap may say the same of all of these)."
+    "REDCap does not accept the token. The token is wrong, or its user does not have API rights in "
+    "the project; REDCap may say the same of both. Check that the token is complete and from this "
+    "server, that it was not regenerated, and that its user has API rights that have not expired."
 )
 """What happened to a token, and what to do."""
 

@@ -112,6 +112,11 @@ class Records:
         stays ``07`` where 7 is imported, and an unchanged clean table changes nothing. Calculated
         fields, survey timestamps and survey identifiers are ignored.
 
+        A status ``0`` is sent only with another value of its instrument that changes. REDCap
+        exports 0 for an instrument that was never saved too; sending it alone would save each such
+        instrument as incomplete when an export is imported again. To save one so, import 2 first,
+        then 0.
+
         Choices are imported by their codes or labels. Where labels of a field are codes of its
         other choices, other values of the column, other columns and the stored values show which
         they are; values that may still be either are refused, unless `choices` says it.

@@ -69,8 +69,8 @@ class Fault:
 LONG = UNKNOWN + "x" * (1 << 18)
 
 ALWAYS = [
-    Fault("token", refused(NO_API, 403), TokenError, "Check that it is complete and from"),
-    Fault("token in a 200", refused(NO_API, 200), TokenError, "Check that it is complete and from"),
+    Fault("token", refused(NO_API, 403), TokenError, "user does not have API rights"),
+    Fault("token in a 200", refused(NO_API, 200), TokenError, "user does not have API rights"),
     Fault("rights", refused(NO_RIGHT, 403), RightsError, "Data Access Groups. Ask for it", 1,
           {"rights": ("API Export", "Data Access Groups")}),
     Fault("unknown 403", refused(UNKNOWN, 403), RightsError, "Check the user's rights"),

@@ -252,6 +252,11 @@ def test_the_status_of_a_saved_instrument_is_sent_with_its_values(
     redcap.records.import_([{"record_id": "8", "visit_complete": "0", "age": 3}])
     assert redcap.export_records(**asked)["visit_complete"].tolist() == ["0"]
 
+    for status in ("2", "0"):
+        redcap.records.import_([{"record_id": "9", "visit_complete": status}])
+    asked["records"] = ["9"]
+    assert redcap.export_records(**asked)["visit_complete"].tolist() == ["0"]
+
 
 def test_columns_that_an_import_ignores_change_nothing(redcap: REDCapClient) -> None:
     row = {"record_id": "1", "redcap_arm": 1, "visit_timestamp": DAY, "age": 40}
