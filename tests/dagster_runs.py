@@ -1,6 +1,7 @@
 """Projects in a sandbox, materialized by real Dagster runs."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,6 +126,16 @@ def versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
 def entry(materialization: dg.AssetMaterialization, name: str) -> Any:
     """Give the value of a metadata entry."""
     return materialization.metadata[name].value
+
+
+def summary(materialization: dg.AssetMaterialization, column: str) -> dict[str, str]:
+    """Give a column of the summary of a table's columns, by name: cells that are blank or 0 not."""
+    head, _, *lines = (
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in entry(materialization, "redcap/columns").splitlines()
+    )
+    place = head.index(column)
+    return {line[0]: line[place] for line in lines if line[place] not in ("", "0")}
 
 
 def keys(layer: str, tables: Iterable[str]) -> set[str]:

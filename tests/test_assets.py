@@ -22,6 +22,7 @@ from tests.dagster_runs import (
     keys,
     materializations,
     studying,
+    summary,
     versions,
 )
 from tests.dictionary import field
@@ -89,9 +90,9 @@ def test_what_a_materialization_tells(study: Study) -> None:
     made = materializations(study.run())
     clean = made["study/clean/visit"]
     assert entry(clean, "dagster/row_count") == 3
-    assert entry(clean, "redcap/replaced") == {"weight": 1}
-    assert entry(clean, "redcap/unfit") == {}
-    assert entry(clean, "redcap/inferred_types") == {"weight": "double"}
+    assert summary(clean, "replaced") == {"weight": "1"}
+    assert summary(clean, "invalid") == {}
+    assert summary(clean, "type")["weight"] == "double (inferred)"
     columns = {c.name: c for c in entry(made["study/clean/base"], "dagster/column_schema").columns}
     assert {name: column.type for name, column in columns.items()} == {
         "id": "text",

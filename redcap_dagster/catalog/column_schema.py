@@ -1,6 +1,7 @@
 """The columns of a table in Dagster's catalog: types, labels, constraints, tags, and lineage."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import dagster as dg
 import pyarrow as pa
@@ -14,7 +15,7 @@ from redcap_dagster.project.system_columns import (
     REPEAT_INSTRUMENT,
     SURVEY_IDENTIFIER,
 )
-from redcap_dagster.tables import CleaningRules, column_sources
+from redcap_dagster.tables import CleaningRules, column_sources, column_types
 
 KEY_DESCRIPTIONS: Mapping[str, str] = {
     EVENT_NAME: "Event",
@@ -24,6 +25,9 @@ KEY_DESCRIPTIONS: Mapping[str, str] = {
     ACCESS_GROUP: "Data access group",
     SURVEY_IDENTIFIER: "Survey identifier",
 }
+
+INFERRED: Final = "inferred"
+"""Tag of a column whose type was inferred from its values."""
 
 _TYPE_NAMES = {
     pa.string(): "text",
@@ -36,37 +40,56 @@ _TYPE_NAMES = {
 }
 
 
-def instrument_schema(table: pa.Table, project: REDCapProject, instrument: str) -> dg.TableSchema:
+def instrument_schema(
+    columns: pa.Schema, project: REDCapProject, instrument: str, inferred: Collection[str] = ()
+) -> dg.TableSchema:
     """Return the schema of an instrument's table, of its records or its clean table.
 
     Each column has its type, its label with the choices, the constraints of the dictionary
-    (``required``, minimum and maximum), and the tag ``identifier`` if the dictionary marks it so.
-    The record id is never null, and unique if the key has no other columns.
+    (``required``, minimum and maximum), the tag ``identifier`` if the dictionary marks it so, and
+    the tag ``inferred`` if its type was inferred. The record id is never null, and unique if the
+    key has no other columns.
 
     Args:
-        table: The table.
+        columns: The columns of the table.
         project: The structure.
         instrument: Name of the instrument.
+        inferred: Columns whose type was inferred from their values. Defaults to none.
     """
     keys = project.key_columns(instrument)
-    columns = _InstrumentColumns(project, instrument)
+    texts = InstrumentColumns(project, instrument)
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name,
-                type_name(table.schema.field(name).type),
-                description=columns.description(name),
+                type_name(columns.field(name).type),
+                description=texts.description(name),
                 constraints=dg.TableColumnConstraints(
                     nullable=name != project.record_id_field,
                     unique=keys == (name,),
-                    other=columns.constraints(name),
+                    other=texts.constraints(name),
                 ),
-                tags={"identifier": ""} if columns.is_identifier(name) else {},
+                tags={
+                    **({"identifier": ""} if texts.is_identifier(name) else {}),
+                    **({INFERRED: ""} if name in inferred else {}),
+                },
             )
-            for name in table.column_names
+            for name in columns.names
         ],
         constraints=dg.TableConstraints(other=[f"unique key: {', '.join(keys)}"]),
     )
+
+
+def clean_schema(project: REDCapProject, instrument: str, rules: CleaningRules) -> dg.TableSchema:
+    """Return the schema of a clean table that has no rows yet, so that no type is inferred.
+
+    Args:
+        project: The structure.
+        instrument: Name of the instrument.
+        rules: How records become clean tables.
+    """
+    types = column_types(instrument, project, rules)
+    return instrument_schema(pa.schema(types.items()), project, instrument)
 
 
 def plain_schema(table: pa.Table) -> dg.TableSchema:
@@ -105,8 +128,13 @@ def type_name(kind: pa.DataType) -> str:
     return "choice" if pa.types.is_dictionary(kind) else _TYPE_NAMES.get(kind, str(kind))
 
 
-class _InstrumentColumns:
-    """The columns of an instrument's tables, with the dictionary's text about their fields."""
+class InstrumentColumns:
+    """The columns of an instrument's tables, with the dictionary's text about their fields.
+
+    Args:
+        project: The structure.
+        instrument: Name of the instrument.
+    """
 
     def __init__(self, project: REDCapProject, instrument: str) -> None:
         record_id = project.fields[0]
@@ -115,22 +143,52 @@ class _InstrumentColumns:
             **KEY_DESCRIPTIONS,
         }
         self._columns = {column.name: column for column in project.columns(instrument)}
+        self._exported: dict[str, list[str]] = {}
+        for column in self._columns.values():
+            self._exported.setdefault(column.field.field_name, []).append(column.name)
         self._fields = {field.field_name: field for field in project.instrument_fields(instrument)}
         self._fields[record_id.field_name] = record_id
 
     def description(self, name: str) -> str:
-        column = self._columns.get(name) or self._columns.get(name.removesuffix("_code"))
-        if column is not None:
-            choices = _choices(column.field)
-            return f"{column.label} [{choices}]" if choices else column.label
+        """Return the label of a column, with the choices of its field."""
+        field = self._field(name)
+        if field is None or name in self._keys or self.holds_reasons(name):
+            return self.label(name)
+        choices = _choices(field)
+        return f"{self.label(name)} [{choices}]" if choices else self.label(name)
+
+    def label(self, name: str) -> str:
+        """Return the label of a column."""
+        if name in self._columns:
+            return self._columns[name].label
         field = self._field(name)
         if name in self._keys or field is None:
             return self._keys.get(name, "")
-        if name == f"{field.field_name}_missing":
+        if self.holds_reasons(name):
             return f"Why a value is missing: {field.field_label}"
         return field.field_label
 
+    def holds_values(self, name: str) -> bool:
+        """Whether a column holds the values of a field, as it does in an export or in a list.
+
+        Others are keys, or belong to such a column: codes, or reasons for missing values.
+        """
+        return name in self._columns or name in self._exported
+
+    def holds_reasons(self, name: str) -> bool:
+        """Whether a column holds the reasons for the missing values of a field."""
+        field = self._field(name)
+        return field is not None and name == f"{field.field_name}_missing"
+
+    def exported(self, name: str) -> Sequence[str]:
+        """Return the columns of an export that a column of values or of codes is made from."""
+        field = self._field(name)
+        if name in self._columns or field is None:
+            return [name]
+        return self._exported.get(field.field_name, [])
+
     def constraints(self, name: str) -> list[str]:
+        """Return what the dictionary demands of a column."""
         field = self._field(name)
         if field is None or name != field.field_name:
             return []
@@ -139,6 +197,7 @@ class _InstrumentColumns:
         return [*required, *(f"{end} {limit}" for end, limit in limits.items() if limit)]
 
     def is_identifier(self, name: str) -> bool:
+        """Whether the values of a column identify people."""
         field = self._field(name)
         return name == SURVEY_IDENTIFIER or (field is not None and field.identifier.lower() == "y")
 

@@ -12,8 +12,9 @@ from redcap_dagster.catalog.event_log import Metadata
 from redcap_dagster.catalog.how_to_request import HOW_TO_REQUEST
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.catalog.versions import data_version
+from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.project import REDCapProject, build_page_url
-from redcap_dagster.tables import CleanTable, profile
+from redcap_dagster.tables import CleanTable
 
 _EXPORT_ENTRIES = (
     "redcap/exported_at",
@@ -69,7 +70,8 @@ def project_metadata(url: str, project: REDCapProject) -> dict[str, Any]:
     return {
         **ProjectSource.of(url, project).to_metadata(),
         "redcap/version": project.version,
-        **({"redcap/project_id": project.info.project_id} if project.info.project_id else {}),
+        # As text, since Dagster plots numbers.
+        **({"redcap/project_id": str(project.info.project_id)} if project.info.project_id else {}),
         **({"redcap/project": dg.MetadataValue.url(project_url)} if project_url else {}),
     }
 
@@ -108,26 +110,13 @@ def stored_export_metadata(stored: Sequence[Metadata]) -> dict[str, Any]:
     }
 
 
-def count_metadata(table: pa.Table) -> dict[str, Any]:
-    """Return how many cells are missing and how many values differ, by column.
-
-    Different values are counted only in columns with at least ten values.
-    """
-    found = profile(table)
-    return {"redcap/missing": dict(found.missing), "redcap/distinct": dict(found.distinct)}
-
-
 def type_metadata(cleaned: CleanTable) -> dict[str, Any]:
-    """Return how the values of a clean table fit its types, with YAML that sets other types.
+    """Return columns of a clean table that may need another type, with YAML that sets it.
 
     Args:
         cleaned: The clean table.
     """
-    metadata: dict[str, Any] = {
-        "redcap/replaced": cleaned.replaced,
-        "redcap/unfit": cleaned.invalid,
-        "redcap/inferred_types": cleaned.inferred,
-    }
+    metadata: dict[str, Any] = {}
     if cleaned.merging:
         text = (
             "These columns hold numbers but stay text: as numbers, different texts would become "
@@ -164,14 +153,6 @@ def preview_metadata(table: pa.Table, rows: int) -> dict[str, Any]:
     """
     if not rows:
         return {}
-    shown = table.slice(0, rows)
-    lines = [shown.column_names, ["---"] * shown.num_columns]
-    lines += [list(row.values()) for row in shown.to_pylist()]
-    text = "\n".join(f"| {' | '.join(map(_escape_markdown, line))} |" for line in lines)
+    cells = [list(row.values()) for row in table.slice(0, rows).to_pylist()]
+    text = build_markdown_table(table.column_names, cells)
     return {"redcap/preview": dg.MetadataValue.md(text)}
-
-
-def _escape_markdown(cell: object) -> str:
-    if cell is None:
-        return ""
-    return str(cell).replace("\\", r"\\").replace("|", r"\|").replace("\n", "<br>")

@@ -1,12 +1,13 @@
 """What each check found, as a value: a sentence and counts, with names of fields but no cells."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
 
 from redcap_dagster.checks.rules import CHECKS, CheckSettings, Severity
+from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.project import Change
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.tables import Ranges
@@ -22,6 +23,8 @@ class Finding:
         text: What was found, in a sentence.
         metadata: The same in full, by name.
         severity: Severity of a failure. Defaults to that of the check.
+        count: How much the check found; a number that Dagster plots over time. Defaults to None:
+            unknown, because the check could not be evaluated.
     """
 
     check: str
@@ -29,6 +32,7 @@ class Finding:
     text: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     severity: Severity | None = None
+    count: int | None = None
 
     def to_result(self, key: dg.AssetKey, settings: CheckSettings) -> dg.AssetCheckResult:
         """Return the result for Dagster; a severity in the settings overrules the finding's.
@@ -38,13 +42,16 @@ class Finding:
             settings: Settings of the check.
         """
         severity = settings.severity or self.severity or CHECKS[self.check].severity
+        count = {} if self.count is None else {"count": self.count}
         return dg.AssetCheckResult(
             asset_key=key,
             check_name=self.check,
             passed=self.passed,
             severity=dg.AssetCheckSeverity[severity.upper()],
             description=self.text,
-            metadata={f"redcap/{name}": value for name, value in self.metadata.items()},
+            metadata={
+                f"redcap/{name}": value for name, value in {**count, **self.metadata}.items()
+            },
         )
 
 
@@ -68,7 +75,7 @@ def nothing_to_compare(check: str) -> Finding:
 
 
 def _nothing_to_evaluate(check: str, reason: str) -> Finding:
-    return Finding(check, True, f"Not evaluated: {reason}.", {"not_evaluated": reason})
+    return Finding(check, True, f"Not evaluated: {reason}.", {"not_evaluated": reason}, count=0)
 
 
 # -- records --------------------------------------------------------------------------------------
@@ -77,7 +84,7 @@ def _nothing_to_evaluate(check: str, reason: str) -> Finding:
 def keys_unique(duplicates: int) -> Finding:
     """Return the finding for a number of duplicate rows."""
     text = f"Duplicate rows: {duplicates}." if duplicates else "There are no duplicate rows."
-    return Finding("keys_unique", not duplicates, text, {"rows": duplicates})
+    return Finding("keys_unique", not duplicates, text, {"rows": duplicates}, count=duplicates)
 
 
 def export_complete(missing: int) -> Finding:
@@ -85,7 +92,7 @@ def export_complete(missing: int) -> Finding:
     text = "The export has every record that REDCap lists."
     if missing:
         text = f"Missing records by event: {missing}."
-    return Finding("export_complete", not missing, text, {"missing": missing})
+    return Finding("export_complete", not missing, text, {"missing": missing}, count=missing)
 
 
 def nothing_hidden(
@@ -111,7 +118,8 @@ def nothing_hidden(
             "If one of these is a hidden column under another name, a proxy or the server renamed "
             "it, and its values are in no table. Compare with an export made in REDCap itself."
         )
-    return Finding("nothing_hidden", not hidden, text, {"columns": list(hidden)})
+    metadata = {"columns": list(hidden)}
+    return Finding("nothing_hidden", not hidden, text, metadata, count=len(hidden))
 
 
 def rows_not_dropping(before: int | None, now: int, max_drop: float) -> Finding:
@@ -128,7 +136,8 @@ def rows_not_dropping(before: int | None, now: int, max_drop: float) -> Finding:
     passed = now >= before * (1 - max_drop)
     if not passed:
         text = f"{text} More than {max_drop:.0%} of the rows are gone."
-    return Finding("rows_not_dropping", passed, text, {"rows": now, "rows_before": before})
+    metadata = {"rows": now, "rows_before": before}
+    return Finding("rows_not_dropping", passed, text, metadata, count=max(before - now, 0))
 
 
 # -- clean ----------------------------------------------------------------------------------------
@@ -155,7 +164,7 @@ def labels_distinct(merged: Mapping[str, int]) -> Finding:
     if not merged:
         return found
     text = f"{found.text} Set labels to 'both' or 'codes' in the cleaning rules."
-    return Finding(found.check, found.passed, text, found.metadata)
+    return replace(found, text=text)
 
 
 def within_range(ranges: Ranges) -> Finding:
@@ -168,7 +177,7 @@ def within_range(ranges: Ranges) -> Finding:
     limits = list_names([f"{name} ({limits})" for name, limits in ranges.unevaluated.items()])
     metadata = {**found.metadata, "not_evaluated": dict(ranges.unevaluated)}
     text = f"{found.text} Limits that were not evaluated: {limits}."
-    return Finding(found.check, found.passed, text, metadata)
+    return replace(found, text=text, metadata=metadata)
 
 
 def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding:
@@ -185,7 +194,7 @@ def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding
         return found
     metadata = {**found.metadata, "not_evaluated": list(unknown)}
     text = f"{found.text} Not evaluated, because export rights hide them: {list_names(unknown)}."
-    return Finding(found.check, False, text, metadata)
+    return replace(found, passed=False, text=text, metadata=metadata)
 
 
 def inferred_types_stable(
@@ -207,14 +216,16 @@ def inferred_types_stable(
     if changed:
         types = list_names([f"{name} ({types})" for name, types in changed.items()])
         text = f"Inferred types changed: {types}. To fix a type, set it in the cleaning rules."
-    return Finding("inferred_types_stable", not changed, text, {"types": changed})
+    metadata = {"types": changed}
+    return Finding("inferred_types_stable", not changed, text, metadata, count=len(changed))
 
 
 def _found_counts(check: str, counts: Mapping[str, int], failure: str, success: str) -> Finding:
     text = success
     if counts:
         text = f"{failure}: {list_names([f'{name} ({count})' for name, count in counts.items()])}."
-    return Finding(check, not counts, text, {"counts": dict(counts)})
+    metadata = {"counts": dict(counts)}
+    return Finding(check, not counts, text, metadata, count=sum(counts.values()))
 
 
 # -- metadata -------------------------------------------------------------------------------------
@@ -229,7 +240,7 @@ def dictionary_drift(changes: Sequence[Change], in_use: Collection[str]) -> Find
     """
     if not changes:
         text = "The dictionary is the same as when definitions were loaded."
-        return Finding("dictionary_drift", True, text)
+        return Finding("dictionary_drift", True, text, count=0)
     text = f"Changed since definitions were loaded: {_list_fields(changes)}."
     serious = [
         change
@@ -238,16 +249,15 @@ def dictionary_drift(changes: Sequence[Change], in_use: Collection[str]) -> Find
     ]
     if serious:
         text = f"{text} Fields in use whose type or choices changed: {_list_fields(serious)}."
-    rows = ["| field | instrument | change | |", "|---|---|---|---|"]
-    for change in changes:
-        detail = change.detail.replace("|", r"\|")
-        rows.append(f"| {change.field_name} | {change.form_name} | {change.what} | {detail} |")
+    rows = [(each.field_name, each.form_name, each.what, each.detail) for each in changes]
+    table = build_markdown_table(["field", "instrument", "change", ""], rows)
     return Finding(
         "dictionary_drift",
         False,
         f"{text} Reload the code location to use the new dictionary.",
-        {"changes": dg.MetadataValue.md("\n".join(rows))},
+        {"changes": dg.MetadataValue.md(table)},
         "error" if serious else "warn",
+        len(changes),
     )
 
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from redcap_dagster.catalog.column_schema import clean_lineage, instrument_schema
-from redcap_dagster.catalog.metadata import (
-    asset_result,
-    count_metadata,
-    preview_metadata,
-    type_metadata,
+from redcap_dagster.catalog.column_schema import (
+    InstrumentColumns,
+    clean_lineage,
+    instrument_schema,
 )
+from redcap_dagster.catalog.column_summary import summary_metadata, total_metadata
+from redcap_dagster.catalog.metadata import asset_result, preview_metadata, type_metadata
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.column_guard import refuse_new_columns
 from redcap_dagster.execution.judging import (
@@ -30,8 +31,9 @@ from redcap_dagster.execution.run import (
     exported_records,
     stored_records,
 )
+from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.project import StructureError
-from redcap_dagster.tables import clean
+from redcap_dagster.tables import CleanTable, clean
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class JudgedTable:
         records: The records that it holds or is made from.
         findings: What the checks found. Those of checks that are not selected are not reported.
         metadata: The metadata of this table alone.
+        cleaned: The table with its counts, if it is a clean table.
         refusal: Why the table must not be stored; blank where it may.
     """
 
@@ -52,6 +55,7 @@ class JudgedTable:
     records: Records
     findings: Sequence[Finding]
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    cleaned: CleanTable | None = field(default=None, repr=False)
     refusal: str = ""
 
 
@@ -121,6 +125,7 @@ def _judge_clean_table(run: Run, records: Records) -> JudgedTable:
             "dagster/column_lineage": lineage,
             **type_metadata(cleaned),
         },
+        cleaned,
     )
 
 
@@ -134,8 +139,13 @@ def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
     selected = run.selection.checks_of(spec)
     results = [recipe.check_result(spec, one) for one in judged.findings if one.check in selected]
     if run.selection.has(spec) and not judged.refusal:
-        schema = instrument_schema(judged.table, records.project, records.instrument)
+        columns = InstrumentColumns(records.project, records.instrument)
+        inferred = () if judged.cleaned is None else judged.cleaned.inferred
+        schema = instrument_schema(
+            judged.table.schema, records.project, records.instrument, inferred
+        )
         refuse_new_columns(run.context, spec, schema, recipe.tables.buckets)
+        _add_totals_of_buckets(run, judged, columns)
         yield asset_result(
             spec,
             judged.table,
@@ -143,7 +153,7 @@ def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
             run.client.digest_key,
             metadata={
                 **records.metadata,
-                **count_metadata(judged.table),
+                **summary_metadata(columns, schema, judged.table, judged.cleaned),
                 **preview_metadata(judged.table, recipe.preview_rows),
                 **judged.metadata,
             },
@@ -159,3 +169,17 @@ def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
         raise StructureError(
             f"stopped because the blocking {checks} {' and '.join(failed)} failed."
         )
+
+
+def _add_totals_of_buckets(run: Run, judged: JudgedTable, columns: InstrumentColumns) -> None:
+    """Add the totals of each bucket as metadata if a run has several buckets."""
+    buckets = run.selection.buckets
+    if len(buckets) < 2:
+        return
+    ids = judged.table[judged.records.project.record_id_field]
+    assigned = assign_buckets(ids, run.recipe.tables.buckets)
+    for bucket in buckets:
+        totals = total_metadata(
+            columns, judged.table, judged.cleaned, rows=pc.equal(assigned, bucket)
+        )
+        run.context.add_asset_metadata(totals, judged.spec.key, partition_key=bucket)

@@ -1,7 +1,7 @@
 """What the checks of one instrument find: in its export, its stored records, its clean table."""
 
-from redcap_dagster.catalog.column_schema import type_name
-from redcap_dagster.catalog.event_log import last_metadata, previous_row_count
+from redcap_dagster.catalog.column_schema import INFERRED, type_name
+from redcap_dagster.catalog.event_log import Metadata, last_metadata, previous_row_count
 from redcap_dagster.checks import findings
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.record_source import has_header
@@ -90,12 +90,20 @@ def _judge_required(records: Records) -> Finding:
 def _judge_inferred_types(run: Run, instrument: str, cleaned: CleanTable) -> Finding:
     key = run.recipe.tables.clean[instrument].key
     buckets = run.selection.buckets
-    stored = last_metadata(run.context, key, "redcap/inferred_types", buckets, run.source)
+    stored = last_metadata(run.context, key, "dagster/column_schema", buckets, run.source)
     if not stored:
         return findings.nothing_to_compare("inferred_types_stable")
     before = stored[0]["dagster/column_schema"].value
     return findings.inferred_types_stable(
         {column.name: column.type for column in before.columns},
         {column.name: type_name(column.type) for column in cleaned.table.schema},
-        {*cleaned.inferred, *stored[0]["redcap/inferred_types"].value},
+        {*cleaned.inferred, *_read_inferred(stored[0])},
     )
+
+
+def _read_inferred(stored: Metadata) -> set[str]:
+    """Return the columns of a stored table whose types were inferred."""
+    if "redcap/inferred_types" in stored:  # before columns had the tag
+        return set(stored["redcap/inferred_types"].value)
+    schema = stored["dagster/column_schema"].value
+    return {column.name for column in schema.columns if INFERRED in column.tags}

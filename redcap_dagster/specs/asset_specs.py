@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ import dagster as dg
 from dagster_shared.libraries import DagsterLibraryRegistry
 
 from redcap_dagster.automation import FreshnessSettings, automation_condition
+from redcap_dagster.catalog.column_schema import clean_schema
 from redcap_dagster.catalog.versions import code_version
 from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules
 from redcap_dagster.frames import Frames
@@ -222,6 +223,7 @@ def table_specs(
             metadata={
                 "dagster/io_manager_key": io_manager_key,
                 **place_metadata(storage, translated.key),
+                **_column_metadata(layer, project, instrument, cleaning),
                 **({} if translated.partitions_def is None else {"partition_expr": BUCKET}),
                 **translated.metadata,  # the translator's own choice
                 "redcap/layer": layer,
@@ -242,6 +244,18 @@ def table_specs(
     }
     census = spec("records", "_census", None, fields)
     return TableSpecs(name, metadata, census, records, clean, tuple(checks), options.buckets)
+
+
+def _column_metadata(
+    layer: Layer, project: REDCapProject, instrument: Instrument | None, cleaning: CleaningRules
+) -> Mapping[str, dg.TableSchema]:
+    """Return the columns of a clean table as metadata.
+
+    Records have the same fields; with their columns too, a large code location would nearly double.
+    """
+    if layer != "clean" or instrument is None:
+        return {}
+    return {"dagster/column_schema": clean_schema(project, instrument.instrument_name, cleaning)}
 
 
 def _with_options(

@@ -37,7 +37,7 @@ from redcap_dagster.tables.instruments import (
 )
 from redcap_dagster.tables.invalid_values import list_invalid_values
 from redcap_dagster.tables.labels import pair_labels
-from redcap_dagster.tables.lineage import column_sources
+from redcap_dagster.tables.lineage import column_sources, column_types
 from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile
 from redcap_dagster.tables.validity import (
@@ -72,6 +72,7 @@ __all__ = [
     "choices_table",
     "clean",
     "column_sources",
+    "column_types",
     "count_blank_required",
     "count_duplicate_rows",
     "count_merged_codes",

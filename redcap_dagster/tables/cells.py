@@ -77,6 +77,11 @@ class Cells:
         return sum(each["counts"] for each in found.to_pylist() if _is_rounded(each["values"]))
 
     @property
+    def replaced_rows(self) -> pa.ChunkedArray:
+        """True for each row that held a missing marker."""
+        return pc.and_(self.text.is_valid(), self.values.is_null())
+
+    @property
     def invalid_rows(self) -> pa.ChunkedArray:
         """True for each row that holds an invalid value."""
         return pc.and_(self.values.is_valid(), self.typed.is_null())
@@ -129,7 +134,7 @@ def read_cells(
         return Cells(
             column, text, values, look_up_codes(values, codes, _choose_labels(choices, rules))
         )
-    kind = _find_type(column.field, project, rules)
+    kind = find_type(column.field, project, rules)
     if kind is not None:
         return Cells(column, text, values, cast_text(values, kind))
     inference = infer_type(values)
@@ -229,9 +234,7 @@ def _choose_labels(choices: Sequence[Choice], rules: CleaningRules) -> list[str]
     return [choice.label or choice.code for choice in choices]
 
 
-def _find_type(
-    form_field: Field, project: REDCapProject, rules: CleaningRules
-) -> ColumnType | None:
+def find_type(form_field: Field, project: REDCapProject, rules: CleaningRules) -> ColumnType | None:
     """Return the type by the rules or the dictionary; None where it is inferred."""
     name = rules.types.get(form_field.field_name)
     if name is not None:

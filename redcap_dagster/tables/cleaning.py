@@ -48,6 +48,7 @@ class CleanTable:
         rounded: Count of numbers with more digits than a double can hold.
         invalid_rows: Rows with an invalid value, of each column that has any; see
             `list_invalid_values`.
+        replaced_rows: Rows that held a missing marker, of each column that has any.
     """
 
     table: pa.Table = field(repr=False)
@@ -58,6 +59,7 @@ class CleanTable:
     leading_zeros: Mapping[str, int] = field(default_factory=dict)
     rounded: Mapping[str, int] = field(default_factory=dict)
     invalid_rows: Mapping[str, pa.ChunkedArray] = field(default_factory=dict, repr=False)
+    replaced_rows: Mapping[str, pa.ChunkedArray] = field(default_factory=dict, repr=False)
 
 
 def clean(
@@ -131,6 +133,7 @@ def clean(
         leading_zeros=_merge([part.leading_zeros for part in cleaned]),
         rounded=_merge([part.rounded for part in cleaned]),
         invalid_rows=_merge([part.invalid_rows for part in cleaned]),
+        replaced_rows=_merge([part.replaced_rows for part in cleaned]),
     )
 
 
@@ -153,18 +156,20 @@ def _clean_field(
         cells = read_checkbox(records, columns)
     else:
         cells = [read_cells(records, column, project, rules, choices) for column in columns]
+    replaced = [each for each in cells if each.replaced]
     invalid = [each for each in cells if each.invalid]
     zeros = {each.column.name: each.leading_zeros for each in cells}
     rounded = {each.column.name: each.rounded for each in cells}
     return CleanTable(
         pa.table(_build_columns(form_field, cells, choices, project, rules)),
-        replaced={each.column.name: each.replaced for each in cells if each.replaced},
+        replaced={each.column.name: each.replaced for each in replaced},
         invalid={each.column.name: each.invalid for each in invalid},
         inferred={each.column.name: each.inferred for each in cells if each.inferred},
         merging={each.column.name: each.merging for each in cells if each.merging},
         leading_zeros={name: count for name, count in zeros.items() if count},
         rounded={name: count for name, count in rounded.items() if count},
         invalid_rows={each.column.name: each.invalid_rows for each in invalid},
+        replaced_rows={each.column.name: each.replaced_rows for each in replaced},
     )
 
 

@@ -1,6 +1,7 @@
 """Codes -> labels: of choices, of ticked options, and of fields whose dictionary lists none."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,6 +9,9 @@ import pyarrow.compute as pc
 from redcap_dagster.frames import Rows
 from redcap_dagster.project import Choice, REDCapProject, StructureError
 from redcap_dagster.tables.instruments import read_text
+
+CODED: Final = pa.dictionary(pa.int32(), pa.string())
+"""Type of a column of choices."""
 
 
 def look_up_codes(
@@ -36,7 +40,7 @@ def look_up_codes(
             # At least one chunk: pandas reads the choices of a column from it.
             for chunk in codes.chunks or [pa.array([], pa.string())]
         ],
-        pa.dictionary(pa.int32(), pa.string()),
+        CODED,
     )
 
 

@@ -1,12 +1,22 @@
-"""The columns of the records that each column of a clean table is made from."""
+"""The columns of a clean table before it is made: their sources in the records, and their types."""
 
 from collections.abc import Mapping
 from itertools import groupby
 
+import pyarrow as pa
+
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.columns import is_status_field
-from redcap_dagster.tables.cells import find_choices, has_option_columns, missing_code_columns
+from redcap_dagster.project.system_columns import ARM, REPEAT_INSTANCE
+from redcap_dagster.tables.cells import (
+    find_choices,
+    find_type,
+    has_option_columns,
+    missing_code_columns,
+)
 from redcap_dagster.tables.cleaning_rules import CleaningRules
+from redcap_dagster.tables.column_types import BOOLEAN, INTEGER, TEXT
+from redcap_dagster.tables.labels import CODED
 
 
 def column_sources(
@@ -38,6 +48,49 @@ def column_sources(
     for field, columns in groupby(project.columns(instrument), key=lambda column: column.field):
         sources |= _find_field_sources(field, tuple(columns), rules)
     return sources
+
+
+def column_types(
+    instrument: str, project: REDCapProject, rules: CleaningRules
+) -> Mapping[str, pa.DataType]:
+    """Return the type of each column of a clean table that has no rows yet.
+
+    A column whose type the values decide is text until there are values.
+
+    Args:
+        instrument: Name of the instrument.
+        project: Structure of the project.
+        rules: Rules of the clean table.
+
+    Returns:
+        Arrow types by column of the clean table, in the table's order.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "a"},
+        ...     {"field_name": "done", "form_name": "a", "field_type": "yesno"}])
+        >>> column_types("a", project, CleaningRules())["done"]
+        DataType(bool)
+    """
+    names = (*project.key_columns(instrument), *project.context_columns)
+    types = {
+        name: INTEGER.arrow if name in (ARM, REPEAT_INSTANCE) else TEXT.arrow for name in names
+    }
+    for field, columns in groupby(project.columns(instrument), key=lambda column: column.field):
+        kind = _find_arrow_type(field, project, rules)
+        types |= dict.fromkeys(_find_field_sources(field, tuple(columns), rules), kind)
+        if rules.missing_reasons and not is_status_field(field):
+            types[f"{field.field_name}_missing"] = TEXT.arrow
+    return types
+
+
+def _find_arrow_type(field: Field, project: REDCapProject, rules: CleaningRules) -> pa.DataType:
+    """Return the type of all columns of a field, but for the reasons for its missing values."""
+    if has_option_columns(field, rules):
+        return pa.list_(TEXT.arrow) if rules.checkboxes == "lists" else BOOLEAN.arrow
+    if find_choices(field, rules, {}):
+        return CODED
+    return (find_type(field, project, rules) or TEXT).arrow
 
 
 def _find_field_sources(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 import yaml
 
 from redcap_dagster import (
@@ -18,7 +19,8 @@ from redcap_dagster import (
     build_redcap_assets_definitions,
     build_redcap_definitions,
 )
-from tests.dagster_runs import Study, entry, materializations, studying
+from redcap_dagster.catalog.source import ProjectSource
+from tests.dagster_runs import Study, entry, materializations, studying, summary
 from tests.dictionary import field
 
 METADATA = [
@@ -55,6 +57,7 @@ EXPORTS: dict[str, Any] = {
 }
 
 
+RULES = CleaningRules(labels="both", checkboxes="lists", missing_reasons=True)
 STUDY: dict[str, Any] = {"exports": EXPORTS, "records": RECORDS}
 
 
@@ -80,8 +83,7 @@ def test_columns_say_what_the_dictionary_asks_of_them(study: Study) -> None:
 
 
 def test_lineage_of_columns_is_exact(study: Study) -> None:
-    rules = CleaningRules(labels="both", checkboxes="lists", missing_reasons=True)
-    made = materializations(study.run(study.definitions(cleaning=rules)))
+    made = materializations(study.run(study.definitions(cleaning=RULES)))
     lineage = entry(made["study/clean/visit"], "dagster/column_lineage").deps_by_column
     records = columns(made["study/records/visit"])
     assert list(lineage) == list(columns(made["study/clean/visit"]))
@@ -119,14 +121,58 @@ def test_where_tables_are_from_and_how_they_were_asked_for(study: Study) -> None
 def test_counts_by_column(study: Study) -> None:
     made = materializations(study.run())
     base, visit = (made[f"study/clean/{form}"] for form in ("base", "visit"))
-    assert entry(visit, "redcap/missing") == {
-        "id": 0, "pain___1": 0, "pain___2": 0, "note": 3, "visit_complete": 0
-    }  # fmt: skip
-    assert entry(visit, "redcap/distinct") == {
-        "id": 12, "pain___1": 1, "pain___2": 1, "visit_complete": 1
+    assert summary(visit, "missing") == {"note": "3"}
+    assert summary(visit, "distinct") == {
+        "id": "12", "pain___1": "1", "pain___2": "1", "visit_complete": "1"
     }, "nine rows have a note"  # fmt: skip
-    assert entry(base, "redcap/distinct")["sex"] == 2
+    assert summary(base, "distinct")["sex"] == "2"
+    assert list(summary(base, "type")) == ["id", "sex", "born", "base_complete"]
     assert entry(base, "dagster/row_count") == 12
+    assert summary(made["study/records/visit"], "missing") == {"note": "3"}
+    assert entry(made["study/records/visit"], "redcap/missing_values") == 3
+
+
+def test_every_field_counts_once(tmp_path: Path) -> None:
+    """Whatever columns the rules add; and labels are text, whatever marks they have."""
+    metadata = [
+        field("id", "base"),
+        field("age", "base", label="<b>Age</b> | in\nyears"),
+        field("sex", "base", type="radio", choices="0, F | 1, M"),
+        field("race", "base", type="checkbox", label="*Race*", choices="1, A | 2, B"),
+    ]
+    records = [
+        {"id": "1", "age": "?", "sex": "7", "base_complete": "2"},
+        {"id": "2", "age": "4", "race___1": "1", "base_complete": "2"},
+    ]
+    with studying(tmp_path, exports={"metadata": metadata}, records=records) as study:
+        made = materializations(study.run(study.definitions(cleaning=RULES)))["study/clean/base"]
+    assert "sex_missing" in columns(made)
+    assert summary(made, "missing") == {"age": "1", "sex": "2", "sex_code": "2"}
+    assert summary(made, "replaced") == {"age": "1"}
+    assert summary(made, "invalid") == {"sex": "1", "sex_code": "1"}
+    assert summary(made, "type")["race_code"] == "list of text"
+    labels = summary(made, "label")
+    assert (labels["age"], labels["race"]) == (
+        r"&lt;b&gt;Age&lt;/b&gt; \| in years",
+        r"\*Race\*",
+    )
+    totals = [entry(made, f"redcap/{name}_values") for name in ("missing", "replaced", "invalid")]
+    assert totals == [3, 1, 1]
+    numbers = {key for key, one in made.metadata.items() if isinstance(one, dg.IntMetadataValue)}
+    assert "redcap/project_id" not in numbers
+
+
+def test_columns_are_in_the_catalog_before_the_first_run(study: Study) -> None:
+    definitions = study.definitions(cleaning=RULES)
+    specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+    declared = {
+        key: spec.metadata["dagster/column_schema"]
+        for key, spec in specs.items()
+        if "dagster/column_schema" in spec.metadata
+    }
+    assert declared.keys() == {"study/clean/base", "study/clean/visit"}  # records have the same
+    made = materializations(study.run(definitions))
+    assert declared == {key: entry(made[key], "dagster/column_schema") for key in declared}
 
 
 def test_types_that_a_user_may_want_to_set_are_named_with_yaml_to_paste(tmp_path: Path) -> None:
@@ -173,6 +219,11 @@ def test_rows_are_shown_only_where_asked_for(study: Study) -> None:
         r"| 1 | True | False | a \| b | Complete |"
     )
     assert "redcap/preview" not in made["study/records/_census"].metadata
+
+
+@pytest.mark.parametrize("stored", [dg.IntMetadataValue(12), dg.TextMetadataValue("12")])
+def test_the_project_of_earlier_materializations_is_known(stored: Any) -> None:
+    assert ProjectSource.from_metadata({"redcap/project_id": stored}).project_id == 12
 
 
 # -- definitions ----------------------------------------------------------------------------------

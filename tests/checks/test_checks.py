@@ -39,6 +39,7 @@ def test_each_check_gives_one_result_with_the_assets(study: Study) -> None:
     open_limits = found["study/clean/visit", "within_range"]
     assert open_limits.metadata["redcap/not_evaluated"].value == {"seen": "max today"}
     assert "seen (max today)" in open_limits.description
+    assert {one.metadata["redcap/count"].value for one in found.values()} == {0}
     again = check_results(study.run())
     told = again["study/records/base", "rows_not_dropping"]
     assert told.description == "5 rows, 5 at the last materialization."
@@ -119,8 +120,25 @@ def test_values_that_are_not_as_the_dictionary_wants(study: Study) -> None:
             "Values out of range: seen (1). Limits that were not evaluated: seen (max today)."
         ),
     }
+    found = check_results(result)
+    counts = [found[key].metadata["redcap/count"].value for key in sorted(failures(result))]
+    assert counts == [1, 1, 1, 2, 1, 1]
     severities = {check_results(result)[key].severity for key in failures(result)}
     assert severities == {dg.AssetCheckSeverity.WARN}
+
+
+def test_types_that_an_earlier_version_inferred_are_compared(study: Study) -> None:
+    """It recorded them as metadata, not as tags of the columns."""
+    before = dg.TableSchema([dg.TableColumn("weight", "double"), dg.TableColumn("seen", "text")])
+    metadata: Any = {
+        "dagster/column_schema": before,
+        "redcap/inferred_types": {"weight": "double"},
+    }
+    study.instance.report_runless_asset_event(
+        dg.AssetMaterialization(["study", "clean", "visit"], metadata=metadata)
+    )
+    told = failures(study.run())["study/clean/visit", "inferred_types_stable"]
+    assert told.startswith("Inferred types changed: weight (double before, integer now).")
 
 
 def test_codes_that_share_a_label_are_told_by_field(study: Study) -> None:

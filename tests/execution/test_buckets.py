@@ -126,14 +126,28 @@ def test_buckets_together_are_the_project_and_renumbering_leaves_no_duplicates(
 def test_a_single_run_of_some_buckets_tells_of_each(study: Study) -> None:
     policy = dg.BackfillPolicy.single_run()
     some = bucket_keys(4)[1:3]
+    study.sandbox.edit(study.token, record=of_bucket(some[0])[0], field="age", value="?")
+    study.sandbox.edit(study.token, record=of_bucket(some[1])[0], field="age", value="old")
     result = run(study, some, definitions(study, op=OpSettings(backfill_policy=policy)))
     assert result.success
-    counts = {
-        event.partition: event.materialization.metadata["dagster/row_count"].value
+    made = {
+        event.partition: [
+            event.materialization.metadata[name].value
+            for name in (
+                "dagster/row_count",
+                "redcap/missing_values",
+                "redcap/replaced_values",
+                "redcap/invalid_values",
+            )
+        ]
         for event in result.get_asset_materialization_events()
         if event.asset_key == dg.AssetKey(["study", "clean", "visit"])
     }
-    assert counts == {key: len(of_bucket(key)) for key in some}
+    rows = {key: len(of_bucket(key)) for key in some}  # each without a note and a status
+    assert made == {
+        some[0]: [rows[some[0]], 2 * rows[some[0]] + 1, 1, 0],
+        some[1]: [rows[some[1]], 2 * rows[some[1]] + 1, 0, 1],
+    }
     again = run(
         study,
         some,

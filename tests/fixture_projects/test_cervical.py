@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tests.dagster_runs import entry, materializations, studying
+from tests.dagster_runs import entry, materializations, studying, summary
 
 
 def test_clean_table_equals_the_published_data(fixtures: Path, tmp_path: Path) -> None:
@@ -23,9 +23,11 @@ def test_clean_table_equals_the_published_data(fixtures: Path, tmp_path: Path) -
     assert ours["record_id"].to_pylist() == [str(number + 1) for number in range(858)]
     assert [str(ours.schema.field(name).type) for name in fields].count("string") == 0
     assert len(fields) == 36
-    assert sum(entry(made, "redcap/replaced").values()) == 3_622
-    assert entry(made, "redcap/unfit") == {}
-    assert entry(made, "redcap/inferred_types").keys() == set(fields)
+    assert entry(made, "redcap/replaced_values") == 3_622
+    assert entry(made, "redcap/missing_values") == 3_622 + 858  # no row has a status
+    assert entry(made, "redcap/invalid_values") == 0
+    types = summary(made, "type")
+    assert {name for name, kind in types.items() if kind.endswith("(inferred)")} == set(fields)
 
     rounded = []
     for index, name in enumerate(fields):

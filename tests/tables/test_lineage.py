@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.tables import CleaningRules, clean, column_sources, split_by_instrument
+from redcap_dagster.tables import (
+    CleaningRules,
+    clean,
+    column_sources,
+    column_types,
+    split_by_instrument,
+)
 from tests.dictionary import field
 from tests.tables.test_properties import Study, studies
 
@@ -16,6 +22,14 @@ RULES = st.builds(
     checkboxes=st.sampled_from(["columns", "lists"]),
     missing_reasons=st.booleans(),
 )
+
+
+@given(studies(), RULES)
+def test_types_are_known_before_there_are_rows(study: Study, rules: CleaningRules) -> None:
+    for form, records in split_by_instrument(study.export, study.project).items():
+        cleaned = clean(records[:0], form, study.project, rules).table
+        types = column_types(form, study.project, rules)
+        assert list(types.items()) == [(one.name, one.type) for one in cleaned.schema]
 
 
 @pytest.mark.slow

@@ -111,11 +111,11 @@ def _table(stored: Mapping[dg.AssetKey, Mapping[str, Any]]) -> Table:
     for key, metadata in sorted(stored.items()):
         rows = metadata.get("dagster/row_count")
         schema = metadata.get("dagster/column_schema")
-        replaced = metadata.get("redcap/replaced")
+        replaced = metadata.get("redcap/replaced_values")
         counts = (
             rows,
             None if schema is None else len(schema.columns),
-            None if replaced is None else sum(replaced.values()),
+            replaced,
         )
         table.add_row(
             key.to_user_string(), *("" if count is None else f"{count:,}" for count in counts)
