@@ -190,7 +190,8 @@ class Inference:
     Attributes:
         kind: Type of the column.
         merging: Type of number that was not inferred, as different texts would become one number
-            or could not be restored. Defaults to None.
+            or could not be restored: ``345.1`` and ``345.10``, ``007``, 17 digits. Defaults to
+            None.
     """
 
     kind: ColumnType
@@ -215,14 +216,20 @@ def infer_type(text: pa.ChunkedArray) -> Inference:
         >>> [infer_type(column).kind.name for column in columns]
         ['double', 'text', 'text']
     """
-    first = text.slice(0, 100).drop_null()
-    if len(first) and not _are_plain_numbers(first):
+    if _find_number_type(text.slice(0, 100).unique().drop_null()) is TEXT:
         return Inference(TEXT)  # most columns of words are recognized by their first rows
     values = text.unique().drop_null()
-    if not len(values) or not _are_plain_numbers(values):
+    kind = _find_number_type(values)
+    if not len(values) or kind is TEXT:
         return Inference(TEXT)
-    kind = DOUBLE if pc.any(pc.match_substring(values, ".")).as_py() else INTEGER
-    return Inference(kind) if _have_one_form(values) else Inference(TEXT, kind)
+    is_exact = _are_plain_numbers(values) and _have_one_form(values)
+    return Inference(kind) if is_exact else Inference(TEXT, kind)
+
+
+def _find_number_type(values: pa.Array) -> ColumnType:
+    """Return the type of number to which all values can be cast; text if there is none."""
+    kinds = (kind for kind in (INTEGER, DOUBLE) if not _cast_values(values, kind).null_count)
+    return next(kinds, TEXT)
 
 
 def _are_plain_numbers(values: pa.Array | pa.ChunkedArray) -> bool:

@@ -162,7 +162,12 @@ def test_inference(values: list[str | None], expected: str) -> None:
         (["1", "1.0"], "double"),
         (["-0", "7"], "integer"),
         (["1.0", "2.0"], None),
-        (["007", "7"], None),
+        (["007", "12"], "integer"),
+        (["12345678901234567", "2"], "integer"),
+        (["1.2345678901234567", "2"], "double"),
+        (["9" * 20, "2"], "double"),  # integers of 64 bits would be null
+        (["1e999", "2"], None),
+        (["+1", ".5"], "double"),
         (["a", "1.0", "1"], None),
     ],
 )

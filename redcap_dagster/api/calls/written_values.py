@@ -80,6 +80,12 @@ def read_scalar(name: str, value: Any) -> Value:
             return tuple(value)
         case timedelta() if type(value) is timedelta and timedelta() <= value < timedelta(days=1):
             return (datetime(1970, 1, 1) + value).time()  # noqa: DTZ001
+        case datetime() | time():
+            raise TypeError(
+                f"data: values of {name} have a time zone, which REDCap does not store. Convert "
+                "them to the time zone of the study, and drop it; in pandas, with "
+                ".dt.tz_convert('Europe/Berlin').dt.tz_localize(None)."
+            )
     raise TypeError(f"data: a value of {name} is of type {type(value).__name__}. Give it as text.")
 
 

@@ -1,7 +1,7 @@
 """Values as the text of a field, by its validation and not by their type."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -199,3 +199,24 @@ def test_floats_of_a_frame_keep_their_width() -> None:
         first, second = read_rows(data).rows
         assert {write_value(value) for value in first.values()} == {"0.1"}
         assert set(second.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame({"at": pd.to_datetime(["2024-07-01 12:00"]).tz_localize("Europe/Berlin")}),
+        pa.table({"at": pa.array([NOON], pa.timestamp("us", "UTC"))}),
+        [{"at": NOON.replace(tzinfo=UTC)}],
+        [{"at": NOON.replace(tzinfo=UTC).timetz()}],
+    ],
+)
+def test_a_moment_with_a_time_zone_is_refused_with_the_way_out(data: Any) -> None:
+    with pytest.raises(TypeError, match=r"values of at have a time zone.*tz_localize\(None\)"):
+        read_rows(data)
+
+
+def test_the_way_out_of_a_time_zone_gives_the_local_time() -> None:
+    at = pd.Series(pd.to_datetime(["2024-07-01 12:00"]).tz_localize("UTC"))
+    local = pd.DataFrame({"at": at.dt.tz_convert("Europe/Berlin").dt.tz_localize(None)})
+    row = read_rows(local).rows[0]
+    assert write_value(row["at"], VALIDATIONS["datetime_dmy"]) == "2024-07-01 14:00"
