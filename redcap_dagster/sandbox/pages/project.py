@@ -1,5 +1,6 @@
 """A project's first page: its instruments, events, users, access groups and fields."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,6 +21,7 @@ def show_project(visit: Visit) -> Response:
         here=HOME,
         created="created" in visit.query,
         records=count_records(visit, project),
+        field_counts=Counter(field.form_name for field in project.structure.fields),
         users=store.list_users(project.id) if rights.user_rights else None,
         groups=load_groups(store, project).values() if rights.data_access_groups else None,
     )

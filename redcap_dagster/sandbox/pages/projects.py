@@ -30,19 +30,23 @@ class ListedProject:
 
     Attributes:
         project: Project.
-        records: Number of the records that the visitor sees.
+        records: Number of the records that the visitor sees; None without access to the project.
     """
 
     project: StoredProject
-    records: int
+    records: int | None
 
 
 def list_projects(visit: Visit) -> Response:
     """Show the projects of this sandbox."""
-    listed = [
-        ListedProject(project, count_records(visit, project))
-        for project in visit.store.list_projects(FIRST_USER)
-    ]
+    listed = []
+    for project in visit.store.list_projects(FIRST_USER):
+        try:
+            visit.require_access(project)
+        except RequestError:
+            listed.append(ListedProject(project, None))
+        else:
+            listed.append(ListedProject(project, count_records(visit, project)))
     return visit.show("projects.html", listed=listed, api_url=f"{visit.store.url}api/")
 
 

@@ -1,5 +1,6 @@
 """A visit of a page: what the browser sent, and how a page responds to it."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +22,9 @@ ENTRY: Final = "DataEntry/index.php"
 USER_RIGHTS: Final = "UserRights/index.php"
 API: Final = "API/project_api.php"
 PLAYGROUND: Final = "API/playground.php"
+
+
+_PROJECT_ID: Final = re.compile("[0-9]{1,9}")
 
 
 class PageError(Exception):
@@ -58,11 +62,8 @@ class Visit:
             RequestError: The visitor has no access to it any more, as by the API.
         """
         pid = self.query.get("pid", "")
-        found = [
-            project
-            for project in self.store.list_projects(FIRST_USER)
-            if str(project.structure.info.project_id) == pid
-        ]
+        number = int(pid) if _PROJECT_ID.fullmatch(pid) else 0
+        found = self.store.list_projects(FIRST_USER, number)
         if not found:
             raise PageError(
                 404,
@@ -75,9 +76,17 @@ class Visit:
                 f"{len(found)} projects of this sandbox were added with this id, so that it does "
                 "not say which one to open. Add them without project_id, or with different ones.",
             )
-        refuse_expired_rights(self.store, found[0].rights)
-        refuse_by_status(self.make_call(found[0]), "export")
+        self.require_access(found[0])
         return found[0]
+
+    def require_access(self, project: StoredProject) -> None:
+        """Refuse a project to which the visitor has no access any more.
+
+        Raises:
+            RequestError: The API would refuse all exports.
+        """
+        refuse_expired_rights(self.store, project.rights)
+        refuse_by_status(self.make_call(project), "export")
 
     def make_call(self, project: StoredProject, **parameters: str) -> Call:
         """Return the call by which the visitor would request the same of the API."""

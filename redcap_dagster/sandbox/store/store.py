@@ -131,12 +131,19 @@ class Store:
         number, structure, username, rights = found
         return StoredProject(number, _parse_structure(structure), username, _parse_rights(rights))
 
-    def list_projects(self, username: str) -> list[StoredProject]:
-        """Return the projects of a user, with the user's rights, in the order they were added."""
+    def list_projects(self, username: str, project_id: int | None = None) -> list[StoredProject]:
+        """Return the projects of a user, with the user's rights, in the order they were added.
+
+        Args:
+            username: Name of the user.
+            project_id: Id by which REDCap knows the projects, which two of them can have if they
+                were added with it. Defaults to None: all projects.
+        """
         found = self._database.execute(
             "select project, structure, rights from user"
-            " join project on project.id = user.project where username = ? order by project",
-            (username,),
+            " join project on project.id = user.project where username = ?"
+            " and coalesce(json_extract(structure, '$.info.project_id') = ?, 1) order by project",
+            (username, project_id),
         )
         return [
             StoredProject(number, _parse_structure(structure), username, _parse_rights(rights))

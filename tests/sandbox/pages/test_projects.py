@@ -109,6 +109,8 @@ def test_projects_of_others_are_not_listed(sandbox: Sandbox, visitor: Visitor, a
     assert visitor.get(home).status_code == 200
     sandbox.set_status(token, "completed")
     assert visitor.get(home).status_code == 400
+    row = visitor.get("/").text.partition("Of a colleague")[2].partition("</tr>")[0]
+    assert "no access" in row
     sandbox.set_status(token, "production")
     assert ask(colleague, content="user", action="delete", **{"users[0]": "sandbox"}).text == "1"
     assert "Of a colleague" not in visitor.get("/").text
