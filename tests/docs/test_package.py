@@ -59,10 +59,18 @@ def test_the_license_is_in_both(built: Path) -> None:
 def test_the_wheel_has_the_package_and_the_plugin_alone(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        tops = {name.partition("/")[0] for name in archive.namelist()}
+        names = set(archive.namelist())
+    tops = {name.partition("/")[0] for name in names}
+    package = REPOSITORY / "redcap_dagster"
+    files = {
+        str(path.relative_to(REPOSITORY))
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
     info = f"redcap_dagster-{PROJECT['version']}.dist-info"
     assert tops == {"redcap_dagster", "pytest_redcap_sandbox.py", info}
+    assert files - names == set()  # templates and style sheets too
 
 
 def test_the_readme_is_short_and_stands_alone() -> None:

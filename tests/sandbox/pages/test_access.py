@@ -1,6 +1,9 @@
 """Who may open the pages: with the key, from this machine, and with forms of the pages alone."""
 
 import asyncio
+import html
+import logging
+import re
 from contextlib import closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -140,6 +143,42 @@ def test_pages_load_and_send_nothing_elsewhere(visitor: Visitor) -> None:
         assert "<script>" not in page.text
     assert visitor.get("/static/pages.css").headers["content-type"].startswith("text/css")
     assert visitor.get("/static/../app.py").status_code == 404
+
+
+def test_no_page_and_no_log_has_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Sandbox() as sandbox:
+        records = [{"id": "canary", "note": "x", "visit_complete": "2"}]
+        token = sandbox.add_project(exports=CLASSIC, records=records)
+        visitor = Visitor(sandbox)
+        key = sandbox.pages_url.partition("key=")[2]
+        secrets = [token, sandbox.super_token, key, *visitor.session.cookies.values()]
+        seen, left = dict[str, str](), ["/"]
+        while left:
+            page = visitor.get(left.pop())
+            seen[page.url.removeprefix(visitor.root)] = page.text
+            links = re.findall('(?:href|action)="(/[^"#]*)"', page.text)
+            left += {html.unescape(link) for link in links} - {*seen, *left}
+        form = "/DataEntry/index.php?pid=1&page=visit&id=canary"
+        assert "canary" in visitor.get(form).text
+        assert visitor.get(form.replace("canary", "none")).status_code == 404
+        visitor.post("/nowhere", {"token": token})
+    assert len(seen) > 6
+    assert [path for path, text in seen.items() for each in secrets if each in path + text] == []
+    server = [line.getMessage() for line in caplog.records if not line.name.startswith("urllib3")]
+    assert [line for line in server for each in (*secrets, "canary") if each in line] == []
+    assert "page=DataEntry/index.php status=200" in server
+
+
+def test_a_defect_is_told_without_values(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Store, "list_projects", lambda *_: ["canary"][int("canary")])
+    page = visitor.get("/")
+    assert page.status_code == 500
+    assert "ValueError at test_access.py" in page.text
+    assert "canary" not in page.text + caplog.text
+    assert page.headers["content-security-policy"]
 
 
 def test_faults_are_for_the_api_alone(sandbox: Sandbox, visitor: Visitor) -> None:
