@@ -290,6 +290,22 @@ def test_plain_texts_are_codes_or_labels_as_the_other_columns_are(swapped: REDCa
         swapped.records.import_([row], choices="raw")  # type: ignore[arg-type]
 
 
+def test_a_code_among_labels_does_not_make_codes_of_them(server: Sandbox) -> None:
+    records: list[dict[str, object]] = [
+        {"record_id": f"{number}", "visits": text} for number, text in enumerate("223")
+    ]
+    token = server.add_project(exports=EXPORTS, records=records)
+    redcap = REDCapClient(server.url, token, retries=0)
+    labels = pd.DataFrame({"record_id": ["0", "1", "2"], "visits": ["1", "1", "2"]})
+    labels.loc[2, "visits"] = "4"  # which is not a label
+    for status in ("Complete", None):
+        with pytest.raises(ValueError, match="values of visits may be codes or labels"):
+            redcap.records.import_(labels.assign(visit_complete=status))
+    foreign = pd.Categorical(labels["visits"][:2], ["1", "2", "4", "Female"])
+    with pytest.raises(ValueError, match="values of visits may be codes or labels"):
+        redcap.records.import_(labels[:2].assign(visits=foreign))
+
+
 def test_a_category_in_the_order_of_the_labels_may_be_of_codes(swapped: REDCapClient) -> None:
     side = pd.Categorical(["1"], ["2", "1"])  # codes, in an order that is also that of the labels
     frame = pd.DataFrame({"record_id": ["1"], "side": side, "known": ["2"]})

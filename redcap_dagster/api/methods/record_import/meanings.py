@@ -48,9 +48,13 @@ class _Column:
         return frozenset(filter(self.texts.may_be_either, self.values))
 
     def find_meanings(self) -> set[Meaning]:
-        """Return what values are that can only be that, with those of the categories."""
+        """Return what values are that can only be that, with those of the categories.
+
+        Categories that are not all of this field may be of several columns, as some libraries have.
+        """
         others = [read_scalar("", one) for one in self.categories or ()]
-        return self.texts.find_meanings([*self.values, *others])
+        are_own = all(map(self.texts.find_codes, others))
+        return self.texts.find_meanings([*self.values, *(others if are_own else ())])
 
 
 def decide_meanings(
@@ -65,8 +69,8 @@ def decide_meanings(
     """Return what the values of choice columns are, where they may be codes or labels.
 
     The column tells, if some of its values can only be codes, or only labels. Otherwise the other
-    columns and the order of the categories tell, unless the stored values say the contrary; or the
-    stored values alone, if the import changes none of them.
+    columns and the order of the categories tell. The stored values may not say the contrary, unless
+    categories tell; without any of these, they tell alone, if the import changes none of them.
 
     Args:
         transport: The connection to the project.
@@ -82,17 +86,17 @@ def decide_meanings(
         REDCapError: A request failed. The type says why.
     """
     columns = _read_columns(target, batches, shape, categories)
-    own = {name: column.find_meanings() for name, column in columns.items()}
-    meanings = {
-        name: told.get(name) or find_only(own[name])
-        for name, column in columns.items()
-        if column.either
+    found = {name: column.find_meanings() for name, column in columns.items()}
+    others = find_only(set[Meaning]().union(*found.values()))
+    either = {name: column for name, column in columns.items() if column.either}
+    meanings = {name: told.get(name) or find_only(found[name]) for name in either}
+    unclear = {
+        name: column
+        for name, column in either.items()
+        if name not in told and not (column.categories and meanings[name])
     }
-    unclear = {name: columns[name] for name, meaning in meanings.items() if meaning is None}
-    if unclear:
-        _count_kept(transport, target, unclear, batches if are_stored else (), shape)
-        others = find_only(set[Meaning]().union(*own.values()))
-        meanings |= {name: _decide(column, others) for name, column in unclear.items()}
+    _count_kept(transport, target, unclear, batches if unclear and are_stored else (), shape)
+    meanings |= {name: _decide(column, meanings[name], others) for name, column in unclear.items()}
     if failed := sorted(name for name, meaning in meanings.items() if meaning is None):
         raise ValueError(f"data: values of {list_names(failed)} {EITHER_ADVICE}")
     return {name: meaning for name, meaning in meanings.items() if meaning}
@@ -139,21 +143,22 @@ def _count_kept(
                     columns[name].kept[meaning] += kept
 
 
-def _decide(column: _Column, others: Meaning | None) -> Meaning | None:
+def _decide(column: _Column, own: Meaning | None, others: Meaning | None) -> Meaning | None:
     """Return what the values of a column are; None if it cannot be told.
 
     Args:
-        column: The column, whose own values do not tell.
+        column: The column.
+        own: What its own values are; None if they do not tell.
         others: What the values of other columns are; None if they do not tell.
     """
     codes, labels = column.kept["codes"], column.kept["labels"]
     if others == "labels" and not any(isinstance(value, str) for value in column.either):
         others = None  # a column of numbers beside columns of labels may have been given its type
-    if list(map(str, column.categories or ())) == list(column.texts.labels):
+    if own is None and list(map(str, column.categories or ())) == list(column.texts.labels):
         is_label = others == "labels" or (others is None and labels > codes)
         return "labels" if is_label else None
-    if others is not None:
-        return others if column.kept[others] == max(codes, labels) else None
+    if meaning := own or others:
+        return meaning if column.kept[meaning] == max(codes, labels) else None
     count = sum(column.values[value] for value in column.either)
     unchanged = [meaning for meaning in MEANINGS if column.kept[meaning] == count]
     return find_only(unchanged) if len(column.either) > 1 else None
