@@ -65,7 +65,8 @@ class Reports:
             type: ``flat``, or ``eav``, which REDCap ignores. Defaults to ``flat``.
 
         Returns:
-            The rows. Without rows, some servers send no header; then there are no columns.
+            The rows. Without rows, some servers send no header; then there are no columns. In a
+            report of one column, a second header looks like a cell, and is a row.
 
         Raises:
             ValueError: REDCap cannot take a parameter. Nothing was sent.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from redcap_dagster.api import REDCapClient, ResponseMismatchError
+from redcap_dagster.api import MalformedResponseError, REDCapClient, ResponseMismatchError
 from redcap_dagster.api.export.reader.requested import Requested
 from redcap_dagster.project import REDCapProject
 from tests.dictionary import field
@@ -78,6 +78,18 @@ def test_rows_that_were_requested_are_returned(
 
     assert client.export_records_table(**selection).num_rows == rows
     assert sum(len(batch) for batch in client.stream_records(**selection)) == rows
+
+
+def test_a_record_may_be_called_like_its_field_but_for_capitals(
+    server: Server, client: REDCapClient
+) -> None:
+    server.say("record", Reply(b"record_id\nRecord_ID\n1\n"))
+    assert client.export_census()["record_id"].to_pylist() == ["Record_ID", "1"]
+
+    for header in (b"record_id", b"\xef\xbb\xbfrecord_id "):
+        server.say("record", Reply(b"record_id\n1\n" + header + b"\n"))
+        with pytest.raises(MalformedResponseError, match="a row is the header again"):
+            client.export_census()
 
 
 def test_a_mismatch_that_passes_is_overcome(server: Server, client: REDCapClient) -> None:

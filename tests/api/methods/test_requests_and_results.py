@@ -473,6 +473,17 @@ def test_a_report_is_text_with_nulls(server: Server, client: REDCapClient) -> No
     assert "decimalCharacter" not in asked
 
 
+def test_a_cell_of_a_report_of_one_column_may_be_called_like_the_column(
+    server: Server, client: REDCapClient
+) -> None:
+    server.say("report", Reply(b"smoker\nSmoker\nsmoker\nno\n"))
+    assert client.reports.export(7)["smoker"].tolist() == ["Smoker", "smoker", "no"]
+
+    server.say("report", Reply(b"smoker,age\nno,40\nsmoker,age\n"))
+    with pytest.raises(MalformedResponseError, match="a row is the header again"):
+        client.reports.export(7)
+
+
 def test_a_report_without_rows_may_come_without_a_header(
     server: Server, client: REDCapClient
 ) -> None:

@@ -184,7 +184,8 @@ def _batches(response: Response, form: Form, chunks: Iterator[bytes]) -> Iterato
                     f"a cell of {parsed.long_column} is longer than {_LONGEST_CELL >> 20} MiB",
                 )
             raise _arrow_error(response, form.columns, parsed.problem, before + parsed.before)
-        if _repeats_header(parsed):
+        # The cells of a report's only column may be called like the column.
+        if (form.id_column or len(form.columns) > 1) and _repeats_header(parsed):
             raise malformed_error(
                 response, "a row is the header again, so that it may be two responses in one"
             )
@@ -271,15 +272,20 @@ def _find_long_cell(rows: pa.Table) -> str:
 
 
 def _repeats_header(rows: pa.Table) -> bool:
-    """Return whether the cells of a row are the names of their columns, in capitals or not."""
+    """Return whether the cells of a row are the names of their columns; see `list_rows_named`."""
     names = [fold_name(name) for name in rows.column_names]
     return names in list_rows_named(rows, rows.column_names[0])
 
 
 def list_rows_named(rows: pa.Table | pa.RecordBatch, column: str) -> list[list[str | None]]:
-    """Return the cells of rows that have a column's name in it; names as `fold_name` returns."""
-    cells = pc.utf8_lower(pc.utf8_trim(rows[column], _AROUND_NAMES))
-    alike = rows.filter(pc.equal(cells, fold_name(column)))
+    """Return the cells of rows that have a column's name in it; names as `fold_name` returns.
+
+    Capitals do not matter, except where it is the only column: a record may be called `ID`.
+    """
+    cells, name = pc.utf8_trim(rows[column], _AROUND_NAMES), column
+    if rows.num_columns > 1:
+        cells, name = pc.utf8_lower(cells), fold_name(column)
+    alike = rows.filter(pc.equal(cells, name))
     return [
         [cell if cell is None else fold_name(cell) for cell in row.values()]
         for row in alike.to_pylist()
