@@ -24,7 +24,7 @@ from redcap_dagster.execution.op_failures import (
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.project_guard import refuse_other_project
 from redcap_dagster.execution.recipe import Recipe, Selection
-from redcap_dagster.execution.record_source import with_observed_columns
+from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run, export_selected, start_run
 from redcap_dagster.execution.shrink_guard import refuse_to_shrink
 from redcap_dagster.execution.stored_tables import IO_MANAGER_KEY, fit_to_io_manager
@@ -162,7 +162,7 @@ def _census_results(run: Run) -> list[Result]:
     spec = run.recipe.tables.census
     if run.census is None or not run.selection.has(spec):
         return []
-    project = with_observed_columns(run.project, run.census, run.recipe.known)
+    project = observe_groups_and_surveys(run.project, run.census, run.recipe.known)
     table = census_table(run.census, project)
     refuse_new_columns(run.context, spec, plain_schema(table), run.recipe.tables.buckets)
     metadata = {

@@ -147,7 +147,7 @@ def check_export(
     return counts
 
 
-def with_observed_columns(
+def observe_groups_and_surveys(
     project: REDCapProject, rows: pa.Table, known: REDCapProject
 ) -> REDCapProject:
     """Return the project with the access groups and surveys that the header of its rows shows.

@@ -32,7 +32,7 @@ from redcap_dagster.execution.record_source import (
     export_instruments,
     filter_by_bucket,
     has_header,
-    with_observed_columns,
+    observe_groups_and_surveys,
 )
 from redcap_dagster.execution.stored_tables import load_records
 from redcap_dagster.project import REDCapProject, StructureError
@@ -173,7 +173,7 @@ def _export(run: Run) -> Run:
         census = client.export_census()
         return replace(run, census=among(census) if among else census, listed=census.num_rows)
     export = export_instruments(client, structure, run.project, exported, context.log, among)
-    project = with_observed_columns(run.project, export.table, recipe.known)
+    project = observe_groups_and_surveys(run.project, export.table, recipe.known)
     return replace(
         run,
         project=project,
@@ -277,7 +277,7 @@ def stored_records(run: Run, instrument: str) -> Records:
         # A table of several buckets has every column that one of them has.
         own = {column.name for column in metadata["dagster/column_schema"].value.columns}
         table = table.select([name for name in table.column_names if name in own])
-    project = with_observed_columns(run.project, table, run.recipe.known)
+    project = observe_groups_and_surveys(run.project, table, run.recipe.known)
     check_keys(table, project, instrument)
     hidden = {name for metadata in stored for name in metadata["redcap/hidden_columns"].value}
     of_project = project_metadata(run.client.url, run.project)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from redcap_dagster.api import REDCapClient
-from redcap_dagster.execution.record_source import with_observed_columns
+from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.calls.call import Call
@@ -139,7 +139,7 @@ class Study:
         return split_by_instrument(rows, project, blank_status=project.honors_blank_status)
 
     def observe_project(self, rows: pa.Table) -> REDCapProject:
-        return with_observed_columns(self.project, rows, self.project)
+        return observe_groups_and_surveys(self.project, rows, self.project)
 
     def _record_snapshot(self) -> None:
         """Append the current snapshot to the history, without an entry in REDCap's log."""
