@@ -1,4 +1,7 @@
-"""The data dictionaries of made-up projects, a row for each field."""
+"""The structures of made-up projects: a row for each field, and their events."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def field(
@@ -39,3 +42,31 @@ def field(
     }
     filled = {column: cell for column, cell in others.items() if cell}
     return {"field_name": name, "form_name": form, "field_type": type, **filled}
+
+
+def in_events(
+    metadata: Sequence[Mapping[str, str]], events: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Return the exports of a longitudinal project with one arm.
+
+    Args:
+        metadata: Its dictionary.
+        events: The instruments by unique event name, such as ``visit_arm_1``.
+    """
+    return {
+        "metadata": metadata,
+        "arm": [{"arm_num": 1, "name": "Arm 1"}],
+        "event": [
+            {
+                "event_name": name.removesuffix("_arm_1"),
+                "arm_num": 1,
+                "unique_event_name": name,
+            }
+            for name in events
+        ],
+        "formEventMapping": [
+            {"arm_num": 1, "unique_event_name": name, "form": form}
+            for name, forms in events.items()
+            for form in forms
+        ],
+    }

@@ -1,7 +1,7 @@
 """The token of another project under the same name replaces nothing unasked."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from redcap_dagster.sandbox import Sandbox
 from tests.checks.conftest import reasons
 from tests.dagster_runs import TOKEN_VARIABLE, Study, entry, materializations, studying
 from tests.execution.test_buckets import METADATA, definitions, run
+
+RunOther = Callable[..., dg.ExecuteInProcessResult]
 
 ALLOWED = {"redcap/allow_other_project": "true"}
 TITLES = ("Heart trial", "Other people")
@@ -57,6 +59,18 @@ def rerun(
     return job.execute_in_process(
         instance=instance or study.instance, raise_on_error=False, **given
     )
+
+
+@pytest.fixture
+def run_other(study: Study, other: str, monkeypatch: pytest.MonkeyPatch) -> RunOther:
+    """Materialize one asset with the token of the other project, which stays set."""
+
+    def run_one(selected: str, **given: Any) -> dg.ExecuteInProcessResult:
+        monkeypatch.setenv(TOKEN_VARIABLE, other)
+        key = dg.AssetKey.from_user_string(selected)
+        return rerun(study, {}, asset_selection=[key], **given)
+
+    return run_one
 
 
 def stored(study: Study, options: dict[str, Any]) -> dict[str, pd.DataFrame]:
@@ -111,35 +125,29 @@ def test_nothing_is_replaced_and_both_projects_are_named(
     ],
 )
 def test_one_asset_alone_is_not_replaced_either(
-    study: Study, other: str, selected: str, monkeypatch: pytest.MonkeyPatch
+    study: Study, run_other: RunOther, selected: str
 ) -> None:
     assert study.run().success
-    monkeypatch.setenv(TOKEN_VARIABLE, other)
-    key = dg.AssetKey.from_user_string(selected)
-    result = rerun(study, {}, asset_selection=[key])
+    result = run_other(selected)
     assert not materializations(result)
     assert "stored tables were made of" in reasons(result)
 
 
 @pytest.mark.slow
 def test_tables_of_two_projects_do_not_stand_side_by_side(
-    study: Study, other: str, monkeypatch: pytest.MonkeyPatch
+    study: Study, run_other: RunOther
 ) -> None:
     assert study.run(select=["study/records/_census"]).success
-    monkeypatch.setenv(TOKEN_VARIABLE, other)
-    new = dg.AssetKey(["study", "records", "visit"])
-    assert "study/records/_census" in reasons(rerun(study, {}, asset_selection=[new]))
-    assert rerun(study, {}, asset_selection=[new], tags=ALLOWED).success
+    assert "study/records/_census" in reasons(run_other("study/records/visit"))
+    assert run_other("study/records/visit", tags=ALLOWED).success
 
 
 @pytest.mark.slow
 def test_a_clean_table_is_never_made_from_records_of_another_project(
-    study: Study, other: str, monkeypatch: pytest.MonkeyPatch
+    study: Study, run_other: RunOther
 ) -> None:
     assert study.run(select=["study/records/visit"]).success
-    monkeypatch.setenv(TOKEN_VARIABLE, other)
-    clean = dg.AssetKey(["study", "clean", "visit"])
-    result = rerun(study, {}, asset_selection=[clean], tags=ALLOWED)
+    result = run_other("study/clean/visit", tags=ALLOWED)
     assert not materializations(result)
     assert "study/records/visit" in reasons(result)
     found = study.check(study.definitions(), [("study/records/visit", "keys_unique")])

@@ -12,6 +12,7 @@ from redcap_dagster import CheckRules, OpSettings, PartitionSettings
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.partitions import bucket_keys
 from tests.dagster_runs import Study, check_results, materializations, studying
+from tests.dictionary import in_events
 from tests.execution.test_buckets import METADATA, definitions, run
 
 RECORDS = [{"record_id": str(n), "age": str(20 + n), "dose": f"{n}.5"} for n in range(1, 11)]
@@ -93,15 +94,7 @@ def test_a_bucket_may_lose_more_than_the_project(study: Study) -> None:
 
 
 LONGITUDINAL: dict[str, Any] = {
-    "exports": {
-        "metadata": METADATA,
-        "arm": [{"arm_num": 1, "name": "Arm 1"}],
-        "event": [{"event_name": "Start", "arm_num": 1, "unique_event_name": "start_arm_1"}],
-        "formEventMapping": [
-            {"arm_num": 1, "unique_event_name": "start_arm_1", "form": form}
-            for form in ("visit", "drug")
-        ],
-    },
+    "exports": in_events(METADATA, {"start_arm_1": ["visit", "drug"]}),
     "records": [{**row, "redcap_event_name": "start_arm_1"} for row in RECORDS],
 }
 

@@ -11,7 +11,7 @@ from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.snapshot import HIDDEN_IDS
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.faults import DroppedRecords, Firewall, Meanwhile, MemoryLimit
-from tests.dictionary import field
+from tests.dictionary import field, in_events
 from tests.fake_server import CANARY
 
 METADATA = [
@@ -23,16 +23,8 @@ RECORDS = [
     {"record_id": str(n), "age": str(20 + n), "visit_complete": "2", "dose": str(n)}
     for n in range(1, 41)
 ]
-EVENTS = {"start_arm_1": ("visit",), "later_arm_1": ("drug",)}
 REPEATING = {
-    "metadata": METADATA,
-    "arm": [{"arm_num": 1, "name": "One"}],
-    "event": [{"event_name": name[:5], "arm_num": 1, "unique_event_name": name} for name in EVENTS],
-    "formEventMapping": [
-        {"arm_num": 1, "unique_event_name": event, "form": form}
-        for event, forms in EVENTS.items()
-        for form in forms
-    ],
+    **in_events(METADATA, {"start_arm_1": ["visit"], "later_arm_1": ["drug"]}),
     "repeatingFormsEvents": [{"event_name": "later_arm_1", "form_name": "drug"}],
 }
 INSTANCES = [
@@ -196,15 +188,7 @@ def test_a_record_deleted_while_ids_are_hidden_is_no_loss(sandbox: Sandbox) -> N
 def test_all_records_may_go_where_no_rows_have_no_header() -> None:
     """The census lists events, and a newer server then names no column of no rows."""
     with Sandbox("17.4.1") as sandbox:
-        events = {
-            "metadata": METADATA,
-            "arm": [{"arm_num": 1, "name": "One"}],
-            "event": [{"event_name": "V", "arm_num": 1, "unique_event_name": "v_arm_1"}],
-            "formEventMapping": [
-                {"arm_num": 1, "unique_event_name": "v_arm_1", "form": form}
-                for form in ("visit", "drug")
-            ],
-        }
+        events = in_events(METADATA, {"v_arm_1": ["visit", "drug"]})
         rows = [{"redcap_event_name": "v_arm_1", **row} for row in RECORDS[:3]]
         token = sandbox.add_project(exports=events, records=rows)
 

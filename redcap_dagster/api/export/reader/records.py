@@ -52,17 +52,11 @@ def read_records(
         REDCapError: The request failed. The type says why.
     """
 
-    def read(part: dict[str, str]) -> pa.Table:
-        requested = Requested.read(part, record_id_field, project)
+    def receive(response: Response, part: Mapping[str, str], requested: Requested) -> pa.Table:
+        rows = _read_batches(response, part, requested, on_header)
+        return collect_batches(response, _check_keys(part)(rows, record_id_field))
 
-        def receive(response: Response) -> pa.Table:
-            rows = _read_batches(response, part, requested, on_header)
-            return collect_batches(response, _check_keys(part)(rows, record_id_field))
-
-        return fetch_table(transport, part, receive, record_id_field, should_retry)
-
-    parts = split_records(csv_parameters(parameters), transport.max_parameters)
-    tables = [read(part) for part in parts]
+    tables = fetch_parts(transport, parameters, receive, record_id_field, project, should_retry)
     if len(tables) == 1:
         return tables[0]
     rows = concat_responses(tables)
@@ -105,12 +99,45 @@ def iterate_records(
     yield from _check_keys(parameters)(rows, record_id_field)
 
 
-def fetch_table(
+def fetch_parts(
+    transport: Transport,
+    parameters: dict[str, str],
+    receive: Callable[[Response, Mapping[str, str], Requested], pa.Table],
+    id_column: str,
+    project: REDCapProject | None,
+    should_retry: ShouldRetry = is_temporary,
+) -> list[pa.Table]:
+    """Return one table for each request of an export; usually one.
+
+    Args:
+        transport: The connection.
+        parameters: The parameters of the export. They may name more records than one request may.
+        receive: Reads the response to a request, of which it gets the parameters too.
+        id_column: The column of the record id.
+        project: The structure. None if columns are not compared.
+        should_retry: Whether to send a request again after an error.
+
+    Raises:
+        REDCapError: A request failed. The type says why.
+    """
+
+    def fetch(part: dict[str, str]) -> pa.Table:
+        requested = Requested.read(part, id_column, project)
+
+        def read(response: Response) -> pa.Table:
+            return receive(response, part, requested)
+
+        return _fetch_table(transport, part, read, id_column, should_retry)
+
+    return [*map(fetch, split_records(csv_parameters(parameters), transport.max_parameters))]
+
+
+def _fetch_table(
     transport: Transport,
     parameters: dict[str, str],
     receive: Callable[[Response], pa.Table],
     id_column: str,
-    should_retry: ShouldRetry = is_temporary,
+    should_retry: ShouldRetry,
 ) -> pa.Table:
     """Return what `receive` makes of a CSV; a table with the id column alone, if REDCap sends none.
 

@@ -7,14 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.api.export.reader.csv_reader import collect_batches, open_csv
-from redcap_dagster.api.export.reader.records import fetch_table
+from redcap_dagster.api.export.reader.records import fetch_parts
 from redcap_dagster.api.export.reader.requested import Requested
 from redcap_dagster.api.export.reader.row_keys import REQUEST, check_record_ids, key_error
-from redcap_dagster.api.export.reader.selection import (
-    csv_parameters,
-    get_delimiter,
-    split_records,
-)
+from redcap_dagster.api.export.reader.selection import get_delimiter
 from redcap_dagster.api.http.response import Response, malformed_error
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.project import REDCapProject
@@ -39,21 +35,16 @@ def read_values(
         REDCapError: The request failed. The type says why.
     """
 
-    def read(part: dict[str, str]) -> pa.Table:
-        requested = Requested.read(part, _RECORD, project)
+    def receive(response: Response, part: Mapping[str, str], requested: Requested) -> pa.Table:
+        received = open_csv(response, _RECORD, get_delimiter(part))
+        if lacking := {_FIELD, _VALUE}.difference(received.columns):
+            raise malformed_error(response, f"its header lacks {' and '.join(sorted(lacking))}")
+        rows = collect_batches(response, check_record_ids(received.batches, _RECORD))
+        requested.check_records_and_events(rows)
+        return _keep_requested(rows, requested, project, part)
 
-        def receive(response: Response) -> pa.Table:
-            received = open_csv(response, _RECORD, get_delimiter(part))
-            if lacking := {_FIELD, _VALUE}.difference(received.columns):
-                raise malformed_error(response, f"its header lacks {' and '.join(sorted(lacking))}")
-            rows = collect_batches(response, check_record_ids(received.batches, _RECORD))
-            requested.check_records_and_events(rows)
-            return _keep_requested(rows, requested, project, part)
-
-        return fetch_table(transport, part, receive, _RECORD)
-
-    parts = split_records(csv_parameters(parameters), transport.max_parameters)
-    rows = pa.concat_tables(map(read, parts), promote_options="default")
+    tables = fetch_parts(transport, parameters, receive, _RECORD, project)
+    rows = pa.concat_tables(tables, promote_options="default")
     if parameters.get("rawOrLabel") != "label":  # choices may share a label
         _check_duplicates(rows, project)
     return rows
