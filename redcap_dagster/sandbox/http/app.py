@@ -4,7 +4,7 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import format_datetime
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response as HTTPResponse
 from starlette.routing import Route
 
-from redcap_dagster.sandbox.calls.call import respond_with_text
+from redcap_dagster.sandbox.calls.call import Response, Upload, respond_with_text
 from redcap_dagster.sandbox.http.form import read_form
 from redcap_dagster.sandbox.http.handlers import CONTENTS, handle_request, read_action
 from redcap_dagster.sandbox.protocol.formats import write_error
@@ -80,26 +80,15 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
     async def handle_http(request: Request) -> HTTPResponse:
         began = time.perf_counter()
         parameters = Parameters.from_pairs([])
-        format_ = "xml"
         try:
             if request.method != "POST" or not request.url.path.endswith("/"):
                 raise RequestError(501, "The requested method is not implemented.")
             parameters, files = await read_form(request, dialect.max_parameters)
-            format_ = _read_error_format(parameters)
-            response = await run_in_threadpool(handle_request, store, parameters, files)
-            status = 200
-        except RequestError as refused:
-            response = respond_with_text(write_error(refused.write(dialect.say), format_), format_)
-            status = refused.status
         except Exception as error:  # noqa: BLE001
-            where = locate_defect(error)
-            logger.error("the sandbox failed: %s", where)
-            text = write_error(f"The sandbox failed: {where}", format_)
-            response, status = respond_with_text(text, format_), 500
-        handled = HandledRequest.from_parameters(parameters, status)
-        on_handled(handled)
-        milliseconds = round(1000 * (time.perf_counter() - began))
-        logger.info("content=%s status=%d %d ms", handled.content, status, milliseconds)
+            status, response = _respond_to_error(store, error, "xml")
+        else:
+            status, response = await run_in_threadpool(respond_to_request, store, parameters, files)
+        record_request(parameters, status, began, on_handled)
         date = format_datetime(store.now().astimezone(UTC), usegmt=True)
         headers = {**_HEADERS, "date": date, "content-type": response.content_type}
         if dialect.filler:
@@ -113,6 +102,47 @@ def create_app(store: Store, on_handled: Callable[[HandledRequest], None]) -> St
         middleware=[Middleware(GZipMiddleware, minimum_size=1, compresslevel=1)],
         exception_handlers={404: _respond_not_found},
     )
+
+
+def respond_to_request(
+    store: Store, parameters: Parameters, files: Mapping[str, Upload]
+) -> tuple[int, Response]:
+    """Return the HTTP status and the response to a request, which may be REDCap's refusal."""
+    try:
+        return 200, handle_request(store, parameters, files)
+    except Exception as error:  # noqa: BLE001
+        return _respond_to_error(store, error, _read_error_format(parameters))
+
+
+def record_request(
+    parameters: Parameters,
+    status: int,
+    began: float,
+    on_handled: Callable[[HandledRequest], None],
+) -> int:
+    """Log a request without its values, and return how many milliseconds it took.
+
+    Args:
+        parameters: Parameters of the request.
+        status: HTTP status of the response.
+        began: When the request came, by `time.perf_counter`.
+        on_handled: Called with the description of the request.
+    """
+    handled = HandledRequest.from_parameters(parameters, status)
+    on_handled(handled)
+    milliseconds = round(1000 * (time.perf_counter() - began))
+    logger.info("content=%s status=%d %d ms", handled.content, status, milliseconds)
+    return milliseconds
+
+
+def _respond_to_error(store: Store, error: Exception, format_: str) -> tuple[int, Response]:
+    if isinstance(error, RequestError):
+        status, text = error.status, error.write(store.dialect.say)
+    else:
+        where = locate_defect(error)
+        logger.error("the sandbox failed: %s", where)
+        status, text = 500, f"The sandbox failed: {where}"
+    return status, respond_with_text(write_error(text, format_), format_)
 
 
 def locate_defect(error: Exception) -> str:
