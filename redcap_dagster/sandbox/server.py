@@ -136,7 +136,7 @@ class Sandbox(ProjectActions):
         on_handled = self._requests.append
         self._injector = FaultInjector(create_app(store, on_handled), on_handled)
         self._session = Session.create()
-        pages = create_pages(store, self._session, self._share_pages)
+        pages = create_pages(store, self._session, self._share_pages, on_handled)
         self._server = WebServer(_join(self._injector, pages), listener)
         return self
 

@@ -1,7 +1,8 @@
 """The application of the pages: who may open them, which function makes each, and their errors."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,9 +15,16 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from redcap_dagster.sandbox.http.app import locate_defect
+from redcap_dagster.sandbox.http.app import HandledRequest, locate_defect
 from redcap_dagster.sandbox.http.form import read_form
-from redcap_dagster.sandbox.pages import api_access, project, projects, record_form, user_rights
+from redcap_dagster.sandbox.pages import (
+    api_access,
+    playground,
+    project,
+    projects,
+    record_form,
+    user_rights,
+)
 from redcap_dagster.sandbox.pages.session import (
     Session,
     enter,
@@ -36,6 +44,7 @@ PAGES: Final[Mapping[tuple[str, str], Page]] = {
     **record_form.PAGES,
     **user_rights.PAGES,
     **api_access.PAGES,
+    **playground.PAGES,
 }
 """The function that responds to each method and path."""
 
@@ -53,13 +62,16 @@ _HEADERS: Final = {
 }
 
 
-def create_pages(store: Store, session: Session, share: bool) -> Starlette:
+def create_pages(
+    store: Store, session: Session, share: bool, on_handled: Callable[[HandledRequest], None]
+) -> Starlette:
     """Return the application of the pages.
 
     Args:
         store: Projects that the pages show.
         session: Session that may open them.
         share: Whether they can be opened at addresses that others reach.
+        on_handled: Called with each request that a page sends to the API.
     """
 
     async def respond(page: str, request: Request) -> Response:
@@ -97,7 +109,7 @@ def create_pages(store: Store, session: Session, share: bool) -> Starlette:
                 remember_wanted(request, locked)
             return locked
         method = "GET" if request.method == "HEAD" else request.method
-        visit = Visit(store, session, dict(request.query_params))
+        visit = Visit(store, session, on_handled, dict(request.query_params))
         if request.method == "POST":
             form, files = await read_form(request)
             if not session.is_own_form(request, form.get_text("csrf")):
@@ -106,7 +118,7 @@ def create_pages(store: Store, session: Session, share: bool) -> Starlette:
                     "This form was not sent by a page of this sandbox, or the sandbox was "
                     "restarted meanwhile. Go back, reload the page, and send it again.",
                 )
-            visit = Visit(store, session, visit.query, form, files)
+            visit = replace(visit, form=form, files=files)
         return await run_in_threadpool(_make_page, PAGES[method, page], visit)
 
     return Starlette(

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from redcap_dagster.project import build_page_url
 from redcap_dagster.sandbox.calls.call import Call, Upload
 from redcap_dagster.sandbox.calls.project_status import refuse_by_status
+from redcap_dagster.sandbox.http.app import HandledRequest
 from redcap_dagster.sandbox.http.handlers import refuse_expired_rights
 from redcap_dagster.sandbox.pages.session import Session
 from redcap_dagster.sandbox.protocol.parameters import Parameters
@@ -43,6 +44,7 @@ class Visit:
     Attributes:
         store: Store of the projects.
         session: Session of the visitor.
+        on_handled: Called with each request that a page sends to the API.
         query: Parameters of the address.
         form: Parameters of the form that was sent. Defaults to none.
         files: Files of the form by the name of their input. Defaults to none.
@@ -50,6 +52,7 @@ class Visit:
 
     store: Store = field(repr=False)
     session: Session = field(repr=False)
+    on_handled: Callable[[HandledRequest], None] = field(repr=False)
     query: Mapping[str, str] = field(repr=False)
     form: Parameters = field(default=Parameters({}, {}), repr=False)
     files: Mapping[str, Upload] = field(default_factory=dict, repr=False)

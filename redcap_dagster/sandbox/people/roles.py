@@ -104,7 +104,8 @@ def _read_role_rights(role: Mapping[str, str]) -> Rights:
     return Rights.from_row({**flags, **by_form})
 
 
-def _load_roles(call: Call) -> Mapping[str, Role]:
+def load_roles(call: Call) -> Mapping[str, Role]:
+    """Return the roles of a project by unique name."""
     call.store.connection.execute(_ROLES)
     call.store.connection.execute(_MEMBERS)
     found = call.store.connection.execute(
@@ -122,7 +123,7 @@ def _load_members(call: Call) -> Mapping[str, str]:
 
 
 def _refuse_unknown_roles(call: Call, names: set[str]) -> None:
-    if unknown := sorted(names - set(_load_roles(call))):
+    if unknown := sorted(names - set(load_roles(call))):
         raise RequestError(400, f"Invalid Unique Role Names: {', '.join(unknown)}")
 
 
@@ -134,7 +135,7 @@ def export_roles(call: Call) -> Response:
     require_export_right(call, _RIGHT)
     rows = [
         RightsRow({"unique_role_name": name, "role_label": role.label}, role.rights)
-        for name, role in _load_roles(call).items()
+        for name, role in load_roles(call).items()
     ]
     log_management(call, "Export user roles (API)")
     return respond_with_rights(call, rows, as_text=True)
@@ -143,7 +144,7 @@ def export_roles(call: Call) -> Response:
 def import_roles(call: Call) -> Response:
     """Handle ``action=import``: a blank unique name adds a role; users get their role's rights."""
     require_import_right(call, _RIGHT)
-    rows, known = read_rights_rows(call), _load_roles(call)
+    rows, known = read_rights_rows(call), load_roles(call)
     refuse_unknown_columns(rows, ("unique_role_name", "role_label"))
     _refuse_unknown_roles(call, {row.get("unique_role_name", "") for row in rows} - {""})
     roles: dict[str, Role] = {}
@@ -211,7 +212,7 @@ def _apply_role(call: Call, username: str, role: Role) -> None:
 def export_role_mapping(call: Call) -> Response:
     """Handle ``content=userRoleMapping``: all users, with a blank for no role."""
     require_export_right(call, _RIGHT)
-    _load_roles(call)
+    load_roles(call)
     members = _load_members(call)
     rows = [
         (username, members.get(username, ""), rights.data_access_group)
@@ -226,7 +227,7 @@ def export_role_mapping(call: Call) -> Response:
 def import_role_mapping(call: Call) -> Response:
     """Handle ``action=import``: a blank removes the user's role; the user keeps the rights."""
     require_import_right(call, _RIGHT)
-    users, roles = call.store.list_users(call.project.id), _load_roles(call)
+    users, roles = call.store.list_users(call.project.id), load_roles(call)
     rows = read_rows(call.parameters.get_text("data"), call.format)
     if any(row.get("username", "") not in users for row in rows):
         raise RequestError(400, "A user is not in this project")  # guess

@@ -60,6 +60,15 @@ def add_project_reports(
         add_report(store, project, [name for name in names if name in known], logic.strip())
 
 
+def list_reports(store: Store, project: StoredProject) -> list[int]:
+    """Return the numbers of a project's reports."""
+    store.connection.execute(_TABLE)
+    found = store.connection.execute(
+        "select id from report where project = ? order by id", (project.id,)
+    )
+    return [number for (number,) in found]
+
+
 def _list_report_fields(structure: REDCapProject) -> set[str]:
     names = {field.field_name for field in structure.fields}
     return names | {status_column(form.instrument_name) for form in structure.instruments}

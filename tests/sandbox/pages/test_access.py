@@ -217,7 +217,7 @@ def test_others_on_the_network_get_pages_only_if_shared(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(create_pages(store, session, share)(scope, receive, send))
+    asyncio.run(create_pages(store, session, share, print)(scope, receive, send))
     store.close()
     assert sent[0]["status"] == status
     assert (b"--share-pages" in sent[1]["body"]) == (status == 403)
