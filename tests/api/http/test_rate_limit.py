@@ -105,7 +105,19 @@ def test_a_clock_that_goes_back_makes_nobody_wait(limiter: RateLimiter, clock: C
 # -- what cannot be counted -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"garbage", b"\0" * 5000, b"SQLite format 3\0" + b"x" * 8000])
+def spoil_first_page() -> bytes:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE turn (at REAL NOT NULL)")
+        content = bytearray(database.serialize())
+    content[100:120] = b"\xff" * 20
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"garbage", b"\0" * 5000, b"SQLite format 3\0" + b"x" * 8000, spoil_first_page()],
+    ids=["text", "zeros", "header", "page"],
+)
 def test_a_broken_file_is_replaced(
     content: bytes, path: Path, limiter: RateLimiter, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -70,6 +70,10 @@ def test_the_cause_is_in_the_failure_of_a_run(
         (f"Das Token {'ab' * 16} ist falsch", "project"),
         ("Xanthippe", "project"),
         ("Bitte warten Sie " * 100, "project"),
+        ("ab cd " * 35, "project"),
+        ("The record " * 60, "record"),
+        ("token rights", "record"),
+        ("The record ä ö ü of ß å ø the æ œ user", "record"),
     ],
 )
 def test_what_may_be_data_is_not_shown(message: str, content: str) -> None:
