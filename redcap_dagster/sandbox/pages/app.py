@@ -34,7 +34,7 @@ from redcap_dagster.sandbox.pages.session import (
 )
 from redcap_dagster.sandbox.pages.visit import Page, PageError, Visit, render
 from redcap_dagster.sandbox.protocol.parameters import RequestError
-from redcap_dagster.sandbox.store.store import Store
+from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 logger = logging.getLogger("redcap_dagster.sandbox")
 
@@ -136,7 +136,18 @@ def create_pages(
 
 def _make_page(page: Page, visit: Visit) -> Response:
     with visit.store.lock:
-        return page(visit)
+        try:
+            return page(visit)
+        except (PageError, RequestError) as refused:
+            return _show_error(refused.status, refused.message, _find_project(visit))
+
+
+def _find_project(visit: Visit) -> StoredProject | None:
+    """Return the project whose menu the page of an error has; None if it cannot be opened."""
+    try:
+        return visit.open_project()
+    except (PageError, RequestError):
+        return None
 
 
 def _list_methods() -> Mapping[str, list[str]]:
@@ -151,8 +162,8 @@ def _list_paths(page: str) -> tuple[str, ...]:
     return (page,) if page.startswith("/") else (f"/redcap_v{{version}}/{page}", f"/{page}")
 
 
-def _show_error(status: int, message: str) -> Response:
-    return render("error.html", status, status=status, message=message)
+def _show_error(status: int, message: str, project: StoredProject | None = None) -> Response:
+    return render("error.html", status, status=status, message=message, project=project, here="")
 
 
 async def _show_http_error(_: Request, error: Exception) -> Response:

@@ -74,6 +74,7 @@ def test_pages_of_the_api_are_for_those_with_a_right_to_it(
         for entry in ("API", "API Playground"):
             assert (f">{entry}</a>" in visitor.get(home).text) == (status == 200)
     assert "User rights" in error_of(visitor.get(page))
+    assert "UserRights/index.php" in visitor.get(page).text  # the menu leads there
 
 
 def test_what_is_done_to_a_token_has_a_name(visitor: Visitor, page: str) -> None:
