@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from redcap_dagster.api import RecordExport
 from redcap_dagster.catalog.event_log import Metadata
-from redcap_dagster.catalog.how_to_request import HOW_TO_REQUEST
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.catalog.versions import data_version
 from redcap_dagster.markdown import build_markdown_table
@@ -20,7 +19,6 @@ _EXPORT_ENTRIES = (
     "redcap/exported_at",
     "redcap/listed",
     "redcap/request",
-    HOW_TO_REQUEST,
     "redcap/consistent",
     "redcap/notes",
     "redcap/unrequested_columns",

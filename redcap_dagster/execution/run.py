@@ -282,4 +282,6 @@ def stored_records(run: Run, instrument: str) -> Records:
     hidden = {name for metadata in stored for name in metadata["redcap/hidden_columns"].value}
     of_project = project_metadata(run.client.url, run.project)
     of_export = stored_export_metadata(stored)
-    return Records(instrument, table, project, sorted(hidden), {**of_project, **of_export})
+    request = of_export["redcap/request"].value if "redcap/request" in of_export else {}
+    how = request_records(run.client.url, request, instrument, project.record_id_field)
+    return Records(instrument, table, project, sorted(hidden), {**of_project, **of_export, **how})

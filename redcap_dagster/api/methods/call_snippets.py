@@ -37,8 +37,15 @@ def write_call_snippet(
     check_one_of("language", language, tuple(LANGUAGES))
     method, client_call = find_client_method(call)
     parameters = {each.argument: each for each in method.parameters if each.in_client}
-    if unknown := misspelt(arguments, parameters, f"A snippet of {call}"):
+    known = [*parameters, *client_call.own_arguments]
+    if unknown := misspelt(arguments, known, f"A snippet of {call}"):
         raise TypeError(unknown)
+    for name in client_call.own_arguments:
+        if name in arguments:
+            raise ValueError(
+                f"{name}: the client itself interprets it, so that no single request has it. Leave "
+                "it out."
+            )
     given = {name: value for name, value in arguments.items() if value is not None}
     for name, parameter in parameters.items():
         if parameter.required and name not in given:

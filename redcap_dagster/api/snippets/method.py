@@ -73,11 +73,14 @@ class ClientCall:
         name: The call as it is written after the client, such as ``records.delete``.
         parameter: A parameter that decides between the calls of a method. Defaults to none.
         value: The value of that parameter for this call.
+        own_arguments: Arguments that the client itself interprets, so that no request has them.
+            Defaults to none.
     """
 
     name: str
     parameter: str = ""
     value: str = ""
+    own_arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

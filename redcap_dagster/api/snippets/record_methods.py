@@ -7,6 +7,7 @@ from redcap_dagster.api.snippets.method import ClientCall, Method, Parameter
 from redcap_dagster.api.snippets.shared import (
     ACCESS_GROUPS,
     CHECKBOX_LABEL,
+    DATA,
     DECIMAL,
     DELIMITER,
     EVENT,
@@ -28,7 +29,6 @@ from redcap_dagster.api.snippets.shared import (
     SURVEY_FIELDS,
     TYPE,
     export_method,
-    import_method,
     line_method,
     number,
     one_name,
@@ -64,37 +64,43 @@ _RECORD_EXPORT: Final = Method(
         FIELDS,
     ),
     (
-        ClientCall("export_records"),
+        ClientCall("export_records", own_arguments=("records_where",)),
         ClientCall("records.export_eav", "type", "eav"),
     ),
     tables=("records/INSTRUMENT", "clean/INSTRUMENT"),
 )
 
-_RECORD_IMPORT: Final = import_method(
+_RECORD_IMPORT: Final = Method(
     "Import Records",
     "record",
-    "records.import_",
-    TYPE,
-    DELIMITER,
-    Parameter(
-        "overwriteBehavior",
-        "Blank values",
-        "choice",
-        choices=("normal", "overwrite"),
-        default="normal",
+    "import",
+    (
+        FORMAT,
+        RETURN_FORMAT,
+        TYPE,
+        DELIMITER,
+        Parameter(
+            "overwriteBehavior",
+            "Blank values",
+            "choice",
+            choices=("normal", "overwrite"),
+            default="normal",
+        ),
+        Parameter("forceAutoNumber", "Number the records anew", "flag"),
+        Parameter(
+            "dateFormat", "Order in dates", "choice", choices=("YMD", "MDY", "DMY"), default="YMD"
+        ),
+        Parameter("backgroundProcess", "Import in the background", "flag"),
+        Parameter(
+            "returnContent",
+            "Content of the response",
+            "choice",
+            choices=("count", "ids", "auto_ids", "nothing"),
+            default="count",
+        ),
+        DATA,
     ),
-    Parameter("forceAutoNumber", "Number the records anew", "flag"),
-    Parameter(
-        "dateFormat", "Order in dates", "choice", choices=("YMD", "MDY", "DMY"), default="YMD"
-    ),
-    Parameter("backgroundProcess", "Import in the background", "flag"),
-    Parameter(
-        "returnContent",
-        "Content of the response",
-        "choice",
-        choices=("count", "ids", "auto_ids", "nothing"),
-        default="count",
-    ),
+    (ClientCall("records.import_", own_arguments=("batch_size", "choices", "dry_run")),),
 )
 
 

@@ -89,7 +89,7 @@ def test_every_call_has_a_snippet() -> None:
         ("export_records", {"forms": "a"}, TypeError, "forms: must be a list of forms, not one"),
         ("export_records", {"raw_or_label": "x"}, ValueError, "rawOrLabel: must be one of 'raw'"),
         ("records.delete", {}, TypeError, "A snippet of records.delete needs records"),
-        ("records.import_", {"dry_run": True}, TypeError, "has no option 'dry_run'"),
+        ("records.import_", {"dry_run": True}, ValueError, "dry_run: the client itself"),
         ("records.delete", {"records": ["1"], "language": "yaml"}, ValueError, "does not have the"),
         ("log.export", {"begin_time": datetime.now(UTC)}, ValueError, "has a time zone"),
         ("export_version", {"token_variable": "a;b"}, ValueError, "must be the name of"),

@@ -26,17 +26,20 @@ STUDY: dict[str, Any] = {
         "repeatingFormsEvents": [{"event_name": "first_arm_1", "form_name": "drug"}],
     }
 }
-CHOSEN: list[tuple[str, Mapping[str, Value]]] = [
-    *((method.title, {}) for method in METHODS if method.tables),
-    ("Export Records", {"forms": ["drug"], "fields": ["record_id"]}),
-    ("Export Records", {"forms": ["drug"], "fields": ["record_id", "age"], "events": ["e"]}),
+ALL = {"visit", "drug"}
+CHOSEN: list[tuple[str, Mapping[str, Value], set[str]]] = [
+    *((method.title, {}, ALL) for method in METHODS if method.tables),
+    ("Export Records", {"forms": ["drug"], "fields": ["record_id"]}, {"drug"}),
+    ("Export Records", {"forms": ["drug"], "fields": ["record_id", "age"]}, ALL),
+    ("Export Records", {"events": ["first_arm_1"]}, ALL),
 ]
 
 
-@pytest.mark.parametrize(("title", "values"), CHOSEN)
+@pytest.mark.parametrize(("title", "values", "instruments"), CHOSEN)
 def test_both_have_the_assets_that_their_comment_names(
     title: str,
     values: Mapping[str, Value],
+    instruments: set[str],
     sandbox: Sandbox,
     token: str,
     redcap: REDCapClient,
@@ -57,14 +60,14 @@ def test_both_have_the_assets_that_their_comment_names(
     named = {
         key.replace("INSTRUMENT", form)
         for key in comment.removeprefix("# Assets: ").split(", ")
-        for form in ("visit", "drug")
+        for form in ALL
     }
     keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
     assert named <= keys
     assert by_yaml == keys
-    if method.content == "record":
-        chosen = {key for key in keys if "/clean/" in key}
-        assert chosen == {key for key in named if "/clean/" in key}
+    clean = {f"study/clean/{instrument}" for instrument in instruments}
+    assert {key for key in keys if "/clean/" in key} == clean
+    assert method.content != "record" or {key for key in named if "/clean/" in key} == clean
     assert ("in an asset of your own" in text) == bool(values)
 
 
