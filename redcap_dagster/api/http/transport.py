@@ -20,20 +20,19 @@ import urllib3
 
 from redcap_dagster.api.errors import (
     BlockedError,
-    EmptyResponseError,
-    MalformedResponseError,
     NetworkError,
-    NotUTF8Error,
-    OutcomeUnknownError,
     REDCapError,
-    ServerError,
-    ServerMemoryError,
     TLSError,
     TooManyParametersError,
     WebPageError,
     WrongURLError,
 )
 from redcap_dagster.api.http.body import encode_form, read_chunks
+from redcap_dagster.api.http.lost_responses import (
+    LOST_RESPONSES,
+    may_have_been_made,
+    unknown_outcome,
+)
 from redcap_dagster.api.http.network_errors import (
     RATE_LIMITED,
     TOTAL_TIMED_OUT,
@@ -218,16 +217,11 @@ class Transport:
         try:
             with self._send(request, parameters, file) as response:
                 return receive(response)
-        except _LOST_RESPONSES as error:
-            if not _may_have_been_made(error):
+        except LOST_RESPONSES as error:
+            if not may_have_been_made(error):
                 raise
             lost = error
-        raise OutcomeUnknownError(
-            f"{request}: the response was lost ({type(lost).__name__}), so REDCap may have made "
-            "the change. Check the project before you repeat the request.",
-            request=request,
-            server_message=lost.server_message,
-        )
+        raise unknown_outcome(request, lost)
 
     def open(self, request: str, parameters: Mapping[str, str]) -> Response:
         """Return the response to a request like `post`. The caller reads its body and closes it.
@@ -360,23 +354,3 @@ class Transport:
 def _close(received: requests.Response, deadline: Deadline) -> None:
     deadline.cancel()
     received.close()
-
-
-# -- changes --------------------------------------------------------------------------------------
-
-_LOST_RESPONSES = (
-    NetworkError,
-    ServerError,
-    ServerMemoryError,
-    EmptyResponseError,
-    WebPageError,
-    MalformedResponseError,
-    NotUTF8Error,
-)
-"""Errors after which REDCap may have made a change."""
-
-
-def _may_have_been_made(error: REDCapError) -> bool:
-    if isinstance(error, NetworkError):
-        return error.sent
-    return not (isinstance(error, ServerError) and error.status == 429)
