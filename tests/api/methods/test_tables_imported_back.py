@@ -306,6 +306,26 @@ def test_a_code_among_labels_does_not_make_codes_of_them(server: Sandbox) -> Non
         redcap.records.import_(labels[:2].assign(visits=foreign))
 
 
+def test_codes_beside_categories_of_labels_are_not_labels(swapped: REDCapClient) -> None:
+    """Such a column has a clean table whose rules give a field the type text or integer."""
+    known = pd.Categorical(["Yes"], ["Yes", "NA"])
+    frame = pd.DataFrame({"record_id": ["1"], "side": ["2"], "known": known})
+    for side in ("2", 2):
+        with pytest.raises(ValueError, match="values of side may be codes or labels"):
+            swapped.records.import_(frame.assign(side=side))
+
+
+def test_a_number_may_be_a_label_too(server: Sandbox) -> None:
+    metadata = [field("record_id"), field("dose", type="radio", choices="1, 2.0 | 2, 1.0")]
+    record: dict[str, object] = {"record_id": "1", "dose": "1"}
+    token = server.add_project(exports={"metadata": metadata}, records=[record])
+    redcap = REDCapClient(server.url, token, retries=0)
+    frame = pd.DataFrame({"record_id": ["1"], "dose": [2.0]})  # labels, read from a CSV
+    with pytest.raises(ValueError, match="values of dose may be codes or labels"):
+        redcap.records.import_(frame)
+    assert redcap.records.import_(frame, choices="labels", dry_run=True).changes == ()
+
+
 def test_a_category_in_the_order_of_the_labels_may_be_of_codes(swapped: REDCapClient) -> None:
     side = pd.Categorical(["1"], ["2", "1"])  # codes, in an order that is also that of the labels
     frame = pd.DataFrame({"record_id": ["1"], "side": side, "known": ["2"]})

@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final, Literal, Self
 
 from redcap_dagster.api.calls.written_values import (
     UnwritableValueError,
     Value,
-    has_value,
     write_value,
 )
 from redcap_dagster.project import Choice, Field, REDCapProject
 from redcap_dagster.project.name_lists import list_names
+from redcap_dagster.project.validations import VALIDATIONS, read_value
 
 ValueRow = Mapping[str, Value]
 
@@ -27,6 +28,8 @@ EITHER_ADVICE: Final = (
     'codes. Say what they are: choices="codes", or choices="labels".'
 )
 
+_NUMBER: Final = VALIDATIONS["number"]
+
 _CHOICE_TYPES: Final = ("radio", "dropdown", "checkbox")
 
 
@@ -35,13 +38,13 @@ class ChoiceTexts:
     """The texts that a choice field takes.
 
     Attributes:
-        codes: The codes, with the missing data codes.
-        labels: The codes of each label; several where choices share it.
+        codes: The codes that each text or number may be, with the missing data codes.
+        labels: The codes of each label, as text or as number; several where choices share it.
         meaning: What a value is that may be a code or a label. Defaults to ``codes``.
     """
 
-    codes: AbstractSet[str]
-    labels: Mapping[str, tuple[str, ...]]
+    codes: Mapping[str | Decimal, tuple[str, ...]]
+    labels: Mapping[str | Decimal, tuple[str, ...]]
     meaning: Meaning = "codes"
 
     @classmethod
@@ -58,26 +61,25 @@ class ChoiceTexts:
             >>> texts.find_codes("Male"), texts.find_codes(2)
             (('02',), ('02',))
         """
-        labels: dict[str, tuple[str, ...]] = {}
-        for choice in choices:
-            label = choice.label or choice.code
-            labels[label] = (*labels.get(label, ()), choice.code)
-        return cls({choice.code for choice in choices} | missing, labels, meaning)
+        texts = sorted({*missing, *(choice.code for choice in choices)})
+        return cls(
+            _index((text, text) for text in texts),
+            _index((choice.label or choice.code, choice.code) for choice in choices),
+            meaning,
+        )
 
     def read(self, value: Value, meaning: Meaning) -> tuple[str, ...]:
         """Return the codes of a value that is a code, or a label; none if it is not.
 
-        A number is the code of the same value: 2 is ``02``, where 2 is not a code.
+        A number is the code, or the label, of the same value: 1 is ``01``.
         """
         try:
             text = write_value(value)
         except UnwritableValueError:
             return ()
-        if meaning == "labels":
-            return self.labels.get(text, ())
-        if isinstance(value, str) or text in self.codes:
-            return (text,) if text in self.codes else ()
-        return tuple(code for code in sorted(self.codes) if has_value(code, value))
+        number = None if isinstance(value, str) else read_value(text, _NUMBER)
+        found = self.codes if meaning == "codes" else self.labels
+        return found.get(number if isinstance(number, Decimal) else text, ())
 
     def find_codes(self, value: Value) -> tuple[str, ...]:
         """Return the codes that a value means; none if it is neither a code nor a label."""
@@ -99,6 +101,17 @@ class ChoiceTexts:
         """
         possible = [[one for one in MEANINGS if self.read(value, one)] for value in values]
         return {meanings[0] for meanings in possible if len(meanings) == 1}
+
+
+def _index(pairs: Iterable[tuple[str, str]]) -> dict[str | Decimal, tuple[str, ...]]:
+    """Return the codes of each text, and of each number that is the value of texts."""
+    found: dict[str | Decimal, tuple[str, ...]] = {}
+    for text, code in pairs:
+        found[text] = (*found.get(text, ()), code)
+        number = read_value(text, _NUMBER)
+        if isinstance(number, Decimal):
+            found[number] = (*found.get(number, ()), code)
+    return found
 
 
 def find_only(meanings: Collection[Meaning]) -> Meaning | None:

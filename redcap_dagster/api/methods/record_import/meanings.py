@@ -87,7 +87,15 @@ def decide_meanings(
     """
     columns = _read_columns(target, batches, shape, categories)
     found = {name: column.find_meanings() for name, column in columns.items()}
-    others = find_only(set[Meaning]().union(*found.values()))
+    # Of a clean table, choices with labels have categories: those without may have been left codes.
+    others = {
+        kind: find_only(
+            set[Meaning]().union(
+                *(found[name] for name, one in columns.items() if bool(one.categories) == kind)
+            )
+        )
+        for kind in (False, True)
+    }
     either = {name: column for name, column in columns.items() if column.either}
     meanings = {name: told.get(name) or find_only(found[name]) for name in either}
     unclear = {
@@ -96,7 +104,10 @@ def decide_meanings(
         if name not in told and not (column.categories and meanings[name])
     }
     _count_kept(transport, target, unclear, batches if unclear and are_stored else (), shape)
-    meanings |= {name: _decide(column, meanings[name], others) for name, column in unclear.items()}
+    meanings |= {
+        name: _decide(column, meanings[name], others[bool(column.categories)])
+        for name, column in unclear.items()
+    }
     if failed := sorted(name for name, meaning in meanings.items() if meaning is None):
         raise ValueError(f"data: values of {list_names(failed)} {EITHER_ADVICE}")
     return {name: meaning for name, meaning in meanings.items() if meaning}
@@ -152,13 +163,17 @@ def _decide(column: _Column, own: Meaning | None, others: Meaning | None) -> Mea
         others: What the values of other columns are; None if they do not tell.
     """
     codes, labels = column.kept["codes"], column.kept["labels"]
-    if others == "labels" and not any(isinstance(value, str) for value in column.either):
-        others = None  # a column of numbers beside columns of labels may have been given its type
-    if own is None and list(map(str, column.categories or ())) == list(column.texts.labels):
+    if own is not None:
+        return own if column.kept[own] == max(codes, labels) else None
+    order = [label for label in column.texts.labels if isinstance(label, str)]
+    if list(map(str, column.categories or ())) == order:
         is_label = others == "labels" or (others is None and labels > codes)
         return "labels" if is_label else None
-    if meaning := own or others:
-        return meaning if column.kept[meaning] == max(codes, labels) else None
+    if others == "codes":
+        return others if codes >= labels else None
+    # A column of codes beside others of labels may have been given its type by the rules.
+    if others == "labels" and any(isinstance(value, str) for value in column.either):
+        return others if labels > codes else None
     count = sum(column.values[value] for value in column.either)
     unchanged = [meaning for meaning in MEANINGS if column.kept[meaning] == count]
     return find_only(unchanged) if len(column.either) > 1 else None
