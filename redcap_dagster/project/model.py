@@ -1,19 +1,19 @@
 """The structure of a project, without any record or token."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from redcap_dagster.project.choices import Choice, checkbox_column, parse_choices
+from redcap_dagster.project.choices import Choice, parse_choices
 from redcap_dagster.project.columns import (
     Column,
     describe_column,
     status_field,
     timestamp_field,
 )
+from redcap_dagster.project.export_columns import ExportColumns
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.rows import (
     Arm,
@@ -26,7 +26,9 @@ from redcap_dagster.project.rows import (
     Repeating,
     StructureError,
     parse_row,
+    parse_rows,
 )
+from redcap_dagster.project.structure_text import read_structure, write_structure
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     ARM,
@@ -36,11 +38,6 @@ from redcap_dagster.project.system_columns import (
     SURVEY_IDENTIFIER,
     timestamp_column,
 )
-
-_T = TypeVar("_T")
-
-FORMAT = 1
-"""Version of the text that `REDCapProject.to_json` returns; older ones can be read."""
 
 # First version that surely supports exportBlankForGrayFormStatus. Other clients say 11.4 or 13: the
 # later one is safe, as a server that ignores the parameter makes unsaved instruments look saved.
@@ -202,18 +199,8 @@ class REDCapProject:
         return tuple(
             column
             for form_field in self.instrument_fields(instrument)
-            for column in self._field_columns(form_field)
+            for column in self._export_columns.list_columns(form_field)
         )
-
-    def _field_columns(self, form_field: Field) -> Iterable[Column]:
-        """Return the export columns of a field."""
-        if form_field.field_type != "checkbox":
-            return [Column(form_field.field_name, form_field)]
-        columns: dict[str, Column] = {}
-        for choice in self.options(form_field):
-            name = self.export_column(form_field.field_name, choice.code)
-            columns.setdefault(name, Column(name, form_field, choice))
-        return columns.values()
 
     def check_options(self, instrument: str) -> None:
         """Raise an error if two options of a checkbox have the same export column.
@@ -221,17 +208,8 @@ class REDCapProject:
         Raises:
             StructureError: REDCap exports two codes of a checkbox as one column.
         """
-        for checkbox in self.instrument_fields(instrument):
-            codes: dict[str, str] = {}
-            for choice in self.options(checkbox) if checkbox.field_type == "checkbox" else ():
-                name = self.export_column(checkbox.field_name, choice.code)
-                other = codes.setdefault(name, choice.code)
-                if other != choice.code:
-                    raise StructureError(
-                        f"Field {checkbox.field_name!r}: REDCap exports the codes {other!r} and "
-                        f"{choice.code!r} as one column, {name!r}, so their values cannot be told "
-                        "apart. Change one of the two codes in REDCap."
-                    )
+        for row in self.instrument_fields(instrument):
+            self._export_columns.check_options(row)
 
     def check_columns(self, instrument: str) -> None:
         """Raise an error if a column of an instrument is exported for something else as well.
@@ -264,24 +242,20 @@ class REDCapProject:
         A missing data code with the export column of an own option, as ``UNK`` and ``unk`` have
         one, is not an option: a tick there means the checkbox's own.
         """
-        own = checkbox.choices
-        if "@NOMISSING" in checkbox.field_annotation:
-            return own
-        columns = {self.export_column(checkbox.field_name, choice.code) for choice in own}
-        return own + tuple(
-            choice
-            for choice in self.missing_data_codes
-            if self.export_column(checkbox.field_name, choice.code) not in columns
-        )
+        return self._export_columns.list_options(checkbox)
 
     def export_column(self, checkbox_name: str, code: str) -> str:
         """Return the export column of a checkbox option: by the server's list, or REDCap's rule."""
-        return self._export_names.get((checkbox_name, code), checkbox_column(checkbox_name, code))
+        return self._export_columns.get_name(checkbox_name, code)
 
     @property
     def missing_data_codes(self) -> tuple[Choice, ...]:
         """Missing data codes of the project, which are valid in any field."""
         return parse_choices(self.info.missing_data_codes or "")
+
+    @cached_property
+    def _export_columns(self) -> ExportColumns:
+        return ExportColumns.from_list(self.field_names, self.missing_data_codes)
 
     @cached_property
     def _fields_by_instrument(self) -> Mapping[str, tuple[Field, ...]]:
@@ -290,14 +264,6 @@ class REDCapProject:
             if row.field_type != "descriptive":
                 fields.setdefault(row.form_name, []).append(row)
         return {instrument: tuple(rows) for instrument, rows in fields.items()}
-
-    @cached_property
-    def _export_names(self) -> Mapping[tuple[str, str], str]:
-        return {
-            (row.original_field_name, row.choice_value): row.export_field_name
-            for row in self.field_names
-            if row.choice_value != ""
-        }
 
     # -- from and to text -------------------------------------------------------------------
 
@@ -337,21 +303,21 @@ class REDCapProject:
         Raises:
             StructureError: There is no field, or a longitudinal project does not have events.
         """
-        rows = _parse_rows(Field, metadata)
+        rows = parse_rows(Field, metadata)
         if instruments is None:
             names = dict.fromkeys(row.form_name for row in rows)
             named = tuple(Instrument(name, name.replace("_", " ").capitalize()) for name in names)
         else:
-            named = _parse_rows(Instrument, instruments)
+            named = parse_rows(Instrument, instruments)
         return cls(
             fields=rows,
             instruments=named,
             info=parse_row(ProjectInfo, info or {}),
-            arms=_parse_rows(Arm, arms),
-            events=_parse_rows(Event, events),
-            form_events=_parse_rows(FormEvent, form_event_mapping),
-            repeating=_parse_rows(Repeating, repeating),
-            field_names=_parse_rows(ExportFieldName, field_names),
+            arms=parse_rows(Arm, arms),
+            events=parse_rows(Event, events),
+            form_events=parse_rows(FormEvent, form_event_mapping),
+            repeating=parse_rows(Repeating, repeating),
+            field_names=parse_rows(ExportFieldName, field_names),
             version=version,
         ).with_observed_columns(header)
 
@@ -374,7 +340,7 @@ class REDCapProject:
 
     def to_json(self) -> str:
         """Return the project as JSON, without any record or token."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+        return write_structure(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -386,41 +352,4 @@ class REDCapProject:
         Raises:
             StructureError: A newer version wrote the text, or the text is damaged.
         """
-        try:
-            project = cls._from_data(json.loads(text))
-        except StructureError:
-            raise
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            raise StructureError(
-                f"The stored structure is empty or damaged ({type(error).__name__}), for example "
-                "because a disk was full or a process was killed. Fetch the structure again."
-            ) from None
-        if not project.fields:
-            raise StructureError("The stored structure has no field. Fetch the structure again.")
-        return project
-
-    @classmethod
-    def _from_data(cls, data: Mapping[str, Any]) -> Self:
-        if data.get("format", FORMAT) > FORMAT:
-            raise StructureError(
-                "The structure was stored by a newer version of redcap-dagster, which this one "
-                "cannot read. Upgrade redcap-dagster, or fetch the structure again."
-            )
-        return cls(
-            fields=_parse_rows(Field, data["fields"]),
-            instruments=_parse_rows(Instrument, data["instruments"]),
-            info=parse_row(ProjectInfo, data.get("info", {})),
-            arms=_parse_rows(Arm, data.get("arms", ())),
-            events=_parse_rows(Event, data.get("events", ())),
-            form_events=_parse_rows(FormEvent, data.get("form_events", ())),
-            repeating=_parse_rows(Repeating, data.get("repeating", ())),
-            field_names=_parse_rows(ExportFieldName, data.get("field_names", ())),
-            version=str(data.get("version", "")),
-            has_access_groups=bool(data.get("has_access_groups", False)),
-            has_survey_identifier=bool(data.get("has_survey_identifier", False)),
-            surveys=tuple(map(str, data.get("surveys", ()))),
-        )
-
-
-def _parse_rows(kind: type[_T], rows: Iterable[Mapping[str, Any]]) -> tuple[_T, ...]:
-    return tuple(parse_row(kind, row) for row in rows)
+        return cls(**read_structure(text))

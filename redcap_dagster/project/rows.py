@@ -1,7 +1,7 @@
 """The rows of the structure exports, as frozen values with REDCap's own column names."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, TypeVar
@@ -185,6 +185,11 @@ def parse_row(kind: type[_T], row: Mapping[str, Any]) -> _T:
             "from an unknown version of REDCap. Export it again."
         )
     return kind(**values)
+
+
+def parse_rows(kind: type[_T], rows: Iterable[Mapping[str, Any]]) -> tuple[_T, ...]:
+    """Return the rows of a structure export as frozen values, like `parse_row`."""
+    return tuple(parse_row(kind, row) for row in rows)
 
 
 @cache
