@@ -64,6 +64,7 @@ class DuckDBTableIOManager(TableIOManager):
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
         """Replace the table in one transaction."""
         with self._open(place) as stored:
+            stored.refuse_foreign()
             stored.connection.execute("begin")
             stored.replace(_convert_durations(table))
             stored.write_owner(get_source(table))
@@ -72,6 +73,7 @@ class DuckDBTableIOManager(TableIOManager):
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
         """Replace the rows of partitions in one transaction."""
         with self._open(place) as stored:
+            stored.refuse_foreign()
             stored.connection.execute("begin")
             stored.replace_partitions(
                 {key: _convert_durations(part) for key, part in parts.items()}
@@ -125,6 +127,24 @@ class _Table:
     def read_owner(self) -> str | None:
         """Return the asset in the table's comment; None without a table or such a comment."""
         return self._read_comment()[0]
+
+    def refuse_foreign(self) -> None:
+        """Refuse to replace a table or view that no asset made.
+
+        Raises:
+            ValueError: There is one.
+        """
+        found = self.connection.execute(
+            "select 1 from information_schema.tables where table_catalog = current_database() "
+            "and lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
+            [self.place.schema, self.place.table],
+        ).fetchall()
+        if found and self.read_owner() is None:
+            raise ValueError(
+                f"The database already has a table or view {self.place} that no Dagster asset "
+                "made, or that lost its comment, which names its asset. It is not replaced. "
+                f"Rename or drop it, or give asset {self.place.owner} another key."
+            )
 
     def read_sources(self) -> Collection[str | None]:
         """Return the source of each partition, or of the table; nothing without a table."""

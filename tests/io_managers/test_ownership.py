@@ -50,12 +50,24 @@ def test_what_duckdb_takes_for_the_same_name_is(io_manager: TableIOManager) -> N
     assert io_manager.read_table(ONE, None).to_pylist() == [{"a": 1}]
 
 
-def test_a_table_that_does_not_say_whose_it_is_is_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "create table a_b.x as select 'mine' as a",
+        "create table A_B.X as select 'mine' as a",
+        "create view a_b.x as select 'mine' as a",
+    ],
+)
+def test_a_table_that_no_asset_made_is_not_replaced(foreign: str, tmp_path: Path) -> None:
     io_manager = DuckDBTableIOManager(database=str(tmp_path / "stored.duckdb"))
-    io_manager.write_table(ONE, OLD)
     with duckdb.connect(io_manager.database) as connection:
-        connection.execute(f"comment on table {ONE} is 'mine'")
-    assert io_manager.read_table(OTHER, None).to_pylist() == [{"a": 1}]
-    io_manager.write_table(OTHER, NEW)
-    with pytest.raises(ValueError, match="belongs to asset a_b/x"):
-        io_manager.write_table(ONE, OLD)
+        connection.execute("create schema a_b")
+        connection.execute(foreign)
+    for write in (
+        lambda: io_manager.write_table(ONE, OLD),
+        lambda: io_manager.write_partitions(ONE, {"1 of 2": OLD}),
+    ):
+        with pytest.raises(ValueError, match="no Dagster asset made"):
+            write()
+    with duckdb.connect(io_manager.database) as connection:
+        assert connection.sql("from a_b.x").fetchall() == [("mine",)]
