@@ -1,4 +1,4 @@
-"""A REDCap on this machine, for testing pipelines: the API over HTTP, projects in SQLite.
+"""A REDCap on this machine, for testing pipelines: its API, pages for a browser, and projects.
 
 Needs the extra ``sandbox``. By default it listens on the loopback address only, and its projects
 are deleted when it stops.

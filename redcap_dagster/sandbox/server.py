@@ -33,7 +33,7 @@ _TOKEN = re.compile(r"[0-9A-F]{32}")
 
 
 class Sandbox(ProjectActions):
-    """A REDCap for tests, reachable at ``url`` between `start` and `stop`.
+    """A REDCap for tests, reachable at ``url`` between `start` and `stop`; pages at ``pages_url``.
 
     As a context manager it starts on entry and stops on exit.
 

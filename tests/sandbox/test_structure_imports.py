@@ -7,6 +7,7 @@ import pytest
 from redcap_dagster.sandbox import Sandbox
 from tests.dictionary import field
 from tests.sandbox.conftest import CLASSIC, Ask
+from tests.sandbox.test_cli import PROJECT
 
 
 def imported(ask: Ask, token: str, content: str, rows: object, **more: str) -> str:
@@ -143,6 +144,13 @@ def test_a_project_is_created_from_xml(
     bad = ask(sandbox.super_token, content="project", data=data, odm="<secret>")
     assert bad.status_code == 400
     assert "secret" not in bad.text
+
+
+def test_records_that_no_export_would_show_are_refused(sandbox: Sandbox, ask: Ask) -> None:
+    data = "project_title,purpose,is_longitudinal\nNew,0,1\n"  # the XML is of a classic project
+    bad = ask(sandbox.super_token, content="project", data=data, odm=PROJECT)
+    assert (bad.status_code, "canary" in bad.text) == (400, False)
+    assert "redcap_event_name" in bad.text
 
 
 def test_projects_that_are_not_created(sandbox: Sandbox, classic: str, ask: Ask) -> None:
