@@ -63,11 +63,8 @@ def test_a_table_that_no_asset_made_is_not_replaced(foreign: str, tmp_path: Path
     with duckdb.connect(io_manager.database) as connection:
         connection.execute("create schema a_b")
         connection.execute(foreign)
-    for write in (
-        lambda: io_manager.write_table(ONE, OLD),
-        lambda: io_manager.write_partitions(ONE, {"1 of 2": OLD}),
-    ):
+    for write in WRITES:
         with pytest.raises(ValueError, match="no Dagster asset made"):
-            write()
+            write(io_manager, ONE, OLD)
     with duckdb.connect(io_manager.database) as connection:
         assert connection.sql("from a_b.x").fetchall() == [("mine",)]
