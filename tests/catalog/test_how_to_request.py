@@ -62,6 +62,7 @@ def execute(code: str) -> dict[str, Any]:
     return names
 
 
+@pytest.mark.slow
 def test_every_table_has_code_that_requests_it(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
