@@ -72,7 +72,8 @@ for (const menu of form.querySelectorAll("select[multiple]")) {
 
 // -- the request and the code follow the parameters -----------------------------------------------
 
-for (const button of document.querySelectorAll("[data-update]")) button.hidden = true;
+const updating = form.querySelector("[data-update]");
+updating.hidden = true;
 
 let waiting = 0;
 let asked = new AbortController();
@@ -99,7 +100,8 @@ async function update() {
     }
     offerCopies();
   } catch (error) {
-    if (error.name !== "AbortError") throw error;
+    // The sandbox does not respond, or the page is about to be left.
+    if (error.name !== "AbortError") updating.hidden = false;
   }
 }
 
@@ -123,6 +125,7 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   const code = document.getElementById(button.dataset.copy);
   const said = button.parentElement.querySelector("[role=status]");
+  for (const earlier of document.querySelectorAll(".panel [role=status]")) earlier.textContent = "";
   let done = true;
   try {
     await navigator.clipboard.writeText(code.textContent);
