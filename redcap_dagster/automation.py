@@ -11,6 +11,7 @@ from pydantic import Field
 
 from redcap_dagster.dagster_private import is_valid_cron_schedule
 from redcap_dagster.options import option, shown_name, written_as
+from redcap_dagster.project.name_lists import list_names
 
 SPAN = re.compile(r"(\d+)\s*([mhdw])")
 """How a span of time is written, such as 36h."""
@@ -132,7 +133,12 @@ class ScheduleSettings:
             name: Name of the project in Dagster.
             assets: What `build_redcap_assets_definitions` returned.
         """
-        keys = [key for each in assets for key in each.keys]
+        selection = dg.AssetSelection.assets(*(key for each in assets for key in each.keys))
+        what = _describe_tables(name, assets)
+        # The name of a job is what Dagster shows as the target; else it shows each key.
+        job = dg.define_asset_job(
+            f"{name}__all_tables", selection, description=f"Materializes {what}."
+        )
 
         def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
             tick = context.scheduled_execution_time.isoformat()
@@ -142,7 +148,8 @@ class ScheduleSettings:
         partitioned = any(each.partitions_def for each in assets)
         return dg.ScheduleDefinition(
             name=f"{name}__schedule",
-            target=dg.AssetSelection.assets(*keys),
+            target=job,
+            description=f"Exports from REDCap and materializes {what}.",
             cron_schedule=self.cron,
             execution_timezone=self.timezone,
             default_status=self.default_status,
@@ -188,6 +195,17 @@ def automation_condition(
     if automation == "on_change":
         return on_change()
     raise ValueError("automation: give a dagster.AutomationCondition, or 'on_change'.")
+
+
+def _describe_tables(name: str, assets: Sequence[dg.AssetsDefinition]) -> str:
+    """Return what the tables of a project are, in words."""
+    specs = [spec for each in assets for spec in each.specs]
+    clean = [spec for spec in specs if spec.metadata.get("redcap/layer") == "clean"]
+    instruments = list_names([str(spec.metadata["redcap/table"]) for spec in clean])
+    return (
+        f"all tables of {name}: the structure of the project, the census, and the records and "
+        f"clean tables of its instruments ({instruments})"
+    )
 
 
 def _request_all(assets: dg.AssetsDefinition, tick: str) -> Iterator[dg.RunRequest]:

@@ -280,7 +280,10 @@ def test_a_schedule_is_of_all_tables() -> None:
         "Europe/Berlin",
     )
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    job = definitions.resolve_job_def("__anonymous_asset_job_study__schedule")
+    words = "the structure of the project, the census, and the records and clean tables"
+    assert words in (schedule.description or "")
+    job = definitions.resolve_job_def("study__all_tables")
+    assert words in (job.description or "")
     assert job.asset_layer.executable_asset_keys == set(definitions.resolve_all_asset_keys())
 
 

@@ -79,10 +79,16 @@ def build_redcap_change_sensor(
     resource = f"{name}__redcap"
     tables = _group_assets(assets)
 
+    job = dg.define_asset_job(
+        f"{name}__changed_tables",
+        dg.AssetSelection.assets(*tables.keys),
+        description=f"Materializes the tables of {name} whose records changed in REDCap.",
+    )
+
     @dg.sensor(
         name=f"{name}__changes",
         description=f"Requests the tables of {name} whose records changed in REDCap.",
-        target=dg.AssetSelection.assets(*tables.keys),
+        target=job,
         minimum_interval_seconds=every + zlib.crc32(name.encode()) % (every // 5 + 1),
         required_resource_keys={resource},
         default_status=default_status,

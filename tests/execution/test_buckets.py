@@ -351,7 +351,7 @@ def test_a_tick_of_the_schedule_makes_all_tables_in_all_buckets(
     defs = definitions(
         study, schedule=ScheduleSettings("0 3 * * *"), op=OpSettings(backfill_policy=policy)
     )
-    job = defs.resolve_job_def("__anonymous_asset_job_study__schedule")
+    job = defs.resolve_job_def("study__all_tables")
     metadata, *runs = [
         [
             (event.materialization.asset_key.to_user_string(), event.partition)
