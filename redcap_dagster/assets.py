@@ -45,7 +45,7 @@ def build_redcap_assets_definitions(
     manager for pandas DataFrames.
 
     Args:
-        name: Name of the project in Dagster: first part of all keys, and group. Lower case letters,
+        name: Name of the project in Dagster: first part of all keys and groups. Lower case letters,
             digits and underscores.
         project: Structure; it decides which assets exist. The types of tables come from the
             structure that each run fetches.

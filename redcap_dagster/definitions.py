@@ -54,7 +54,7 @@ def build_redcap_definitions(
     where ``translator`` is ``translation``.
 
     Args:
-        name: Name of the project in Dagster: first part of all keys, and group. Lower case letters,
+        name: Name of the project in Dagster: first part of all keys and groups. Lower case letters,
             digits and underscores.
         redcap: The project's URL and token. If ``REDCapResource.configure_at_launch()`` leaves them
             to the launch of a run, ``project`` is required, and ``change_sensor`` cannot be used.

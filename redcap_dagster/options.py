@@ -162,7 +162,12 @@ def shown_name(name: Any) -> str:
 
 
 def with_attribute_texts(model: type[M]) -> type[M]:
-    """Return a pydantic model whose fields have their texts from the docstring as descriptions."""
+    """Return a pydantic model whose fields have their texts from the docstring as descriptions.
+
+    The description of the model in a JSON schema is then the first paragraph of the docstring.
+    """
+    summary = (inspect.getdoc(model) or "").partition("\n\n")[0]
+    model.model_config["json_schema_extra"] = {"description": summary}
     for name, text in attribute_texts(model).items():
         model.model_fields[name].description = text
     model.model_rebuild(force=True)
@@ -170,18 +175,20 @@ def with_attribute_texts(model: type[M]) -> type[M]:
 
 
 def attribute_texts(cls: type) -> Mapping[str, str]:
-    """Return the text of each attribute in the docstring of a class.
+    """Return the text of each attribute in the docstring of a class, without marks of code.
+
+    Terminals, editors of YAML and Dagster's UI show these texts as they are written.
 
     Example:
         >>> class Limits:
         ...     '''Limits of a request.
         ...
         ...     Attributes:
-        ...         max_cells: Rows times columns.
+        ...         max_cells: Rows times columns, see `split`.
         ...             Defaults to 10.
         ...     '''
         >>> attribute_texts(Limits)
-        {'max_cells': 'Rows times columns. Defaults to 10.'}
+        {'max_cells': 'Rows times columns, see split. Defaults to 10.'}
     """
     section = re.search(
         r"^Attributes:\n((?:    .*\n?|\n)+)", inspect.getdoc(cls) or "", re.MULTILINE
@@ -189,7 +196,7 @@ def attribute_texts(cls: type) -> Mapping[str, str]:
     if section is None:
         return {}
     entries = re.findall(r"^    (\w+): (.*(?:\n(?:        .*)?)*)", section[1], re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in entries}
+    return {name: " ".join(text.replace("`", "").split()) for name, text in entries}
 
 
 def written_as(pattern: re.Pattern[str]) -> dict[str, Any]:

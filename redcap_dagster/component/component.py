@@ -70,23 +70,31 @@ Translation = Annotated[
 class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
     """A REDCap project as Dagster assets: one typed table per instrument, from its dictionary.
 
-    Its state is the structure of the project, without records and token. ``dg utils
-    refresh-defs-state`` fetches it; ``dagster dev`` and ``dg`` fetch it only if it does not exist
-    yet, or is older than ``max_age``.
+    To write the YAML of a project named trial:
 
-    Its options are those of `build_redcap_definitions`, with the same names and fields;
-    ``translation`` stands for ``translator``, and ``client`` has the settings of `REDCapResource`.
+        dg scaffold defs redcap_dagster.REDCapProjectComponent trial --url URL
 
-    Translated ``deps`` are added to the upstream assets of each table. An asset cannot depend on
-    itself: if ``deps`` name a table of the project, such as ``trial/metadata/fields``, exclude that
-    table by a condition on ``props``. A subclass may override `get_asset_spec` and
-    `get_check_specs` to change more than YAML can.
+    The token stays in the environment variable REDCAP_API_TOKEN, or in another
+    that --token-env names.
+
+    Its state is the structure of the project, without records and token.
+    "dg utils refresh-defs-state" fetches it; other commands fetch it only if
+    it does not exist yet, or is older than max_age.
+
+    Its options are those of build_redcap_definitions, with the same names and
+    fields; translation stands for translator, and client has the settings of
+    REDCapResource.
+
+    Translated deps are added to the upstream assets of each table. An asset
+    cannot depend on itself: if deps name a table of the project, such as
+    trial/metadata/fields, exclude that table by a condition on props. A subclass
+    may override get_asset_spec and get_check_specs to change more than YAML can.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # it may be a token
 
     name: str = Field(
-        description="Name of the project in Dagster: first part of all keys, and group. Lower case "
+        description="Name of the project in Dagster: first part of all keys and groups. Lower case "
         "letters, digits and underscores.",
         json_schema_extra=written_as(NAME),
         examples=["trial"],

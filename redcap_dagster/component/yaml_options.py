@@ -6,10 +6,11 @@ types, defaults and texts become those of a pydantic model. Dagster validates an
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from enum import EnumType
 from functools import cache, reduce
 from operator import or_
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -19,7 +20,7 @@ from redcap_dagster.dagster_private import (
     SingleRunBackfillPolicyModel,
     resolve_backfill_policy,
 )
-from redcap_dagster.options import attribute_texts, misspelt
+from redcap_dagster.options import attribute_texts, misspelt, shown_name
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class OptionModel(dg.Model):
 
 
 class RetryPolicyModel(OptionModel):
-    """When an op is run again; the fields of `dagster.RetryPolicy`."""
+    """When an op is run again; the fields of dagster.RetryPolicy."""
 
     model_config = ConfigDict(title="retry_policy")
 
@@ -142,6 +143,8 @@ def _model_type(hint: Any, name: str) -> Any:
         return _OF_DAGSTER[hint][0]
     if dataclasses.is_dataclass(hint):
         return option_model(hint, name)  # type: ignore[arg-type]
+    if isinstance(hint, EnumType):
+        return hint | Annotated[str, Field(pattern=r"\{\{")]  # a template
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return reduce(or_, [_model_type(one, name) for one in inner])
@@ -168,5 +171,17 @@ def _read(hint: Any, given: Any, context: dg.ResolutionContext) -> Any:
         return {key: _read(inner[1], one, context.at_path(key)) for key, one in given.items()}
     if origin is Sequence:
         return [_read(inner[0], one, context.at_path(n)) for n, one in enumerate(given)]
+    if isinstance(hint, EnumType) and isinstance(given, str):
+        return _read_member(hint, context.resolve_value(given))
     # A text without a template stays a text: Dagster would read "99" as a number.
     return context.resolve_value(given) if isinstance(given, str) and "{{" in given else given
+
+
+def _read_member(kind: EnumType, name: Any) -> Any:
+    """Return the member of an enumeration that the text of a template names."""
+    if name not in kind.__members__:
+        raise ValueError(
+            f"{shown_name(name)!r} is not one of {', '.join(kind.__members__)}. Correct the "
+            "variable that the template reads."
+        )
+    return kind[name]

@@ -50,7 +50,8 @@ class DagsterREDCapTranslator:
 
     Args:
         key_prefix: Prefix of all keys. Defaults to none.
-        group_name: Asset group. Defaults to the name of the project.
+        group_name: Asset group of all assets. Defaults to one group for each layer, such as
+            ``trial_records``.
         owners: Owners of all assets. Defaults to none.
         tags: Tags of all assets. Defaults to none.
         url: URL of the API, for links to the project in REDCap. Defaults to the URL of the
@@ -96,7 +97,7 @@ class DagsterREDCapTranslator:
         key = dg.AssetKey([props.name, props.layer, props.table])
         return dg.AssetSpec(
             key=key.with_prefix(self.key_prefix) if self.key_prefix else key,
-            group_name=self.group_name or props.name,
+            group_name=self.group_name or f"{props.name}_{props.layer}",
             description=_describe(props, self.url or props.url),
             owners=self.owners,
             tags=self.tags,

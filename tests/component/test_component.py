@@ -1,7 +1,9 @@
 """The component from YAML, as Dagster loads it."""
 
 import inspect
+import json
 import os
+import re
 import time
 import traceback
 from collections import Counter
@@ -61,6 +63,7 @@ METADATA = [
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
 RECORDS = dg.AssetKey(["trial", "records", "base"])
+GROUPS = {"th_study_metadata", "th_study_records", "th_study_clean"}
 
 
 def _yaml(**attributes: Any) -> dict[str, Any]:
@@ -255,6 +258,7 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         "concurrency": 2,
         "rate_limit": None,
         "max_parameters": 500,
+        "max_file_bytes": 1_000,
         "frames": "arrow",
     }
     assert set(given) == set(ClientSettings.model_fields)
@@ -667,6 +671,50 @@ def test_what_is_scaffolded_loads_as_written() -> None:
             )
             assert component.token == dg.EnvVar("MY_TOKEN")
             assert isinstance(component.token, dg.EnvVar)
+        _keep(sandbox, PROJECT, "th_study")
+        with sandbox.load_component_and_build_defs(defs_path=path) as (_, definitions):
+            assert {spec.group_name for spec in definitions.resolve_all_asset_specs()} == GROUPS
+        file = path / "defs.yaml"
+        options = r"(storage:|  duckdb:|schedule:|  cron:|  timezone:|  default_status:)"
+        file.write_text(re.sub(f"^  # {options}", r"  \1", file.read_text(), flags=re.MULTILINE))
+        with sandbox.load_component_and_build_defs(defs_path=path) as (_, definitions):
+            (schedule,) = definitions.schedules or ()
+            assert isinstance(schedule, dg.ScheduleDefinition)
+            assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_a_layer_is_a_group_by_default() -> None:
+    with loaded() as (_, definitions):
+        specs = definitions.resolve_all_asset_specs()
+    assert {spec.group_name for spec in specs} == {f"trial_{spec.key.path[1]}" for spec in specs}
+
+
+def test_help_has_no_marks_of_code() -> None:
+    assert "`" not in (REDCapProjectComponent.__doc__ or "")
+    lines = (inspect.getdoc(REDCapProjectComponent) or "").splitlines()
+    assert max(map(len, lines[1:])) <= 78  # where a terminal breaks lines
+    schema = REDCapProjectComponent.model().model_json_schema()
+    of_dagster = [name for name in schema["$defs"] if name.startswith(("AssetSpec", "DefsState"))]
+    for name in of_dagster:
+        del schema["$defs"][name]
+    assert "`" not in json.dumps(schema)
+    assert schema["$defs"]["ClientSettings"]["description"].count(".") == 1
+
+
+def test_the_environment_can_switch_a_schedule_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = {"cron": "@daily", "default_status": "{{ env('SCHEDULES', 'STOPPED') }}"}
+    for status in ("STOPPED", "RUNNING"):
+        with loaded(schedule=schedule) as (_, definitions):
+            (made,) = definitions.schedules or ()
+            assert isinstance(made, dg.ScheduleDefinition)
+            assert made.default_status.name == status
+        monkeypatch.setenv("SCHEDULES", "RUNNING")
+    monkeypatch.setenv("SCHEDULES", "A" * 32)  # what else is in a variable may be a token
+    with pytest.raises(ComponentTreeException) as refused, loaded(schedule=schedule):
+        pass
+    said = "".join(traceback.format_exception(refused.value))
+    assert "'(32 characters)' is not one of RUNNING, STOPPED." in said
+    assert "A" * 32 not in said
 
 
 # -- patterns --------------------------------------------------------------------------------------

@@ -160,6 +160,10 @@ def test_from_an_empty_project_to_tables(shell: Shell, redcap: tuple[str, str]) 
     shell.install()
     assert KIND in shell.dg("list", "components")
     shell.dg("scaffold", "defs", KIND, "trial", "--url", url, "--token-env", TOKEN_VARIABLE)
+    yaml_file = shell.project / "src/study/defs/trial/defs.yaml"
+    scaffolded = yaml_file.read_text()
+    for line in ("# storage:", "#   duckdb: trial.duckdb", "# schedule:", '#   cron: "0 3 * * *"'):
+        assert f"\n  {line}" in scaffolded
     assert "validated successfully" in shell.dg("check", "yaml")
     assert "its structure was not fetched yet" in shell.dg("list", "defs")
     shell.dg("utils", "refresh-defs-state", token=token)
@@ -172,7 +176,7 @@ def test_from_an_empty_project_to_tables(shell: Shell, redcap: tuple[str, str]) 
     said = [path.read_bytes() for path in shell.folder.rglob("*") if path.is_file()]
     assert not any(token.encode() in content for content in said)
 
-    yaml_file = shell.project / "src/study/defs/trial/defs.yaml"
-    yaml_file.write_text(yaml_file.read_text().rstrip() + indent(EVERYTHING, "  "))
+    required, *_ = scaffolded.partition("  translation:")
+    yaml_file.write_text(required.rstrip() + indent(EVERYTHING, "  "))
     assert "validated successfully" in shell.dg("check", "yaml")
     assert "loaded successfully" in shell.dg("check", "defs")
