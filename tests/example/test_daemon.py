@@ -20,10 +20,8 @@ BY_CHANGE = {"dagster/from_automation_condition": "true"}
 def test_a_schedule_brings_what_changed_and_the_change_wakes_the_analysis(
     project: Project, sandbox: Sandbox
 ) -> None:
-    variables = local.add_studies(sandbox)
-    project.edit(
-        "defs/cervical/defs.yaml", '"0 3 * * *"', '"* * * * *"\n    default_status: RUNNING'
-    )
+    variables = {**local.add_studies(sandbox), local.AUTOMATION: "RUNNING"}
+    project.edit("defs/cervical/defs.yaml", '"0 3 * * *"', '"* * * * *"')
     project.edit("defs/execution.py", "target=", "minimum_interval_seconds=2, target=")
     project.run(
         "python", "-c", "from example_project import local; local.fetch_structure()", **variables

@@ -1,4 +1,5 @@
 import json
+import os
 from typing import Any
 
 import pytest
@@ -11,6 +12,14 @@ from tests.example.conftest import Project
 VISIT = {"metadata": [field("record_id")]}
 ANALYSIS = {"summary_statistics", "correlations", "missingness", "biopsy_model"}
 FETCH = "from example_project import local; local.fetch_structure()"
+
+
+STATUSES = """
+from example_project.definitions import defs
+repository = defs().get_repository_def()
+for each in (*repository.schedule_defs, *repository.sensor_defs):
+    print(each.name, each.default_status.name)
+"""
 
 
 def definitions(project: Project) -> dict[str, Any]:
@@ -58,6 +67,31 @@ def test_your_own_project_comes_without_the_studies_and_their_analysis(
     found = assets(definitions(project))
     assert "own_study/clean/visit" in found
     assert all(key.startswith("own_study/") for key in found)
+
+
+@pytest.mark.slow
+def test_schedules_and_sensors_are_on_for_a_sandbox_alone(
+    project: Project, sandbox: Sandbox
+) -> None:
+    """`make ui` sets the variable for a sandbox, and removes it where a URL is given."""
+    project.run("python", "-c", FETCH, **local.add_studies(sandbox))
+    names = ["asthma__schedule", "cervical__schedule", "default_automation_condition_sensor"]
+    for variables, status in (({}, "STOPPED"), ({local.AUTOMATION: "RUNNING"}, "RUNNING")):
+        said = project.run("python", "-c", STATUSES, **variables).splitlines()
+        assert said[-3:] == [f"{name} {status}" for name in names]
+
+
+def test_a_url_of_ones_own_switches_nothing_on(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDCAP_API_URL", sandbox.url)
+    monkeypatch.setenv(local.OWN_TOKEN, sandbox.add_project(exports=VISIT))
+    monkeypatch.setenv(local.AUTOMATION, "RUNNING")  # left by a shell
+    with local.redcap():
+        assert local.AUTOMATION not in os.environ
+    monkeypatch.setattr(os, "environ", {})
+    with local.redcap():
+        assert os.environ[local.AUTOMATION] == "RUNNING"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,12 @@ def ui(project: Project) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_a_visitor_makes_the_tables_and_looks_at_them(page: Page, ui: str, pictures: Path) -> None:
+    page.goto(ui)
+    expect(page.get_by_role("link", name="asthma / clean / diary")).to_be_visible()
+    ui = ui.removesuffix("/assets")
+    page.goto(f"{ui}/automation")
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(3)
+
     page.goto(f"{ui}/asset-groups")
     for layer in ("metadata", "records", "clean"):
         for study in ("cervical", "asthma"):

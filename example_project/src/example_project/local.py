@@ -25,6 +25,8 @@ TOKENS = {"cervical": "REDCAP_API_TOKEN_CERVICAL", "asthma": "REDCAP_API_TOKEN_A
 OWN_TOKEN = "REDCAP_API_TOKEN"  # noqa: S105 the name of a variable
 OWN_NAME = "REDCAP_STUDY"
 """The variables of a project that is not made up, as in the ``defs.yaml`` of ``own_study``."""
+AUTOMATION = "EXAMPLE_AUTOMATION"
+"""The variable that switches schedules and sensors on, as in ``defs``: only for a sandbox."""
 PORT = 8470
 """Port of the sandbox: tables say at which URL they were made, and the next run is there, too."""
 PATIENCE = 20.0
@@ -69,7 +71,7 @@ def redcap(xml: Path | None = None) -> Iterator[REDCap]:
         )
     if given:
         url, token = os.environ["REDCAP_API_URL"], os.environ[OWN_TOKEN]
-        for name in TOKENS.values():  # the made-up studies are not in that REDCap
+        for name in (*TOKENS.values(), AUTOMATION):  # what only a sandbox has
             os.environ.pop(name, None)
         try:
             REDCapClient(url, token).export_version()
@@ -79,6 +81,7 @@ def redcap(xml: Path | None = None) -> Iterator[REDCap]:
         return
     with start_sandbox() as sandbox:
         os.environ.update(add_studies(sandbox) if xml is None else add_own_study(sandbox, xml))
+        os.environ[AUTOMATION] = "RUNNING"
         yield REDCap(sandbox.url, sandbox.pages_url)
 
 

@@ -26,7 +26,7 @@ def main(xml: Path | None = None) -> None:
                 if process.poll() is not None:
                     sys.exit(f"{tail(LOG)}\n\nDagster did not start; all that it said is in {LOG}")
                 time.sleep(0.3)
-            print(f"\nDagster UI    http://{HOST}:{port}\nREDCap API    {source.url}")
+            print(f"\nDagster UI    http://{HOST}:{port}/assets\nREDCap API    {source.url}")
             if source.pages:  # to which assets and checks link
                 print(f"REDCap pages  {source.pages}")
             print()

@@ -1,11 +1,16 @@
 """How runs are executed, and the sensor that evaluates automation conditions."""
 
+import os
+
 import dagster as dg
+
+AUTOMATION = os.environ.get("EXAMPLE_AUTOMATION", "STOPPED")
+"""RUNNING while ``make ui`` serves a sandbox; for your own project, switch sensors on in the UI."""
 
 
 @dg.definitions
 def execution() -> dg.Definitions:
-    """Return an executor with one process per run, and the automation sensor, switched on."""
+    """Return an executor with one process per run, and the automation sensor."""
     return dg.Definitions(
         # One process per run. Dagster's default, one per step, is slower for small tables.
         executor=dg.in_process_executor,
@@ -13,7 +18,8 @@ def execution() -> dg.Definitions:
             dg.AutomationConditionSensorDefinition(
                 "default_automation_condition_sensor",
                 target=dg.AssetSelection.all(),
-                default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's default is off.
+                description="Materializes assets whose automation condition is met: the analysis.",
+                default_status=dg.DefaultSensorStatus(AUTOMATION),
             )
         ],
     )
