@@ -59,7 +59,7 @@ def cells_of(page: str) -> dict[str, list[str]]:
     return {
         name: [
             html.unescape(re.sub(r"<[^>]*>", " ", cell)).strip()
-            for cell in re.findall(r"<td[^>]*>(.*?)</td>", cells, re.S)[1:]
+            for cell in re.findall(r"<td[^>]*>(.*?)</td>", cells, re.S)[:2]
         ]
         for name, cells in rows
     }
