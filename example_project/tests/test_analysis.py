@@ -1,6 +1,7 @@
 import base64
 import re
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -22,9 +23,11 @@ def clean() -> pd.DataFrame:
     return numbers.astype(pd.ArrowDtype(pa.float64())).assign(risk_factors_complete=complete)
 
 
-def run(asset: dg.AssetsDefinition, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Give the table that an asset makes, and its metadata."""
-    result = cast("dg.MaterializeResult[pd.DataFrame]", asset(frame))
+def run(
+    function: Callable[[pd.DataFrame], dg.MaterializeResult[pd.DataFrame]], frame: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Give the table that a function makes, and its metadata."""
+    result = function(frame)
     metadata = dict(result.metadata or {})
     assert metadata["dagster/row_count"] == len(result.value)
     return result.value, metadata

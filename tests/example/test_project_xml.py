@@ -15,7 +15,7 @@ from tests.example.conftest import EXAMPLE, Project
 
 XML = "Risk factors_2024-01-31_1020.REDCap.xml"
 NAME = "xml_risk_factors_2024_01_31_1020"
-PEOPLE = 40
+PEOPLE = 120
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def test_a_project_xml_is_a_study_with_a_database_of_its_own(project: Project, x
     assert f"make ui XML='{xml}'" in said
     assert {path.name for path in project.root.glob("*.duckdb")} == {f"{NAME}.duckdb"}
     with duckdb.connect(str(project.root / f"{NAME}.duckdb"), read_only=True) as connection:
+        missing = connection.table(f"{NAME}_analysis.missingness").fetchall()
         ages = connection.table(f"{NAME}_clean.risk_factors").project("age").fetchall()
+    assert len(missing) == 38  # that of the analysis
     assert [str(age) for (age,) in ages] == [row["age"] for row in cervical.records()[:PEOPLE]]
 
 

@@ -1,8 +1,8 @@
 """An analysis: statistics and a model, as assets downstream of a clean table.
 
-Each asset takes the clean table as a DataFrame and returns another DataFrame, which is stored in
-the same warehouse. It does not need REDCap. The assets are materialized again when the clean table
-changed.
+Each function takes the clean table as a DataFrame and returns another DataFrame. Dagster stores it
+in the same warehouse, without REDCap, and makes it again when the clean table changed. Each clean
+table with the outcome gets these assets, that of the made-up study or of your own project.
 """
 
 from functools import partial
@@ -20,22 +20,14 @@ from sklearn.preprocessing import StandardScaler
 from example_project import pictures
 from redcap_dagster import on_change
 
-CLEAN = dg.AssetKey(["cervical", "clean", "risk_factors"])
-analysis = partial(
-    dg.asset,
-    ins={"risk_factors": dg.AssetIn(CLEAN)},
-    key_prefix=["cervical", "analysis"],
-    group_name="analysis",
-    automation_condition=on_change(),
-)
-
+STUDIES = ("cervical", "own_study")
+"""Folders of the studies that may have the outcome."""
 OUTCOME = "biopsy"
 # The other tests have the same aim as the biopsy: they are results, not risk factors.
 OTHER_TESTS = ["hinselmann", "schiller", "citology"]
 FEWEST_PAIRS = 30
 
 
-@analysis(kinds={"pandas"})
 def summary_statistics(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """One row per measure: count, mean, standard deviation, quartiles, minimum and maximum."""
     numbers = measures(risk_factors)
@@ -45,7 +37,6 @@ def summary_statistics(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.Da
     return _result(table, distributions=pictures.distributions(numbers))
 
 
-@analysis(kinds={"pandas"})
 def correlations(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """One row per pair of measures that enough people answered: Spearman's rank correlation."""
     numbers = measures(risk_factors)
@@ -62,7 +53,6 @@ def correlations(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
     return _result(table.dropna(ignore_index=True), matrix=pictures.correlations(numbers, matrix))
 
 
-@analysis(kinds={"pandas"})
 def missingness(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """One row per question: how many people did not answer it."""
     missing = risk_factors.isna().sum()
@@ -76,7 +66,6 @@ def missingness(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame
     return _result(table, shares=pictures.missingness(table))
 
 
-@analysis(kinds={"pandas", "scikitlearn"})
 def biopsy_model(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """One row per risk factor: its odds ratio in a logistic regression of the biopsy result.
 
@@ -111,10 +100,38 @@ def biopsy_model(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
 
 @dg.definitions
 def defs(context: dg.ComponentLoadContext) -> dg.Definitions:
-    """Return the assets; none if the project in REDCap has no form ``risk_factors``."""
-    if CLEAN not in context.build_defs("cervical").resolve_all_asset_keys():
-        return dg.Definitions()
-    return dg.Definitions(assets=[summary_statistics, correlations, missingness, biopsy_model])
+    """Return the assets of each clean table that has the outcome and the other tests."""
+    specs = [
+        spec for study in STUDIES for spec in context.build_defs(study).resolve_all_asset_specs()
+    ]
+    return dg.Definitions(
+        assets=[asset for spec in specs if _has_tests(spec) for asset in build_assets(spec)]
+    )
+
+
+def build_assets(clean: dg.AssetSpec) -> list[dg.AssetsDefinition]:
+    """Return the assets downstream of a clean table, stored where it is stored."""
+    name, *_ = clean.key.path
+    asset = partial(
+        dg.asset,
+        ins={"risk_factors": dg.AssetIn(clean.key)},
+        key_prefix=[name, "analysis"],
+        group_name="analysis",
+        io_manager_key=clean.metadata["dagster/io_manager_key"],
+        automation_condition=on_change(),
+    )
+    return [
+        asset(kinds={"pandas"})(summary_statistics),
+        asset(kinds={"pandas"})(correlations),
+        asset(kinds={"pandas"})(missingness),
+        asset(kinds={"pandas", "scikitlearn"})(biopsy_model),
+    ]
+
+
+def _has_tests(spec: dg.AssetSpec) -> bool:
+    schema = spec.metadata.get("dagster/column_schema")
+    names = {column.name for column in schema.columns} if schema else set()
+    return {OUTCOME, *OTHER_TESTS} <= names
 
 
 def measures(risk_factors: pd.DataFrame) -> pd.DataFrame:
