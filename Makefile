@@ -79,7 +79,8 @@ soak: .venv/dev
 	.venv/bin/python -m tests.soak
 
 pictures: .venv/dev
-	.venv/bin/python -m pytest -q tests/example/test_ui.py --pictures docs
+	.venv/bin/python -m pytest -q tests/example/test_ui.py tests/example/test_walk.py \
+	  tests/sandbox/pages/test_walk.py --pictures docs
 
 lint: .venv/dev
 	.venv/bin/ruff format --check

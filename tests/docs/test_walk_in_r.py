@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 
 from example_project.studies import cervical
+from redcap_dagster.api.snippets import find_method, snippet
 from redcap_dagster.sandbox import Sandbox
 from tests.docs.code_blocks import REPOSITORY
 from tests.docs.rscript import run_r
 
+WALK = REPOSITORY / "docs" / "walk.Rmd"
+URL = "https://redcap.example.edu/api/"
 RENDER = """
 arguments <- commandArgs(TRUE)
 rmarkdown::render(arguments[1], output_dir = arguments[2], intermediates_dir = arguments[2])
@@ -23,9 +26,8 @@ def test_the_walk_goes_from_question_marks_to_a_model(tmp_path: Path) -> None:
     records = cervical.records()
     with Sandbox() as sandbox:
         token = sandbox.add_project(exports=cervical.exports(), records=records)
-        walk = str(REPOSITORY / "docs" / "walk.Rmd")
         variables = {"REDCAP_API_URL": sandbox.url, "REDCAP_API_TOKEN": token}
-        run_r(RENDER, walk, str(tmp_path), **variables)
+        run_r(RENDER, str(WALK), str(tmp_path), **variables)
     page = (tmp_path / "walk.html").read_text()
     printed = [
         re.sub(r"^## ?", "", unescape(re.sub("<.*?>", "", block)), flags=re.M).strip("\n")
@@ -62,3 +64,12 @@ def test_the_walk_goes_from_question_marks_to_a_model(tmp_path: Path) -> None:
     assert all(float(low) > 1 for _, low, _ in odds.values())
     assert page.count('<img src="data:image/png') == 1
     assert token not in page
+
+
+def test_the_request_is_the_code_of_the_playground() -> None:
+    method = find_method("Export Records")
+    code = snippet(method, {"format": "csv", "type": "flat"}, "httr", url=URL)
+    assert code is not None
+    request, printing, _ = code.partition("cat(result)")
+    assert printing
+    assert request.replace(f'"{URL}"', 'Sys.getenv("REDCAP_API_URL")') in WALK.read_text()

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from example_project import playground
+from example_project.studies import cervical
 from redcap_dagster.sandbox import Sandbox
 from tests.browser import open_browser
 from tests.example.conftest import Project, read_until
@@ -41,8 +42,13 @@ def test_the_pages_open_in_the_browser_whose_arguments_do_not_have_the_key(
             # A link from elsewhere, such as one in Dagster.
             page.set_content(f'<a href="{pages[1].partition("?")[0]}new-project">Link</a>')
             page.get_by_role("link").click()
-            expect(page.get_by_role("heading", name="New Project")).to_be_visible()
-        assert list(project.root.glob("*.REDCap.xml"))
+            page.get_by_label("Project title").fill("My study")
+            page.get_by_label("Purpose of this project").select_option("Research")
+            upload = page.get_by_label("Upload a REDCap project XML file")
+            upload.set_input_files(*project.root.glob("*.REDCap.xml"))
+            page.get_by_role("button", name="Create project").click()
+            expect(page.get_by_text("The project was created.")).to_be_visible()
+            expect(page.get_by_text(str(cervical.RECORDS), exact=True)).to_be_visible()
     assert process.returncode == 128 + 15
     assert not leading.exists()
 
