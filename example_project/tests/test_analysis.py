@@ -54,10 +54,12 @@ def test_correlations_are_by_rank_and_of_enough_people() -> None:
 
 
 def test_missingness_counts_every_question(clean: pd.DataFrame) -> None:
+    clean = clean.assign(iud_missing="blank", age_missing=None)  # as `missing_reasons` adds
     missing = run(analysis.missingness, clean)[0].set_index("field")
     assert missing["missing"].sum() == 3622
     assert missing.loc["iud", "missing"] == 117
     assert missing.loc["iud", "share"] == 117 / 858
+    assert "iud_missing" not in missing.index
 
 
 def test_the_model_finds_what_the_study_was_made_with(clean: pd.DataFrame) -> None:

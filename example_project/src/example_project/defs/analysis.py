@@ -55,7 +55,7 @@ def correlations(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
 
 def missingness(risk_factors: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
     """One row per question: how many people did not answer it."""
-    missing = risk_factors.isna().sum()
+    missing = risk_factors[_questions(risk_factors)].isna().sum()
     table = pd.DataFrame(
         {
             "field": missing.index.astype(str),
@@ -143,6 +143,13 @@ def measures(risk_factors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         numbers.to_numpy(dtype="float64", na_value=np.nan), columns=numbers.columns.astype(str)
     )
+
+
+def _questions(table: pd.DataFrame) -> list[str]:
+    """Return the columns without the reasons for missing values that ``missing_reasons`` adds."""
+    names = [str(name) for name in table.columns]
+    reasons = {f"{name}_missing" for name in names}
+    return [name for name in names if name not in reasons]
 
 
 def _result(table: pd.DataFrame, **metadata: Any) -> dg.MaterializeResult[pd.DataFrame]:
