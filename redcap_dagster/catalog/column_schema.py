@@ -15,7 +15,7 @@ from redcap_dagster.project.system_columns import (
     REPEAT_INSTRUMENT,
     SURVEY_IDENTIFIER,
 )
-from redcap_dagster.tables import CleaningRules, column_sources, column_types
+from redcap_dagster.tables import CleaningRules, column_sources, list_clean_types
 
 KEY_DESCRIPTIONS: Mapping[str, str] = {
     EVENT_NAME: "Event",
@@ -88,7 +88,7 @@ def clean_schema(project: REDCapProject, instrument: str, rules: CleaningRules) 
         instrument: Name of the instrument.
         rules: How records become clean tables.
     """
-    types = column_types(instrument, project, rules)
+    types = list_clean_types(instrument, project, rules)
     return instrument_schema(pa.schema(types.items()), project, instrument)
 
 

@@ -37,7 +37,7 @@ from redcap_dagster.tables.instruments import (
 )
 from redcap_dagster.tables.invalid_values import list_invalid_values
 from redcap_dagster.tables.labels import pair_labels
-from redcap_dagster.tables.lineage import column_sources, column_types
+from redcap_dagster.tables.lineage import column_sources, list_clean_types
 from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile
 from redcap_dagster.tables.validity import (
@@ -72,7 +72,6 @@ __all__ = [
     "choices_table",
     "clean",
     "column_sources",
-    "column_types",
     "count_blank_required",
     "count_duplicate_rows",
     "count_merged_codes",
@@ -83,6 +82,7 @@ __all__ = [
     "hidden_columns",
     "instrument_table",
     "is_required",
+    "list_clean_types",
     "list_invalid_values",
     "list_typed_columns",
     "pair_labels",

@@ -50,7 +50,7 @@ def column_sources(
     return sources
 
 
-def column_types(
+def list_clean_types(
     instrument: str, project: REDCapProject, rules: CleaningRules
 ) -> Mapping[str, pa.DataType]:
     """Return the type of each column of a clean table that has no rows yet.
@@ -69,7 +69,7 @@ def column_types(
         >>> project = REDCapProject.from_exports(metadata=[
         ...     {"field_name": "id", "form_name": "a"},
         ...     {"field_name": "done", "form_name": "a", "field_type": "yesno"}])
-        >>> column_types("a", project, CleaningRules())["done"]
+        >>> list_clean_types("a", project, CleaningRules())["done"]
         DataType(bool)
     """
     names = (*project.key_columns(instrument), *project.context_columns)

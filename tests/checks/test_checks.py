@@ -137,8 +137,9 @@ def test_types_that_an_earlier_version_inferred_are_compared(study: Study) -> No
     study.instance.report_runless_asset_event(
         dg.AssetMaterialization(["study", "clean", "visit"], metadata=metadata)
     )
+    study.sandbox.edit(study.token, record="1", field="weight", value="heavy")
     told = failures(study.run())["study/clean/visit", "inferred_types_stable"]
-    assert told.startswith("Inferred types changed: weight (double before, integer now).")
+    assert told.startswith("Inferred types changed: weight (double before, text now).")
 
 
 def test_codes_that_share_a_label_are_told_by_field(study: Study) -> None:

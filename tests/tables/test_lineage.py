@@ -10,7 +10,7 @@ from redcap_dagster.tables import (
     CleaningRules,
     clean,
     column_sources,
-    column_types,
+    list_clean_types,
     split_by_instrument,
 )
 from tests.dictionary import field
@@ -28,7 +28,7 @@ RULES = st.builds(
 def test_types_are_known_before_there_are_rows(study: Study, rules: CleaningRules) -> None:
     for form, records in split_by_instrument(study.export, study.project).items():
         cleaned = clean(records[:0], form, study.project, rules).table
-        types = column_types(form, study.project, rules)
+        types = list_clean_types(form, study.project, rules)
         assert list(types.items()) == [(one.name, one.type) for one in cleaned.schema]
 
 
