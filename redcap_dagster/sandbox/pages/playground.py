@@ -156,9 +156,9 @@ _NO_UPLOAD: Final = Upload("", "", b"")
 
 
 def _list_uploads(visit: Visit, method: Method) -> Mapping[str, Upload]:
-    """Return the files that were chosen. Browsers send one without a name if none was."""
+    """Return the files that were sent; one without a name if none was chosen."""
     names = [parameter.name for parameter in method.parameters if parameter.kind == "file"]
-    return {name: file for name, file in visit.files.items() if name in names and file.name}
+    return {name: file for name, file in visit.files.items() if name in names}
 
 
 # -- the request ----------------------------------------------------------------------------------

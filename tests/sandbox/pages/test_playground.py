@@ -419,6 +419,10 @@ def test_html_of_a_response_and_a_form_is_text(sandbox: Sandbox) -> None:
     imported = playground.use("Import Records", {"data": bad, "format": "json"})
     for shown in (page, imported):
         assert "<script>alert" not in shown.text
+    # Browsers drop the first newline of an element's text.
+    entered = re.search(r'<textarea id="p-data".*?>\n(.*?)</textarea>', imported.text, re.S)
+    assert entered
+    assert html.unescape(entered[1]) == bad
     assert code_of(imported)["requests"] == snippet(
         find_method("Import Records"), {"data": bad, "format": "json"}, "requests", url=sandbox.url
     )
