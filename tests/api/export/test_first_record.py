@@ -60,6 +60,20 @@ def test_surveys_are_read_off_one_record(newer: Sandbox) -> None:
     assert not project.has_access_groups
 
 
+def test_columns_are_read_off_all_records_where_ids_are_hashed(newer: Sandbox) -> None:
+    metadata = [FIELDS[0] | {"identifier": "y"}, *FIELDS[1:]]
+    rows = [
+        {"record_id": record, "drug_timestamp": "2024-01-02 03:04:05", "drug_complete": "2"}
+        for record in ("1", "2")
+    ]
+    rights = {"forms_export": {"visit": 3, "drug": 1}}
+    token = newer.add_project(exports={"metadata": metadata}, records=rows, rights=rights)
+
+    project = REDCapClient(newer.url, token, retries=0).export_project()
+
+    assert project.surveys == ("drug",)
+
+
 def test_nothing_is_read_off_no_record(newer: Sandbox) -> None:
     token = newer.add_project(exports={"metadata": FIELDS})
 

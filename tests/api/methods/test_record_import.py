@@ -290,6 +290,18 @@ def test_a_user_who_may_not_export_a_field_can_import_it(sandbox: Sandbox) -> No
         assert redcap.records.import_([row]).records == ("1",)
 
 
+def test_a_user_who_sees_hashes_of_record_ids_can_blank_a_value(sandbox: Sandbox) -> None:
+    exports = {"metadata": [field("record_id") | {"identifier": "y"}, field("age")]}
+    rows = [{"record_id": "1", "age": "3"}]
+    rights = {"forms_export": {"visit": 3}}
+    token = sandbox.add_project(exports=exports, records=rows, rights=rights)
+    redcap = REDCapClient(sandbox.url, token)
+
+    redcap.records.import_([{"record_id": "1", "age": ""}], overwrite_behavior="overwrite")
+
+    assert redcap.export_records()["age"].isna().all()
+
+
 def test_many_records_and_fields_are_compared_in_several_requests(
     sandbox: Sandbox, redcap: REDCapClient
 ) -> None:

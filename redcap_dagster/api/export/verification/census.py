@@ -13,7 +13,11 @@ from redcap_dagster.api.errors import (
     RightsError,
 )
 from redcap_dagster.api.export.plan.adaptive_limits import should_retry_whole
-from redcap_dagster.api.export.plan.listing import Listing, keep_distinct_places
+from redcap_dagster.api.export.plan.listing import (
+    Listing,
+    keep_distinct_places,
+    may_be_hashed,
+)
 from redcap_dagster.api.export.reader.csv_reader import open_csv
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.row_keys import REQUEST
@@ -36,7 +40,8 @@ def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
     """Return the columns of an export of all fields, by a request that matches no row.
 
     Where the server sends no header without rows (17.4.1 does not), one record is exported
-    instead. Without records, there are no columns.
+    instead; all of them if REDCap shows hashes instead of record ids, by which it finds none.
+    Without records, there are no columns.
 
     Raises:
         REDCapError: A request failed. The type says why.
@@ -54,12 +59,14 @@ def read_header(transport: Transport, record_id_field: str) -> tuple[str, ...]:
         )
     except EmptyResponseError:
         pass
-    listed = read_census(transport, record_id_field)[record_id_field]
-    if not len(listed):
+    first = read_census(transport, record_id_field)[record_id_field].slice(0, 1).to_pylist()
+    if not first:
         return ()
-    one = check_selection(records=[listed[0].as_py()], export_survey_fields=True)
+    with_rows = check_selection(
+        records=None if may_be_hashed(first) else first, export_survey_fields=True
+    )
     return _export_with_groups(
-        lambda chosen: transport.post(REQUEST, csv_parameters(chosen), receive), one
+        lambda chosen: transport.post(REQUEST, csv_parameters(chosen), receive), with_rows
     )
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redcap_dagster.api.calls.written_values import UnwritableValueError, Value
 from redcap_dagster.api.errors import RefusedError, RightsError, TokenError
 from redcap_dagster.api.export.reader.records import read_records
+from redcap_dagster.api.export.reader.row_keys import fold_record_ids
 from redcap_dagster.api.export.reader.selection import check_selection
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.record_import.choices import ValueRow
@@ -94,8 +96,10 @@ def export_stored(
     rows: Sequence[ValueRow],
     shape: Shape,
     overwrite: bool,
-) -> StoredRows:
+) -> StoredRows | None:
     """Return the stored rows of the records of a batch, with the columns that the user may export.
+
+    Nothing is known where REDCap shows the user hashes instead of record ids: then it is None.
 
     Args:
         transport: The connection to the project.
@@ -123,6 +127,8 @@ def export_stored(
         named = check_selection(fields=sorted({*fields, id_field}) if fields else None)
         groups = check_selection(export_data_access_groups=ACCESS_GROUP in names)
         table = _export_permitted(transport, [ids | named | groups, ids | named, ids], id_field)
+        if _has_other_ids(table[id_field], records):
+            return None
         stored |= {_get_place(row, id_field): row for row in table.to_pylist()}
     return stored
 
@@ -141,6 +147,12 @@ def _export_permitted(
         except REFUSALS:
             continue
     return read_records(transport, attempts[-1], record_id_field)
+
+
+def _has_other_ids(shown: pa.ChunkedArray, records: Sequence[str]) -> bool:
+    """Return whether an export of these records shows none of their ids, but hashes."""
+    given = fold_record_ids(pa.array(records, pa.string()))
+    return len(shown) > 0 and not pc.any(pc.is_in(fold_record_ids(shown), given)).as_py()
 
 
 def _iterate_values(

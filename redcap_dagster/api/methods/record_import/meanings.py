@@ -145,7 +145,7 @@ def _count_kept(
     for batch in batches:
         stored: StoredRows = {}
         with suppress(*REFUSALS):
-            stored = export_stored(transport, only, batch, shape, overwrite=False)
+            stored = export_stored(transport, only, batch, shape, overwrite=False) or {}
         for row, name, value in only.iterate_cells(batch, shape):
             if value in either[name] and not isinstance(value, bool):
                 text = get_stored_text(stored, row, only.get_id_column(shape), name)
