@@ -238,7 +238,7 @@ def _is_text(start: bytes) -> bool:
         text = codecs.getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:
         return False
-    return not start[:1024].count(b"%PDF-") and _NOT_PRINTED.search(text) is None
+    return b"%PDF-" not in start[:1024] and _NOT_PRINTED.search(text) is None
 
 
 def _refusal(response: Response, message: str) -> REDCapError:

@@ -50,4 +50,6 @@ def write_read_csv(text: str, delimiter: str) -> str:
         delimiter: Its delimiter.
     """
     separator = "" if delimiter == "," else f", sep = {quote_r(delimiter)}"
-    return f'read.csv(text = {text}{separator}, colClasses = "character", check.names = FALSE)'
+    # Only blank cells are NA: the text NA may be a missing data code.
+    options = 'na.strings = "", colClasses = "character", check.names = FALSE'
+    return f"read.csv(text = {text}{separator}, {options})"

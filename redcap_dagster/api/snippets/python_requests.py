@@ -3,6 +3,9 @@
 from redcap_dagster.api.snippets.quoting import quote_python
 from redcap_dagster.api.snippets.request import APICall
 
+_ONLY_BLANKS = 'dtype=str, na_values="", keep_default_na=False'
+"""The arguments by which pandas reads texts, of which only blank ones are missing."""
+
 
 def write_requests_snippet(call: APICall) -> str:
     """Return Python that sends a request and prints the response.
@@ -49,6 +52,7 @@ def write_requests_snippet(call: APICall) -> str:
             "",
             "response.raise_for_status()",
             "rows = io.StringIO(response.text)",
-            f"records = pd.read_csv(rows, dtype=str{separator})",
+            "# Only blank cells are missing: NA may be a missing data code.",
+            f"records = pd.read_csv(rows, {_ONLY_BLANKS}{separator})",
         ]
     return "\n".join(lines) + "\n"

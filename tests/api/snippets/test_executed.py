@@ -35,6 +35,7 @@ EXPORTS: dict[str, Any] = {
         field("race", type="checkbox", choices="1, A | 2, B"),
         field("treatment", type="radio", choices="1, Drug | 2, Placebo"),
         field("scan", type="file"),
+        field("remark"),
         field("dose", "drug", label="Dose"),
     ],
     "arm": [{"arm_num": 1, "name": "One"}],
@@ -55,6 +56,7 @@ RECORDS: list[dict[str, object]] = [
         "redcap_data_access_group": "north",
         "visit_timestamp": "2024-01-31 10:20:30",
         "age": "040",
+        "remark": "NA",
         "race___1": "1",
         "visit_complete": "2",
     },
@@ -368,6 +370,8 @@ for (folder in list.files(root, full.names = TRUE)) {
   source("snippet", local = names)
   sink()
   if (exists("result", names)) writeBin(charToRaw(names$result), "result")
+  remark <- if (exists("records", names)) names$records$remark
+  if (!is.null(remark)) stopifnot(remark[1] == "NA")
 }
 """
 
