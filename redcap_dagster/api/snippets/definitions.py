@@ -21,7 +21,7 @@ def write_yaml_snippet(call: APICall) -> str | None:
     if not call.method.tables:
         return None
     lines = [
-        *_comments(call),
+        *_write_comments(call),
         "type: redcap_dagster.REDCapProjectComponent",
         "",
         "attributes:",
@@ -43,7 +43,7 @@ def write_definitions_snippet(call: APICall) -> str | None:
     if not call.method.tables:
         return None
     lines = [
-        *_comments(call),
+        *_write_comments(call),
         "import dagster as dg",
         "",
         "from redcap_dagster import REDCapResource, build_redcap_definitions",
@@ -72,7 +72,7 @@ def _list_instruments(call: APICall) -> Sequence[str]:
     return forms if call.method.content == "record" and len(fields) < 2 else ()
 
 
-def _comments(call: APICall) -> list[str]:
+def _write_comments(call: APICall) -> list[str]:
     """Return comments: the assets that hold the same, and what they do not select."""
     instruments = _list_instruments(call) or ["INSTRUMENT"]
     tables = dict.fromkeys(

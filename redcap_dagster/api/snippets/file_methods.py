@@ -15,12 +15,12 @@ from redcap_dagster.api.snippets.shared import (
     PLACE,
     RECORD,
     RETURN_FORMAT,
-    line_method,
-    number,
+    make_line_method,
+    make_number_parameter,
 )
 
 FILE_METHODS: Final = (
-    line_method(
+    make_line_method(
         "Export File",
         "file",
         "export",
@@ -28,8 +28,8 @@ FILE_METHODS: Final = (
         *PLACE,
         saved_as="redcap_file",
     ),
-    line_method("Import File", "file", "import", "files.import_", *PLACE, FILE),
-    line_method("Delete File", "file", "delete", "files.delete", *PLACE),
+    make_line_method("Import File", "file", "import", "files.import_", *PLACE, FILE),
+    make_line_method("Delete File", "file", "delete", "files.delete", *PLACE),
     Method(
         "Create Folder in File Repository",
         "fileRepository",
@@ -39,8 +39,8 @@ FILE_METHODS: Final = (
             RETURN_FORMAT,
             Parameter("name", "Name", "text", required=True),
             FOLDER,
-            number("dag_id", "Only for the data access group"),
-            number("role_id", "Only for the user role"),
+            make_number_parameter("dag_id", "Only for the data access group"),
+            make_number_parameter("role_id", "Only for the user role"),
         ),
         (ClientCall("repository.create_folder"),),
     ),
@@ -51,7 +51,7 @@ FILE_METHODS: Final = (
         (JSON_FORMAT, RETURN_FORMAT, FOLDER),
         (ClientCall("repository.list_"),),
     ),
-    line_method(
+    make_line_method(
         "Export File from File Repository",
         "fileRepository",
         "export",
@@ -59,7 +59,7 @@ FILE_METHODS: Final = (
         DOCUMENT,
         saved_as="redcap_file",
     ),
-    line_method(
+    make_line_method(
         "Import File into File Repository",
         "fileRepository",
         "import",
@@ -67,14 +67,14 @@ FILE_METHODS: Final = (
         FOLDER,
         FILE,
     ),
-    line_method(
+    make_line_method(
         "Delete File from File Repository",
         "fileRepository",
         "delete",
         "repository.delete",
         DOCUMENT,
     ),
-    line_method(
+    make_line_method(
         "Export PDF File of Instruments",
         "pdf",
         "export",

@@ -11,7 +11,7 @@ def write_httr_snippet(call: APICall) -> str:
         call: The method with chosen values.
     """
     fields = [f"  token = Sys.getenv({quote_r(call.token_variable)})"]
-    fields += [f"  {_name(name)} = {quote_r(text)}" for name, text in call.request.items()]
+    fields += [f"  {_quote_name(name)} = {quote_r(text)}" for name, text in call.request.items()]
     if call.file:
         fields.append(f"  file = upload_file({quote_r(call.file)})")
     encoding = "multipart" if call.file else "form"
@@ -37,7 +37,7 @@ def write_httr_snippet(call: APICall) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _name(name: str) -> str:
+def _quote_name(name: str) -> str:
     """Return the name of a parameter as R: in quotes if it is that of an array."""
     return quote_r(name) if "[" in name else name
 

@@ -110,10 +110,6 @@ class Method:
     tables: tuple[str, ...] = ()
     needs_super_token: bool = False
 
-    def get_parameter(self, name: str) -> Parameter | None:
-        """Return the parameter with one of REDCap's names, or None."""
-        return next((each for each in self.parameters if each.name == name), None)
-
     def choose_call(self, values: Mapping[str, Value]) -> ClientCall:
         """Return the call of the client for chosen values."""
         for call in self.calls:

@@ -18,9 +18,9 @@ from redcap_dagster.api.snippets.shared import (
     RECORDS,
     RETURN_FORMAT,
     SURVEY_FIELDS,
-    export_method,
-    import_method,
-    line_method,
+    make_export_method,
+    make_import_method,
+    make_line_method,
 )
 
 _CREATION: Final = Method(
@@ -33,37 +33,41 @@ _CREATION: Final = Method(
 )
 
 PROJECT_METHODS: Final = (
-    export_method("Export Arms", "arm", "export_arms", ARMS),
-    import_method("Import Arms", "arm", "design.import_arms", OVERRIDE),
-    line_method("Delete Arms", "arm", "delete", "design.delete_arms", replace(ARMS, required=True)),
-    export_method("Export Events", "event", "export_events", ARMS, tables=("metadata/events",)),
-    import_method("Import Events", "event", "design.import_events", OVERRIDE),
-    line_method(
+    make_export_method("Export Arms", "arm", "export_arms", ARMS),
+    make_import_method("Import Arms", "arm", "design.import_arms", OVERRIDE),
+    make_line_method(
+        "Delete Arms", "arm", "delete", "design.delete_arms", replace(ARMS, required=True)
+    ),
+    make_export_method(
+        "Export Events", "event", "export_events", ARMS, tables=("metadata/events",)
+    ),
+    make_import_method("Import Events", "event", "design.import_events", OVERRIDE),
+    make_line_method(
         "Delete Events", "event", "delete", "design.delete_events", replace(EVENTS, required=True)
     ),
-    export_method(
+    make_export_method(
         "Export List of Export Field Names",
         "exportFieldNames",
         "export_field_names",
         replace(FIELD, required=False),
     ),
-    export_method(
+    make_export_method(
         "Export Instruments (Data Entry Forms)",
         "instrument",
         "export_instruments",
         tables=("metadata/instruments",),
     ),
-    export_method(
+    make_export_method(
         "Export Instrument-Event Mappings",
         "formEventMapping",
         "export_form_event_mapping",
         ARMS,
         tables=("metadata/form_events",),
     ),
-    import_method(
+    make_import_method(
         "Import Instrument-Event Mappings", "formEventMapping", "design.import_form_event_mapping"
     ),
-    export_method(
+    make_export_method(
         "Export Metadata (Data Dictionary)",
         "metadata",
         "export_metadata",
@@ -71,7 +75,7 @@ PROJECT_METHODS: Final = (
         FORMS,
         tables=("metadata/fields", "metadata/choices"),
     ),
-    import_method("Import Metadata (Data Dictionary)", "metadata", "design.import_metadata"),
+    make_import_method("Import Metadata (Data Dictionary)", "metadata", "design.import_metadata"),
     _CREATION,
     Method(
         "Import Project Information",
@@ -80,7 +84,7 @@ PROJECT_METHODS: Final = (
         (JSON_FORMAT, RETURN_FORMAT, replace(DATA, other_argument="settings")),
         (ClientCall("projects.import_settings"),),
     ),
-    export_method(
+    make_export_method(
         "Export Project Information", "project", "export_project_info", tables=("metadata/project",)
     ),
     Method(
@@ -100,16 +104,16 @@ PROJECT_METHODS: Final = (
         ),
         (ClientCall("projects.export_xml"),),
     ),
-    export_method(
+    make_export_method(
         "Export Repeating Instruments and Events",
         "repeatingFormsEvents",
         "export_repeating_forms_events",
         tables=("metadata/repeating",),
     ),
-    import_method(
+    make_import_method(
         "Import Repeating Instruments and Events",
         "repeatingFormsEvents",
         "design.import_repeating_forms_events",
     ),
-    line_method("Export REDCap Version", "version", "export", "export_version"),
+    make_line_method("Export REDCap Version", "version", "export", "export_version"),
 )

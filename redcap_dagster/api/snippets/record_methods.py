@@ -28,10 +28,10 @@ from redcap_dagster.api.snippets.shared import (
     SURVEY,
     SURVEY_FIELDS,
     TYPE,
-    export_method,
-    line_method,
-    number,
-    one_name,
+    make_export_method,
+    make_line_method,
+    make_name_parameter,
+    make_number_parameter,
 )
 
 _RECORD_EXPORT: Final = Method(
@@ -105,7 +105,7 @@ _RECORD_IMPORT: Final = Method(
 
 
 RECORD_METHODS: Final = (
-    export_method(
+    make_export_method(
         "Export Logging",
         "log",
         "log.export",
@@ -125,36 +125,36 @@ RECORD_METHODS: Final = (
                 "page_view",
             ),
         ),
-        one_name("user", "User", "users"),
+        make_name_parameter("user", "User", "users"),
         replace(RECORD, required=False),
-        one_name("dag", "Data access group", "dags"),
+        make_name_parameter("dag", "Data access group", "dags"),
         Parameter("beginTime", "From", "minute"),
         Parameter("endTime", "Until", "minute"),
     ),
     _RECORD_EXPORT,
     _RECORD_IMPORT,
-    line_method(
+    make_line_method(
         "Delete Records",
         "record",
         "delete",
         "records.delete",
         replace(RECORDS, required=True),
-        number("arm", "Arm"),
+        make_number_parameter("arm", "Arm"),
         replace(INSTRUMENT, required=False),
         EVENT,
         replace(INSTANCE, default=""),
         Parameter("delete_logging", "Delete the log entries too", "flag", on="1"),
     ),
-    line_method(
+    make_line_method(
         "Rename Record",
         "record",
         "rename",
         "records.rename",
         RECORD,
         Parameter("new_record_name", "New record id", "text", required=True),
-        number("arm", "Arm"),
+        make_number_parameter("arm", "Arm"),
     ),
-    line_method(
+    make_line_method(
         "Generate Next Record Name",
         "generateNextRecordName",
         "export",
@@ -168,12 +168,12 @@ RECORD_METHODS: Final = (
             JSON_FORMAT,
             RETURN_FORMAT,
             RECORD,
-            number("randomization_id", "Randomization", required=True),
+            make_number_parameter("randomization_id", "Randomization", required=True),
             Parameter("returnAlt", "Return the alternative value", "flag"),
         ),
         (ClientCall("records.randomize"),),
     ),
-    export_method(
+    make_export_method(
         "Export Reports",
         "report",
         "reports.export",
@@ -185,31 +185,31 @@ RECORD_METHODS: Final = (
         DECIMAL,
         replace(TYPE, label="Type, which REDCap ignores", always_sent=False),
     ),
-    line_method(
+    make_line_method(
         "Export Survey Link",
         "surveyLink",
         "export",
         "surveys.export_link",
         *SURVEY,
     ),
-    export_method(
+    make_export_method(
         "Export Survey Participants",
         "participantList",
         "surveys.export_participants",
         INSTRUMENT,
         EVENT,
     ),
-    line_method(
+    make_line_method(
         "Export Survey Queue Link", "surveyQueueLink", "export", "surveys.export_queue_link", RECORD
     ),
-    line_method(
+    make_line_method(
         "Export Survey Return Code",
         "surveyReturnCode",
         "export",
         "surveys.export_return_code",
         *SURVEY,
     ),
-    line_method(
+    make_line_method(
         "Export Survey Access Code",
         "surveyAccessCode",
         "export",

@@ -51,39 +51,41 @@ CHECKBOX_LABEL: Final = Parameter("exportCheckboxLabel", "Export labels of ticke
 OVERRIDE: Final = Parameter("override", "Delete all others", "flag", on="1")
 
 
-def several_names(name: NamesOf, label: str, *, required: bool = False) -> Parameter:
+def make_names_parameter(name: NamesOf, label: str, *, required: bool = False) -> Parameter:
     """Return a parameter that takes several names of the project."""
     return Parameter(name, label, "names", names_of=name, required=required)
 
 
-def one_name(name: str, label: str, names_of: NamesOf, *, required: bool = False) -> Parameter:
+def make_name_parameter(
+    name: str, label: str, names_of: NamesOf, *, required: bool = False
+) -> Parameter:
     """Return a parameter that takes one name of the project."""
     return Parameter(name, label, "name", names_of=names_of, required=required)
 
 
-def number(name: str, label: str, *, required: bool = False) -> Parameter:
+def make_number_parameter(name: str, label: str, *, required: bool = False) -> Parameter:
     """Return a parameter that takes a whole number."""
     return Parameter(name, label, "number", required=required)
 
 
-RECORDS: Final = several_names("records", "Records")
-FIELDS: Final = several_names("fields", "Fields")
-FORMS: Final = several_names("forms", "Instruments")
-EVENTS: Final = several_names("events", "Events")
-ARMS: Final = several_names("arms", "Arms")
-RECORD: Final = one_name("record", "Record", "records", required=True)
-FIELD: Final = one_name("field", "Field", "fields", required=True)
-INSTRUMENT: Final = one_name("instrument", "Instrument", "forms", required=True)
-EVENT: Final = one_name("event", "Event", "events")
-INSTANCE: Final = replace(number("repeat_instance", "Repeat instance"), default="1")
-FOLDER: Final = number("folder_id", "Folder")
+RECORDS: Final = make_names_parameter("records", "Records")
+FIELDS: Final = make_names_parameter("fields", "Fields")
+FORMS: Final = make_names_parameter("forms", "Instruments")
+EVENTS: Final = make_names_parameter("events", "Events")
+ARMS: Final = make_names_parameter("arms", "Arms")
+RECORD: Final = make_name_parameter("record", "Record", "records", required=True)
+FIELD: Final = make_name_parameter("field", "Field", "fields", required=True)
+INSTRUMENT: Final = make_name_parameter("instrument", "Instrument", "forms", required=True)
+EVENT: Final = make_name_parameter("event", "Event", "events")
+INSTANCE: Final = replace(make_number_parameter("repeat_instance", "Repeat instance"), default="1")
+FOLDER: Final = make_number_parameter("folder_id", "Folder")
 PLACE: Final = (RECORD, FIELD, EVENT, INSTANCE)
 SURVEY: Final = (RECORD, INSTRUMENT, EVENT, INSTANCE)
-DOCUMENT: Final = number("doc_id", "File", required=True)
+DOCUMENT: Final = make_number_parameter("doc_id", "File", required=True)
 FILE: Final = Parameter("file", "File", "file", required=True)
 
 
-def export_method(
+def make_export_method(
     title: str, content: str, call: str, *parameters: Parameter, tables: tuple[str, ...] = ()
 ) -> Method:
     """Return a method that exports rows in a format."""
@@ -97,14 +99,14 @@ def export_method(
     )
 
 
-def import_method(title: str, content: str, call: str, *parameters: Parameter) -> Method:
+def make_import_method(title: str, content: str, call: str, *parameters: Parameter) -> Method:
     """Return a method that imports rows."""
     return Method(
         title, content, "import", (FORMAT, RETURN_FORMAT, *parameters, DATA), (ClientCall(call),)
     )
 
 
-def line_method(
+def make_line_method(
     title: str, content: str, action: str, call: str, *parameters: Parameter, saved_as: str = ""
 ) -> Method:
     """Return a method whose response is a line of text or a file."""

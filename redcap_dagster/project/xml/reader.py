@@ -152,7 +152,8 @@ def parse_odm(content: bytes) -> OdmFile:
         ) from None
     except DefusedXmlException:
         raise ValueError(
-            "declares a document type or entities, which REDCap never does. Export the XML again."
+            "it declares a document type or entities, which REDCap never does. Export the XML "
+            "again."
         ) from None
     except KeyError as error:
         raise ValueError(

@@ -75,7 +75,7 @@ def create_project(visit: Visit) -> Response:
         if row.get("purpose") not in _PURPOSES:
             raise PageError(400, "Choose the purpose of the project.")
         if row["purpose"] == "1" and "purpose_other" not in row:
-            raise PageError(400, "Describe the purpose, as it is none of those listed.")
+            raise PageError(400, "The purpose Other needs a description.")
         file = visit.files.get("xml")
         if file is not None and file.name and not file.content:
             raise PageError(400, "The file is empty. Choose a project XML file of REDCap.")

@@ -98,9 +98,8 @@ def test_choices_and_defaults() -> None:
             assert bool(parameter.names_of) >= (parameter.kind in ("name", "names"))
             assert not parameter.choices or parameter.default in ("", *parameter.choices)
             assert parameter.default or not parameter.always_sent
-    logtype = find_method("Export Logging").get_parameter("logtype")
-    assert logtype is not None
-    assert logtype.choices == LOG_TYPES
+    parameters = {each.name: each for each in find_method("Export Logging").parameters}
+    assert parameters["logtype"].choices == LOG_TYPES
 
 
 def test_a_request_has_what_was_chosen_and_nothing_else() -> None:

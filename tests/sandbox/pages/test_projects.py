@@ -50,7 +50,7 @@ def test_an_empty_project_has_one_instrument(visitor: Visitor) -> None:
         ({"project_title": "  "}, "The project needs a title."),
         ({"purpose": ""}, "Choose the purpose"),
         ({"purpose": "9"}, "Choose the purpose"),
-        ({"purpose": "1"}, "Describe the purpose"),
+        ({"purpose": "1"}, "The purpose Other needs"),
     ],
 )
 def test_a_form_is_shown_again_with_a_sentence(
