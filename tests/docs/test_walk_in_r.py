@@ -64,6 +64,8 @@ def test_the_walk_goes_from_question_marks_to_a_model(tmp_path: Path) -> None:
     assert all(float(low) > 1 for _, low, _ in odds.values())
     assert page.count('<img src="data:image/png') == 1
     assert token not in page
+    assert re.findall('(?:src|rel="stylesheet" href)="https?:', page) == []
+    assert "mathjax" not in page.lower()  # which a script would load
 
 
 def test_the_request_is_the_code_of_the_playground() -> None:

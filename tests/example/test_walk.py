@@ -36,6 +36,7 @@ def test_the_project_becomes_assets_with_an_analysis_and_a_schedule(
         "REDCAP_API_TOKEN": sandbox.add_project(
             exports=cervical.exports(), records=cervical.records()
         ),
+        "REDCAP_STUDY": "walk",
     }
     with project.running("python", "-m", "example_project.ui", **variables) as process:
         ui = read_until(process, r"Dagster UI +(http://[^/]+)")[1][1]
@@ -44,18 +45,18 @@ def test_the_project_becomes_assets_with_an_analysis_and_a_schedule(
         page.locator("a[href*='/runs/']").first.click()
         expect(page.get_by_text("RUN_SUCCESS")).to_be_visible()
 
-        page.goto(f"{ui}/assets/own_study/clean/risk_factors?view=lineage&lineageScope=all")
+        page.goto(f"{ui}/assets/walk/clean/risk_factors?view=lineage&lineageScope=all")
         expect(page.get_by_text("Materialized", exact=True)).to_have_count(7)
         page.screenshot(path=pictures / "walk-assets.png", clip=GRAPH)
 
-        page.goto(f"{ui}/assets/own_study/analysis/summary_statistics?view=overview")
+        page.goto(f"{ui}/assets/walk/analysis/summary_statistics?view=overview")
         metadata = page.get_by_role("row").filter(has_text="distributions")
         metadata.get_by_text("Show Markdown").click()
         plots = page.get_by_role("dialog")
         expect(plots.locator("img[src^='data:image/png']")).to_be_visible()
         plots.screenshot(path=pictures / "walk-analysis.png", animations="disabled")
 
-        page.goto(f"{ui}/locations/example_project/schedules/own_study__schedule")
+        page.goto(f"{ui}/locations/example_project/schedules/walk__schedule")
         running = page.get_by_role("checkbox")
         expect(running).not_to_be_checked()
         running.press("Space")
