@@ -12,7 +12,7 @@ from redcap_dagster.sandbox.store.store import Store, StoredProject
 
 
 class ProjectActions:
-    """What people do on REDCap's pages, from Python; `Sandbox` has it all."""
+    """Changes that people make on REDCap's pages, as methods, which `Sandbox` inherits."""
 
     def __init__(self) -> None:
         self._store: Store | None = None

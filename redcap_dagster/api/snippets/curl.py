@@ -13,6 +13,7 @@ def write_curl_snippet(call: APICall) -> str:
     """Return a command that sends a request and writes the response.
 
     The token goes through a pipe, as other users of a machine can read the words of a command.
+    A file is saved only if REDCap sends it.
 
     Args:
         call: The method with chosen values.
@@ -27,7 +28,8 @@ def write_curl_snippet(call: APICall) -> str:
         part = f'file=@"{path}"'
         words.append(f"--form {quote_shell(part)}")
     if call.method.saved_as:
-        words.append(f"--output {quote_shell(call.method.saved_as)}")
+        # An error is not saved as the file.
+        words.append(f"--fail --output {quote_shell(call.method.saved_as)}")
     words.append(quote_shell(call.url))
     first = f'printf %s "${call.token_variable}" | curl --silent --show-error'
     return " \\\n  ".join([first, *words]) + "\n"

@@ -350,6 +350,16 @@ def test_curl_receives_the_same(
     compare(snippets, received)
 
 
+def test_curl_saves_no_error_as_a_file(sandbox: Sandbox, tmp_path: Path) -> None:
+    code = snippet(find_method("Export File"), PLACE, "curl", url=sandbox.url)
+    environment = {**os.environ, "REDCAP_API_TOKEN": "0" * 32, "no_proxy": "127.0.0.1"}
+
+    done = subprocess.run(["bash", "-c", str(code)], cwd=tmp_path, env=environment, timeout=120)
+
+    assert done.returncode == 22  # curl's number for a status that is an error
+    assert not [*tmp_path.iterdir()]
+
+
 def test_r_receives_the_same(
     sandboxes: dict[Language, Sandbox], received: list[bytes], tmp_path: Path
 ) -> None:

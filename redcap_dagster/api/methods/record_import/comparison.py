@@ -43,9 +43,8 @@ class Comparison:
     Attributes:
         changes: The values that are not stored yet.
         rows: The rows to send: their keys, and these values; and rows of places that are not stored
-            yet. With the values of an instrument, its
-            status is sent too, as REDCap exports the status of an instrument that was never saved
-            like one that is incomplete.
+            yet. With the values of an instrument, its status is sent too, as REDCap exports the
+            status of an instrument that was never saved like one that is incomplete.
         lossy: Counts of values that their field cannot store as they are, by column.
         dates: Counts of texts that are not dates, by column.
         files: Names of file fields that have values other than their files.
