@@ -28,7 +28,7 @@ _FENCES: Final[Mapping[Language, str]] = {
 }
 
 
-def request_records(
+def record_request_metadata(
     url: str, parameters: Mapping[str, str], instrument: str, record_id_field: str
 ) -> dict[str, Any]:
     """Return metadata with code that requests the records of an instrument.
@@ -44,22 +44,23 @@ def request_records(
     return _write_metadata(url, _EXPORT, read_values(_EXPORT, parameters) | own)
 
 
-def request_census(url: str, record_id_field: str) -> dict[str, Any]:
+def census_request_metadata(url: str, record_id_field: str, groups: bool) -> dict[str, Any]:
     """Return metadata with code that requests the records and events that REDCap lists.
 
     Args:
         url: URL of the API.
         record_id_field: The record id field.
+        groups: Whether to request access groups, which REDCap refuses to users without the right.
     """
     values: dict[str, Value] = {
         "fields": [record_id_field],
         "exportSurveyFields": True,
-        "exportDataAccessGroups": True,
+        "exportDataAccessGroups": groups,
     }
     return _write_metadata(url, _EXPORT, values)
 
 
-def request_structure(url: str, table: str) -> dict[str, Any]:
+def structure_request_metadata(url: str, table: str) -> dict[str, Any]:
     """Return metadata with code that requests a metadata table.
 
     Args:

@@ -8,7 +8,10 @@ import pyarrow as pa
 
 from redcap_dagster.api import ProjectStructure, REDCapClient
 from redcap_dagster.catalog.column_schema import plain_schema
-from redcap_dagster.catalog.how_to_request import request_census, request_structure
+from redcap_dagster.catalog.how_to_request import (
+    census_request_metadata,
+    structure_request_metadata,
+)
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.checks.findings import dictionary_drift
@@ -40,6 +43,7 @@ from redcap_dagster.project import (
     Repeating,
     compare_projects,
 )
+from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.resource import get_project_client
 from redcap_dagster.tables import census_table, choices_table, structure_table
 
@@ -82,7 +86,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
                     metadata={
                         **project_metadata(client.url, project),
                         **time_metadata(began),
-                        **request_structure(client.url, name),
+                        **structure_request_metadata(client.url, name),
                     },
                     check_results=results,
                 )
@@ -167,7 +171,9 @@ def _census_results(run: Run) -> list[Result]:
     refuse_new_columns(run.context, spec, plain_schema(table), run.recipe.tables.buckets)
     metadata = {
         **run.metadata,
-        **request_census(run.client.url, run.project.record_id_field),
+        **census_request_metadata(
+            run.client.url, run.project.record_id_field, ACCESS_GROUP in run.census.column_names
+        ),
         "redcap/belongs_nowhere": run.unplaced_cells,
     }
     return [

@@ -17,7 +17,7 @@ from redcap_dagster.api import (
     REDCapClient,
 )
 from redcap_dagster.catalog.event_log import last_metadata
-from redcap_dagster.catalog.how_to_request import request_records
+from redcap_dagster.catalog.how_to_request import record_request_metadata
 from redcap_dagster.catalog.metadata import (
     export_metadata,
     project_metadata,
@@ -239,7 +239,7 @@ def exported_records(run: Run, instrument: str) -> Records:
         keep_unsaved=run.recipe.rules.keep_unsaved,
     )
     hidden = hidden_columns(export.column_names, project, instrument) if has_header(export) else []
-    how = request_records(
+    how = record_request_metadata(
         run.client.url, run.export.parameters, instrument, project.record_id_field
     )
     return Records(instrument, table, project, hidden, {**run.metadata, **how})
@@ -283,5 +283,5 @@ def stored_records(run: Run, instrument: str) -> Records:
     of_project = project_metadata(run.client.url, run.project)
     of_export = stored_export_metadata(stored)
     request = of_export["redcap/request"].value if "redcap/request" in of_export else {}
-    how = request_records(run.client.url, request, instrument, project.record_id_field)
+    how = record_request_metadata(run.client.url, request, instrument, project.record_id_field)
     return Records(instrument, table, project, sorted(hidden), {**of_project, **of_export, **how})

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from redcap_dagster.catalog.how_to_request import HOW_TO_REQUEST
-from tests.dagster_runs import Study, entry, materializations
+from tests.dagster_runs import Study, entry, materializations, studying
 from tests.dictionary import field
 
 STUDY: dict[str, Any] = {
@@ -92,6 +93,16 @@ def test_every_table_has_code_that_requests_it(
         if key.startswith("study/records"):
             stored = {each.name for each in schema.columns} - {"redcap_arm"}
             assert stored <= {*result.columns}
+
+
+def test_access_groups_are_requested_only_of_a_server_that_gives_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with studying(tmp_path, **STUDY, dialect="newer", rights={"data_access_groups": 0}) as study:
+        monkeypatch.setenv("REDCAP_API_TOKEN", study.token)
+        made = materializations(study.run(select=["study/records/_census"]))
+        (listed,) = made.values()
+        assert execute(read_code(listed)["requests"])["response"].status_code == 200
 
 
 def test_a_clean_table_of_stored_records_has_the_code_of_the_records(study: Study) -> None:
