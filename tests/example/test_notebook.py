@@ -45,8 +45,7 @@ def test_the_walk_goes_from_question_marks_to_a_model(monkeypatch: pytest.Monkey
     assert found["types"]["n_smoke_years"] == "float64"
     assert found["types"]["risk_factors_complete"] == "category"
 
-    missing = numbers.isna().sum()
-    assert found["missing"] == missing[missing > 0].to_dict()
+    assert found["missing"] == made.isna().sum().to_dict()
     assert set(found["summary"]) == set(numbers)
     for name, column in found["summary"].items():
         assert column["count"] == numbers[name].count()
