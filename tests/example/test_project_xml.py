@@ -1,5 +1,6 @@
 """``make demo XML=path``: a project of the reader's, in a sandbox."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -81,6 +82,9 @@ def test_make_passes_the_path_on(
     python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     python.chmod(0o755)
     said = subprocess.check_output(
-        ["make", "-o", ".venv/demo", target, given], cwd=tmp_path, text=True
+        ["make", "--no-print-directory", "-o", ".venv/demo", target, given],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},  # without the options of a make that runs the tests
+        text=True,
     )
     assert said.splitlines() == ["-m", f"example_project.{target}", *arguments]
