@@ -34,7 +34,7 @@ def read_state(path: Path | None) -> REDCapProject:
     """
     if path is None:
         raise StructureError("its structure was not fetched yet. Run: dg utils refresh-defs-state")
-    if not path.is_file():  # to read a pipe would wait for ever
+    if not path.is_file():  # to read a pipe would wait forever
         raise StructureError(f"its stored structure is not a file: {path}")
     try:
         return REDCapProject.from_json(path.read_text())

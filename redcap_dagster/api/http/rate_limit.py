@@ -96,7 +96,7 @@ class RateLimiter:
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         for end in _BESIDE:
             path = self._path.with_name(f"{self._path.name}{end}")
-            # To open a pipe can take for ever.
+            # To open a pipe can take forever.
             if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
                 raise FileExistsError(f"something else is in the place of {path.name}")
 
