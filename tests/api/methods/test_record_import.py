@@ -302,6 +302,21 @@ def test_a_user_who_sees_hashes_of_record_ids_can_blank_a_value(sandbox: Sandbox
     assert redcap.export_records()["age"].isna().all()
 
 
+def test_a_record_id_with_blanks_is_that_of_the_stored_record(sandbox: Sandbox) -> None:
+    exports = {"metadata": [field("record_id"), field("age")]}
+    token = sandbox.add_project(exports=exports, records=[{"record_id": "1", "age": "3"}])
+    redcap = REDCapClient(sandbox.url, token)
+    blanked = [{"record_id": " 1 ", "age": ""}]
+
+    (change,) = redcap.records.import_(
+        blanked, overwrite_behavior="overwrite", dry_run=True
+    ).changes
+    redcap.records.import_(blanked, overwrite_behavior="overwrite")
+
+    assert (change.record, change.before, change.after) == ("1", "3", "")
+    assert redcap.export_records()["age"].isna().all()
+
+
 def test_many_records_and_fields_are_compared_in_several_requests(
     sandbox: Sandbox, redcap: REDCapClient
 ) -> None:

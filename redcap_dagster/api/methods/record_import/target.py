@@ -110,7 +110,7 @@ class ImportTarget:
     def prepare(
         self, rows: Sequence[ValueRow], shape: Shape, meaning: Meaning | None
     ) -> tuple[Sequence[ValueRow], Mapping[str, Meaning]]:
-        """Return the rows to import: keys as texts, a column for each option of a checkbox.
+        """Return the rows to import: keys as trimmed texts, a column for each option of a checkbox.
 
         Args:
             rows: The rows.
@@ -135,8 +135,12 @@ class ImportTarget:
             rows, coded = merge_code_columns(rows, self.project, self.columns)
             rows = spread_options(rows, self.project, self.columns, coded, meaning)
         keys = (id_column, *PLACE_COLUMNS)
+        # REDCap trims record ids, by which the stored rows are found.
         rows = [
-            {name: write_value(value) if name in keys else value for name, value in row.items()}
+            {
+                name: write_value(value).strip() if name in keys else value
+                for name, value in row.items()
+            }
             for row in rows
         ]
         self._check(rows, shape)
