@@ -22,16 +22,12 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
     should_retry_divisible,
     should_retry_whole,
 )
-from redcap_dagster.api.export.plan.listing import (
-    Listing,
-    keep_distinct_places,
-    may_be_hashed,
-)
+from redcap_dagster.api.export.plan.listing import Listing, keep_distinct_places
 from redcap_dagster.api.export.plan.query import Among, ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest
 from redcap_dagster.api.export.reader.records import read_records
 from redcap_dagster.api.export.reader.requested import Requested
-from redcap_dagster.api.export.reader.row_keys import select_records
+from redcap_dagster.api.export.reader.row_keys import may_be_hashed, select_records
 from redcap_dagster.api.export.reader.selection import RecordSelection
 from redcap_dagster.api.export.verification.census import list_rows
 from redcap_dagster.api.export.verification.columns import ExportedColumns, check_columns

@@ -7,7 +7,9 @@ from redcap_dagster.api import (
     REDCapClient,
 )
 from redcap_dagster.api.export.reader.header_labels import make_labels_unique
+from redcap_dagster.sandbox import Sandbox
 from tests.api.labeled_project import LABELED
+from tests.dictionary import field
 from tests.fake_server import CANARY, RECORDS, Reply, Server
 
 STUDY = LABELED
@@ -39,6 +41,19 @@ def test_names_stay_where_there_is_no_row(redcap: REDCapClient) -> None:
     nothing = redcap.export_records(filter_logic="[dose] > 99", raw_or_label_headers="label")
 
     assert next(iter(nothing)) == "record_id"
+
+
+@pytest.mark.parametrize("redcap_dialect", ["newer"])
+def test_labels_of_those_who_see_hashes_of_record_ids(sandbox: Sandbox) -> None:
+    metadata = [field("record_id", label="ID", identifier="y"), field("age", label="Age")]
+    rights = {"forms_export": {"visit": 3}}
+    records = [{"record_id": "1", "age": "3"}, {"record_id": "2", "age": "4"}]
+    token = sandbox.add_project(exports={"metadata": metadata}, records=records, rights=rights)
+    client = REDCapClient(sandbox.url, token, retries=0)
+
+    labeled = client.export_records(raw_or_label_headers="label", records=["2"])
+
+    assert labeled.columns.tolist() == ["ID", "Age", "Complete?"]
 
 
 def test_labels_of_columns_that_were_not_requested_are_left_out(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,6 @@ import pyarrow.compute as pc
 
 from redcap_dagster.api.export.reader.row_keys import join_key_columns, select_records
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_COLUMNS
-
-_SHORTEST_HASH: Final = 32
-"""Digits of the shortest hash in use: a shorter id is not hashed."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -166,16 +163,6 @@ class Listing:
             new = rows.filter(_is_new(rows, others, names))
             changed.update(new[self.id_field].to_pylist())
         return changed
-
-
-def may_be_hashed(records: Sequence[str]) -> bool:
-    """Return whether record ids may be hashes, which REDCap shows to some users instead of ids.
-
-    Example:
-        >>> may_be_hashed(["5"]), may_be_hashed(["0cc175b9c0f1b6a831c399e269772661"])
-        (False, True)
-    """
-    return len(records) > 0 and len(records[0]) >= _SHORTEST_HASH
 
 
 def keep_distinct_places(rows: pa.Table, record_id_field: str) -> pa.Table:

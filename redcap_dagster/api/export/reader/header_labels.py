@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from redcap_dagster.api.export.reader.csv_reader import parse_first_row
-from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.export.reader.row_keys import REQUEST, may_be_hashed
 from redcap_dagster.api.export.reader.selection import csv_parameters, get_delimiter
 from redcap_dagster.api.http.response import Response, malformed_error, read_text
 from redcap_dagster.api.http.transport import Transport
@@ -18,7 +18,8 @@ def label_columns(
     """Return a record export with column labels as its column names.
 
     Rows are exported with names, as only names can be verified. The labels are those of an export
-    of the first record. Without rows, the names stay.
+    of the first record, or of all records if its id may be a hash, by which REDCap finds none.
+    Without rows, the names stay.
 
     Raises:
         REDCapError: The request for the labels failed. The type says why.
@@ -26,8 +27,9 @@ def label_columns(
     if not rows.num_rows:
         return rows
     others = {name: value for name, value in parameters.items() if not name.startswith("records[")}
-    first = {"records[0]": rows[record_id_field][0].as_py()}
-    asked = csv_parameters(others | first)
+    first = rows[record_id_field][0].as_py()
+    named = {} if may_be_hashed([first]) else {"records[0]": first}
+    asked = csv_parameters(others | named)
     return rows.rename_columns(_export_labels(transport, asked, rows.column_names))
 
 

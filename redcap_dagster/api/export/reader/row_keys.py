@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from redcap_dagster.project.system_columns import (
 )
 
 REQUEST = "record export"
+
+_SHORTEST_HASH: Final = 32
+"""Digits of the shortest hash in use: a shorter id is not hashed."""
 
 _ROWS_AT_ONCE = 1 << 15
 """Rows whose keys are Python texts at a time."""
@@ -124,6 +127,16 @@ def fold_record_ids(ids: Any) -> Any:
     letters = pc.utf8_normalize(pc.utf8_rtrim(ids, " "), form="NFD")
     plain = pc.replace_substring_regex(letters, r"([A-Za-z])[\x{0300}-\x{036F}]+", r"\1")
     return pc.utf8_lower(pc.utf8_normalize(plain, form="NFC"))
+
+
+def may_be_hashed(records: Sequence[str]) -> bool:
+    """Return whether record ids may be hashes, which REDCap shows to some users instead of ids.
+
+    Example:
+        >>> may_be_hashed(["5"]), may_be_hashed(["0cc175b9c0f1b6a831c399e269772661"])
+        (False, True)
+    """
+    return len(records) > 0 and len(records[0]) >= _SHORTEST_HASH
 
 
 def _hash_keys(batch: pa.RecordBatch, record_id_field: str) -> _Digests:

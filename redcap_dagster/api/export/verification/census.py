@@ -13,14 +13,10 @@ from redcap_dagster.api.errors import (
     RightsError,
 )
 from redcap_dagster.api.export.plan.adaptive_limits import should_retry_whole
-from redcap_dagster.api.export.plan.listing import (
-    Listing,
-    keep_distinct_places,
-    may_be_hashed,
-)
+from redcap_dagster.api.export.plan.listing import Listing, keep_distinct_places
 from redcap_dagster.api.export.reader.csv_reader import open_csv
 from redcap_dagster.api.export.reader.records import read_records
-from redcap_dagster.api.export.reader.row_keys import REQUEST
+from redcap_dagster.api.export.reader.row_keys import REQUEST, may_be_hashed
 from redcap_dagster.api.export.reader.selection import check_selection, csv_parameters
 from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.retries import ShouldRetry

@@ -20,11 +20,11 @@ from redcap_dagster.api.export.plan.adaptive_limits import (
     should_retry_whole,
 )
 from redcap_dagster.api.export.plan.column_sets import ColumnSet, InstrumentColumns
-from redcap_dagster.api.export.plan.listing import Listing, keep_distinct, may_be_hashed
+from redcap_dagster.api.export.plan.listing import Listing, keep_distinct
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.plan.record_requests import RecordRequest, plan_requests
 from redcap_dagster.api.export.reader.records import changed_columns_error, is_blank
-from redcap_dagster.api.export.reader.row_keys import REQUEST, add_repeat_columns
+from redcap_dagster.api.export.reader.row_keys import REQUEST, add_repeat_columns, may_be_hashed
 from redcap_dagster.api.export.reader.selection import ADDED
 from redcap_dagster.api.export.verification.census import (
     incomplete_error,
