@@ -302,19 +302,23 @@ def test_a_user_who_sees_hashes_of_record_ids_can_blank_a_value(sandbox: Sandbox
     assert redcap.export_records()["age"].isna().all()
 
 
-def test_a_record_id_with_blanks_is_that_of_the_stored_record(sandbox: Sandbox) -> None:
-    exports = {"metadata": [field("record_id"), field("age")]}
-    token = sandbox.add_project(exports=exports, records=[{"record_id": "1", "age": "3"}])
-    redcap = REDCapClient(sandbox.url, token)
-    blanked = [{"record_id": " 1 ", "age": ""}]
+def test_the_stored_row_is_found_however_its_keys_are_written(sandbox: Sandbox) -> None:
+    exports = {
+        "metadata": [field("record_id"), field("dose", "drug")],
+        "repeatingFormsEvents": [{"form_name": "drug"}],
+    }
+    place = {"redcap_repeat_instrument": "drug", "redcap_repeat_instance": "1"}
+    records = [{"record_id": "1"}, {"record_id": "1", **place, "dose": "3"}]
+    redcap = REDCapClient(sandbox.url, sandbox.add_project(exports=exports, records=records))
+    blanked = [{"record_id": " 1 ", **place, "redcap_repeat_instance": "01", "dose": ""}]
 
-    (change,) = redcap.records.import_(
-        blanked, overwrite_behavior="overwrite", dry_run=True
-    ).changes
+    result = redcap.records.import_(blanked, overwrite_behavior="overwrite", dry_run=True)
     redcap.records.import_(blanked, overwrite_behavior="overwrite")
 
-    assert (change.record, change.before, change.after) == ("1", "3", "")
-    assert redcap.export_records()["age"].isna().all()
+    (change,) = result.changes
+    assert (change.record, change.instance) == ("1", "1")
+    assert (change.before, change.after) == ("3", "")
+    assert redcap.export_records()["dose"].isna().all()
 
 
 def test_many_records_and_fields_are_compared_in_several_requests(

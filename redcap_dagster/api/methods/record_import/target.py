@@ -27,6 +27,7 @@ from redcap_dagster.project.system_columns import (
     ARM,
     EVENT_NAME,
     REPEAT_COLUMNS,
+    REPEAT_INSTANCE,
     SURVEY_IDENTIFIER,
     timestamp_column,
 )
@@ -110,7 +111,7 @@ class ImportTarget:
     def prepare(
         self, rows: Sequence[ValueRow], shape: Shape, meaning: Meaning | None
     ) -> tuple[Sequence[ValueRow], Mapping[str, Meaning]]:
-        """Return the rows to import: keys as trimmed texts, a column for each option of a checkbox.
+        """Return the rows to import: keys as REDCap stores them, a column for each option of a checkbox.
 
         Args:
             rows: The rows.
@@ -135,10 +136,9 @@ class ImportTarget:
             rows, coded = merge_code_columns(rows, self.project, self.columns)
             rows = spread_options(rows, self.project, self.columns, coded, meaning)
         keys = (id_column, *PLACE_COLUMNS)
-        # REDCap trims record ids, by which the stored rows are found.
         rows = [
             {
-                name: write_value(value).strip() if name in keys else value
+                name: _write_key(name, value) if name in keys else value
                 for name, value in row.items()
             }
             for row in rows
@@ -221,6 +221,13 @@ class ImportTarget:
                 for name, value in row.items():
                     if name != id_column and name not in PLACE_COLUMNS and name in self.columns:
                         yield row, name, value
+
+
+def _write_key(name: str, value: Value) -> str:
+    """Return a part of a row's place as REDCap stores it: trimmed, and instance 01 as 1."""
+    text = write_value(value).strip()
+    is_number = name == REPEAT_INSTANCE and text.isascii() and text.isdecimal()
+    return (text.lstrip("0") or "0") if is_number else text
 
 
 def _is_inexact(value: Value) -> bool:
