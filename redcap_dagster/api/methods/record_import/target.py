@@ -111,7 +111,7 @@ class ImportTarget:
     def prepare(
         self, rows: Sequence[ValueRow], shape: Shape, meaning: Meaning | None
     ) -> tuple[Sequence[ValueRow], Mapping[str, Meaning]]:
-        """Return the rows to import: keys as REDCap stores them, a column for each option of a checkbox.
+        """Return the rows to import: keys as they are stored, a column for each checkbox option.
 
         Args:
             rows: The rows.
