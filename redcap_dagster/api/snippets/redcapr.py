@@ -21,11 +21,14 @@ class _Function:
         name: Its name.
         arguments: Its arguments by REDCap's names.
         result: What is taken of its value, such as ``$data``. Defaults to blank, for all.
+        guesses: Whether it guesses types unless told otherwise, so that 007 would become 7.
+            Defaults to False.
     """
 
     name: str
     arguments: Mapping[str, str]
     result: str = ""
+    guesses: bool = False
 
 
 _SELECTION: Final = {
@@ -48,7 +51,7 @@ _LABELS: Final = {
 _SURVEY: Final = {"record": "record", "instrument": "instrument", "event": "event"}
 
 _FUNCTIONS: Final = {
-    ("record", "export"): _Function("redcap_read", _SELECTION | _LABELS, "$data"),
+    ("record", "export"): _Function("redcap_read", _SELECTION | _LABELS, "$data", guesses=True),
     ("record", "delete"): _Function(
         "redcap_delete", {"records": "records_to_delete", "arm": "arm_of_records_to_delete"}
     ),
@@ -56,7 +59,7 @@ _FUNCTIONS: Final = {
         "redcap_write", {"data": "ds_to_write", "overwriteBehavior": "overwrite_with_blanks"}
     ),
     ("report", "export"): _Function(
-        "redcap_report", {"report_id": "report_id", **_LABELS}, "$data"
+        "redcap_report", {"report_id": "report_id", **_LABELS}, "$data", guesses=True
     ),
     ("metadata", "export"): _Function(
         "redcap_metadata_read", {"fields": "fields", "forms": "forms"}, "$data"
@@ -97,8 +100,6 @@ _FUNCTIONS: Final = {
     ),
 }
 
-_EAV: Final = _Function("redcap_read_eav_oneshot", _SELECTION, "$data")
-
 
 def write_redcapr_snippet(call: APICall) -> str | None:
     """Return R that calls REDCapR, or None where it does not have the call or a parameter.
@@ -106,11 +107,9 @@ def write_redcapr_snippet(call: APICall) -> str | None:
     Args:
         call: The method with chosen values.
     """
-    key = (call.method.content, call.method.action)
-    is_eav = call.values.get("type") == "eav"
-    if is_eav and key != ("record", "export"):
-        return None
-    function = _EAV if is_eav else _FUNCTIONS.get(key)
+    if call.values.get("type") == "eav":
+        return None  # its function for that is not exported
+    function = _FUNCTIONS.get((call.method.content, call.method.action))
     if function is None or ("data" in function.arguments and call.format != "csv"):
         return None
     arguments = [
@@ -126,6 +125,8 @@ def write_redcapr_snippet(call: APICall) -> str | None:
         if parameter.name not in function.arguments:
             return None
         arguments.append(f"{function.arguments[parameter.name]} = {_write(call, parameter, value)}")
+    if function.guesses:
+        arguments.append("guess_type = FALSE")
     arguments.append("verbose = FALSE")  # its messages may show data
     lines = [
         "# By the documentation of REDCapR; not executed by the tests of this package.",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.api.snippets import METHODS, find_method, snippet
-from redcap_dagster.api.snippets.redcapr import _EAV, _FUNCTIONS
+from redcap_dagster.api.snippets.redcapr import _FUNCTIONS
 from tests.api.snippets.test_executed import STEPS
 
 EXPORT = find_method("Export Records")
@@ -33,7 +33,7 @@ def test_r_reads_them(tmp_path: Path) -> None:
 
 def test_arguments_are_of_parameters() -> None:
     known = {(method.content, method.action): method for method in METHODS}
-    for key, function in [*_FUNCTIONS.items(), (("record", "export"), _EAV)]:
+    for key, function in _FUNCTIONS.items():
         names = {parameter.name for parameter in known[key].parameters}
         assert function.arguments.keys() <= names, key
 
@@ -52,10 +52,10 @@ def test_what_was_chosen_is_said_or_no_code_is_offered() -> None:
     assert 'fields = c("record_id", "age")' in code
     assert "export_survey_fields = TRUE" in code
     assert 'datetime_range_begin = as.POSIXct("2024-01-31 10:20:30")' in code
+    assert "guess_type = FALSE" in code
     assert "records =" not in code
     assert snippet(EXPORT, {"combineCheckboxOptions": True}, "REDCapR") is None
-    assert snippet(EXPORT, {"type": "eav", "rawOrLabel": "label"}, "REDCapR") is None
-    assert "redcap_read_eav_oneshot(" in str(snippet(EXPORT, {"type": "eav"}, "REDCapR"))
+    assert snippet(EXPORT, {"type": "eav"}, "REDCapR") is None
     imported = find_method("Import Records")
     # REDCapR overwrites with blanks by default, REDCap does not.
     assert "overwrite_with_blanks = FALSE" in str(snippet(imported, {"data": "a\n1\n"}, "REDCapR"))
