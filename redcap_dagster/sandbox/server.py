@@ -129,7 +129,13 @@ class Sandbox(ProjectActions):
             raise
         address, port = listener.getsockname()
         if not ip_address(address).is_loopback:
-            logger.warning("The sandbox listens on %s: others on the network reach it.", address)
+            logger.warning(
+                "The sandbox listens on %s: others on the network reach it. %s",
+                address,
+                "They can open its pages with the key."
+                if self._share_pages
+                else "Its pages do not open there without share_pages (--share-pages).",
+            )
         store.url = f"http://{self._host}:{port}/"
         self._store = store
         self._requests = []
