@@ -6,7 +6,7 @@ from typing import Final, Unpack
 
 import pandas as pd
 
-from redcap_dagster.api.calls.import_data import Importable, check_columns, read_rows
+from redcap_dagster.api.calls.import_data import Importable, read_rows
 from redcap_dagster.api.calls.parameters import (
     call_parameters,
     check_one_of,
@@ -21,21 +21,11 @@ from redcap_dagster.api.export.reader.values import read_values
 from redcap_dagster.api.http.response import Response, malformed_error, read_json
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
-from redcap_dagster.api.methods.record_import.batches import send_batches, split_into_batches
+from redcap_dagster.api.methods.record_import.batches import send_batches
 from redcap_dagster.api.methods.record_import.choices import MEANINGS, Meaning
-from redcap_dagster.api.methods.record_import.comparison import (
-    REFUSALS,
-    Comparison,
-    StoredRows,
-    check_comparisons,
-    compare_rows,
-    export_stored,
-    list_ids,
-)
-from redcap_dagster.api.methods.record_import.meanings import decide_meanings
-from redcap_dagster.api.methods.record_import.record_ids import check_numbers, check_spelling
+from redcap_dagster.api.methods.record_import.preparation import ImportRules, prepare_import
 from redcap_dagster.api.methods.record_import.results import RecordImport
-from redcap_dagster.api.methods.record_import.target import ImportTarget, Shape
+from redcap_dagster.api.methods.record_import.target import Shape
 from redcap_dagster.frames import Frames, to_frame
 
 _DATE_FORMATS: Final = ("YMD", "MDY", "DMY")
@@ -191,43 +181,26 @@ class Records:
         check_positive("batch_size", batch_size)
         write_flag("dry_run", dry_run)
         delimiter = DELIMITERS[check_one_of("csv_delimiter", csv_delimiter, tuple(DELIMITERS))]
-        given = read_rows(data, delimiter)
-        check_columns(given.rows, ())  # before anything is sent
-        target = ImportTarget.export(self._transport)
-        id_column = target.get_id_column(type)
-        rows, told = target.prepare(given.rows, type, choices)
-        batches = list(split_into_batches(rows, id_column, batch_size))
-        are_stored = not force_auto_number  # records that REDCap numbers are not stored yet
-        ids = list_ids(rows, id_column)
-        if are_stored:
-            check_spelling(ids, [])
-            id_field = target.project.record_id_field
-            check_numbers(self._transport, given.rows, id_column, id_field)
-        meanings = decide_meanings(
-            self._transport, target, batches, type, told, given.categories, are_stored
+        rules = ImportRules(
+            shape=type,
+            overwrite=overwrite_behavior == "overwrite",
+            are_stored=not force_auto_number,  # records that REDCap numbers are not stored yet
+            date_format=date_format,
+            choices=choices,
+            batch_size=batch_size,
         )
-        target = target.with_meanings(meanings)
-        overwrite = overwrite_behavior == "overwrite"
-        comparisons: list[Comparison] = []
-        for batch in batches:
-            stored: StoredRows | None = {}
-            if are_stored:
-                try:
-                    stored = export_stored(self._transport, target, batch, type, overwrite)
-                except REFUSALS:
-                    if dry_run:
-                        raise
-                    stored = None
-                check_spelling(list_ids(batch, id_column), [place[0] for place in stored or ()])
-            comparisons.append(compare_rows(target, batch, type, stored, overwrite, date_format))
-        check_comparisons(comparisons, date_format)
-        if not dry_run:
-            sent = {row[id_column] for one in comparisons for row in one.rows}
-            unchanged = tuple(record for record in ids if record not in sent)
-            to_send = [one.rows for one in comparisons]
-            return send_batches(self._transport, to_send, parameters, target.names, unchanged)
-        changes = tuple(change for one in comparisons for change in one.changes)
-        return RecordImport(ids, changes=changes, count=len(ids))
+        prepared = prepare_import(
+            self._transport, read_rows(data, delimiter), rules, must_compare=dry_run
+        )
+        if dry_run:
+            return RecordImport(prepared.ids, changes=prepared.changes, count=len(prepared.ids))
+        return send_batches(
+            self._transport,
+            prepared.batches,
+            parameters,
+            prepared.target.names,
+            prepared.unchanged,
+        )
 
     def delete(
         self,
