@@ -19,7 +19,7 @@ from redcap_dagster.component.scaffolder import ScaffoldParams
 from redcap_dagster.sandbox.cli import main as redcap_sandbox
 from tests.docs.code_blocks import REPOSITORY
 
-SHELL_WORDS = ("cd", "export", "source")
+SHELL_WORDS = ("cd", "export", "source", "unset")
 PROGRAMS: Mapping[str, click.Command] = {
     "create-dagster": create_dagster,
     "dagster": dagster,

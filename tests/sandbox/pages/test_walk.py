@@ -32,7 +32,7 @@ def page(context: BrowserContext) -> Page:
 def xml(sandbox: Sandbox, tmp_path: Path) -> Path:
     """The XML of a study with 858 records, as REDCap exports it."""
     token = sandbox.add_project(exports=cervical.exports(), records=cervical.records())
-    file = tmp_path / "study.REDCap.xml"
+    file = tmp_path / "cervical.REDCap.xml"
     file.write_text(REDCapClient(sandbox.url, token).projects.export_xml(), encoding="utf-8")
     return file
 
