@@ -29,8 +29,8 @@ def main(xml: Path | None = None) -> None:
             print(f"\nDagster UI    http://{HOST}:{port}/assets\nREDCap API    {source.url}")
             if source.pages:  # to which assets and checks link
                 print(f"REDCap pages  {source.pages}")
-            print()
-            print(f"Ctrl-C stops both. What Dagster says goes to {LOG}", flush=True)
+            stopped = "Dagster and the sandbox" if source.pages else "Dagster"
+            print(f"\nCtrl-C stops {stopped}. The log of Dagster is {LOG}", flush=True)
             process.wait()
 
 

@@ -91,7 +91,7 @@ def add_new_project(store: Store, row: Row, xml: bytes, rights: Rights | None = 
             check_row_key(structure, row_key)
     except ValueError as error:
         # The text holds no value of the XML.
-        raise RequestError(400, f"The ODM file is refused: {error}") from None
+        raise RequestError(400, f"The project XML is refused: {error}") from None
     return add_loaded_project(store, replace(odm, project=structure), cells, rights=rights)
 
 

@@ -98,7 +98,7 @@ def create_pages(
         if not has_own_host(request, store.url):
             raise PageError(
                 403,
-                "The pages of this sandbox do not have this host name. Open the address that the "
+                "The pages of this sandbox do not have this host name. Open the URL that the "
                 "sandbox printed, or one with the IP address of its machine.",
             )
         if request.method == "GET" and session.is_key(request.query_params.get("key", "")):
