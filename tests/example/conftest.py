@@ -15,14 +15,18 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+from playwright.sync_api import Page, expect
 
 from example_project import local
 from redcap_dagster.sandbox import Sandbox
+from tests.browser import open_browser
 
 EXAMPLE = Path(__file__).parents[2] / "example_project"
 NOT_COPIED = shutil.ignore_patterns("__pycache__", local.STRUCTURE.name)
 PATIENCE = 300.0
 """Seconds that a command gets at most, so that no test hangs."""
+PAGE_PATIENCE = 120_000.0
+"""Milliseconds that a page waits at most for what it is to show."""
 
 
 @dataclass(frozen=True)
@@ -110,3 +114,13 @@ def project(tmp_path: Path) -> Project:
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as redcap:
         yield redcap
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page that waits for Dagster, which takes seconds to show what it has."""
+    with open_browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1500, "height": 960})
+        page.set_default_timeout(PAGE_PATIENCE)
+        expect.set_options(timeout=PAGE_PATIENCE)
+        yield page

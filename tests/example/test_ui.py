@@ -7,23 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import FloatRect, Page, expect
 
-from tests.browser import open_browser
 from tests.example.conftest import Project, read_until
 
 # The parts of the page that are pictures worth having: without navigation and buttons.
 GRAPH: FloatRect = {"x": 290, "y": 245, "width": 1160, "height": 675}
 ASSET: FloatRect = {"x": 240, "y": 0, "width": 1260, "height": 1180}
-PATIENCE = 120_000.0
-"""Milliseconds that the page waits at most for what it is to show."""
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    with open_browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1500, "height": 960})
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        yield page
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The second half of ``docs/walk.md`` in a browser, with its pictures: a project in Dagster."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,23 +7,11 @@ from playwright.sync_api import FloatRect, Page, expect
 
 from example_project.studies import cervical
 from redcap_dagster.sandbox import Sandbox
-from tests.browser import open_browser
 from tests.example.conftest import Project, read_until
 
 # Without navigation and buttons.
 GRAPH: FloatRect = {"x": 290, "y": 200, "width": 1160, "height": 760}
 AUTOMATION: FloatRect = {"x": 240, "y": 0, "width": 1260, "height": 300}
-PATIENCE = 120_000.0
-"""Milliseconds that the page waits at most for what it is to show."""
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    with open_browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1500, "height": 960})
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        yield page
 
 
 @pytest.mark.slow
