@@ -29,6 +29,8 @@ AUTOMATION = "EXAMPLE_AUTOMATION"
 """The variable that switches schedules and sensors on, as in ``defs``: only for a sandbox."""
 PORT = 8470
 """Port of the sandbox: tables say at which URL they were made, and the next run is there, too."""
+PLAYGROUND_PORT = 8471
+"""Port of the playground, which may run beside the other sandbox."""
 PATIENCE = 20.0
 """Seconds to wait until Dagster stops by itself."""
 
@@ -79,7 +81,7 @@ def redcap(xml: Path | None = None) -> Iterator[REDCap]:
             sys.exit(str(error))
         yield REDCap(url)
         return
-    with start_sandbox() as sandbox:
+    with start_sandbox(PORT) as sandbox:
         os.environ.update(add_studies(sandbox) if xml is None else add_own_study(sandbox, xml))
         os.environ[AUTOMATION] = "RUNNING"
         yield REDCap(sandbox.url, sandbox.pages_url)
@@ -96,14 +98,14 @@ def name_own_study() -> str:
 
 
 @contextmanager
-def start_sandbox() -> Iterator[Sandbox]:
+def start_sandbox(port: int) -> Iterator[Sandbox]:
     """Yield an empty sandbox, at the same URL as the last one if nothing else is there."""
     with ExitStack() as stack:
         try:
-            sandbox = stack.enter_context(Sandbox(port=PORT))
+            sandbox = stack.enter_context(Sandbox(port=port))
         except OSError:
             print(
-                f"Port {PORT} is in use, probably by another make demo, ui or playground, so the "
+                f"Port {port} is in use, probably by another make demo, ui or playground, so the "
                 "studies have another URL this time. Tables that are stored already are not "
                 "replaced: stop the other program first.",
                 flush=True,

@@ -10,6 +10,7 @@ from html import escape
 
 from example_project.local import (
     DAGSTER_HOME,
+    PLAYGROUND_PORT,
     PROJECT,
     TOKENS,
     add_studies,
@@ -26,7 +27,7 @@ XML = PROJECT / "cervical.REDCap.xml"
 def main() -> None:
     """Serve the two studies, whose pages open in the browser if there is one."""
     exit_on_signals()
-    with start_sandbox() as sandbox:
+    with start_sandbox(PLAYGROUND_PORT) as sandbox:
         studies = add_studies(sandbox)
         client = REDCapClient(sandbox.url, studies[TOKENS["cervical"]])
         XML.write_text(client.projects.export_xml(), encoding="utf-8")
