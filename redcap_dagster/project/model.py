@@ -328,8 +328,8 @@ class REDCapProject:
             header: Column names of a record export of all instruments.
         """
         # A field of the dictionary may be named FORM_timestamp although FORM is not a survey. If it
-        # is one, the header has the name twice.
-        columns = Counter(header) - Counter(row.field_name for row in self.fields)
+        # is one, the header has the name twice. (A header may be a row, whose names are its keys.)
+        columns = Counter(iter(header)) - Counter(row.field_name for row in self.fields)
         names = [row.instrument_name for row in self.instruments]
         return replace(
             self,
