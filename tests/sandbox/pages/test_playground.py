@@ -304,7 +304,7 @@ def test_menus_have_the_names_of_the_project(sandbox: Sandbox) -> None:
     records = [row("first_arm_1", "", "", age="3", redcap_data_access_group="north")]
     playground = Playground(sandbox, exports=EVENTS, records=records)
     sandbox.add_user(playground.token, "ann")
-    sandbox.add_report(playground.token, ["age"])
+    report = sandbox.add_report(playground.token, ["age"])
     playground.use("Import User Roles", {"data": "unique_role_name,role_label\n,Nurse\n"})
     page = playground.open()
     for name, entries in (
@@ -320,7 +320,7 @@ def test_menus_have_the_names_of_the_project(sandbox: Sandbox) -> None:
         ("Delete Arms", "arms", ["1"]),
         ("Delete Users", "users", ["ann", "sandbox"]),
         ("Delete DAGs", "dags", ["north"]),
-        ("Export Reports", "report_id", ["1"]),
+        ("Export Reports", "report_id", [str(report)]),
     ):
         assert entries_of(playground.open(title), name) == entries
     (role,) = entries_of(playground.open("Delete User Roles"), "roles")
