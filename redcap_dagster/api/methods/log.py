@@ -2,23 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from redcap_dagster.api.calls.parameters import call_parameters, check_one_of, write_server_time
 from redcap_dagster.api.calls.rows import export_rows
 from redcap_dagster.api.http.transport import Transport
-
-LOG_TYPES: Final = (
-    "export",
-    "manage",
-    "user",
-    "record",
-    "record_add",
-    "record_edit",
-    "record_delete",
-    "lock_record",
-    "page_view",
-)
+from redcap_dagster.api.snippets.record_methods import LOG_TYPES
 
 
 @dataclass(frozen=True, slots=True)

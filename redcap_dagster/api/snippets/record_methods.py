@@ -34,6 +34,19 @@ from redcap_dagster.api.snippets.shared import (
     make_number_parameter,
 )
 
+LOG_TYPES: Final = (
+    "export",
+    "manage",
+    "user",
+    "record",
+    "record_add",
+    "record_edit",
+    "record_delete",
+    "lock_record",
+    "page_view",
+)
+"""The types of log entries that REDCap can export."""
+
 _RECORD_EXPORT: Final = Method(
     "Export Records",
     "record",
@@ -86,7 +99,7 @@ _RECORD_IMPORT: Final = Method(
             choices=("normal", "overwrite"),
             default="normal",
         ),
-        Parameter("forceAutoNumber", "Number the records anew", "flag"),
+        Parameter("forceAutoNumber", "Have REDCap number the records", "flag"),
         Parameter(
             "dateFormat", "Order in dates", "choice", choices=("YMD", "MDY", "DMY"), default="YMD"
         ),
@@ -113,17 +126,7 @@ RECORD_METHODS: Final = (
             "logtype",
             "Type of entries",
             "choice",
-            choices=(
-                "export",
-                "manage",
-                "user",
-                "record",
-                "record_add",
-                "record_edit",
-                "record_delete",
-                "lock_record",
-                "page_view",
-            ),
+            choices=LOG_TYPES,
         ),
         make_name_parameter("user", "User", "users"),
         replace(RECORD, required=False),
