@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from redcap_dagster.api import RecordSelection, REDCapClient
-from redcap_dagster.api.methods.log import LOG_TYPES
 from redcap_dagster.api.snippets import METHODS, ClientCall, Method, find_method, write_request
 from redcap_dagster.sandbox.design.project_creation import CREATION_HANDLERS
 from redcap_dagster.sandbox.http.handlers import HANDLERS
@@ -98,8 +97,6 @@ def test_choices_and_defaults() -> None:
             assert bool(parameter.names_of) >= (parameter.kind in ("name", "names"))
             assert not parameter.choices or parameter.default in ("", *parameter.choices)
             assert parameter.default or not parameter.always_sent
-    parameters = {each.name: each for each in find_method("Export Logging").parameters}
-    assert parameters["logtype"].choices == LOG_TYPES
 
 
 def test_a_request_has_what_was_chosen_and_nothing_else() -> None:
