@@ -1,21 +1,23 @@
 """Calculated fields, which the server recalculates when data of a record is imported."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from redcap_dagster.project import Field
-from redcap_dagster.sandbox.logic import (
+from redcap_dagster.project.logic import (
+    UNKNOWN,
     Facts,
     LogicError,
     Node,
+    Reference,
+    Unknown,
     evaluate_calculation,
-    list_references,
     parse_logic,
 )
-from redcap_dagster.sandbox.logic.tree import Parts
 from redcap_dagster.sandbox.records.logic_references import (
-    ResolvedReference,
-    make_value_reader,
-    resolve_reference,
+    check_references,
+    find_column,
+    make_facts_reader,
 )
 from redcap_dagster.sandbox.store.columns import index_columns
 from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
@@ -25,54 +27,41 @@ from redcap_dagster.sandbox.store.store import Store, StoredProject
 def recalculate(store: Store, project: StoredProject, records: Sequence[str]) -> None:
     """Recalculate the calculated fields of some records, in the order of the dictionary.
 
-    A field keeps its value if the sandbox does not know a function of its calculation.
+    A field keeps its value if the sandbox does not know a function of its calculation. A result
+    that cannot be said is saved as a blank (guess).
     """
     for field in project.structure.fields:
         if field.field_type != "calc":
             continue
         try:
             logic = parse_logic(field.select_choices_or_calculations)
-            references = {
-                parts: resolve_reference(project.structure, parts)
-                for parts in list_references(logic)
-            }
-            _recalculate(store, project, records, field, logic, references)
+            check_references(project.structure, logic)
+            _recalculate(store, project, records, field, logic)
         except LogicError:
             continue
 
 
 def _recalculate(
-    store: Store,
-    project: StoredProject,
-    records: Sequence[str],
-    field: Field,
-    logic: Node,
-    references: Mapping[Parts, ResolvedReference],
+    store: Store, project: StoredProject, records: Sequence[str], field: Field, logic: Node
 ) -> None:
-    structure, now = project.structure, store.now()
-    read_value = make_value_reader(store, project, records, references.values())
-    columns = index_columns(structure)
-    forms = {
-        parts: columns[reference.column].field.form_name
-        for parts, reference in references.items()
-        if reference.column in columns
-    }
-    codes = frozenset(choice.code for choice in structure.missing_data_codes)
+    structure = project.structure
+    read_facts = make_facts_reader(store, project, records, logic)
+    forms = {name: column.field.form_name for name, column in index_columns(structure).items()}
+
+    def read_row_facts(row_key: RowKey) -> Facts:
+        row_forms = list_row_forms(structure, row_key.event, row_key.instrument)
+        in_row, in_event = read_facts(row_key), read_facts(RowKey(row_key.record, row_key.event))
+
+        def read_value(reference: Reference) -> str | Unknown:
+            # In the row itself, else in the event's row that does not repeat.
+            form = forms.get(find_column(structure, reference), field.form_name)
+            return (in_row if form in row_forms else in_event).read_value(reference)
+
+        return replace(in_row, read_value=read_value)
+
     results: list[tuple[RowKey, dict[str, str]]] = []
     for _, row_key in store.find_rows(project, records, ()):
-        row_forms = list_row_forms(structure, row_key.event, row_key.instrument)
-        if field.form_name not in row_forms:
-            continue
-
-        def read(
-            parts: Parts, row_key: RowKey = row_key, row_forms: Container[str] = row_forms
-        ) -> str:
-            # In the row itself, else in the event's row that does not repeat.
-            in_row = forms.get(parts, field.form_name) in row_forms
-            value_row = row_key if in_row else RowKey(row_key.record, row_key.event)
-            return read_value(references[parts], value_row)
-
-        results.append(
-            (row_key, {field.field_name: evaluate_calculation(logic, Facts(read, codes, now))})
-        )
+        if field.form_name in list_row_forms(structure, row_key.event, row_key.instrument):
+            result = evaluate_calculation(logic, read_row_facts(row_key))
+            results.append((row_key, {field.field_name: "" if result is UNKNOWN else result}))
     store.save_values(project, results)

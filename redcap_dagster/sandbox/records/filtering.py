@@ -6,16 +6,10 @@ rows of other, repeating instruments.
 
 from collections.abc import Iterable
 
+from redcap_dagster.project.logic import LogicError, evaluate_condition, parse_logic
 from redcap_dagster.sandbox.calls.call import Call
-from redcap_dagster.sandbox.logic import (
-    Facts,
-    LogicError,
-    evaluate_condition,
-    list_references,
-    parse_logic,
-)
 from redcap_dagster.sandbox.protocol.parameters import RequestError
-from redcap_dagster.sandbox.records.logic_references import make_value_reader, resolve_reference
+from redcap_dagster.sandbox.records.logic_references import check_references, make_facts_reader
 from redcap_dagster.sandbox.store.row_keys import RowKey
 
 
@@ -31,20 +25,10 @@ def filter_rows(call: Call, rows: Iterable[tuple[int, RowKey]]) -> list[tuple[in
         return list(rows)
     try:
         logic = parse_logic(text)
-        structure = call.project.structure
-        references = {
-            parts: resolve_reference(structure, parts) for parts in list_references(logic)
-        }
+        check_references(call.project.structure, logic)
         records = call.parameters.get_list("records")
-        read_value = make_value_reader(call.store, call.project, records, references.values())
-        codes = frozenset(choice.code for choice in structure.missing_data_codes)
-        now = call.store.now()
-
-        def matches(row_key: RowKey) -> bool:
-            facts = Facts(lambda parts: read_value(references[parts], row_key), codes, now)
-            return evaluate_condition(logic, facts) is True
-
-        return [(number, row_key) for number, row_key in rows if matches(row_key)]
+        read_facts = make_facts_reader(call.store, call.project, records, logic)
+        return [row for row in rows if evaluate_condition(logic, read_facts(row[1])) is True]
     except LogicError as error:
         raise RequestError(
             400, f'The logic in the parameter "filterLogic" is not valid: {error}.'

@@ -1,36 +1,25 @@
 """The references of logic, such as ``[event][field][2]``: their fields and their values."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from redcap_dagster.project import Event, REDCapProject
+from redcap_dagster.project.logic import (
+    Facts,
+    LogicError,
+    Node,
+    Reference,
+    list_references,
+    list_smart_variables,
+)
+from redcap_dagster.project.logic.events import find_event
 from redcap_dagster.project.system_columns import status_column
-from redcap_dagster.sandbox.logic import LogicError
-from redcap_dagster.sandbox.logic.tree import Parts
 from redcap_dagster.sandbox.store.columns import index_columns
 from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 
-_FIELD: Final = re.compile(r"([a-z][a-z0-9_]*)(?:\((.+)\))?")
-_INSTANCE: Final = re.compile(r"[0-9]{1,5}|(first|last|current|previous|next)-instance")
 _COMMA: Final = "_comma_decimal"
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedReference:
-    """A reference with the export column that it names.
-
-    Attributes:
-        column: Export column, or name of a smart variable.
-        event: Unique event name. Defaults to a blank, for the event of the row.
-        instance: Instance, as a number or a smart variable. Defaults to a blank.
-    """
-
-    column: str
-    event: str = ""
-    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,57 +53,54 @@ _SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
 }
 
 
-def resolve_reference(structure: REDCapProject, parts: Parts) -> ResolvedReference:
-    """Return the column, event and instance that a reference names.
+def check_references(structure: REDCapProject, logic: Node) -> None:
+    """Refuse logic with references that the sandbox cannot evaluate.
+
+    An event that the project does not have is not refused: its values are blank.
 
     Raises:
-        LogicError: The project does not have the field or event, or the sandbox does not know the
-            smart variable.
+        LogicError: The project does not have the field, or the sandbox does not know the smart
+            variable.
     """
-    *rest, last = parts
-    event, instance = "", ""
-    if rest and _INSTANCE.fullmatch(last):
-        instance, last = last, rest.pop()
-    if rest and rest[-1] in {event.unique_event_name for event in structure.events}:
-        event = rest.pop()
-    elif rest == ["event-name"]:
-        rest = []
-    if not rest and last in _SMART:
-        return ResolvedReference(last)
-    found = _FIELD.fullmatch(last)
-    if rest or found is None:
+    columns = index_columns(structure)
+    for reference in list_references(logic):
+        column = columns.get(find_column(structure, reference))
+        is_option = reference.code is not None
+        is_id = reference.field == structure.record_id_field and not is_option
+        if not is_id and (column is None or (column.choice is not None) != is_option):
+            raise LogicError(f"the project has no field {reference.field!r} for this reference")
+    if any(variable.name not in _SMART for variable in list_smart_variables(logic)):
         raise LogicError("it has a reference that this sandbox does not know")
-    field, code = found[1], found[2]
-    column = field if code is None else structure.export_column(field, code.strip())
-    known = index_columns(structure).get(column)
-    is_id = field == structure.record_id_field and code is None
-    if not is_id and (known is None or (known.choice is not None) != (code is not None)):
-        raise LogicError(f"the project has no field {field!r} for this reference")
-    return ResolvedReference(column, event, instance)
 
 
-def make_value_reader(
-    store: Store,
-    project: StoredProject,
-    records: Sequence[str],
-    references: Iterable[ResolvedReference],
-) -> Callable[[ResolvedReference, RowKey], str]:
-    """Return a function that reads the value of a reference in a row.
+def find_column(structure: REDCapProject, reference: Reference) -> str:
+    """Return the export column that a reference names."""
+    if reference.code is None:
+        return reference.field
+    return structure.export_column(reference.field, reference.code)
+
+
+def make_facts_reader(
+    store: Store, project: StoredProject, records: Sequence[str], logic: Node
+) -> Callable[[RowKey], Facts]:
+    """Return a function that returns the facts of a row, with which logic is evaluated.
 
     Args:
         store: Store that has the project.
         project: Project of the rows.
         records: Records of the rows; none means all.
-        references: References that the function is to read.
+        logic: Logic, whose references `check_references` accepts.
     """
     structure, groups = project.structure, store.list_access_groups(project)
     events = {event.unique_event_name: event for event in structure.events}
     columns = index_columns(structure)
-    names = tuple({reference.column for reference in references})
+    names = {reference: find_column(structure, reference) for reference in list_references(logic)}
     numbers = {row_key: number for number, row_key in store.find_rows(project, records, ())}
     values: dict[tuple[int, str], str] = {
         (number, name): value
-        for number, name, value in store.find_values(project, records, (), names)
+        for number, name, value in store.find_values(
+            project, records, (), tuple(set(names.values()))
+        )
     }
     instances: dict[tuple[str, str, str], list[int]] = {}
     for row_key in numbers:
@@ -122,7 +108,7 @@ def make_value_reader(
             row_key.instance
         )
 
-    def find_instance(reference: ResolvedReference, row_key: RowKey, event: str, form: str) -> int:
+    def find_instance(reference: Reference, row_key: RowKey, event: str, form: str) -> int:
         own = row_key.instance if (row_key.event, row_key.instrument) == (event, form) else 0
         match reference.instance:
             case "first-instance":
@@ -135,22 +121,21 @@ def make_value_reader(
                 return own + 1
             case "current-instance" | "":
                 return own or 1  # the first, for a row without instance (guess)
+            case "new-instance":
+                return -1
             case number:
                 return int(number)
 
-    def read_value(reference: ResolvedReference, row_key: RowKey) -> str:
-        if reference.column in _SMART:
-            row_event = events.get(row_key.event)
-            arm = row_event.arm_num if row_event else 0
-            group = groups.get((row_key.record, arm), "")
-            return _SMART[reference.column](_Row(project, row_key, row_event, group))
-        if reference.column == structure.record_id_field:
+    def read_value(reference: Reference, row_key: RowKey) -> str:
+        if reference.field == structure.record_id_field:
             return row_key.record
-        column = columns[reference.column]
+        column = columns[names[reference]]
         form = column.field.form_name
         value_row = row_key
         if reference.event or reference.instance:
-            event = reference.event or row_key.event
+            event = find_event(structure, reference.event, row_key.event, form)
+            if event is None:
+                return ""
             repeats = event in structure.events_where_repeating(form)
             instrument = form if repeats else ""
             value_row = RowKey(row_key.record, event, instrument)
@@ -165,4 +150,18 @@ def make_value_reader(
         # A server was seen to calculate with these, so they are numbers in logic.
         return value.replace(",", ".") if column.field.validation.endswith(_COMMA) else value
 
-    return read_value
+    codes = frozenset(choice.code for choice in structure.missing_data_codes)
+    now = store.now()
+
+    def read_facts(row_key: RowKey) -> Facts:
+        event = events.get(row_key.event)
+        group = groups.get((row_key.record, event.arm_num if event else 0), "")
+        row = _Row(project, row_key, event, group)
+        return Facts(
+            lambda reference: read_value(reference, row_key),
+            lambda variable: _SMART[variable.name](row),
+            codes,
+            now,
+        )
+
+    return read_facts

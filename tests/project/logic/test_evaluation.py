@@ -1,4 +1,4 @@
-"""REDCap's logic: conditions, their three values, and filters."""
+"""REDCap's logic: conditions and their three values."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -8,20 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redcap_dagster.sandbox.logic import Facts, LogicError, evaluate_condition, parse_logic
-from tests.sandbox.conftest import Ask
+from redcap_dagster.project.logic import (
+    UNKNOWN,
+    Facts,
+    LogicError,
+    Reference,
+    evaluate_condition,
+    parse_logic,
+)
 
 VALUES = {
-    ("age",): "41",
-    ("name",): "Ana",
-    ("blank",): "",
-    ("code",): "UNK",
-    ("day",): "2024-02-29",
-    ("e_arm_1", "age", "2"): "7",
-    ("race(-99)",): "1",
+    Reference("age"): "41",
+    Reference("name"): "Ana",
+    Reference("blank"): "",
+    Reference("code"): "UNK",
+    Reference("day"): "2024-02-29",
+    Reference("age", None, "e_arm_1", "2"): "7",
+    Reference("race", "-99"): "1",
 }
 NOW = datetime(2024, 3, 30, 13, 30, tzinfo=UTC)
-FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
+FACTS = Facts(VALUES.__getitem__, missing_codes=frozenset({"UNK"}), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -36,19 +42,19 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
         ('[name] = "Ana"', True),
         ("[name] = 'ana'", False),
         ("[day] >= '2024-01-01'", True),
-        ("[age] > 'x'", None),
+        ("[age] > 'x'", UNKNOWN),
         ("[blank] = ''", True),
         ('[blank] <> ""', False),
-        ("[blank] < 3", None),
+        ("[blank] < 3", UNKNOWN),
         ("[blank] = 0", False),
         ("[e_arm_1][age][2] = 7", True),
         ("[race(-99)] = '1'", True),
         # three values: an undecided condition matters only if the others do not decide
         ("[blank] < 3 or [age] = 41", True),
         ("[blank] < 3 and [age] = 1", False),
-        ("[blank] < 3 and [age] = 41", None),
-        ("[blank] < 3 or [age] = 1", None),
-        ("not([blank] < 3)", None),
+        ("[blank] < 3 and [age] = 41", UNKNOWN),
+        ("[blank] < 3 or [age] = 1", UNKNOWN),
+        ("not([blank] < 3)", UNKNOWN),
         ("!([age] = 41)", False),
         ("NOT [age] = 1 AND [age] = 41", True),
         ("1 = 2 and 1 = 1 or 1 = 1", True),
@@ -64,24 +70,24 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
         ("7 % 4 = 3 and (2)^(3) = 8", True),
         ("0.1 + 0.2 = 0.3", True),
         ("[age] + [blank] = ''", True),
-        ("[age] + [name] = 1", None),
-        ("1 / 0 = 1", None),
+        ("[age] + [name] = 1", UNKNOWN),
+        ("1 / 0 = 1", UNKNOWN),
         # functions
         ("if([age] > 40, 'old', 'young') = 'old'", True),
-        ("if([blank] > 40, 1, 1) = 1", None),
+        ("if([blank] > 40, 1, 1) = 1", UNKNOWN),
         ("sum([age], [blank], 1) = 42 and mean(1, [blank], 2) = 1.5", True),
         ("max(1, 10, 9) = 10 and min([blank]) = '' and median(1, 5, 2) = 2", True),
         ("stdev(1, 2, 3) = 1", True),
         ("round(2.345, 2) = 2.35 and roundup(2.1) = 3 and rounddown(2.9) = 2", True),
         ("sqrt(16) = 4 and abs(-2) = 2 and mod(7, 4) = 3 and log(8, 2) > 2.99", True),
-        ("sqrt(-1) = 1", None),
+        ("sqrt(-1) = 1", UNKNOWN),
         ("datediff('2024-02-28', '2024-03-01', 'd') = 2", True),
         ("datediff('2024-03-01', '2024-02-28', 'd', 'ymd', true) = -2", True),
         ("datediff('2024-03-01', '2024-02-28', 'd', FALSE) = 2", True),
         ("datediff([day], today, 'd') = 30 and datediff([day], now, 'h') = 733.5", True),
         ("age_at_date('2004-02-29', '2024-02-28') = 19 and age_at_date([day], today) = 0", True),
         ("age_at_date('2000-03-30', 'today') = 24 and age_at_date([blank], 'today') = ''", True),
-        ("age_at_date('2024-03-01', [day]) = 0", None),
+        ("age_at_date('2024-03-01', [day]) = 0", UNKNOWN),
         ("dayoftheweek([day]) = 4", "error"),
         ("yesterday", "error"),
         ("datediff('2024-03-01', '2024-02-28', 'd', 'ymd', 'true') = -2", True),
@@ -110,7 +116,7 @@ FACTS = Facts(VALUES.__getitem__, frozenset({"UNK"}), NOW)
         ("eval('1')", "error"),
         ("__import__('os')", "error"),
         ("round()", "error"),
-        ("replace_text(replace_text('%s','a','%s'),'a','%s')='x'" % (("a" * 9999,) * 3), None),
+        ("replace_text(replace_text('%s','a','%s'),'a','%s')='x'" % (("a" * 9999,) * 3), UNKNOWN),
     ],
 )
 def test_conditions(logic: str, expected: Any) -> None:
@@ -130,92 +136,6 @@ def test_logic_that_is_nested_too_deep(logic: str) -> None:
 
 @given(st.text(st.sampled_from(list("[]()'\"<>=!&|+-*/^%, 019.aA_and or not if sum")), max_size=60))
 def test_any_text_is_logic_or_raises_a_logic_error(text: str) -> None:
-    facts = Facts(lambda _: "", frozenset(), NOW)
+    facts = Facts(lambda _: "")
     with suppress(LogicError):
-        assert evaluate_condition(parse_logic(text), facts) in (True, False, None)
-
-
-def test_many_conditions(ask: Ask, classic: str) -> None:
-    logic = " or ".join(f"[id] = '{number}'" for number in range(1000))
-    assert rows(ask, classic, logic) == [("9", ""), ("9", "2"), ("9", "10"), ("10", "")]
-
-
-# -- as a filter ----------------------------------------------------------------------------------
-
-
-def rows(ask: Ask, token: str, logic: str) -> list[tuple[str, ...]]:
-    answer = ask(token, content="record", format="json", filterLogic=logic)
-    assert answer.status_code == 200, answer.text
-    names = ("id", "redcap_event_name", "redcap_repeat_instance")
-    return [tuple(str(row[name]) for name in names if name in row) for row in answer.json()]
-
-
-@pytest.mark.parametrize(
-    ("logic", "expected"),
-    [
-        ("[id] >= 10", [("10", "")]),
-        ("[race(-99)] = '1'", [("10", "")]),
-        # Row by row: an instance has no values of other instruments.
-        ("[race(1)] = '0'", [("9", ""), ("10", "")]),
-        ("[dose] = 5", [("9", "2")]),
-        ("[dose][2] = 5", [("9", ""), ("9", "2"), ("9", "10")]),
-        ("[dose][last-instance] = 'é'", [("9", ""), ("9", "2"), ("9", "10")]),
-        ("[visit_complete] = 2", [("10", "")]),
-        ("[lab_complete] = '0'", [("9", ""), ("10", "")]),
-        ("[record-name] = '9' and [current-instance] = 10", [("9", "10")]),
-        ("[id] = ''", []),
-    ],
-)
-def test_filters_of_a_classic_project(
-    classic: str, ask: Ask, logic: str, expected: list[tuple[str, ...]]
-) -> None:
-    assert rows(ask, classic, logic) == expected
-
-
-def test_filters_by_events(longitudinal: str, ask: Ask) -> None:
-    assert rows(ask, longitudinal, "[age] > 2") == [("1", "first_arm_2", "")]
-    assert len(rows(ask, longitudinal, "[first_arm_1][age] = 2")) == 5
-    assert rows(ask, longitudinal, "[event-name] = 'then_arm_1' and [dose] = 8") == [
-        ("1", "then_arm_1", "2")
-    ]
-    assert len(rows(ask, longitudinal, "[then_arm_1][dose][2] = 8")) == 5
-    assert len(rows(ask, longitudinal, "[first_arm_1][dose][first-instance] = 7")) == 5
-    assert len(rows(ask, longitudinal, "[first_arm_1][dose] = 7")) == 5
-
-
-@pytest.mark.parametrize(
-    ("logic", "events"),
-    [
-        ("[arm-number] = 2", ["first_arm_2"]),
-        ("[arm-label] = 'Two'", ["first_arm_2"]),
-        ("[event-label] = 'First' and [record-dag-name] = 'south'", ["first_arm_2"]),
-        ("[user-name] <> 'sandbox'", []),
-        ("[user-dag-name] = '' and [arm-number] = '2'", ["first_arm_2"]),
-        ("[project-id] = ''", []),
-    ],
-)
-def test_smart_variables(longitudinal: str, ask: Ask, logic: str, events: list[str]) -> None:
-    assert [row[1] for row in rows(ask, longitudinal, logic)] == events
-
-
-def test_smart_variables_of_a_classic_project(classic: str, ask: Ask) -> None:
-    logic = "[arm-number] = '' and [record-dag-name] = '' and [record-name] = 10"
-    assert rows(ask, classic, logic) == [("10", "")]
-
-
-@pytest.mark.parametrize(
-    "logic",
-    [
-        "[x] = 1",
-        "[race] = 1",
-        "[race____99] = 1",
-        "[note(1)] = 1",
-        "[race(7)] = 1",
-        "[x][note] = 1",
-        "[survey-url] = 1",
-    ],
-)
-def test_references_that_a_project_does_not_have(classic: str, ask: Ask, logic: str) -> None:
-    answer = ask(classic, content="record", filterLogic=logic)
-    assert answer.status_code == 400
-    assert answer.text.startswith('ERROR: The logic in the parameter "filterLogic" is not valid: ')
+        assert evaluate_condition(parse_logic(text), facts) in (True, False, UNKNOWN)

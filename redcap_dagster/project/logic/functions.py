@@ -7,17 +7,20 @@ is a guess: a blank.
 import re
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Final
 
-from redcap_dagster.sandbox.logic.tree import Parts
+from redcap_dagster.project.logic.values import (
+    UNKNOWN,
+    Facts,
+    Known,
+    Value,
+    to_number,
+    to_text,
+)
 
-Value = str | Decimal | bool | None
-"""Text, number, condition, or None for a result that cannot be decided."""
-
-_NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*")
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
 _LONGEST_TEXT: Final = 1_000_000
 _SECONDS: Final = {
@@ -31,51 +34,14 @@ _SECONDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The row and the time that logic is evaluated for.
+class LogicFunction:
+    """A function of logic: its least and most arguments, and its implementation.
 
-    Attributes:
-        value: Function that returns the value of a reference, or a blank.
-        missing_codes: Missing data codes of the project.
-        now: Server's time.
+    It is called with known values only.
     """
 
-    value: Callable[[Parts], str] = field(repr=False)
-    missing_codes: frozenset[str]
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LogicFunction:
-    """A function of logic: its least and most arguments, and its implementation."""
-
     arity: tuple[int, int]
-    call: Callable[[Facts, tuple[Value, ...]], Value]
-
-
-def to_number(value: Value) -> Decimal | None:
-    """Return a value as a number, or None if it is not a number."""
-    match value:
-        case bool():
-            return Decimal(value)
-        case str() if _NUMBER.fullmatch(value):
-            return Decimal(value.strip())
-        case Decimal():
-            return value
-    return None
-
-
-def to_text(value: Value) -> str:
-    """Return a value as text, numbers without trailing zeros."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(int(value))
-        case Decimal():
-            text = f"{value:f}"
-            return text.rstrip("0").rstrip(".") if "." in text else text
-    return value
+    call: Callable[[Facts, tuple[Known, ...]], Value]
 
 
 # -- kinds of functions ---------------------------------------------------------------------------
@@ -84,13 +50,13 @@ def to_text(value: Value) -> str:
 def _make_numeric(
     call: Callable[..., Decimal], least: int = 1, most: int | None = None
 ) -> LogicFunction:
-    """Return a function of numbers: blank for a blank argument, None for a text."""
+    """Return a function of numbers: blank for a blank argument, unknown for a text."""
 
-    def call_with_numbers(_: Facts, values: tuple[Value, ...]) -> Value:
+    def call_with_numbers(_: Facts, values: tuple[Known, ...]) -> Value:
         numbers = [to_number(value) for value in values]
         if None not in numbers:
             return call(*numbers)
-        return "" if any(value == "" for value in values) else None
+        return "" if any(value == "" for value in values) else UNKNOWN
 
     return LogicFunction((least, most or least), call_with_numbers)
 
@@ -98,11 +64,11 @@ def _make_numeric(
 def _make_aggregate(call: Callable[[list[Decimal]], Decimal]) -> LogicFunction:
     """Return a function of any number of numbers, which ignores blanks."""
 
-    def call_with_known_numbers(_: Facts, values: tuple[Value, ...]) -> Value:
+    def call_with_known_numbers(_: Facts, values: tuple[Known, ...]) -> Value:
         numbers = [to_number(value) for value in values if value != ""]
         known = [number for number in numbers if number is not None]
         if len(known) < len(numbers):
-            return None
+            return UNKNOWN
         return call(known) if known else ""
 
     return LogicFunction((1, 1000), call_with_known_numbers)
@@ -113,8 +79,8 @@ def _make_textual(
 ) -> LogicFunction:
     """Return a function of texts; numbers are converted to texts."""
 
-    def call_with_texts(_: Facts, values: tuple[Value, ...]) -> Value:
-        return None if None in values else call(*map(to_text, values))
+    def call_with_texts(_: Facts, values: tuple[Known, ...]) -> Value:
+        return call(*map(to_text, values))
 
     return LogicFunction((least, most or least), call_with_texts)
 
@@ -155,66 +121,51 @@ def _make_date_part(begin: int, end: int) -> LogicFunction:
     return _make_textual(lambda text: Decimal(text[begin:end]) if _MOMENT.fullmatch(text) else "")
 
 
-def _choose(_: Facts, values: tuple[Value, ...]) -> Value:
-    condition = to_truth(values[0])
-    return None if condition is None else values[1 if condition else 2]
-
-
-def to_truth(value: Value) -> bool | None:
-    """Return a value as a condition, which is false for a blank and for zero."""
-    if value is None or isinstance(value, bool):
-        return value
-    number = to_number(value)
-    return value != "" if number is None else number != 0
-
-
-def _is_missing_code(facts: Facts, value: Value) -> bool:
+def _is_missing_code(facts: Facts, value: Known) -> bool:
     return to_text(value) in facts.missing_codes
 
 
-def _has_missing_code(_: Facts, values: tuple[Value, ...]) -> Value:
+def _has_missing_code(_: Facts, values: tuple[Known, ...]) -> Value:
     codes = {code.strip() for code in ",".join(map(to_text, values[1:])).split(",")}
     return to_text(values[0]) in codes
 
 
-def _to_datetime(facts: Facts, value: Value) -> datetime | None:
+def _to_datetime(facts: Facts, value: Known) -> datetime | None:
     text = to_text(value)
     if text in ("now", "today"):
+        if facts.now is None:
+            return None
         now = facts.now.replace(tzinfo=None, microsecond=0)
         return now if text == "now" else now.replace(hour=0, minute=0, second=0)
     return datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else None
 
 
-def _datediff(facts: Facts, values: tuple[Value, ...]) -> Value:
+def _datediff(facts: Facts, values: tuple[Known, ...]) -> Value:
     """Return the time between two dates; older logic has their format before the sign."""
     if values[0] == "" or values[1] == "":
         return ""
     unit, *more = (to_text(value) for value in values[2:])
     first, second = _to_datetime(facts, values[0]), _to_datetime(facts, values[1])
     if first is None or second is None or unit not in _SECONDS:
-        return None
+        return UNKNOWN
     between = second - first
     seconds = Decimal(between.days) * 86400 + between.seconds
     signed = any(text.lower() in ("true", "1") for text in more)
     return (seconds if signed else abs(seconds)) / _SECONDS[unit]
 
 
-def _age_at_date(facts: Facts, values: tuple[Value, ...]) -> Value:
-    """Return the age at a date in years; whole years, and None before birth, are guesses."""
+def _age_at_date(facts: Facts, values: tuple[Known, ...]) -> Value:
+    """Return the age at a date in years; whole years, and unknown before birth, are guesses."""
     if values[0] == "" or values[1] == "":
         return ""
     born, at = _to_datetime(facts, values[0]), _to_datetime(facts, values[1])
     if born is None or at is None or at < born:
-        return None
+        return UNKNOWN
     return Decimal(at.year - born.year - ((at.month, at.day) < (born.month, born.day)))
 
 
 FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
-    "not": LogicFunction(
-        (1, 1), lambda _, v: None if to_truth(v[0]) is None else not to_truth(v[0])
-    ),
     "minus": _make_numeric(lambda number: -number),
-    "if": LogicFunction((3, 3), _choose),
     "datediff": LogicFunction((3, 5), _datediff),
     "age_at_date": LogicFunction((2, 2), _age_at_date),
     "year": _make_date_part(0, 4),

@@ -1,22 +1,32 @@
 """The parser of logic. From weak to strong: or, and, not, comparisons, + -, * / %, minus, ^."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from redcap_dagster.sandbox.logic.functions import FUNCTIONS
-from redcap_dagster.sandbox.logic.tokens import LogicError, Token, tokenize
-from redcap_dagster.sandbox.logic.tree import (
+from redcap_dagster.project.logic.functions import FUNCTIONS
+from redcap_dagster.project.logic.tokens import LogicError, Token, tokenize
+from redcap_dagster.project.logic.tree import (
     Function,
     Junction,
     Literal,
     Node,
     Operation,
     Reference,
+    SmartVariable,
 )
 
 # Words without quotes, such as the last argument of datediff.
 _WORDS: Final = {"true": "1", "false": "0", "today": "today", "now": "now"}
+_PART: Final = re.compile(r"\[([^\[\]]+)\]")
+_FIELD: Final = re.compile(r"([A-Za-z0-9_]*[A-Za-z_][A-Za-z0-9_]*)(?:\((.+)\)|:value)?", re.DOTALL)
+_INSTANCE: Final = re.compile(r"[0-9]{1,9}|(first|last|current|previous|next|new)-instance")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
+_ARITIES: Final[Mapping[str, tuple[int, int]]] = {
+    "if": (3, 3),
+    "not": (1, 1),
+    **{name: function.arity for name, function in FUNCTIONS.items()},
+}
 _COMPARISONS: Final = ("=", "<>", "!=", "<", "<=", ">", ">=")
 
 
@@ -28,8 +38,8 @@ def parse_logic(logic: str) -> Node:
 
     Example:
         >>> parse_logic("not ([a] = 1)")
-        Function(name='not', arguments=(Operation(sign='=', left=Reference(parts=('a',)), \
-right=Literal()),))
+        Function(name='not', arguments=(Operation(sign='=', left=Reference(field='a', code=None, \
+event='', instance=''), right=Literal()),))
     """
     try:
         return _Parser(tokenize(logic)).parse()
@@ -96,8 +106,7 @@ class _Parser:
             case "text":
                 return Literal(token.text[1:-1])
             case "reference":
-                parts = re.findall(r"\[([^\[\]]+)\]", token.text)
-                return Reference(tuple(part.strip() for part in parts))
+                return _read_reference(token)
             case "name" if token.text.lower() in _WORDS:
                 return Literal(_WORDS[token.text.lower()])
             case "name":
@@ -111,7 +120,7 @@ class _Parser:
     def _parse_function(self, token: Token) -> Node:
         name = token.text.lower()
         self._expect("(")
-        if name not in FUNCTIONS:
+        if name not in _ARITIES:
             raise LogicError(f"this sandbox does not know the function at character {token.at + 1}")
         arguments: list[Node] = []
         if not self._accept(")"):
@@ -119,7 +128,7 @@ class _Parser:
             while self._accept(","):
                 arguments.append(self._parse_condition())
             self._expect(")")
-        least, most = FUNCTIONS[name].arity
+        least, most = _ARITIES[name]
         if not least <= len(arguments) <= most:
             raise LogicError(f"{name} has too few or too many arguments")
         return Function(name, tuple(arguments))
@@ -148,3 +157,23 @@ class _Parser:
 
     def _make_error(self) -> LogicError:
         return LogicError(f"it cannot be read at character {self._token.at + 1}")
+
+
+def _read_reference(token: Token) -> Reference | SmartVariable:
+    """Return the value that a reference in brackets names."""
+    *rest, last = (part.strip() for part in _PART.findall(token.text))
+    event = instance = ""
+    if rest and _INSTANCE.fullmatch(last.lower()):
+        instance, last = last.lower(), rest.pop()
+    if rest:
+        event = rest.pop().lower()
+    if rest:
+        raise LogicError(f"the reference at character {token.at + 1} has too many parts")
+    field = _FIELD.fullmatch(last)
+    if field:
+        code = field[2]
+        return Reference(field[1].lower(), code and code.strip(), event, instance)
+    name, *arguments = (part.strip() for part in last.split(":"))
+    if not _NAME.fullmatch(name):
+        raise LogicError(f"the reference at character {token.at + 1} is not a field")
+    return SmartVariable(name.lower(), tuple(arguments), event, instance)

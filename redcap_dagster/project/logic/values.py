@@ -1,0 +1,88 @@
+"""The values that logic has, and the facts that it is evaluated with."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Final, NoReturn
+
+from redcap_dagster.project.logic.tree import Reference, SmartVariable
+
+
+class Unknown(Enum):
+    """The type of `UNKNOWN`."""
+
+    UNKNOWN = "cannot be said"
+
+    def __bool__(self) -> NoReturn:
+        """Refuse to be taken for false.
+
+        Raises:
+            TypeError: Always. Compare with ``is UNKNOWN``.
+        """
+        raise TypeError("UNKNOWN is neither true nor false: compare with `is UNKNOWN`.")
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+"""The value that cannot be said. It is not a blank, which is ``""``."""
+
+Known = str | Decimal | bool
+Value = Known | Unknown
+"""Text (a blank is ``""``), number, condition, or `UNKNOWN`."""
+
+_NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*")
+
+
+def _find_nothing(_: SmartVariable) -> Unknown:
+    return UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What logic is evaluated with: the values of a row, and the time.
+
+    Attributes:
+        read_value: Function that returns the value of a reference: its text, a blank, or `UNKNOWN`.
+        read_smart_variable: Function that returns the value of a smart variable. Defaults to
+            `UNKNOWN` for all.
+        missing_codes: Missing data codes of the project. Defaults to none.
+        now: Server's time. Defaults to None: ``today`` and ``now`` are `UNKNOWN`.
+    """
+
+    read_value: Callable[[Reference], str | Unknown] = field(repr=False)
+    read_smart_variable: Callable[[SmartVariable], Value] = field(default=_find_nothing, repr=False)
+    missing_codes: frozenset[str] = frozenset()
+    now: datetime | None = None
+
+
+def to_number(value: Value) -> Decimal | None:
+    """Return a value as a number, or None if it is not a number."""
+    match value:
+        case bool():
+            return Decimal(value)
+        case str() if _NUMBER.fullmatch(value):
+            return Decimal(value.strip())
+        case Decimal():
+            return value
+    return None
+
+
+def to_text(value: Known) -> str:
+    """Return a value as text, numbers without trailing zeros."""
+    match value:
+        case bool():
+            return str(int(value))
+        case Decimal():
+            text = f"{value:f}"
+            return text.rstrip("0").rstrip(".") if "." in text else text
+    return value
+
+
+def to_truth(value: Value) -> bool | Unknown:
+    """Return a value as a condition, which is false for a blank and for zero."""
+    if value is UNKNOWN or isinstance(value, bool):
+        return value
+    number = to_number(value)
+    return value != "" if number is None else number != 0
