@@ -1,7 +1,8 @@
 """An export -> tables: pure functions over Arrow tables, without network and without Dagster.
 
 In the order of use: `compatibility`, `instruments`, `cleaning`, then what reads its result.
-Imports `redcap_dagster.project`, `redcap_dagster.options` and `redcap_dagster.frames` only.
+`queries` and `status` make the lists that data managers read. Imports `redcap_dagster.project`,
+`options`, `frames` and `markdown` only.
 
 For users:
 

@@ -1,0 +1,162 @@
+"""The two tables: what a row says, where its link leads, and what no row holds."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.tables.quality import RuleFindings
+from redcap_dagster.tables.queries import (
+    ConfirmationError,
+    Confirmations,
+    JudgedForm,
+    Judgment,
+    QueryTables,
+    read_confirmations,
+    update_queries,
+)
+from tests.dictionary import field, in_events
+
+URL = "https://redcap.example.edu/api/"
+FIRST = datetime(2026, 1, 30, 12, tzinfo=UTC)
+LATER = datetime(2026, 1, 31, 12, tzinfo=UTC)
+PROJECT = REDCapProject.from_exports(
+    metadata=[
+        field("id", "visit"),
+        field("age", "visit", label="Age in years"),
+        field("mail", "visit", identifier="y"),
+        field("race", "visit", type="checkbox", choices="1, A | 2, B"),
+    ],
+    info={"project_id": 7},
+    arms=[{"arm_num": 1, "name": "Arm 1"}],
+    events=[
+        {"event_name": "V1", "arm_num": 1, "unique_event_name": "v1_arm_1", "event_id": 41},
+        {"event_name": "V2", "arm_num": 1, "unique_event_name": "v2_arm_1", "event_id": 42},
+    ],
+    form_event_mapping=in_events([], {"v1_arm_1": ["visit"], "v2_arm_1": ["visit"]})[
+        "formEventMapping"
+    ],
+    repeating=[{"event_name": "v2_arm_1"}],
+    version="14.7.3",
+    header=["redcap_data_access_group"],
+)
+
+
+def judge(values: dict[str, list[Any]], *, at: datetime = FIRST, **options: Any) -> Judgment:
+    """Judge rows of the form: each field is wrong where its value begins with bad."""
+    rows = {"id": ["A 1"], "redcap_event_name": ["v2_arm_1"], "redcap_repeat_instance": ["3"]}
+    groups = {"redcap_data_access_group": ["north"]}
+    records = pa.table({**rows, **groups, **values})
+    found = [
+        RuleFindings(
+            rule="good",
+            letter="C",
+            instrument="visit",
+            field=name.partition("___")[0],
+            wrong=pa.array([str(text).startswith("bad") for text in cells]),
+            certain=pa.array([True] * len(cells)),
+            read=records.select([name]),
+            text="The value is bad.",
+        )
+        for name, cells in values.items()
+    ]
+    form = JudgedForm("visit", records, found, severities={"good": "error"})
+    return Judgment(PROJECT, "redcap.example.edu/api", at, {"visit": form}, {"good"}, **options)
+
+
+def update(judgment: Judgment, before: QueryTables | None = None, **options: Any) -> QueryTables:
+    history = None if before is None else before.history
+    return update_queries(judgment, history, url=URL, **options)
+
+
+def test_a_row_says_what_is_wrong_where_and_opens_its_form() -> None:
+    first = update(judge({"age": ["bad 999"]}))
+    later = update(judge({"age": ["bad 999"]}, at=LATER), first)
+
+    (row,) = later.open.to_pylist()
+    assert row.pop("query_id").startswith("Q")
+    assert row == {
+        "record": "A 1",
+        "event": "v2_arm_1",
+        "instance": 3,
+        "access_group": "north",
+        "instrument": "visit",
+        "field": "age",
+        "label": "Age in years",
+        "rule": "good",
+        "letter": "C",
+        "problem": "The value is bad.",
+        "severity": "error",
+        "since": FIRST.replace(tzinfo=None),
+        "state": "open",
+        "link": "https://redcap.example.edu/redcap_v14.7.3/DataEntry/index.php?pid=7&id=A+1"
+        "&event_id=42&page=visit&instance=3&fldfocus=age",
+    }
+    assert later.count_open() == [("good", "north", 1)]
+    assert later.count_states()["open"] == 1
+
+
+def test_values_are_shown_on_request_and_identifiers_never() -> None:
+    wrong = {"age": ["bad 999"], "mail": ["bad@example.edu"], "race___1": ["1"], "race___2": ["0"]}
+
+    judgment = judge(wrong)
+    assert "999" not in str(update(judgment).open.to_pylist())
+    shown = update(judgment, show_values=True).open.to_pylist()
+    assert [(row["field"], row["value"]) for row in shown] == [("age", "bad 999"), ("mail", None)]
+    assert "999" not in str(update(judgment, show_values=True).history.to_pylist())
+
+
+def test_no_table_without_the_salt_tells_a_guessed_value() -> None:
+    judgment = judge({"age": ["bad 999"]})
+    one, other = (update(judgment).history.to_pylist() for _ in range(2))
+    assert one[0]["query_id"] == other[0]["query_id"]
+    assert one[0]["digest"] != other[0]["digest"]
+
+
+def test_a_confirmation_is_of_what_the_list_showed(tmp_path: Path) -> None:
+    """It does not count for a value that changed before the run that reads it."""
+    first = update(judge({"age": ["bad 1"]}))
+    (query_id,) = first.open["query_id"].to_pylist()
+    file = tmp_path / "confirmed.csv"
+    file.write_text(
+        f"\ufeffquery_id;who;why;note\n{query_id};Ada;in the source;\nQAAAAAAAAAAAA;Ada;no;\n"
+        f";;;\n{query_id};;no reason given;\n",
+        encoding="utf-8",
+    )
+    given = read_confirmations(file)
+
+    confirmed = update(judge({"age": ["bad 1"]}, at=LATER), first, confirmations=given)
+    assert confirmed.open.num_rows == 0
+    assert confirmed.refused == {
+        3: "no query has its id",
+        5: "it does not say who confirmed the query and why",
+    }
+
+    changed = update(judge({"age": ["bad 2"]}, at=LATER), first, confirmations=given)
+    assert changed.open["state"].to_pylist() == ["open"]
+    assert changed.history["what"].to_pylist() == ["found", "confirmed", "changed"]
+    again = update(judge({"age": ["bad 2"]}, at=LATER), changed, confirmations=given)
+    assert again.history.equals(changed.history)
+
+
+@pytest.mark.parametrize("text", ["", "query_id,who\n", "query_id,who,why\n\xff\n"])
+def test_confirmations_that_cannot_be_read_are_refused_without_a_cell(
+    tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "confirmed.csv"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfirmationError, match="query_id, who, why"):
+        read_confirmations(file)
+
+
+def test_a_form_that_lost_an_event_or_moved_is_not_called_deleted() -> None:
+    first = update(judge({"age": ["bad 1"]}))
+    gone = judge({"age": ["bad 1"]}, listed={"A 1"}, instruments=[])
+    withdrawn = update(
+        Judgment(**{**vars(gone), "forms": {}}), first, confirmations=Confirmations()
+    )
+    assert withdrawn.count_states()["rule withdrawn"] == 1
+    assert withdrawn.open.num_rows == 0
