@@ -11,17 +11,17 @@ import pyarrow.compute as pc
 from upath import UPath
 
 from redcap_dagster.io_managers.atomic_files import write_file
-from redcap_dagster.project.system_columns import ACCESS_GROUP
 
 QUERIES_SHEET: Final = "Queries"
-CONFIRMED_BY: Final = "confirmed_by"
-REASON: Final = "reason"
+TO_FILL_IN: Final = ("who", "why")
+"""Columns that a data manager fills in to confirm a query."""
+
 MADE_BY: Final = "Open queries, written by redcap-dagster"
 """The comment among a workbook's properties that tells our files from those of others."""
 
 WITHOUT_GROUP: Final = "records_without_access_group"
 
-_LINK, _VALUE, _FIELD, _RECORD = "link", "value", "field", "record"
+_GROUP, _LINK, _VALUE, _FIELD, _RECORD = "access_group", "link", "value", "field", "record"
 _LONGEST_CELL: Final = 32_767
 _MOST_LINKS: Final = 65_530
 _MOST_ROWS: Final = 1_000_000
@@ -65,7 +65,7 @@ def write_workbooks(
 
     There is a file for each access group and one for records without a group, also where it has
     no open query: a file of an earlier run is always replaced. Each has a sheet of the queries,
-    with blank columns ``confirmed_by`` and ``reason`` to be filled in, and a sheet of the rules.
+    with blank columns ``who`` and ``why`` to be filled in, and a sheet of the rules.
     All cells are text, so that nothing is calculated; the links are the only hyperlinks.
 
     Args:
@@ -133,10 +133,10 @@ def _remove_identifiers(
 
 def _split(queries: pa.Table, groups: Sequence[str] | None) -> Iterator[tuple[str, pa.Table]]:
     """Yield the queries of each access group, with the end of the file's name."""
-    if groups is None or ACCESS_GROUP not in queries.column_names:
+    if groups is None or _GROUP not in queries.column_names:
         yield "", queries
         return
-    of_row = pc.fill_null(queries[ACCESS_GROUP], "")
+    of_row = pc.fill_null(queries[_GROUP], "")
     found = {*groups, *of_row.unique().to_pylist()} - {""}
     for group in sorted(found):
         # Unique names of groups are of these characters; anything else cannot leave the folder.
@@ -185,9 +185,9 @@ def _write(file: IO[bytes], queries: pa.Table, rules: Sequence[RuleDescription])
         "wrap": book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"}),
         "fill": book.add_format({"num_format": "@", "bg_color": "#FFF8DC", "valign": "top"}),
     }
-    columns = [name for name in queries.column_names if name not in (CONFIRMED_BY, REASON)]
+    columns = queries.column_names
     sheet = book.add_worksheet(QUERIES_SHEET)
-    _write_head(sheet, [*columns, CONFIRMED_BY, REASON], formats["head"])
+    _write_head(sheet, [*columns, *TO_FILL_IN], formats["head"])
     links = 0
     for row, values in enumerate(_read_rows(queries.select(columns)), 1):
         for at, (name, value) in enumerate(zip(columns, values, strict=True)):
