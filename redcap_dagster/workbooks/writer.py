@@ -27,7 +27,7 @@ _MOST_LINKS: Final = 65_530
 _MOST_ROWS: Final = 1_000_000
 _LONGEST_URL: Final = 2_079
 _WIDTHS: Final[Mapping[str, int]] = {
-    "label": 40, "problem": 60, _LINK: 12, CONFIRMED_BY: 20, REASON: 40,
+    "label": 40, "problem": 60, _LINK: 12, "who": 20, "why": 40,
 }  # fmt: skip
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
