@@ -6,7 +6,11 @@ from typing import Final
 import pyarrow as pa
 from upath import UPath
 
-from redcap_dagster.tables.queries import Confirmation, Confirmations, collect_confirmations
+from redcap_dagster.tables.queries.confirmations import (
+    Confirmation,
+    Confirmations,
+    collect_confirmations,
+)
 from redcap_dagster.workbooks.writer import QUERIES_SHEET, TO_FILL_IN, WorkbookError
 
 _COMPARED: Final = ("record", "event", "instance", "instrument", "field", "rule")

@@ -105,7 +105,7 @@ def check_folder(folder: UPath, name: str) -> None:
         probe = folder / f".{name}_queries"
         write_file(probe, lambda file: file.write(b""))
         probe.unlink()
-    except OSError:
+    except (OSError, ValueError):
         raise WorkbookError(
             f"Workbooks of queries cannot be written into {folder}: it is not a folder, or the "
             "user of this process may not write there. Name another folder, or allow it."
@@ -194,7 +194,7 @@ def _write(file: IO[bytes], queries: pa.Table, rules: Sequence[RuleDescription])
             if name == _LINK and value and links < _MOST_LINKS and len(value) <= _LONGEST_URL:
                 sheet.write_url(row, at, value, formats["link"], "Open in REDCap")
                 links += 1
-            else:
+            elif value:
                 sheet.write_string(row, at, value, formats["text"])
         for at in (len(columns), len(columns) + 1):
             sheet.write_blank(row, at, None, formats["fill"])

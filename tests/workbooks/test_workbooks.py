@@ -1,0 +1,219 @@
+"""Workbooks of open queries: what is in them, what is never in them, what comes back."""
+
+import csv
+from datetime import datetime
+from pathlib import Path
+from zipfile import ZipFile
+
+import pyarrow as pa
+import pytest
+from openpyxl import load_workbook
+from redcap_dagster.tables.quality import RuleFindings
+from redcap_dagster.tables.queries import JudgedForm, Judgment, QueryTables, update_queries
+from upath import UPath
+
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.workbooks import (
+    RuleDescription,
+    WorkbookError,
+    check_folder,
+    read_workbook,
+    write_workbooks,
+)
+from tests.dictionary import field
+
+RULES = [RuleDescription("within_range", "D", "Values are between the minimum and the maximum.")]
+RECORDS = ["=1+1", "007", "north-é", "\x01\x02"]
+GROUPS = ["north", "south", None, "north"]
+
+
+def make_queries() -> QueryTables:
+    """Return the queries of four records, each with a wrong age and a wrong name."""
+    project = REDCapProject.from_exports(
+        metadata=[
+            field("id"),
+            field("age", label='=HYPERLINK("https://elsewhere.example.edu")'),
+            {**field("name"), "identifier": "y"},
+        ],
+        info={"project_id": 12, "has_repeating_instruments_or_events": 0},
+        version="14.7.3",
+    )
+    count = len(RECORDS)
+    records = pa.table(
+        {
+            "id": RECORDS,
+            "redcap_data_access_group": GROUPS,
+            "age": ["@SUM(A1)", "400", "-4", "+5"],
+            "name": ["Ada Lovelace"] * count,
+            "visit_complete": ["2"] * count,
+        }
+    )
+    found = [
+        RuleFindings(
+            rule="within_range",
+            letter="D",
+            instrument="visit",
+            field=name,
+            wrong=pa.array([True] * count),
+            certain=pa.array([True] * count),
+            read=records.select([name]),
+            text="The value is out of range.",
+        )
+        for name in ("age", "name")
+    ]
+    judgment = Judgment(
+        project,
+        "redcap.example.edu/api",
+        datetime(2026, 1, 31),
+        {"visit": JudgedForm("visit", records, found)},
+        {"within_range"},
+    )
+    return update_queries(judgment, show_values=True, url="https://redcap.example.edu/api/")
+
+
+@pytest.fixture(scope="module")
+def queries() -> QueryTables:
+    return make_queries()
+
+
+def write(queries: pa.Table, folder: Path, **options: object) -> list[UPath]:
+    given = {"groups": ["north", "south", "west"], "identifiers": ["name"], **options}
+    return list(write_workbooks(queries, UPath(folder), "trial", RULES, **given))  # type: ignore[arg-type]
+
+
+def read_rows(path: UPath) -> list[dict[str, str]]:
+    rows = load_workbook(path)["Queries"].iter_rows(values_only=True)
+    head = next(rows)
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def test_each_access_group_has_its_own_workbook(queries: QueryTables, tmp_path: Path) -> None:
+    paths = write(queries.open, tmp_path)
+    records = {path.name: {row["record"] for row in read_rows(path)} for path in paths}
+    assert records == {
+        "trial_queries_north.xlsx": {"=1+1", "_x0001__x0002_"},
+        "trial_queries_south.xlsx": {"007"},
+        "trial_queries_west.xlsx": set(),
+        "trial_queries_records_without_access_group.xlsx": {"north-é"},
+    }
+
+
+def test_there_is_one_workbook_where_groups_are_hidden(
+    queries: QueryTables, tmp_path: Path
+) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    assert path.name == "trial_queries.xlsx"
+    assert len(read_rows(path)) == queries.open.num_rows
+
+
+def test_cells_are_text_without_formulas_and_link_to_redcap_only(
+    queries: QueryTables, tmp_path: Path
+) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    book = load_workbook(path)
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert {cell.data_type for cell in cells} <= {"s", "n"}
+    assert all(cell.value is None for cell in cells if cell.data_type == "n")
+    links = [cell.hyperlink.target for cell in cells if cell.hyperlink]
+    assert len(links) == queries.open.num_rows
+    assert all(link.startswith("https://redcap.example.edu/redcap_v14.7.3/") for link in links)
+    with path.open("rb") as file, ZipFile(file) as parts:
+        assert b"<f>" not in b"".join(parts.read(name) for name in parts.namelist())
+
+
+def test_values_of_identifiers_are_never_in_a_workbook(
+    queries: QueryTables, tmp_path: Path
+) -> None:
+    shown = queries.open.set_column(
+        queries.open.column_names.index("value"),
+        "value",
+        pa.array(["Ada Lovelace"] * queries.open.num_rows),
+    )
+    for path in write(shown, tmp_path):
+        values = {row["field"]: row["value"] for row in read_rows(path)}
+        assert values.get("name") is None
+    (path,) = write(shown, tmp_path, groups=None, record_id_is_identifier=True)
+    assert {(row["record"], row["link"], row["value"]) for row in read_rows(path)} == {
+        (None, None, None)
+    }
+
+
+def test_a_workbook_explains_its_rules(queries: QueryTables, tmp_path: Path) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    rows = list(load_workbook(path)["Rules"].iter_rows(values_only=True))
+    assert rows[1] == ("within_range", "D", RULES[0].expects, "8")
+
+
+def test_workbooks_are_private_and_the_same_for_the_same_queries(
+    queries: QueryTables, tmp_path: Path
+) -> None:
+    first, second = (write(queries.open, tmp_path / name, groups=None)[0] for name in "ab")
+    assert Path(first.path).stat().st_mode & 0o777 == 0o600
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_file_of_somebody_else_is_not_replaced(queries: QueryTables, tmp_path: Path) -> None:
+    write(queries.open, tmp_path)
+    write(queries.open, tmp_path)  # our own are
+    (tmp_path / "trial_queries_south.xlsx").write_bytes(b"mine")
+    before = (tmp_path / "trial_queries_north.xlsx").stat().st_mtime_ns
+    with pytest.raises(WorkbookError, match="trial_queries_south.xlsx is not a workbook"):
+        write(queries.open, tmp_path)
+    assert (tmp_path / "trial_queries_north.xlsx").stat().st_mtime_ns == before
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkbookError, match="cannot be written into .*file"):
+        check_folder(UPath(tmp_path / "file"), "trial")
+    check_folder(UPath(tmp_path / "new"), "trial")
+
+
+def fill_in(path: UPath, cells: dict[tuple[int, str], str]) -> None:
+    """Save a workbook with some cells changed, by row and column name."""
+    book = load_workbook(path)
+    sheet = book["Queries"]
+    names = [cell.value for cell in sheet[1]]
+    for (row, name), value in cells.items():
+        sheet.cell(row, names.index(name) + 1).value = value
+    book.save(path)
+
+
+def test_filled_in_rows_confirm_their_queries(queries: QueryTables, tmp_path: Path) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    rows = read_rows(path)
+    fill_in(
+        path,
+        {
+            (2, "who"): "Ada", (2, "why"): "as in the source",
+            (3, "who"): "Ada",
+            (4, "who"): "Ada", (4, "why"): "too", (4, "query_id"): "QABCDEFGHIJKL",
+            (5, "who"): "Ada", (5, "why"): "too", (5, "query_id"): rows[0]["query_id"],
+            (6, "query_id"): "Q",
+        },
+    )  # fmt: skip
+    found = read_workbook(path, queries.history)
+    assert {one.row for one in found.by_query.values()} == {2, 4}
+    assert found.refused == {
+        3: "it does not say who confirmed the query and why",
+        5: "its query id belongs to another record",
+    }
+    assert update_with(found).refused[4] == "no query has its id"
+
+
+def update_with(found: object) -> QueryTables:
+    queries = make_queries()
+    project = REDCapProject.from_exports(metadata=[field("id"), field("age")])
+    judgment = Judgment(project, "", datetime(2026, 2, 1), {}, set())
+    return update_queries(judgment, queries.history, found)  # type: ignore[arg-type]
+
+
+def test_unreadable_files_are_refused_by_name(tmp_path: Path) -> None:
+    path = UPath(tmp_path / "back.xlsx")
+    path.write_bytes(b"PK\x03\x04 damaged")
+    with pytest.raises(WorkbookError, match="back.xlsx cannot be read"):
+        read_workbook(path, None)
+    with pytest.raises(WorkbookError, match="missing"):
+        read_workbook(UPath(tmp_path / "absent.xlsx"), None)
+    with (tmp_path / "back.csv").open("w") as file:
+        csv.writer(file).writerow(["query_id"])
