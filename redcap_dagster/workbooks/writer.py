@@ -164,7 +164,7 @@ def is_own_workbook(path: UPath) -> bool:
     try:
         with path.open("rb") as file:
             book = load_workbook(file, read_only=True)
-            return book.properties.description == MADE_BY
+            return bool(book.properties.description == MADE_BY)
     except Exception:  # noqa: BLE001 whatever a file of somebody else is
         return False
 

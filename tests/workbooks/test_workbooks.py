@@ -8,11 +8,11 @@ from zipfile import ZipFile
 import pyarrow as pa
 import pytest
 from openpyxl import load_workbook
-from redcap_dagster.tables.quality import RuleFindings
-from redcap_dagster.tables.queries import JudgedForm, Judgment, QueryTables, update_queries
 from upath import UPath
 
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.tables.quality import RuleFindings
+from redcap_dagster.tables.queries import JudgedForm, Judgment, QueryTables, update_queries
 from redcap_dagster.workbooks import (
     RuleDescription,
     WorkbookError,
@@ -76,14 +76,15 @@ def queries() -> QueryTables:
     return make_queries()
 
 
-def write(queries: pa.Table, folder: Path, **options: object) -> list[UPath]:
+def write(queries: pa.Table, folder: Path, **options: object) -> list[Path]:
     given = {"groups": ["north", "south", "west"], "identifiers": ["name"], **options}
-    return list(write_workbooks(queries, UPath(folder), "trial", RULES, **given))  # type: ignore[arg-type]
+    paths = write_workbooks(queries, UPath(folder), "trial", RULES, **given)  # type: ignore[arg-type]
+    return [Path(path.path) for path in paths]
 
 
-def read_rows(path: UPath) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, object]]:
     rows = load_workbook(path)["Queries"].iter_rows(values_only=True)
-    head = next(rows)
+    head = [f"{name}" for name in next(rows)]
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
@@ -114,7 +115,7 @@ def test_cells_are_text_without_formulas_and_link_to_redcap_only(
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
     assert {cell.data_type for cell in cells} <= {"s", "n"}
     assert all(cell.value is None for cell in cells if cell.data_type == "n")
-    links = [cell.hyperlink.target for cell in cells if cell.hyperlink]
+    links = [f"{cell.hyperlink.target}" for cell in cells if cell.hyperlink]
     assert len(links) == queries.open.num_rows
     assert all(link.startswith("https://redcap.example.edu/redcap_v14.7.3/") for link in links)
     with path.open("rb") as file, ZipFile(file) as parts:
@@ -148,7 +149,7 @@ def test_workbooks_are_private_and_the_same_for_the_same_queries(
     queries: QueryTables, tmp_path: Path
 ) -> None:
     first, second = (write(queries.open, tmp_path / name, groups=None)[0] for name in "ab")
-    assert Path(first.path).stat().st_mode & 0o777 == 0o600
+    assert first.stat().st_mode & 0o777 == 0o600
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -169,7 +170,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     check_folder(UPath(tmp_path / "new"), "trial")
 
 
-def fill_in(path: UPath, cells: dict[tuple[int, str], str]) -> None:
+def fill_in(path: Path, cells: dict[tuple[int, str], str]) -> None:
     """Save a workbook with some cells changed, by row and column name."""
     book = load_workbook(path)
     sheet = book["Queries"]
@@ -192,7 +193,7 @@ def test_filled_in_rows_confirm_their_queries(queries: QueryTables, tmp_path: Pa
             (6, "query_id"): "Q",
         },
     )  # fmt: skip
-    found = read_workbook(path, queries.history)
+    found = read_workbook(UPath(path), queries.history)
     assert {one.row for one in found.by_query.values()} == {2, 4}
     assert found.refused == {
         3: "it does not say who confirmed the query and why",
