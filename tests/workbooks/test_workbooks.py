@@ -189,7 +189,7 @@ def test_filled_in_rows_confirm_their_queries(queries: QueryTables, tmp_path: Pa
             (2, "who"): "Ada", (2, "why"): "as in the source",
             (3, "who"): "Ada",
             (4, "who"): "Ada", (4, "why"): "too", (4, "query_id"): "QABCDEFGHIJKL",
-            (5, "who"): "Ada", (5, "why"): "too", (5, "query_id"): rows[0]["query_id"],
+            (5, "who"): "Ada", (5, "why"): "too", (5, "query_id"): f"{rows[0]['query_id']}",
             (6, "query_id"): "Q",
         },
     )  # fmt: skip
