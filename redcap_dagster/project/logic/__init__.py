@@ -1,9 +1,10 @@
 """REDCap's logic of branching, filters and calculations, without input or output.
 
-In the order of use: `tokens`, `tree`, `values`, `functions`, `parser`, `evaluation`. Imports
-nothing else of this package.
+In the order of use: `tokens`, `tree`, `values`, `moments`, `operators`, the functions, `parser`,
+`evaluation`; and `events`.
 
 A value can be `UNKNOWN`: it cannot be said, as whether ``'' < 3``. It is never merged with a blank.
+What a server's PHP and a browser's JavaScript evaluate differently is `UNKNOWN`, too.
 
 Example:
     >>> from redcap_dagster.project.logic import Facts, evaluate_condition, parse_logic
@@ -17,6 +18,7 @@ Example:
 
 from redcap_dagster.project.logic.evaluation import (
     evaluate,
+    evaluate_calculated_field,
     evaluate_calculation,
     evaluate_condition,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "Unknown",
     "Value",
     "evaluate",
+    "evaluate_calculated_field",
     "evaluate_calculation",
     "evaluate_condition",
     "list_references",

@@ -3,17 +3,20 @@
 from redcap_dagster.project.model import REDCapProject
 
 
-def find_event(project: REDCapProject, name: str, row_event: str, instrument: str) -> str | None:
+def find_event(
+    project: REDCapProject, name: str, row_event: str, instrument: str | None
+) -> str | None:
     """Return the unique name of the event that a reference names, or None if there is none.
 
-    ``previous-event-name`` and the like mean the events of the row's arm for which the instrument
-    of the field is designated (guess).
+    ``previous-event-name`` and the like mean events of the row's arm: before a field, those for
+    which its instrument is designated.
 
     Args:
         project: Project of the reference.
         name: Event of the reference; a blank means the event of the row.
         row_event: Event of the row; a blank in a classic project.
-        instrument: Instrument of the field that the reference names.
+        instrument: Instrument of the field that the reference names; None for a smart variable
+            without a field, such as ``[previous-event-name]``, which means the very next event.
 
     Example:
         >>> project = REDCapProject.from_exports(
@@ -32,7 +35,7 @@ def find_event(project: REDCapProject, name: str, row_event: str, instrument: st
         return name if name in arms else None
     if row_event not in arms:
         return None
-    designated = project.designated_events(instrument)
+    designated = arms if instrument is None else project.designated_events(instrument)
     events = [event for event, arm in arms.items() if arm == arms[row_event]]
     at = events.index(row_event)
     match name:

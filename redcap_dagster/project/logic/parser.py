@@ -1,7 +1,11 @@
-"""The parser of logic. From weak to strong: or, and, not, comparisons, + -, * / %, minus, ^."""
+"""The parser of logic.
+
+From weak to strong: or, and, not, comparisons, + and -, ``* / %``, minus, ^. Only ^ joins from the
+right. Names, words and fields may be written in capitals.
+"""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from redcap_dagster.project.logic.functions import FUNCTIONS
@@ -14,123 +18,141 @@ from redcap_dagster.project.logic.tree import (
     Operation,
     Reference,
     SmartVariable,
+    measure_depth,
 )
+
+MAX_DEPTH: Final = 200
+"""Most levels of a tree and of its brackets. People report that REDCap takes some 80."""
 
 # Words without quotes, such as the last argument of datediff.
 _WORDS: Final = {"true": "1", "false": "0", "today": "today", "now": "now"}
-_PART: Final = re.compile(r"\[([^\[\]]+)\]")
-_FIELD: Final = re.compile(r"([A-Za-z0-9_]*[A-Za-z_][A-Za-z0-9_]*)(?:\((.+)\)|:value)?", re.DOTALL)
-_INSTANCE: Final = re.compile(r"[0-9]{1,9}|(first|last|current|previous|next|new)-instance")
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
-_ARITIES: Final[Mapping[str, tuple[int, int]]] = {
+_STRENGTHS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("or", "||"), 1),
+    **dict.fromkeys(("and", "&&"), 2),
+    **dict.fromkeys(("=", "<>", "!=", "<", "<=", ">", ">="), 4),
+    **dict.fromkeys(("+", "-"), 5),
+    **dict.fromkeys(("*", "/", "%"), 6),
+    "^": 8,
+}
+_NOT: Final = 4  # what it applies to: a comparison
+_MINUS: Final = 7
+_SAME: Final = {"||": "or", "&&": "and", "!=": "<>"}
+_ARITIES: Final[Mapping[str, tuple[int, int | None]]] = {
     "if": (3, 3),
     "not": (1, 1),
     **{name: function.arity for name, function in FUNCTIONS.items()},
 }
-_COMPARISONS: Final = ("=", "<>", "!=", "<", "<=", ">", ">=")
+
+_PART: Final = re.compile(r"\[([^\[\]]+)\]")
+_FIELD: Final = re.compile(r"([A-Za-z0-9_]*[A-Za-z_][A-Za-z0-9_]*)(?:\((.+)\))?(?::value)?", re.S)
+_SMART: Final = re.compile(r"[A-Za-z0-9_-]+")
+_INSTANCE: Final = re.compile(r"[0-9]{1,9}|(first|last|current|previous|next|new)-instance")
 
 
 def parse_logic(logic: str) -> Node:
     """Return logic as a tree.
 
+    Args:
+        logic: Branching logic, a calculation, or the logic of a filter or a data quality rule.
+
     Raises:
-        LogicError: The logic is invalid, or has a function that the sandbox does not know.
+        LogicError: The logic cannot be read. The message says at which character, and names a
+            function that is not known; it completes a sentence such as "... is invalid: it ...".
 
     Example:
         >>> parse_logic("not ([a] = 1)")
         Function(name='not', arguments=(Operation(sign='=', left=Reference(field='a', code=None, \
 event='', instance=''), right=Literal()),))
     """
-    try:
-        return _Parser(tokenize(logic)).parse()
-    except RecursionError:
-        raise LogicError("it is nested too deeply") from None
+    node = _Parser(tokenize(logic)).parse()
+    if measure_depth(node) > MAX_DEPTH:
+        raise LogicError("it is nested too deeply")
+    return node
 
 
 class _Parser:
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         self._next = 0
+        self._depth = 0
 
     def parse(self) -> Node:
-        node = self._parse_condition()
+        if self._token.kind == "end":
+            raise LogicError("it is blank")
+        node = self._parse_operations(1)
         if self._token.kind != "end":
             raise self._make_error()
         return node
 
-    # -- from weak to strong ----------------------------------------------------------------
-
-    def _parse_condition(self) -> Node:
-        return self._parse_junction("or", "||", self._parse_conjunction)
-
-    def _parse_conjunction(self) -> Node:
-        return self._parse_junction("and", "&&", self._parse_negation)
-
-    def _parse_junction(self, word: str, sign: str, part: Callable[[], Node]) -> Node:
-        conditions = [part()]
-        while self._accept(sign) or self._accept(word):
-            conditions.append(part())
-        return conditions[0] if len(conditions) == 1 else Junction(word, tuple(conditions))
-
-    def _parse_negation(self) -> Node:
-        if self._accept("not") or self._accept("!"):
-            return Function("not", (self._parse_negation(),))
-        return self._parse_operations(_COMPARISONS, self._parse_sum)
-
-    def _parse_sum(self) -> Node:
-        return self._parse_operations(("+", "-"), self._parse_product)
-
-    def _parse_product(self) -> Node:
-        return self._parse_operations(("*", "/", "%"), self._parse_signed)
-
-    def _parse_operations(self, signs: tuple[str, ...], part: Callable[[], Node]) -> Node:
-        node = part()
-        while self._token.kind == "sign" and self._token.text in signs:
+    def _parse_operations(self, weakest: int) -> Node:
+        """Parse an operand and all operators after it that are at least so strong."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise LogicError("it is nested too deeply")
+        node = self._parse_operand()
+        while (strength := self._get_strength()) >= weakest:
             sign = self._take().text
-            node = Operation("<>" if sign == "!=" else sign, node, part())
+            sign = _SAME.get(sign, sign)
+            if sign in ("or", "and"):
+                conditions = [node, self._parse_operations(strength + 1)]
+                while self._get_strength() == strength:
+                    self._take()
+                    conditions.append(self._parse_operations(strength + 1))
+                node = Junction(sign, tuple(conditions))
+            else:
+                right = self._parse_operations(strength if sign == "^" else strength + 1)
+                node = Operation(sign, node, right)
+        self._depth -= 1
         return node
 
-    def _parse_signed(self) -> Node:
-        if self._accept("-"):
-            return Function("minus", (self._parse_signed(),))
-        if self._accept("+"):
-            return self._parse_signed()
-        base = self._parse_value()
-        return Operation("^", base, self._parse_signed()) if self._accept("^") else base
-
-    def _parse_value(self) -> Node:
+    def _parse_operand(self) -> Node:
         token = self._take()
-        match token.kind:
-            case "number":
-                return Literal(token.text)
-            case "text":
-                return Literal(token.text[1:-1])
-            case "reference":
+        match token.kind, token.text:
+            case "number", text:
+                return Literal(text)
+            case "text", "'NaN'" | '"NaN"':
+                return Literal("")  # an old way to write a blank
+            case "text", text:
+                return Literal(text[1:-1].replace("\\" + text[0], text[0]))
+            case "reference", _:
                 return _read_reference(token)
-            case "name" if token.text.lower() in _WORDS:
-                return Literal(_WORDS[token.text.lower()])
-            case "name":
-                return self._parse_function(token)
-        if token.text == "(":
-            node = self._parse_condition()
-            self._expect(")")
-            return node
+            case ("name", "not") | ("sign", "!"):
+                if self._is_next("("):
+                    return self._parse_call("not", token)
+                return Function("not", (self._parse_operations(_NOT),))
+            case "name", name if name in _WORDS:
+                return Literal(_WORDS[name])
+            case "name", name:
+                return self._parse_call(name, token)
+            case "sign", "-":
+                return Function("minus", (self._parse_operations(_MINUS),))
+            case "sign", "+":
+                return self._parse_operations(_MINUS)
+            case "sign", "(":
+                node = self._parse_operations(1)
+                self._expect(")")
+                return node
         raise LogicError(f"it cannot be read at character {token.at + 1}")
 
-    def _parse_function(self, token: Token) -> Node:
-        name = token.text.lower()
-        self._expect("(")
+    def _parse_call(self, name: str, token: Token) -> Node:
+        if not self._is_next("("):
+            raise LogicError(f"the word at character {token.at + 1} is not known, or lacks quotes")
+        self._take()
         if name not in _ARITIES:
-            raise LogicError(f"this sandbox does not know the function at character {token.at + 1}")
+            raise LogicError(f"the function {name} at character {token.at + 1} is not known")
         arguments: list[Node] = []
-        if not self._accept(")"):
-            arguments.append(self._parse_condition())
-            while self._accept(","):
-                arguments.append(self._parse_condition())
-            self._expect(")")
+        if not self._is_next(")"):
+            arguments.append(self._parse_operations(1))
+            while self._is_next(","):
+                self._take()
+                arguments.append(self._parse_operations(1))
+        self._expect(")")
         least, most = _ARITIES[name]
-        if not least <= len(arguments) <= most:
-            raise LogicError(f"{name} has too few or too many arguments")
+        if len(arguments) < least or (most is not None and len(arguments) > most):
+            raise LogicError(
+                f"the function {name} at character {token.at + 1} has {len(arguments)} arguments, "
+                f"but takes {_describe_count(least, most)}"
+            )
         return Function(name, tuple(arguments))
 
     # -- tokens -----------------------------------------------------------------------------
@@ -144,23 +166,31 @@ class _Parser:
         self._next += token.kind != "end"
         return token
 
-    def _accept(self, text: str) -> bool:
-        """Take the next token if it is this sign or word, and return whether it is."""
-        token = self._token
-        found = token.kind in ("sign", "name") and token.text.lower() == text
-        self._next += found
-        return found
+    def _is_next(self, sign: str) -> bool:
+        return self._token.kind == "sign" and self._token.text == sign
 
-    def _expect(self, text: str) -> None:
-        if not self._accept(text):
+    def _get_strength(self) -> int:
+        """Return the strength of the next token as an operator, 0 if it is not an operator."""
+        token = self._token
+        return _STRENGTHS.get(token.text, 0) if token.kind in ("sign", "name") else 0
+
+    def _expect(self, sign: str) -> None:
+        if not self._is_next(sign):
             raise self._make_error()
+        self._take()
 
     def _make_error(self) -> LogicError:
         return LogicError(f"it cannot be read at character {self._token.at + 1}")
 
 
+def _describe_count(least: int, most: int | None) -> str:
+    if most is None:
+        return f"at least {least}"
+    return str(least) if least == most else f"{least} to {most}"
+
+
 def _read_reference(token: Token) -> Reference | SmartVariable:
-    """Return the value that a reference in brackets names."""
+    """Return what a reference in brackets names."""
     *rest, last = (part.strip() for part in _PART.findall(token.text))
     event = instance = ""
     if rest and _INSTANCE.fullmatch(last.lower()):
@@ -174,6 +204,6 @@ def _read_reference(token: Token) -> Reference | SmartVariable:
         code = field[2]
         return Reference(field[1].lower(), code and code.strip(), event, instance)
     name, *arguments = (part.strip() for part in last.split(":"))
-    if not _NAME.fullmatch(name):
-        raise LogicError(f"the reference at character {token.at + 1} is not a field")
+    if name.isdecimal() or not _SMART.fullmatch(name):
+        raise LogicError(f"the reference at character {token.at + 1} does not name a field")
     return SmartVariable(name.lower(), tuple(arguments), event, instance)

@@ -1,4 +1,4 @@
-"""The tokens of logic."""
+"""The tokens of logic, without its comments."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,26 +7,35 @@ from typing import Final
 MAX_LENGTH: Final = 100_000
 """Most characters of logic; REDCap's limit is not known."""
 
+# A comment is never read again as anything else: the group does not backtrack.
+_BLANKS: Final = r"(?>\s+|//[^\r\n]*|\#[^\r\n]*|/\*(?s:.*?)\*/)*+"
 _TOKEN: Final = re.compile(
-    r"""\s*(?:
+    rf"""{_BLANKS}(?:
         (?P<number>[0-9]+\.?[0-9]*|\.[0-9]+)
-        |(?P<text>'[^']*'|"[^"]*")
+        |(?P<text>'(?:\\'|[^'])*'|"(?:\\"|[^"])*")
         |(?P<reference>\[[^\[\]]+\](?:\[[^\[\]]+\])*)
         |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
         |(?P<sign><>|!=|<=|>=|&&|\|\||[-=<>+*/^%!(),])
-        |(?P<end>$)
+        |(?P<end>\Z)
     )""",
     re.VERBOSE,
 )
+_COMMENTS: Final = re.compile(_BLANKS, re.VERBOSE)
 
 
 class LogicError(ValueError):
-    """Logic that is invalid or that the sandbox does not know; the message has no value of it."""
+    """Logic that cannot be read; the message has no value of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token of logic: its kind, its text and its position."""
+    """A token of logic.
+
+    Attributes:
+        kind: One of number, text, reference, name, sign and end.
+        text: Its text; a name is in lower case.
+        at: Its position, from 0.
+    """
 
     kind: str
     text: str = field(repr=False)
@@ -34,25 +43,26 @@ class Token:
 
 
 def tokenize(logic: str) -> list[Token]:
-    """Return the tokens of logic; the last one marks the end.
+    r"""Return the tokens of logic; the last one marks the end.
 
     Raises:
         LogicError: The logic is too long, or a part of it is not a token.
 
     Example:
-        >>> [token.text for token in tokenize("[a][b(2)]<>'x y' and c(1)")]
-        ['[a][b(2)]', '<>', "'x y'", 'and', 'c', '(', '1', ')', '']
+        >>> [token.text for token in tokenize("[a][b(2)]<>'x y' // not c\n AND d(1)")]
+        ['[a][b(2)]', '<>', "'x y'", 'and', 'd', '(', '1', ')', '']
     """
     if len(logic) > MAX_LENGTH:
         raise LogicError(f"it has more than {MAX_LENGTH} characters")
-    logic = logic.rstrip()
     tokens: list[Token] = []
     at = 0
     while not tokens or tokens[-1].kind != "end":
         found = _TOKEN.match(logic, at)
         if found is None or found.lastgroup is None:
+            blanks = _COMMENTS.match(logic, at)
+            at = blanks.end() if blanks else at
             raise LogicError(f"it cannot be read at character {at + 1}")
-        kind = found.lastgroup
-        tokens.append(Token(kind, found[kind], found.start(kind)))
+        kind, text = found.lastgroup, found[found.lastgroup]
+        tokens.append(Token(kind, text.lower() if kind == "name" else text, found.start(kind)))
         at = found.end()
     return tokens

@@ -80,13 +80,27 @@ def walk_nodes(node: Node) -> Iterator[Node]:
     while waiting:
         node = waiting.pop()
         yield node
-        match node:
-            case Operation(_, left, right):
-                waiting += (right, left)
-            case Junction(_, several) | Function(_, several):
-                waiting += reversed(several)
-            case _:
-                pass
+        waiting += reversed(_list_parts(node))
+
+
+def _list_parts(node: Node) -> "tuple[Node, ...]":
+    match node:
+        case Operation(_, left, right):
+            return left, right
+        case Junction(_, parts) | Function(_, parts):
+            return parts
+    return ()
+
+
+def measure_depth(node: Node) -> int:
+    """Return the number of levels of a tree, which may be more than Python could recurse into."""
+    deepest = 0
+    waiting = [(node, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting += ((part, depth + 1) for part in _list_parts(node))
+    return deepest
 
 
 def list_references(node: Node) -> tuple[Reference, ...]:

@@ -29,9 +29,19 @@ UNKNOWN: Final = Unknown.UNKNOWN
 """The value that cannot be said. It is not a blank, which is ``""``."""
 
 Known = str | Decimal | bool
-Value = Known | Unknown
-"""Text (a blank is ``""``), number, condition, or `UNKNOWN`."""
+"""A text (a blank is ``""``), a number or a condition."""
 
+Value = Known | Unknown
+"""A known value, or `UNKNOWN`."""
+
+
+class MissingCode(str):
+    """A value that is a missing data code: a text for ``=``, but without order, and no number."""
+
+    __slots__ = ()
+
+
+_MOST_DIGITS: Final = 60
 _NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*")
 
 
@@ -44,7 +54,8 @@ class Facts:
     """What logic is evaluated with: the values of a row, and the time.
 
     Attributes:
-        read_value: Function that returns the value of a reference: its text, a blank, or `UNKNOWN`.
+        read_value: Function that returns the value of a reference: its text, with a decimal point
+            whatever the field's decimal character; a blank; or `UNKNOWN`.
         read_smart_variable: Function that returns the value of a smart variable. Defaults to
             `UNKNOWN` for all.
         missing_codes: Missing data codes of the project. Defaults to none.
@@ -57,16 +68,12 @@ class Facts:
     now: datetime | None = None
 
 
-def to_number(value: Value) -> Decimal | None:
+def to_number(value: Known) -> Decimal | None:
     """Return a value as a number, or None if it is not a number."""
-    match value:
-        case bool():
-            return Decimal(value)
-        case str() if _NUMBER.fullmatch(value):
-            return Decimal(value.strip())
-        case Decimal():
-            return value
-    return None
+    if isinstance(value, str):
+        is_number = not isinstance(value, MissingCode) and _NUMBER.fullmatch(value)
+        return Decimal(value) if is_number else None
+    return Decimal(value)
 
 
 def to_text(value: Known) -> str:
@@ -75,14 +82,24 @@ def to_text(value: Known) -> str:
         case bool():
             return str(int(value))
         case Decimal():
-            text = f"{value:f}"
-            return text.rstrip("0").rstrip(".") if "." in text else text
+            text = f"{value:f}" if abs(value.adjusted()) < _MOST_DIGITS else str(value)
+            return text.rstrip("0").rstrip(".") if "." in text and "E" not in text else text
     return value
 
 
 def to_truth(value: Value) -> bool | Unknown:
-    """Return a value as a condition, which is false for a blank and for zero."""
+    """Return a value as a condition, which is false for a blank and for zero.
+
+    A missing data code is `UNKNOWN`, and so is a text such as ``0.0``, which is true in PHP and
+    false as a number.
+    """
     if value is UNKNOWN or isinstance(value, bool):
         return value
+    if value in ("", "0"):
+        return False
+    if isinstance(value, MissingCode):
+        return UNKNOWN
     number = to_number(value)
-    return value != "" if number is None else number != 0
+    if number is None or number != 0:
+        return True
+    return UNKNOWN if isinstance(value, str) else False

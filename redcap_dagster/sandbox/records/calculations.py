@@ -11,7 +11,7 @@ from redcap_dagster.project.logic import (
     Node,
     Reference,
     Unknown,
-    evaluate_calculation,
+    evaluate_calculated_field,
     parse_logic,
 )
 from redcap_dagster.sandbox.records.logic_references import (
@@ -27,8 +27,8 @@ from redcap_dagster.sandbox.store.store import Store, StoredProject
 def recalculate(store: Store, project: StoredProject, records: Sequence[str]) -> None:
     """Recalculate the calculated fields of some records, in the order of the dictionary.
 
-    A field keeps its value if the sandbox does not know a function of its calculation. A result
-    that cannot be said is saved as a blank (guess).
+    A field keeps its value if its calculation is invalid. A result that is not a number is not
+    saved, and neither is one that cannot be said (guess).
     """
     for field in project.structure.fields:
         if field.field_type != "calc":
@@ -62,6 +62,6 @@ def _recalculate(
     results: list[tuple[RowKey, dict[str, str]]] = []
     for _, row_key in store.find_rows(project, records, ()):
         if field.form_name in list_row_forms(structure, row_key.event, row_key.instrument):
-            result = evaluate_calculation(logic, read_row_facts(row_key))
+            result = evaluate_calculated_field(logic, read_row_facts(row_key))
             results.append((row_key, {field.field_name: "" if result is UNKNOWN else result}))
     store.save_values(project, results)

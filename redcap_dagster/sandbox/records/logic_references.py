@@ -37,6 +37,10 @@ class _Row:
         arms = {arm.arm_num: arm.name for arm in self.project.structure.arms}
         return arms.get(self.event.arm_num, "") if self.event else ""
 
+    def find_event(self, name: str) -> str:
+        """Unique name of another event, such as the previous one."""
+        return find_event(self.project.structure, name, self.row_key.event, None) or ""
+
 
 # That they are blank if there is no value is a guess.
 _SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
@@ -47,6 +51,11 @@ _SMART: Final[Mapping[str, Callable[[_Row], str]]] = {
     "project-id": lambda row: str(row.project.structure.info.project_id),
     "event-name": lambda row: row.row_key.event,
     "event-label": lambda row: row.event.event_name if row.event else "",
+    "event-id": lambda row: str(row.event.event_id or "") if row.event else "",
+    "previous-event-name": lambda row: row.find_event("previous-event-name"),
+    "next-event-name": lambda row: row.find_event("next-event-name"),
+    "first-event-name": lambda row: row.find_event("first-event-name"),
+    "last-event-name": lambda row: row.find_event("last-event-name"),
     "arm-number": lambda row: str(row.event.arm_num) if row.event else "",
     "arm-label": lambda row: row.arm,
     "current-instance": lambda row: str(row.row_key.instance or 1),

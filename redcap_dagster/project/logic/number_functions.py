@@ -1,0 +1,62 @@
+"""The functions of numbers that Python does not have as REDCap has them.
+
+Each raises an ArithmeticError or a ValueError where it has no result, or none that is certain.
+"""
+
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+
+_ZERO = Decimal(0)
+
+
+def round_half_up(number: Decimal, places: Decimal = _ZERO) -> Decimal:
+    """Return a number rounded to a number of decimals.
+
+    Raises:
+        ValueError: A negative number is in the middle of two: JavaScript rounds it up, PHP down.
+    """
+    rounded = _round(number, places, ROUND_HALF_UP)
+    if number < 0 and abs(rounded - number) * 2 == Decimal(1).scaleb(-int(places)):
+        raise ValueError("JavaScript and PHP differ.")
+    return rounded
+
+
+def round_up(number: Decimal, places: Decimal = _ZERO) -> Decimal:
+    """Return a number rounded up.
+
+    Raises:
+        ValueError: A negative number is to be rounded: sources disagree in which direction.
+    """
+    return _round_surely(number, places, ROUND_CEILING)
+
+
+def round_down(number: Decimal, places: Decimal = _ZERO) -> Decimal:
+    """Return a number rounded down.
+
+    Raises:
+        ValueError: A negative number is to be rounded: sources disagree in which direction.
+    """
+    return _round_surely(number, places, ROUND_FLOOR)
+
+
+def _round_surely(number: Decimal, places: Decimal, mode: str) -> Decimal:
+    if number < 0 and _round(number, places, ROUND_DOWN) != number:
+        raise ValueError("Sources disagree.")
+    return _round(number, places, mode)
+
+
+def _round(number: Decimal, places: Decimal, mode: str) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-int(places)), rounding=mode)
+
+
+def get_logarithm(number: Decimal, base: Decimal | None = None) -> Decimal:
+    """Return the logarithm of a number to a base, which defaults to e.
+
+    Raises:
+        ArithmeticError: The number or the base does not have a logarithm.
+    """
+    if number <= 0:
+        raise ArithmeticError("The number has no logarithm.")
+    if base is None:
+        return number.ln()
+    # The logarithms of 10 are exact.
+    return number.log10() / base.log10()

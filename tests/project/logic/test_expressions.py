@@ -1,0 +1,78 @@
+"""Expressions with values and results from public sources, and our choices where there are none.
+
+What each source is:
+
+- ``kb``: articles of a knowledge base for REDCap 16, github.com/bdeveer/REDCap_KB_RAG, ``kb/``
+- ``kb:functions``: its list of functions with their arguments
+- ``roscoelai``: github.com/roscoelai/reference, ``reference-REDCap.md``
+- ``ccts-bsc``: ccts-bsc.netlify.app/redcap/date-difference
+- ``rios``: tests of another implementation, github.com/prometheusresearch/rios.conversion
+- ``universal-validator``: tests and documentation of a REDCap module,
+  github.com/NghaReformer/redcap-universal-validator
+- ``REDCapDM``: documentation of an R package, rdrr.io/cran/REDCapDM/man/rd_recalculate.html
+- ``uf-guide``: a guide of the University of Florida, scribd.com/document/628776406
+- ``dictionaries``: notations of public data dictionaries
+- ``issue-tracker``: an issue on GitHub
+- ``choice``: ours, mostly because sources disagree, or because JavaScript and PHP do
+
+The missing data codes are UNK and -99; it is 13:30 on the 30th of March 2024.
+"""
+
+import csv
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from redcap_dagster.project.logic import (
+    UNKNOWN,
+    Facts,
+    LogicError,
+    Reference,
+    evaluate,
+    evaluate_calculation,
+    evaluate_condition,
+    parse_logic,
+)
+
+with Path(__file__).with_name("expressions.csv").open(encoding="utf-8", newline="") as file:
+    ROWS = [tuple(row.values()) for row in csv.DictReader(file)]
+
+
+def read_reference(text: str) -> Reference:
+    node = parse_logic("".join(f"[{part}]" for part in text.split()))
+    assert isinstance(node, Reference)
+    return node
+
+
+def make_facts(text: str) -> Facts:
+    values = {}
+    for part in filter(None, text.split("; ")):
+        name, _, value = part.partition(":")
+        values[read_reference(name)] = value.strip()
+    now = datetime(2024, 3, 30, 13, 30)  # noqa: DTZ001
+    return Facts(values.__getitem__, missing_codes=frozenset({"UNK", "-99"}), now=now)
+
+
+@pytest.mark.parametrize(("expression", "values", "result", "source"), ROWS)
+def test_expressions(expression: str, values: str, result: str, source: str) -> None:
+    if result == "error":
+        with pytest.raises(LogicError):
+            parse_logic(expression)
+        return
+    node, facts = parse_logic(expression), make_facts(values)
+    match result:
+        case "true" | "false":
+            assert evaluate_condition(node, facts) is (result == "true"), source
+        case "unknown":
+            assert evaluate(node, facts) is UNKNOWN or evaluate_condition(node, facts) is UNKNOWN
+        case _:
+            expected = "" if result == "blank" else result
+            assert evaluate_calculation(node, facts) == expected, source
+
+
+def test_the_table_is_held_to_something_else_than_this_engine() -> None:
+    sources = Counter(source == "choice" for *_, source in ROWS)
+    assert len(set(ROWS)) == len(ROWS)
+    assert sources[False] >= 150
