@@ -10,7 +10,7 @@ from redcap_dagster.checks.rules import CHECKS, CheckSettings, Severity
 from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.project import Change
 from redcap_dagster.project.name_lists import list_names
-from redcap_dagster.tables import Ranges
+from redcap_dagster.tables.quality import RuleFindings, count_wrong
 
 
 @dataclass(frozen=True)
@@ -143,14 +143,14 @@ def rows_not_dropping(before: int | None, now: int, max_drop: float) -> Finding:
 # -- clean ----------------------------------------------------------------------------------------
 
 
-def values_fit_types(invalid: Mapping[str, int]) -> Finding:
-    """Return the finding for counts of invalid values, by column."""
-    return _found_counts("values_fit_types", invalid, "Invalid values", "All values are valid.")
+def values_fit_types(found: Sequence[RuleFindings]) -> Finding:
+    """Return the finding for invalid values, from what the rule found in each field."""
+    return _found_wrong("values_fit_types", found, "Invalid values", "All values are valid.")
 
 
-def choices_known(unknown: Mapping[str, int]) -> Finding:
-    """Return the finding for counts of unknown codes, by column."""
-    return _found_counts("choices_known", unknown, "Unknown codes", "All codes are known.")
+def choices_known(found: Sequence[RuleFindings]) -> Finding:
+    """Return the finding for unknown codes, from what the rule found in each field."""
+    return _found_wrong("choices_known", found, "Unknown codes", "All codes are known.")
 
 
 def labels_distinct(merged: Mapping[str, int]) -> Finding:
@@ -167,17 +167,10 @@ def labels_distinct(merged: Mapping[str, int]) -> Finding:
     return replace(found, text=text)
 
 
-def within_range(ranges: Ranges) -> Finding:
+def within_range(found: Sequence[RuleFindings]) -> Finding:
     """Return the finding for values out of range, and for limits that were not evaluated."""
-    found = _found_counts(
-        "within_range", ranges.outside, "Values out of range", "All values are in range."
-    )
-    if not ranges.unevaluated:
-        return found
-    limits = list_names([f"{name} ({limits})" for name, limits in ranges.unevaluated.items()])
-    metadata = {**found.metadata, "not_evaluated": dict(ranges.unevaluated)}
-    text = f"{found.text} Limits that were not evaluated: {limits}."
-    return replace(found, text=text, metadata=metadata)
+    failure, success = "Values out of range", "All values are in range."
+    return _found_wrong("within_range", found, failure, success, "Limits that were not evaluated")
 
 
 def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding:
@@ -218,6 +211,23 @@ def inferred_types_stable(
         text = f"Inferred types changed: {types}. To fix a type, set it in the cleaning rules."
     metadata = {"types": changed}
     return Finding("inferred_types_stable", not changed, text, metadata, count=len(changed))
+
+
+def _found_wrong(
+    check: str,
+    found: Sequence[RuleFindings],
+    failure: str,
+    success: str,
+    unevaluated: str = "Not evaluated",
+) -> Finding:
+    """Return the finding for what a rule found in each field, and for what it did not evaluate."""
+    finding = _found_counts(check, count_wrong(found), failure, success)
+    parts = {each.field: each.unevaluated for each in found if each.unevaluated}
+    if not parts:
+        return finding
+    names = list_names([f"{name} ({part})" for name, part in parts.items()])
+    metadata = {**finding.metadata, "not_evaluated": parts}
+    return replace(finding, text=f"{finding.text} {unevaluated}: {names}.", metadata=metadata)
 
 
 def _found_counts(check: str, counts: Mapping[str, int], failure: str, success: str) -> Finding:

@@ -9,12 +9,16 @@ from redcap_dagster.execution.run import Records, Run
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables import (
     CleanTable,
-    check_ranges,
-    choice_columns,
     count_blank_required,
     count_duplicate_rows,
     count_merged_codes,
     is_required,
+)
+from redcap_dagster.tables.quality import (
+    InstrumentRows,
+    judge_choices,
+    judge_ranges,
+    judge_values,
 )
 
 
@@ -63,16 +67,16 @@ def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding
         cleaned: The clean table.
     """
     instrument, project = records.instrument, records.project
-    with_choices = choice_columns(instrument, project, run.recipe.rules)
-    unknown = {name: count for name, count in cleaned.invalid.items() if name in with_choices}
-    invalid = {name: count for name, count in cleaned.invalid.items() if name not in with_choices}
+    rows = InstrumentRows(
+        instrument, records.table, cleaned, project, run.recipe.rules, records.hidden
+    )
     return [
-        findings.values_fit_types(invalid),
-        findings.choices_known(unknown),
+        findings.values_fit_types(judge_values(rows)),
+        findings.choices_known(judge_choices(rows)),
         findings.labels_distinct(
             count_merged_codes(records.table, instrument, project, run.recipe.rules)
         ),
-        findings.within_range(check_ranges(cleaned.table, instrument, project)),
+        findings.within_range(judge_ranges(rows)),
         _judge_required(records),
         _judge_inferred_types(run, instrument, cleaned),
     ]

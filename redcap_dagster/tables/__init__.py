@@ -41,9 +41,8 @@ from redcap_dagster.tables.labels import pair_labels
 from redcap_dagster.tables.lineage import column_sources, list_clean_types
 from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile
+from redcap_dagster.tables.quality import Ranges, check_ranges
 from redcap_dagster.tables.validity import (
-    Ranges,
-    check_ranges,
     choice_columns,
     count_blank_required,
     count_merged_codes,

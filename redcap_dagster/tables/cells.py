@@ -123,12 +123,7 @@ def read_cells(
 ) -> Cells:
     """Return the cells of a column: codes looked up in the choices if there are any, or cast."""
     text = get_text_column(records, column.name)
-    markers = [marker.code for marker in find_markers(column, project, rules)]
-    values = text
-    if len(markers) == 1:
-        values = pc.if_else(pc.equal(text, markers[0]), _NULL, text)  # much faster than a look-up
-    elif markers:
-        values = pc.if_else(pc.is_in(text, pa.array(markers, pa.string())), _NULL, text)
+    values = read_values(records, column, project, rules)
     if choices:
         codes = [choice.code for choice in choices]
         return Cells(
@@ -146,6 +141,19 @@ def read_cells(
         inferred="" if inference.kind is TEXT else inference.kind.name,
         merging="" if inference.merging is None else inference.merging.name,
     )
+
+
+def read_values(
+    records: pa.Table, column: Column, project: REDCapProject, rules: CleaningRules
+) -> pa.ChunkedArray:
+    """Return the text of a column, with missing markers and missing data codes null."""
+    text = get_text_column(records, column.name)
+    markers = [marker.code for marker in find_markers(column, project, rules)]
+    if not markers:
+        return text
+    if len(markers) == 1:
+        return pc.if_else(pc.equal(text, markers[0]), _NULL, text)  # much faster than a look-up
+    return pc.if_else(pc.is_in(text, pa.array(markers, pa.string())), _NULL, text)
 
 
 def read_checkbox(records: pa.Table, columns: Sequence[Column]) -> list[Cells]:

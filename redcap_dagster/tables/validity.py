@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import pyarrow as pa
@@ -12,23 +11,7 @@ from redcap_dagster.project import Choice, Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables.cells import find_choices, get_text_column, has_option_columns
 from redcap_dagster.tables.cleaning_rules import CleaningRules
-from redcap_dagster.tables.column_types import (
-    DATE,
-    DATETIME,
-    DOUBLE_COMMA,
-    TIME,
-    cast_text,
-    get_column_type,
-)
 
-_LIMIT_TYPES = {
-    pa.int64(): DOUBLE_COMMA,
-    pa.float64(): DOUBLE_COMMA,
-    pa.date32(): DATE,
-    pa.timestamp("us"): DATETIME,
-    pa.time64("us"): TIME,
-}
-_WITH_LIMITS = ("text", "slider")
 _COMPLETE = "2"
 
 
@@ -111,76 +94,6 @@ def _find_used_choices(
     codes = pa.array([choice.code for choice in choices], pa.string())
     used = pc.is_in(codes, get_text_column(records, field.field_name).unique())
     return [choice for choice, is_used in zip(choices, used, strict=True) if is_used.as_py()]
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Values of an instrument outside of the dictionary's limits.
-
-    Attributes:
-        outside: Count of values below the minimum or above the maximum, by field.
-        unevaluated: Limits that were not evaluated, for example ``max today``, by field.
-    """
-
-    outside: Mapping[str, int]
-    unevaluated: Mapping[str, str]
-
-
-def check_ranges(cleaned: pa.Table, instrument: str, project: REDCapProject) -> Ranges:
-    """Return the counts of values below the minimum or above the maximum of their field.
-
-    A limit is not evaluated if it is not a constant (``today``, ``now``, ``[field]``) or not of the
-    column's type, or if the column is text.
-
-    Args:
-        cleaned: Clean table of the instrument.
-        instrument: Name of the instrument.
-        project: Structure of the project.
-
-    Example:
-        >>> project = REDCapProject.from_exports(metadata=[
-        ...     {"field_name": "id", "form_name": "a"},
-        ...     {"field_name": "age", "form_name": "a", "text_validation_min": "18",
-        ...      "text_validation_max": "[oldest]"}])
-        >>> check_ranges(pa.table({"id": ["1", "2"], "age": [17, 18]}), "a", project)
-        Ranges(outside={'age': 1}, unevaluated={'age': 'max [oldest]'})
-    """
-    outside: dict[str, int] = {}
-    unevaluated: dict[str, str] = {}
-    for field in project.instrument_fields(instrument):
-        limits = {"min": field.text_validation_min, "max": field.text_validation_max}
-        limits = {end: limit.strip() for end, limit in limits.items() if limit.strip()}
-        if not limits or field.field_type not in _WITH_LIMITS:
-            continue
-        values = cleaned[field.field_name]
-        known = {end: _read_limit(limit, field, values.type) for end, limit in limits.items()}
-        others = [f"{end} {limits[end]}" for end, limit in known.items() if not limit.is_valid]
-        if others:
-            unevaluated[field.field_name] = ", ".join(others)
-        count = _count_outside(values, known)
-        if count:
-            outside[field.field_name] = count
-    return Ranges(outside, unevaluated)
-
-
-def _read_limit(text: str, field: Field, kind: pa.DataType) -> pa.Scalar:
-    """Return a limit as a value of a column's type; null if it is not one."""
-    grammar = _LIMIT_TYPES.get(kind)
-    if grammar is None:
-        return pa.scalar(None, kind)
-    if get_column_type(field).arrow == kind == TIME.arrow:
-        grammar = get_column_type(field)  # minutes and seconds have a grammar of their own
-    return cast_text(pa.chunked_array([[text]]), grammar)[0]
-
-
-def _count_outside(values: pa.ChunkedArray, limits: Mapping[str, pa.Scalar]) -> int:
-    """Return how many values are outside of the limits that are known."""
-    wrong = pa.chunked_array([pa.repeat(False, len(values))])
-    if "min" in limits and limits["min"].is_valid:
-        wrong = pc.or_(wrong, pc.fill_null(pc.less(values, limits["min"]), False))
-    if "max" in limits and limits["max"].is_valid:
-        wrong = pc.or_(wrong, pc.fill_null(pc.greater(values, limits["max"]), False))
-    return int(pc.sum(wrong, min_count=0).as_py())
 
 
 def count_blank_required(

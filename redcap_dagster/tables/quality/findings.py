@@ -1,11 +1,48 @@
-"""What a rule of data quality found, row by row."""
+"""What a rule of data quality found, row by row: what is wrong, and what it can judge."""
 
 import dataclasses
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.project import Column, REDCapProject
+from redcap_dagster.tables.cells import read_values
+from redcap_dagster.tables.cleaning import CleanTable
+from redcap_dagster.tables.cleaning_rules import CleaningRules
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
+class InstrumentRows:
+    """The rows of one instrument that rules judge.
+
+    Attributes:
+        instrument: Name of the instrument.
+        records: Its records table, as text.
+        cleaned: The clean table that is made from it, with the same rows.
+        project: Structure of the project.
+        rules: Rules of the clean table.
+        hidden: Columns that export rights hide, whose values are unknown. Defaults to none.
+    """
+
+    instrument: str
+    records: pa.Table = dataclasses.field(repr=False)
+    cleaned: CleanTable = dataclasses.field(repr=False)
+    project: REDCapProject = dataclasses.field(repr=False)
+    rules: CleaningRules
+    hidden: Collection[str] = ()
+
+    def find_values(self, column: Column) -> pa.ChunkedArray:
+        """Return the text of a column, with missing markers and missing data codes null."""
+        return read_values(self.records, column, self.project, self.rules)
+
+    def repeat(self, value: bool) -> pa.BooleanArray:
+        """Return the same value for each row."""
+        return pa.repeat(pa.scalar(value), self.records.num_rows)
+
+
+@dataclass(frozen=True)
 class RuleFindings:
     """The rows of an instrument that one rule finds wrong in one field.
 
@@ -31,3 +68,27 @@ class RuleFindings:
     read: pa.Table = dataclasses.field(repr=False)
     text: str
     unevaluated: str = ""
+
+    @property
+    def count(self) -> int:
+        """Number of rows that are wrong."""
+        return int(self.wrong.true_count)
+
+    @property
+    def uncertain(self) -> int:
+        """Number of rows of which it cannot be said."""
+        return int(self.certain.false_count)
+
+
+def count_wrong(findings: Sequence[RuleFindings]) -> dict[str, int]:
+    """Return the number of wrong rows by field; fields without any are left out.
+
+    Args:
+        findings: Findings of one rule in an instrument.
+    """
+    return {each.field: each.count for each in findings if each.count}
+
+
+def combine(rows: pa.ChunkedArray) -> pa.BooleanArray:
+    """Return one boolean for each row in one array; null becomes False."""
+    return pc.fill_null(rows, False).combine_chunks()

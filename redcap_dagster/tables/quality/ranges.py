@@ -1,0 +1,163 @@
+"""Rule D: values below the minimum or above the maximum that the dictionary gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.project import Field, REDCapProject
+from redcap_dagster.tables.column_types import (
+    DATE,
+    DATETIME,
+    DOUBLE_COMMA,
+    TIME,
+    cast_text,
+    get_column_type,
+)
+from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
+
+_LIMIT_TYPES = {
+    pa.int64(): DOUBLE_COMMA,
+    pa.float64(): DOUBLE_COMMA,
+    pa.date32(): DATE,
+    pa.timestamp("us"): DATETIME,
+    pa.time64("us"): TIME,
+}
+_WITH_LIMITS = ("text", "slider")
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Values of an instrument outside of the dictionary's limits.
+
+    Attributes:
+        outside: Count of values below the minimum or above the maximum, by field.
+        unevaluated: Limits that were not evaluated, for example ``max today``, by field.
+    """
+
+    outside: Mapping[str, int]
+    unevaluated: Mapping[str, str]
+
+
+def check_ranges(cleaned: pa.Table, instrument: str, project: REDCapProject) -> Ranges:
+    """Return the counts of values below the minimum or above the maximum of their field.
+
+    A limit is not evaluated if it is not a constant (``today``, ``now``, ``[field]``) or not of the
+    column's type, or if the column is text.
+
+    Args:
+        cleaned: Clean table of the instrument.
+        instrument: Name of the instrument.
+        project: Structure of the project.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "a"},
+        ...     {"field_name": "age", "form_name": "a", "text_validation_min": "18",
+        ...      "text_validation_max": "[oldest]"}])
+        >>> check_ranges(pa.table({"id": ["1", "2"], "age": [17, 18]}), "a", project)
+        Ranges(outside={'age': 1}, unevaluated={'age': 'max [oldest]'})
+    """
+    judged = {
+        field.field_name: _judge_field(cleaned[field.field_name], field)
+        for field in _find_limited_fields(instrument, project)
+    }
+    return Ranges(
+        {name: each.wrong.true_count for name, each in judged.items() if each.wrong.true_count},
+        {name: each.unevaluated for name, each in judged.items() if each.unevaluated},
+    )
+
+
+def judge_ranges(rows: InstrumentRows) -> list[RuleFindings]:
+    """Return the rows of each field with limits whose value is outside of them: rule D.
+
+    An invalid value cannot be judged, nor a value inside of the limits if one is not evaluated.
+
+    Args:
+        rows: The rows of an instrument.
+    """
+    found = []
+    for field in _find_limited_fields(rows.instrument, rows.project):
+        name = field.field_name
+        if name in rows.hidden:
+            continue
+        judged = _judge_field(rows.cleaned.table[name], field)
+        invalid = rows.cleaned.invalid_rows.get(name)
+        certain = judged.certain
+        if invalid is not None:
+            certain = pc.and_not(certain, combine(invalid))
+        found.append(
+            RuleFindings(
+                "within_range",
+                "D",
+                rows.instrument,
+                name,
+                judged.wrong,
+                certain,
+                rows.records.select([name]),
+                _describe(field),
+                judged.unevaluated,
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Judged:
+    wrong: pa.BooleanArray
+    certain: pa.BooleanArray
+    unevaluated: str
+
+
+def _find_limited_fields(instrument: str, project: REDCapProject) -> list[Field]:
+    return [
+        field
+        for field in project.instrument_fields(instrument)
+        if field.field_type in _WITH_LIMITS and _find_limits(field)
+    ]
+
+
+def _find_limits(field: Field) -> dict[str, str]:
+    limits = {"min": field.text_validation_min, "max": field.text_validation_max}
+    return {end: limit.strip() for end, limit in limits.items() if limit.strip()}
+
+
+def _judge_field(values: pa.ChunkedArray, field: Field) -> _Judged:
+    limits = _find_limits(field)
+    known = {end: _read_limit(limit, field, values.type) for end, limit in limits.items()}
+    wrong = combine(_find_outside(values, known))
+    others = [f"{end} {limits[end]}" for end, limit in known.items() if not limit.is_valid]
+    certain = pc.or_(wrong, combine(values.is_null())) if others else pa.repeat(True, len(values))
+    return _Judged(wrong, certain, ", ".join(others))
+
+
+def _read_limit(text: str, field: Field, kind: pa.DataType) -> pa.Scalar:
+    """Return a limit as a value of a column's type; null if it is not one."""
+    grammar = _LIMIT_TYPES.get(kind)
+    if grammar is None:
+        return pa.scalar(None, kind)
+    if get_column_type(field).arrow == kind == TIME.arrow:
+        grammar = get_column_type(field)  # minutes and seconds have a grammar of their own
+    return cast_text(pa.chunked_array([[text]]), grammar)[0]
+
+
+def _find_outside(values: pa.ChunkedArray, limits: Mapping[str, pa.Scalar]) -> pa.ChunkedArray:
+    """Return whether each value is outside of the limits that are known."""
+    wrong = pa.chunked_array([pa.repeat(False, len(values))])
+    if "min" in limits and limits["min"].is_valid:
+        wrong = pc.or_(wrong, pc.fill_null(pc.less(values, limits["min"]), False))
+    if "max" in limits and limits["max"].is_valid:
+        wrong = pc.or_(wrong, pc.fill_null(pc.greater(values, limits["max"]), False))
+    return wrong
+
+
+def _describe(field: Field) -> str:
+    match _find_limits(field):
+        case {"min": low, "max": high}:
+            return f"The value is below the minimum {low} or above the maximum {high}."
+        case {"min": low}:
+            return f"The value is below the minimum {low}."
+        case {"max": high}:
+            return f"The value is above the maximum {high}."
+    return ""
