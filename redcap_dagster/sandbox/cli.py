@@ -1,17 +1,24 @@
 """The command ``redcap-sandbox``, which serves a sandbox from a shell."""
 
 import logging
+import os
 import signal
 import sys
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
+from redcap_dagster.api import REDCapClient, REDCapError, RefusedError
+from redcap_dagster.api.snippets import TOKEN_VARIABLE
 from redcap_dagster.sandbox.dialects import DIALECTS, Dialect, read_dialect
 from redcap_dagster.sandbox.fault_options import KINDS, PlannedFault, read_fault
 from redcap_dagster.sandbox.server import Sandbox
+from redcap_dagster.sandbox.synthesis import make_up_study
+from redcap_dagster.sandbox.synthesis.structure_files import is_project_xml
 
 logger = logging.getLogger("redcap_dagster.sandbox")
 
@@ -94,6 +101,27 @@ def main() -> None:
     "after (how many of them pass first) and times (how many it intercepts). "
     f"Kinds: {', '.join(KINDS)}.",
 )
+@click.option(
+    "--records",
+    type=click.IntRange(0),
+    help="Number of made-up records, which obey the dictionary and replace those of FILE. Defaults "
+    "to the records of FILE.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Number from which records are made up: the same number makes the same records.",
+)
+@click.option(
+    "--event",
+    "events",
+    multiple=True,
+    metavar="NAME[:repeating]",
+    help="Event of a data dictionary, which does not list events; can be given several times. "
+    "Those that its logic names are made anyway.",
+)
 def serve(
     file: Path,
     port: int,
@@ -103,8 +131,14 @@ def serve(
     dialect: Dialect,
     time_zone: ZoneInfo,
     faults: tuple[PlannedFault, ...],
+    records: int | None,
+    seed: int,
+    events: tuple[str, ...],
 ) -> None:
-    """Serve the project XML FILE until interrupted.
+    """Serve the project of FILE until interrupted.
+
+    FILE is a project XML, JSON of a structure as "clone" writes it, or a data dictionary as CSV.
+    Only a project XML can have records of its own.
 
     The first two lines of the output are the URL and the token as environment variables. The
     third is the URL of the pages, which opens them in a browser of this machine.
@@ -127,7 +161,7 @@ def serve(
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     try:
-        token = sandbox.add_project(file)
+        token = _add_project(sandbox, file, records, seed, events)
         for fault in faults:
             fault.inject(sandbox, token)
         logger.info("dialect: %s", sandbox.dialect)
@@ -139,3 +173,53 @@ def serve(
         raise click.ClickException(str(error)) from None
     finally:
         sandbox.stop()
+
+
+def _add_project(
+    sandbox: Sandbox, file: Path, records: int | None, seed: int, events: tuple[str, ...]
+) -> str:
+    """Return the token of the project of a file, with made-up records or its own."""
+    if records is None and is_project_xml(file):
+        return sandbox.add_project(file)
+    study = make_up_study(file, records=records or 0, seed=seed, events=events)
+    for name, reason in study.never_asked.items():
+        logger.info("required field %s is asked in no record: %s", name, reason)
+    for name in study.circular:
+        logger.info("the logic of field %s is circular", name)
+    return sandbox.add_study(study)
+
+
+@main.command()
+@click.option("--url", required=True, help="URL of the API.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write, which must not exist.",
+)
+@click.option(
+    "--token-env",
+    default=TOKEN_VARIABLE,
+    show_default=True,
+    help="Environment variable of the token. If it is not set, the command asks for the token.",
+)
+def clone(url: str, out: Path, token_env: str) -> None:
+    """Write the structure of a project to a file, from which "serve" makes up records.
+
+    No record is requested. The right to API Export is enough.
+    """
+    token = os.environ.get(token_env) or click.prompt("API token", hide_input=True)
+    try:
+        client = REDCapClient(url, token)
+        project = client.export_structure().project()
+        with suppress(RefusedError):  # without the right, as if there were no groups
+            project = replace(project, has_access_groups=bool(client.groups.export()))
+        with out.open("x", encoding="utf-8") as file:
+            file.write(project.to_json())
+    except FileExistsError:
+        raise click.ClickException(f"{out} exists. Delete it, or give another --out.") from None
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written: {error.strerror}.") from None
+    except (REDCapError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{len(project.fields)} fields of {len(project.instruments)} instruments: {out}")

@@ -26,6 +26,7 @@ from redcap_dagster.sandbox.project_actions import ProjectActions
 from redcap_dagster.sandbox.store.loading import load_project
 from redcap_dagster.sandbox.store.rights import Rights
 from redcap_dagster.sandbox.store.store import Store
+from redcap_dagster.sandbox.synthesis.study import MadeUpStudy
 
 logger = logging.getLogger("redcap_dagster.sandbox")
 
@@ -276,10 +277,40 @@ class Sandbox(ProjectActions):
             ...     )
         """
         store = self._get_store()
-        if token is not None and not _TOKEN.fullmatch(token):
-            raise ValueError("A token is 32 characters, each a digit or a letter from A to F.")
+        _check_token(token)
         odm, cells = load_project(xml, exports, records)
         return add_loaded_project(store, odm, cells, token, Rights.from_row(rights or {}))
+
+    def add_study(
+        self,
+        study: MadeUpStudy,
+        *,
+        token: str | None = None,
+        rights: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return the token of a new project with the records of a made-up study.
+
+        Args:
+            study: The study, as `make_up_study` returns it.
+            token: Token of the project, as in `add_project`. Defaults to a random one.
+            rights: Rights of the token's user, as in `add_project`. Defaults to all.
+
+        Raises:
+            ValueError: The token or a right is invalid.
+            RuntimeError: The sandbox is not running.
+
+        Example:
+            >>> from redcap_dagster.project import REDCapProject
+            >>> from redcap_dagster.sandbox.synthesis import make_up_study
+            >>> project = REDCapProject.from_exports(
+            ...     metadata=[{"field_name": "id", "form_name": "visit"}])
+            >>> with Sandbox() as sandbox:
+            ...     token = sandbox.add_study(make_up_study(project, records=20, seed=7))
+        """
+        store = self._get_store()
+        _check_token(token)
+        user_rights = Rights.from_row(rights or {})
+        return add_loaded_project(store, study.content, study.rows, token, user_rights)
 
     def add_user(self, token: str, username: str, rights: Mapping[str, Any] | None = None) -> str:
         """Return the token of a new user of a project.
@@ -337,6 +368,11 @@ class Sandbox(ProjectActions):
         self._get_store()
         assert self._injector is not None  # noqa: S101
         return self._injector
+
+
+def _check_token(token: str | None) -> None:
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise ValueError("A token is 32 characters, each a digit or a letter from A to F.")
 
 
 def _join(api: ASGIApp, pages: ASGIApp) -> ASGIApp:

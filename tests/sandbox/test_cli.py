@@ -11,7 +11,9 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.cli import main
+from tests.dictionary import field
 
 PROJECT = """<?xml version="1.0" encoding="UTF-8" ?>
 <ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:redcap="https://projectredcap.org">
@@ -134,3 +136,50 @@ def test_the_command_without_the_extra_says_so(missing: str) -> None:
         f"Error: The sandbox needs {missing!r}, which is not installed: "
         "pip install 'redcap-dagster[sandbox]'\n"
     )
+
+
+def test_clone_and_serve_made_up_records(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The structure is copied without a request for records; made-up ones take their place."""
+    token = sandbox.add_project(
+        exports={"metadata": [field("id"), field("age", validation="integer")]},
+        records=[{"id": "canary", "age": "5", "redcap_data_access_group": "vienna"}],
+    )
+    before = len(sandbox.requests)
+    monkeypatch.setenv("THE_TOKEN", token)
+    out = tmp_path / "trial.json"
+    clone = ["clone", "--url", sandbox.url, "--token-env", "THE_TOKEN", "--out", str(out)]
+    result = CliRunner().invoke(main, clone)
+    assert result.exit_code == 0, result.output
+    requested = {request.content for request in sandbox.requests[before:]}
+    assert "metadata" in requested
+    assert requested.isdisjoint({"record", "report"})
+    assert "canary" not in out.read_text()
+    assert token not in out.read_text() + result.output
+    again = CliRunner().invoke(main, clone)
+    assert (again.exit_code, "exists" in again.output) == (1, True)
+
+    with subprocess.Popen(
+        [*SERVE, str(out), "--records", "7"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url, served = (process.stdout.readline().strip().partition("=")[2] for _ in range(2))
+        asked = {"token": served, "content": "record", "format": "json", "type": "flat"}
+        rows = requests.post(url, asked | {"exportDataAccessGroups": "true"}, timeout=120).json()
+        process.terminate()
+        process.communicate(timeout=120)
+    assert [row["id"] for row in rows] == list("1234567")
+    assert {row["redcap_data_access_group"] for row in rows} - {"", "site_a", "site_b"} == {
+        "site_c"
+    }
+
+
+def test_clone_asks_for_the_token(sandbox: Sandbox, tmp_path: Path) -> None:
+    out = tmp_path / "trial.json"
+    clone = ["clone", "--url", sandbox.url, "--token-env", "NOT_SET_HERE", "--out", str(out)]
+    result = CliRunner().invoke(main, clone, input="0123456789ABCDEF0123456789ABCDEF\n")
+    assert result.exit_code == 1
+    assert "token" in result.output
+    assert "0123456789" not in result.output
+    assert not out.exists()

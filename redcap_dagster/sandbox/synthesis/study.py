@@ -1,0 +1,191 @@
+"""A made-up study: records that obey a dictionary, and errors in them on request."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.system_columns import ACCESS_GROUP
+from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile, OdmFile
+from redcap_dagster.sandbox.store.loading import Cells
+from redcap_dagster.sandbox.store.row_keys import RowKey
+from redcap_dagster.sandbox.synthesis.goals import find_goal
+from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
+from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
+from redcap_dagster.sandbox.synthesis.structure_files import read_structure_file
+from redcap_dagster.sandbox.synthesis.visits import draw_saved_forms
+
+_GROUPS: Final = ("site_a", "site_a", "site_b", "site_b", "site_c", "site_c", "site_c", "")
+_MOST_GOALS: Final = 500
+_MOST_ATTEMPTS: Final = 3
+_FILE: Final = EmbeddedFile("made_up.txt", "text/plain", b"made up\n")
+
+
+@dataclass(frozen=True)
+class MadeUpStudy:
+    """Records that a dictionary allows, none of which is a person's.
+
+    Attributes:
+        project: Structure of the project.
+        rows: Values that are stored, by row.
+        never_asked: Required fields that no record asks, each with the reason.
+        circular: Fields whose logic refers to itself, perhaps by other fields.
+    """
+
+    project: REDCapProject = field(repr=False)
+    rows: tuple[Cells, ...] = field(repr=False)
+    never_asked: Mapping[str, str]
+    circular: tuple[str, ...]
+
+    @property
+    def content(self) -> OdmFile:
+        """The project and its files, as a project XML has them."""
+        files = {each.field_name for each in self.project.fields if each.field_type == "file"}
+        points = tuple(
+            DataPoint(key.record, key.event, key.instrument, key.instance, name, value, _FILE)
+            for key, values in self.rows
+            for name, value in values.items()
+            if name in files
+        )
+        return OdmFile(self.project, points)
+
+
+def make_up_study(
+    structure: REDCapProject | str | Path,
+    *,
+    records: int = 500,
+    seed: int = 1,
+    events: Sequence[str] = (),
+) -> MadeUpStudy:
+    """Return a study of made-up records; the same arguments return the same records.
+
+    Args:
+        structure: Structure of the project, or the path of a project XML, of JSON of a structure or
+            of a data dictionary as CSV. Records in a file are ignored.
+        records: Number of records. Defaults to 500.
+        seed: Number from which the records are drawn. Defaults to 1.
+        events: Unique names of events of a data dictionary, which does not list them, beside those
+            that its logic names; ``NAME:repeating`` for an event that repeats. Defaults to none.
+
+    Raises:
+        ValueError: The file is not the structure of a project, or `records` is negative.
+
+    Example:
+        >>> project = REDCapProject.from_exports(metadata=[
+        ...     {"field_name": "id", "form_name": "visit"},
+        ...     {"field_name": "smokes", "form_name": "visit", "field_type": "yesno"},
+        ...     {"field_name": "packs", "form_name": "visit", "required_field": "y",
+        ...      "text_validation_type_or_show_slider_number": "integer",
+        ...      "branching_logic": "[smokes] = '1'"}])
+        >>> study = make_up_study(project, records=20)
+        >>> {values.get("smokes") for _, values in study.rows if "packs" in values}
+        {'1'}
+    """
+    if records < 0:
+        raise ValueError(f"records: give 0 or more; got {records}.")
+    if not isinstance(structure, REDCapProject):
+        structure = read_structure_file(structure, events)
+    plan, rng = StudyPlan(structure), Random(seed)  # noqa: S311 made-up values are no secret
+    waiting = _Goals.of(plan)
+    made = [_make_record(plan, rng, str(number), waiting) for number in range(1, records + 1)]
+    rows = tuple(cells for record in made for cells in _list_cells(record))
+    return MadeUpStudy(structure, rows, _explain(plan, waiting), plan.circular)
+
+
+@dataclass(eq=False)
+class _Goals:
+    """The fields that no record asks so far, with the values with which one would.
+
+    Attributes:
+        fields: The fields by name, required ones first.
+        values: Values with which branching logic asks a field, or None if none were found.
+        attempts: How many records were to ask a field.
+        taken: Values of the secondary unique field.
+    """
+
+    fields: dict[str, FieldPlan]
+    values: Mapping[str, Mapping[tuple[str, str, str], str] | None]
+    attempts: dict[str, int]
+    taken: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, plan: StudyPlan) -> "_Goals":
+        fields = {
+            name: each
+            for name, each in plan.fields.items()
+            if name != plan.project.record_id_field and (each.required or each.branching)
+        }
+        ordered = dict(sorted(fields.items(), key=lambda entry: not entry[1].required))
+        values = {name: find_goal(plan, each) for name, each in ordered.items()}
+        return cls(ordered, values, dict.fromkeys(ordered, 0))
+
+    def choose(self) -> dict[tuple[str, str, str], str]:
+        """Return values that ask as many of the fields as do not contradict each other."""
+        wishes: dict[tuple[str, str, str], str] = {}
+        for name in list(self.fields)[:_MOST_GOALS]:
+            goal = self.values[name]
+            if not goal or self.attempts[name] >= _MOST_ATTEMPTS:
+                continue
+            if all(wishes.get(key, value) == value for key, value in goal.items()):
+                wishes |= goal
+                self.attempts[name] += 1
+        return wishes
+
+    def update(self, record: MadeUpRecord) -> None:
+        """Remove the fields that a record asks."""
+        rows = record.rows.values()
+        for name, plan in list(self.fields.items()):
+            blanks = plan.blanks.items()
+            if any(row.get(column, blank) != blank for row in rows for column, blank in blanks):
+                del self.fields[name]
+
+
+def _make_record(plan: StudyPlan, rng: Random, name: str, goals: _Goals) -> MadeUpRecord:
+    wishes = goals.choose()
+    group = rng.choice(_GROUPS) if plan.project.has_access_groups else ""
+    saved = draw_saved_forms(plan, rng, wishes)
+    record = MadeUpRecord(plan, name, group, saved, rng, wishes, goals.taken)
+    goals.update(record)
+    return record
+
+
+def _list_cells(record: MadeUpRecord) -> Iterator[Cells]:
+    """Yield the cells of a record as the store keeps them: no blanks, and no unticked options."""
+    columns, id_field = record.plan.columns, record.plan.project.record_id_field
+    context = {ACCESS_GROUP: record.group} if record.group else {}
+    for place, row in record.rows.items():
+        values = {
+            name: value
+            for name, value in row.items()
+            if value and name != id_field and not (value == "0" and columns[name].choice)
+        }
+        yield make_row_key(record.name, place), values | context
+
+
+def make_row_key(record: str, place: Place) -> RowKey:
+    """Return the key of a row of a record."""
+    kind, instance = place
+    return RowKey(record, kind.event, kind.instrument, instance)
+
+
+def _explain(plan: StudyPlan, goals: _Goals) -> dict[str, str]:
+    """Return why required fields are asked in no record."""
+    reasons = {}
+    for name, each in goals.fields.items():
+        if not each.required:
+            continue
+        if each.hidden:
+            reasons[name] = "the action tag @HIDDEN hides it"
+        elif each.is_calculated:
+            reasons[name] = "its calculation has no result"
+        elif each.field.branching_logic.strip() and each.branching is None:
+            reasons[name] = "its branching logic cannot be read"
+        elif name in plan.circular:
+            reasons[name] = "its branching logic is circular"
+        elif goals.values[name] is None:
+            reasons[name] = "no values were found with which its branching logic asks it"
+        else:
+            reasons[name] = "no record had the values with which its branching logic asks it"
+    return reasons
