@@ -9,13 +9,16 @@ import pyarrow.compute as pc
 
 from redcap_dagster.catalog.column_schema import INFERRED, InstrumentColumns
 from redcap_dagster.markdown import build_markdown_table
-from redcap_dagster.tables import CleanTable, profile
+from redcap_dagster.tables import CleanTable, Contents
 
 _LONGEST_LABEL = 120
 
 
 def summary_metadata(
-    columns: InstrumentColumns, schema: dg.TableSchema, table: pa.Table, cleaned: CleanTable | None
+    columns: InstrumentColumns,
+    schema: dg.TableSchema,
+    contents: Contents,
+    cleaned: CleanTable | None,
 ) -> dict[str, Any]:
     """Return a summary of each column as a table in Markdown, and totals as numbers.
 
@@ -25,22 +28,22 @@ def summary_metadata(
     Args:
         columns: The columns of the instrument.
         schema: Schema of the table.
-        table: The table.
+        contents: The table, with the counts of its columns.
         cleaned: The same as a clean table, with its counts; None for records.
     """
-    counts = profile(table)
+    table = contents.table
 
     def summarize(column: dg.TableColumn) -> Iterator[object]:
         yield column.name
         yield " ".join(columns.label(column.name).split())[:_LONGEST_LABEL]
         if cleaned is not None:
             yield f"{column.type} (inferred)" if INFERRED in column.tags else column.type
-        yield counts.missing[column.name]
+        yield table[column.name].null_count
         if cleaned is not None:
             sources = columns.exported(column.name)
             yield sum(cleaned.replaced.get(source, 0) for source in sources)
             yield sum(cleaned.invalid.get(source, 0) for source in sources)
-        yield counts.distinct.get(column.name)
+        yield contents.distinct.get(column.name)
 
     of_clean = ("type", "missing", "replaced", "invalid")
     head = ("column", "label", *(("missing",) if cleaned is None else of_clean), "distinct")

@@ -13,7 +13,7 @@ from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.catalog.versions import data_version
 from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.project import REDCapProject, build_page_url
-from redcap_dagster.tables import CleanTable
+from redcap_dagster.tables import CleanTable, Contents
 
 _EXPORT_ENTRIES = (
     "redcap/exported_at",
@@ -27,7 +27,7 @@ _EXPORT_ENTRIES = (
 
 def asset_result(
     spec: dg.AssetSpec,
-    table: pa.Table,
+    contents: Contents,
     schema: dg.TableSchema,
     digest_key: bytes,
     *,
@@ -38,7 +38,7 @@ def asset_result(
 
     Args:
         spec: Spec of the table's asset.
-        table: The table.
+        contents: The table, and the digests of its columns.
         schema: Its columns, described.
         digest_key: Key of its data version.
         metadata: More metadata: names and counts, never values.
@@ -46,14 +46,14 @@ def asset_result(
     """
     return dg.MaterializeResult(
         asset_key=spec.key,
-        value=table,
+        value=contents.table,
         metadata={
-            "dagster/row_count": table.num_rows,
+            "dagster/row_count": contents.table.num_rows,
             "dagster/column_schema": schema,
             **metadata,
         },
         check_results=check_results,
-        data_version=data_version(table, digest_key),
+        data_version=data_version(contents, digest_key),
     )
 
 

@@ -2,20 +2,16 @@
 
 import hashlib
 import hmac
-import io
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from operator import attrgetter
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 
 from redcap_dagster.catalog.column_schema import type_name
 from redcap_dagster.checks.rules import Layer
 from redcap_dagster.project import Field, Instrument, REDCapProject
-from redcap_dagster.tables import CleaningRules
+from redcap_dagster.tables import CleaningRules, Contents
 
 TABLE_VERSION = "1"
 """Increases when the package makes other tables from the same records, dictionary and rules."""
@@ -75,40 +71,19 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(repr((TABLE_VERSION, *parts)).encode()).hexdigest()[:16]
 
 
-def data_version(table: pa.Table, key: bytes) -> dg.DataVersion:
+def data_version(contents: Contents, key: bytes) -> dg.DataVersion:
     """Return the version of a table's content: a keyed hash of its names, types and cells.
 
     Nobody can test a guess about the content against it without the key, which belongs to the
-    project's token. How Arrow splits the table into chunks does not matter.
+    project's token. How Arrow holds the table in memory does not matter.
 
     Args:
-        table: The table.
+        contents: The table, and the digests of its columns.
         key: The key.
     """
-    digest = hmac.new(key, repr(_signature(table)).encode(), hashlib.sha256)
-    plain = pa.table(
-        [_as_plain(column) for column in table.columns],
-        names=table.column_names,
-    )
-    without_header = pyarrow.csv.WriteOptions(include_header=False)
-    for batch in plain.to_batches(max_chunksize=50_000):
-        text = io.BytesIO()
-        pyarrow.csv.write_csv(batch, text, without_header)  # quotes text: blank and null differ
-        digest.update(text.getbuffer())
-    return dg.DataVersion(digest.hexdigest()[:32])
-
-
-def _as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column as plain values that a CSV file can hold."""
-    if pa.types.is_dictionary(column.type):
-        return column.cast(pa.string())
-    if pa.types.is_list(column.type):
-        return pc.binary_join(column, "\x1f")
-    return column
-
-
-def _signature(table: pa.Table) -> list[tuple[str, str]]:
-    return [
-        (name, type_name(kind))
-        for name, kind in zip(table.schema.names, table.schema.types, strict=True)
+    schema = contents.table.schema
+    columns = [
+        (name, type_name(kind), contents.digests[name])
+        for name, kind in zip(schema.names, schema.types, strict=True)
     ]
+    return dg.DataVersion(hmac.new(key, repr(columns).encode(), hashlib.sha256).hexdigest()[:32])

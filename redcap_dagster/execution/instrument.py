@@ -1,6 +1,6 @@
 """One instrument in a run: take its records, clean them, judge both, and yield each once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ from redcap_dagster.execution.run import (
 )
 from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.project import StructureError
-from redcap_dagster.tables import CleanTable, clean
+from redcap_dagster.tables import CleanTable, Contents, clean, read_contents
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,15 @@ def instrument_results(run: Run, instrument: str) -> Iterator[Result]:
     """
     if not existing_instruments(run.project, [instrument]):
         raise StructureError("REDCap no longer has this instrument; reload the code location.")
+    contents = None
     if run.needs_export(instrument):
         records = exported_records(run, instrument)
-        yield from _results(run, _judge_exported_records(run, records))
+        contents = yield from _results(run, _judge_exported_records(run, records))
     if run.loads_records(instrument):
         records = stored_records(run, instrument)
         yield from _results(run, _judge_stored_records(run, records))
     if run.needs_clean(instrument):
-        yield from _results(run, _judge_clean_table(run, records))
+        yield from _results(run, _judge_clean_table(run, records), contents)
 
 
 def _judge_exported_records(run: Run, records: Records) -> JudgedTable:
@@ -129,8 +130,18 @@ def _judge_clean_table(run: Run, records: Records) -> JudgedTable:
     )
 
 
-def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
+def _results(
+    run: Run, judged: JudgedTable, known: Contents | None = None
+) -> Generator[Result, None, Contents | None]:
     """Yield a table with the results of its checks, or these alone where it is not stored.
+
+    Args:
+        run: The run.
+        judged: The table.
+        known: A table that may have columns in common with it. Defaults to none.
+
+    Returns:
+        The table with digests and counts of its columns; None where it is not stored.
 
     Raises:
         StructureError: The table was refused, or a blocking check failed.
@@ -138,6 +149,7 @@ def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
     spec, recipe, records = judged.spec, run.recipe, judged.records
     selected = run.selection.checks_of(spec)
     results = [recipe.check_result(spec, one) for one in judged.findings if one.check in selected]
+    contents = None
     if run.selection.has(spec) and not judged.refusal:
         columns = InstrumentColumns(records.project, records.instrument)
         inferred = () if judged.cleaned is None else judged.cleaned.inferred
@@ -146,14 +158,16 @@ def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
         )
         refuse_new_columns(run.context, spec, schema, recipe.tables.buckets)
         _add_totals_of_buckets(run, judged, columns)
+        shown = [name for name in judged.table.column_names if not columns.holds_reasons(name)]
+        contents = read_contents(judged.table, shown, known)
         yield asset_result(
             spec,
-            judged.table,
+            contents,
             schema,
             run.client.digest_key,
             metadata={
                 **records.metadata,
-                **summary_metadata(columns, schema, judged.table, judged.cleaned),
+                **summary_metadata(columns, schema, contents, judged.cleaned),
                 **preview_metadata(judged.table, recipe.preview_rows),
                 **judged.metadata,
             },
@@ -169,6 +183,7 @@ def _results(run: Run, judged: JudgedTable) -> Iterator[Result]:
         raise StructureError(
             f"stopped because the blocking {checks} {' and '.join(failed)} failed."
         )
+    return contents
 
 
 def _add_totals_of_buckets(run: Run, judged: JudgedTable, columns: InstrumentColumns) -> None:

@@ -45,7 +45,12 @@ from redcap_dagster.project import (
 )
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.resource import get_project_client
-from redcap_dagster.tables import census_table, choices_table, structure_table
+from redcap_dagster.tables import (
+    census_table,
+    choices_table,
+    read_contents,
+    structure_table,
+)
 
 # -- metadata -----------------------------------------------------------------------------------
 
@@ -80,7 +85,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
             if selection.has(spec):
                 yield asset_result(
                     spec,
-                    exported[name],
+                    read_contents(exported[name]),
                     plain_schema(exported[name]),
                     client.digest_key,
                     metadata={
@@ -176,9 +181,8 @@ def _census_results(run: Run) -> list[Result]:
         ),
         "redcap/belongs_nowhere": run.unplaced_cells,
     }
-    return [
-        asset_result(spec, table, plain_schema(table), run.client.digest_key, metadata=metadata)
-    ]
+    contents, schema = read_contents(table), plain_schema(table)
+    return [asset_result(spec, contents, schema, run.client.digest_key, metadata=metadata)]
 
 
 def _make_instruments(run: Run) -> Iterator[Result]:

@@ -22,6 +22,7 @@ from redcap_dagster.tables.cleaning import CleanTable, clean
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.column_types import ColumnType, get_column_type
 from redcap_dagster.tables.compatibility import DisagreementError, check_agreement, check_keys
+from redcap_dagster.tables.contents import Contents, read_contents
 from redcap_dagster.tables.export_gaps import (
     count_duplicate_rows,
     count_unplaced_cells,
@@ -61,6 +62,7 @@ __all__ = [
     "CleanTable",
     "CleaningRules",
     "ColumnType",
+    "Contents",
     "DisagreementError",
     "Profile",
     "Ranges",
@@ -87,6 +89,7 @@ __all__ = [
     "list_typed_columns",
     "pair_labels",
     "profile",
+    "read_contents",
     "read_text",
     "split_by_instrument",
     "structure_table",

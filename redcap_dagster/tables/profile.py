@@ -36,18 +36,23 @@ def profile(table: pa.Table) -> Profile:
         >>> profile(table)
         Profile(missing={'id': 0, 'sex': 1}, distinct={'id': 10})
     """
-    columns = dict(zip(table.column_names, table.columns, strict=True))
-    counted = {
-        name: column
-        for name, column in columns.items()
-        if len(column) - column.null_count >= MIN_ROWS and not pa.types.is_list(column.type)
-    }
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
-        distinct = dict(zip(counted, threads.map(_count_distinct, counted.values()), strict=True))
-    return Profile({name: column.null_count for name, column in columns.items()}, distinct)
+        counts = dict(
+            zip(table.column_names, threads.map(count_distinct, table.columns), strict=True)
+        )
+    return Profile(
+        {name: table[name].null_count for name in table.column_names},
+        {name: count for name, count in counts.items() if count is not None},
+    )
 
 
-def _count_distinct(column: pa.ChunkedArray) -> int:
+def count_distinct(column: pa.ChunkedArray) -> int | None:
+    """Return the count of distinct values of a column, or None if `Profile.distinct` omits it."""
+    if len(column) - column.null_count < MIN_ROWS or pa.types.is_list(column.type):
+        return None
     if pa.types.is_dictionary(column.type):
-        column = pa.chunked_array([chunk.indices for chunk in column.chunks])
-    return int(pc.count_distinct(column, mode="only_valid").as_py())
+        used = [
+            chunk.dictionary.take(chunk.indices.unique().drop_null()) for chunk in column.chunks
+        ]
+        column = pa.chunked_array(used, column.type.value_type)
+    return len(pc.unique(column).drop_null())
