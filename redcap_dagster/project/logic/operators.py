@@ -17,6 +17,7 @@ from redcap_dagster.project.logic.values import (
     to_text,
 )
 
+_CLOSE: Final = Decimal("1e-12")
 _ORDERINGS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -36,16 +37,15 @@ def apply_operator(sign: str, left: Value, right: Value) -> Value:
     """Return the value of an operation; `UNKNOWN` if one of its values is."""
     if left is UNKNOWN or right is UNKNOWN:
         return UNKNOWN
-    if sign == "=":
-        return _is_equal(left, right)
-    if sign == "<>":
-        return not _is_equal(left, right)
+    if sign in ("=", "<>"):
+        equal = _is_equal(left, right)
+        return equal if equal is UNKNOWN else equal is (sign == "=")
     if sign in _ORDERINGS:
         return _compare(_ORDERINGS[sign], left, right)
     return calculate(get_remainder if sign == "%" else _ARITHMETIC[sign], left, right)
 
 
-def _is_equal(left: Known, right: Known) -> bool:
+def _is_equal(left: Known, right: Known) -> bool | Unknown:
     """Compare as numbers or moments if both are, else as texts: exactly."""
     if left == right:
         return True
@@ -53,7 +53,8 @@ def _is_equal(left: Known, right: Known) -> bool:
         return False
     first, second = to_number(left), to_number(right)
     if first is not None and second is not None:
-        return first == second
+        computed = isinstance(left, Decimal) or isinstance(right, Decimal)
+        return UNKNOWN if computed and _are_close(first, second) else first == second
     moments = read_moment(left), read_moment(right)
     return moments[0] is not None and moments[0] == moments[1]
 
@@ -64,7 +65,8 @@ def _compare(ordering: Callable[[Any, Any], bool], left: Known, right: Known) ->
         return UNKNOWN
     first, second = to_number(left), to_number(right)
     if first is not None and second is not None:
-        return ordering(first, second)
+        computed = isinstance(left, Decimal) or isinstance(right, Decimal)
+        return UNKNOWN if computed and _are_close(first, second) else ordering(first, second)
     moments = read_moment(left), read_moment(right)
     if None not in moments:
         same = isinstance(moments[0], datetime) == isinstance(moments[1], datetime)
@@ -72,6 +74,11 @@ def _compare(ordering: Callable[[Any, Any], bool], left: Known, right: Known) ->
     if (first, second, *moments) != (None,) * 4:
         return UNKNOWN
     return ordering(to_text(left), to_text(right))
+
+
+def _are_close(first: Decimal, second: Decimal) -> bool:
+    """Return whether two numbers differ so little that the floating-point numbers may not."""
+    return first != second and abs(first - second) <= abs(first) * _CLOSE
 
 
 def _has_no_order(value: Known) -> bool:

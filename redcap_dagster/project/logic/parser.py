@@ -44,7 +44,7 @@ _ARITIES: Final[Mapping[str, tuple[int, int | None]]] = {
 }
 
 _PART: Final = re.compile(r"\[([^\[\]]+)\]")
-_FIELD: Final = re.compile(r"([A-Za-z0-9_]*[A-Za-z_][A-Za-z0-9_]*)(?:\((.+)\))?(?::value)?", re.S)
+_FIELD: Final = re.compile(r"([A-Za-z0-9_]+)(?:\((.+)\))?(?::value)?", re.DOTALL)
 _SMART: Final = re.compile(r"[A-Za-z0-9_-]+")
 _INSTANCE: Final = re.compile(r"[0-9]{1,9}|(first|last|current|previous|next|new)-instance")
 
@@ -200,10 +200,10 @@ def _read_reference(token: Token) -> Reference | SmartVariable:
     if rest:
         raise LogicError(f"the reference at character {token.at + 1} has too many parts")
     field = _FIELD.fullmatch(last)
-    if field:
+    if field and not field[1].isdecimal():
         code = field[2]
         return Reference(field[1].lower(), code and code.strip(), event, instance)
     name, *arguments = (part.strip() for part in last.split(":"))
-    if name.isdecimal() or not _SMART.fullmatch(name):
+    if field or not _SMART.fullmatch(name):
         raise LogicError(f"the reference at character {token.at + 1} does not name a field")
     return SmartVariable(name.lower(), tuple(arguments), event, instance)

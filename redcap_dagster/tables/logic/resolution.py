@@ -115,14 +115,12 @@ def resolve_smart_variable(
             return pa.repeat(instrument, count)
         case "current-instance":
             return pa.array(np.char.mod("%d", keys.instance), pa.string(), mask=keys.instance == 0)
-    by_event = {
-        name: _describe_event(study, variable.name, name, instrument) for name in study.events
-    }
+    by_event = {name: _describe_event(study, variable.name, name) for name in study.events}
     texts = pa.array([*by_event.values(), None], pa.string())
     return texts.take(pa.array(keys.event))
 
 
-def _describe_event(study: StudyRows, variable: str, event: str, instrument: str) -> str | None:
+def _describe_event(study: StudyRows, variable: str, event: str) -> str | None:
     """Return the value of a smart variable in the rows of an event; None if it cannot be said."""
     project = study.project
     if not project.is_longitudinal:
@@ -138,5 +136,5 @@ def _describe_event(study: StudyRows, variable: str, event: str, instrument: str
         case "arm-label":
             return {arm.arm_num: arm.name for arm in project.arms}.get(found.arm_num)
         case name if name in _SMART_EVENTS:
-            return find_event(project, name, event, instrument) or ""
+            return find_event(project, name, event, None) or ""
     return None

@@ -110,7 +110,7 @@ _LONG = MAX_LENGTH - 10
         "replace_text(replace_text('%s','a','%s'),'a','%s')" % (("a" * 9999,) * 3),
         "(9)^(999999)*(9)^(999999) + 1", "concat((9)^(99999))", "round(1, 999999999)", "1" * 2000,
         "left('abc', 1" + "0" * 5000 + ")", "mod(1" + "0" * 5000 + ", 7)",
-        "x" * (MAX_LENGTH + 1),
+        "x" * (MAX_LENGTH + 1), "[" + "a" * _LONG + "!]", "[a" + "(" * _LONG + "]",
     ],
 )  # fmt: skip
 def test_hostile_logic_is_evaluated_or_refused(logic: str) -> None:

@@ -231,7 +231,7 @@ def test_the_end_of_a_repeating_event_cannot_be_said_without_all_of_its_forms() 
         ("event-name", ["base_arm_1", "base_arm_2"]),
         ("arm-number", ["1", "2"]),
         ("arm-label", ["Drug", "Placebo"]),
-        ("next-event-name", ["", ""]),
+        ("next-event-name", ["visit_arm_1", ""]),
         ("current-instance", [None, None]),
         ("user-name", [None, None]),
         ("instrument-name", ["person", "person"]),
