@@ -1,6 +1,6 @@
 """One run of the op of records and clean tables: what it selects, exports and loads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +16,7 @@ from redcap_dagster.api import (
     RecordExport,
     REDCapClient,
 )
-from redcap_dagster.catalog.event_log import last_metadata
+from redcap_dagster.catalog.event_log import Metadata, last_metadata
 from redcap_dagster.catalog.how_to_request import record_request_metadata
 from redcap_dagster.catalog.metadata import (
     export_metadata,
@@ -42,6 +42,7 @@ from redcap_dagster.tables import (
     hidden_columns,
     instrument_table,
 )
+from redcap_dagster.tables.logic import StudyRows
 
 EXPORT_CHECKS = frozenset({"export_complete", "nothing_hidden"})
 """Checks that judge an export, so that records are exported for them even if none are stored."""
@@ -86,6 +87,7 @@ class Run:
     not_exported: Mapping[str, str] = field(default_factory=dict)
     export: RecordExport | None = field(default=None, repr=False)
     unplaced_cells: Mapping[str, int] = field(default_factory=dict)
+    _exported: dict[str, "Records"] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def source(self) -> ProjectSource:
@@ -99,6 +101,24 @@ class Run:
         if self.export is not None:
             return {**of_project, **export_metadata(self.export)}
         return {**of_project, **time_metadata(self.began), "redcap/listed": self.listed}
+
+    @cached_property
+    def study(self) -> StudyRows:
+        """The records of all instruments, in which the references of logic are looked up.
+
+        They are those of this run's export; of instruments that it does not replace, the stored
+        ones, which are loaded when logic refers to them.
+        """
+        known = self.recipe.known
+        project = self.project
+        if self.export is None:
+            project = replace(
+                project,
+                surveys=known.surveys,
+                has_access_groups=known.has_access_groups,
+                has_survey_identifier=known.has_survey_identifier,
+            )
+        return StudyRows(project, _StudyTables(self))
 
     def needs_export(self, instrument: str) -> bool:
         """Whether the records must be exported: for their asset, or for checks of an export."""
@@ -117,6 +137,48 @@ class Run:
         """Whether the clean table must be made: for its asset, or for its checks."""
         spec = self.recipe.tables.clean[instrument]
         return self.selection.has(spec) or bool(self.selection.checks_of(spec))
+
+
+class _StudyTables(Mapping[str, pa.Table]):
+    """The records tables of a run's instruments, each without the columns that rights hide."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._read: dict[str, pa.Table | None] = {}
+
+    def __getitem__(self, instrument: str) -> pa.Table:
+        if instrument not in self._read:
+            self._read[instrument] = self._read_table(instrument)
+        table = self._read[instrument]
+        if table is None:
+            raise KeyError(instrument)
+        return table
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._run.recipe.tables.records if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _read_table(self, instrument: str) -> pa.Table | None:
+        run = self._run
+        if instrument not in run.recipe.tables.records:
+            return None
+        spec = run.recipe.tables.records[instrument]
+        try:
+            if run.selection.has(spec):
+                records = exported_records(run, instrument)
+            elif _find_stored(run, spec):
+                records = stored_records(run, instrument)
+            else:
+                return None
+        except StructureError as error:
+            run.context.log.info(
+                f"Logic cannot refer to the values of {instrument!r} in this run: {error}"
+            )
+            return None
+        shown = [name for name in records.table.column_names if name not in records.hidden]
+        return records.table.select(shown)
 
 
 def start_run(
@@ -227,6 +289,8 @@ def exported_records(run: Run, instrument: str) -> Records:
     Raises:
         StructureError: The run did not export them.
     """
+    if instrument in run._exported:
+        return run._exported[instrument]
     if run.export is None or instrument in run.not_exported:
         reason = run.not_exported.get(instrument, "its records were not exported.")
         raise StructureError(reason)
@@ -242,7 +306,15 @@ def exported_records(run: Run, instrument: str) -> Records:
     how = record_request_metadata(
         run.client.url, run.export.parameters, instrument, project.record_id_field
     )
-    return Records(instrument, table, project, hidden, {**run.metadata, **how})
+    records = Records(instrument, table, project, hidden, {**run.metadata, **how})
+    run._exported[instrument] = records
+    return records
+
+
+def _find_stored(run: Run, spec: dg.AssetSpec) -> Sequence[Metadata]:
+    """Return the metadata of the stored records of an instrument; none if they are not stored."""
+    buckets = run.selection.buckets
+    return last_metadata(run.context, spec.key, "redcap/hidden_columns", buckets, run.source)
 
 
 def count_exported_rows(run: Run, instrument: str) -> int:
@@ -272,7 +344,7 @@ def stored_records(run: Run, instrument: str) -> Records:
     spec = run.recipe.tables.records[instrument]
     buckets = run.selection.buckets
     table = load_records(run.context, spec, buckets)
-    stored = last_metadata(run.context, spec.key, "redcap/hidden_columns", buckets, run.source)
+    stored = _find_stored(run, spec)
     for metadata in stored:
         # A table of several buckets has every column that one of them has.
         own = {column.name for column in metadata["dagster/column_schema"].value.columns}

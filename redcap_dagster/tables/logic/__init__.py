@@ -7,6 +7,7 @@ In the order of use: `study`, `row_search`, `resolution`, `comparison`, `evaluat
 from redcap_dagster.tables.logic.evaluation import evaluate_calculations, evaluate_conditions
 from redcap_dagster.tables.logic.resolution import (
     find_column,
+    names_field,
     resolve,
     resolve_smart_variable,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "evaluate_calculations",
     "evaluate_conditions",
     "find_column",
+    "names_field",
     "resolve",
     "resolve_smart_variable",
 ]

@@ -80,6 +80,17 @@ def find_column(study: StudyRows, reference: Reference) -> Column | None:
     return column if (column.choice is None) == (reference.code is None) else None
 
 
+def names_field(study: StudyRows, reference: Reference) -> bool:
+    """Return whether a reference names a field, or an option, that the project has.
+
+    Args:
+        study: The rows of all instruments.
+        reference: The reference.
+    """
+    is_id = reference.field == study.project.record_id_field and reference.code is None
+    return is_id or find_column(study, reference) is not None
+
+
 def _take(values: pa.StringArray, found: FoundRows, default: str) -> pa.StringArray:
     taken = values.take(pa.array(found.at, mask=found.at < 0))
     if default and found.unsaved.any():
@@ -101,7 +112,7 @@ def resolve_smart_variable(
         variable: The smart variable.
         instrument: Instrument of the rows.
     """
-    project, keys, count = study.project, study.keys[instrument], study.count_rows(instrument)
+    project, keys, count = study.project, study.find_keys(instrument), study.count_rows(instrument)
     if variable.arguments or variable.event or variable.instance:
         return pa.nulls(count, pa.string())
     match variable.name:

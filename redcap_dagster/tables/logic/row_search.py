@@ -74,8 +74,8 @@ class _Search:
         self._study = study
         self._instrument = instrument
         self._other = other
-        self._rows = study.keys[instrument]
-        self._other_rows = study.keys[other]
+        self._rows = study.find_keys(instrument)
+        self._other_rows = study.find_keys(other)
         project, events = study.project, list(study.events)
         designated = project.designated_events(other)
         repeating = project.events_where_repeating(other)
@@ -160,28 +160,30 @@ class _Search:
 
     def _knows_all(self, of_event: Booleans) -> Booleans:
         """Return whether all rows are known that can have an instance."""
-        project = self._study.project
-        forms = {row.form for row in project.form_events}
-        repeating = {
-            form
-            for form in forms
-            if project.repeating_events.intersection(project.designated_events(form))
-        }
-        return ~of_event | (repeating <= self._study.tables.keys())
+        forms = self._list_repeating_with_events()
+        return ~of_event | all(form in self._study.tables for form in forms)
 
     def _event_rows(self) -> tuple[Numbers, Numbers]:
         """Return the place and the instance of each row of a repeating event."""
 
         def list_event_rows() -> tuple[Numbers, Numbers]:
             places, instances = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-            for keys in self._study.keys.values():
-                chosen = self._event_repeats[keys.event]
-                if chosen.any():
+            for form in self._list_repeating_with_events():
+                if form in self._study.tables:
+                    keys = self._study.find_keys(form)
+                    chosen = self._event_repeats[keys.event]
                     places.append(self._place(keys.record[chosen], keys.event[chosen]))
                     instances.append(keys.instance[chosen])
             return np.concatenate(places), np.concatenate(instances)
 
         return self._study.remember("event rows", list_event_rows)
+
+    def _list_repeating_with_events(self) -> list[str]:
+        """Return the instruments of repeating events."""
+        project = self._study.project
+        forms = dict.fromkeys(row.form for row in project.form_events)
+        repeating = project.repeating_events
+        return [form for form in forms if repeating.intersection(project.designated_events(form))]
 
     def _place(self, record: Numbers, event: Numbers) -> Numbers:
         """Return one number for each record and event."""

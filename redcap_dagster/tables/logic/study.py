@@ -30,9 +30,9 @@ class StudyRows:
 
     Attributes:
         project: Structure of the project.
-        tables: Records table of each instrument, as text with blanks null. An instrument that is
-            not among them was not exported: its values cannot be said. Neither can those of a
-            column that its table does not have.
+        tables: Records table of each instrument, as text with blanks null; they may be read when
+            they are asked for. An instrument that is not among them was not exported: its values
+            cannot be said. Neither can those of a column that its table does not have.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -44,6 +44,9 @@ class StudyRows:
     project: REDCapProject = field(repr=False)
     tables: Mapping[str, pa.Table] = field(repr=False)
     _remembered: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    _always: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    _keys: dict[str, "RowKeys"] = field(default_factory=dict, init=False, repr=False)
+    _records: list[pa.StringArray] = field(default_factory=list, init=False, repr=False)
 
     def count_rows(self, instrument: str) -> int:
         """Return the number of rows of an instrument."""
@@ -64,6 +67,13 @@ class StudyRows:
         found: _T = self._remembered[key]
         return found
 
+    def remember_always(self, key: Any, make: Callable[[], _T]) -> _T:
+        """Return the result of a function as `remember` does, for a result that is small."""
+        if key not in self._always:
+            self._always[key] = make()
+        found: _T = self._always[key]
+        return found
+
     @cached_property
     def columns(self) -> Mapping[str, Column]:
         """The export columns of all instruments, by name."""
@@ -79,12 +89,19 @@ class StudyRows:
         names = [event.unique_event_name for event in self.project.events]
         return {name: number for number, name in enumerate(names or [""])}
 
-    @cached_property
-    def keys(self) -> Mapping[str, "RowKeys"]:
-        """The keys of the rows of each instrument."""
-        ids = {name: self.read_column(name, self.project.record_id_field) for name in self.tables}
-        records = pc.unique(pa.concat_arrays([pa.array([], pa.string()), *ids.values()]))
-        return {name: self._make_keys(name, each, records) for name, each in ids.items()}
+    def find_keys(self, instrument: str) -> "RowKeys":
+        """Return the keys of an instrument's rows."""
+        if instrument not in self._keys:
+            ids = self.read_column(instrument, self.project.record_id_field)
+            self._keys[instrument] = self._make_keys(instrument, self._number_records(ids))
+        return self._keys[instrument]
+
+    def _number_records(self, ids: pa.StringArray) -> Numbers:
+        """Return the number of each record, the same in all instruments."""
+        known = pa.concat_arrays([pa.array([], pa.string()), *self._records])
+        is_new = pc.invert(pc.is_in(ids, known))
+        self._records.append(pc.unique(ids.filter(is_new)))
+        return _to_numbers(pc.index_in(ids, pa.concat_arrays(self._records)), -1)
 
     def read_column(self, instrument: str, name: str) -> pa.StringArray:
         """Return a column of an instrument's table as one array."""
@@ -93,11 +110,8 @@ class StudyRows:
             column = pa.concat_arrays(column.chunks)
         return column
 
-    def _make_keys(
-        self, instrument: str, ids: pa.StringArray, records: pa.StringArray
-    ) -> "RowKeys":
+    def _make_keys(self, instrument: str, record: Numbers) -> "RowKeys":
         names = self.tables[instrument].column_names
-        record = _to_numbers(pc.index_in(ids, records), -1)
         event = instance = np.zeros(len(record), np.int64)
         if self.project.is_longitudinal:
             known = pa.array(list(self.events), pa.string())

@@ -1,0 +1,112 @@
+"""The action tags of a field's annotation, with the conditions of ``@IF`` that they stand under."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_TAG: Final = re.compile(r"(?<![\w.%+-])@([A-Z][A-Z0-9]*(?:[-_][A-Z0-9]+)*)(?![\w-])")
+_VALUE: Final = re.compile(r"""\s*=\s*("[^"]*"|'[^']*'|[^\s"'(),]+)""")
+_CLOSING: Final = {"(": ")", "[": "]"}
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTag:
+    """An action tag of a field.
+
+    Attributes:
+        name: Name without ``@``, such as ``HIDDEN``.
+        argument: What stands after ``=`` without its quotes, or in parentheses. Defaults to a
+            blank.
+        conditions: Logic of each ``@IF`` around the tag, and whether it must be true or false for
+            the tag to apply. An ``@IF`` that cannot be read has a blank as its logic. Defaults to
+            none.
+    """
+
+    name: str
+    argument: str = ""
+    conditions: tuple[tuple[str, bool], ...] = ()
+
+
+def list_action_tags(annotation: str) -> tuple[ActionTag, ...]:
+    """Return the action tags of an annotation, in their order.
+
+    Example:
+        >>> list_action_tags("@READONLY @IF([sex] = '1', '@HIDDEN', '')")
+        (ActionTag(name='READONLY', argument='', conditions=()), \
+ActionTag(name='HIDDEN', argument='', conditions=(("[sex] = '1'", True),)))
+    """
+    return tuple(_list_tags(annotation, ()))
+
+
+def _list_tags(text: str, conditions: tuple[tuple[str, bool], ...]) -> Iterator[ActionTag]:
+    at = 0
+    while found := _TAG.search(text, at):
+        name, at = found[1], found.end()
+        opening = re.compile(r"\s*\(").match(text, at)
+        value = _VALUE.match(text, at)
+        argument = ""
+        if opening and (name == "IF" or opening.end() == at + 1):
+            argument, end = _read_parentheses(text, opening.end())
+            if name == "IF":
+                yield from _list_conditional_tags(argument, conditions, is_closed=end > 0)
+            at = end if end > 0 else len(text)
+        elif value:
+            argument, at = value[1].strip("\"'"), value.end()
+        if name != "IF":
+            yield ActionTag(name, argument, conditions)
+
+
+def _list_conditional_tags(
+    arguments: str, conditions: tuple[tuple[str, bool], ...], *, is_closed: bool
+) -> Iterator[ActionTag]:
+    parts = _split_arguments(arguments)
+    if len(parts) != 3 or not is_closed:
+        yield from _list_tags(arguments, (*conditions, ("", True)))
+        return
+    logic, *branches = parts
+    for holds, branch in zip((True, False), branches, strict=True):
+        yield from _list_tags(_unquote(branch), (*conditions, (logic.strip(), holds)))
+
+
+def _read_parentheses(text: str, start: int) -> tuple[str, int]:
+    """Return what stands before the closing parenthesis, and its end; -1 if there is none."""
+    open_signs = ["("]
+    for at, character in _walk_unquoted(text, start):
+        if character in _CLOSING:
+            open_signs.append(character)
+        elif character == _CLOSING[open_signs[-1]]:
+            open_signs.pop()
+            if not open_signs:
+                return text[start:at], at + 1
+    return text[start:], -1
+
+
+def _split_arguments(text: str) -> list[str]:
+    """Return the arguments between the commas that stand in no parentheses or quotes."""
+    parts, begin, depth = [], 0, 0
+    for at, character in _walk_unquoted(text, 0):
+        depth += (character in "([") - (character in ")]")
+        if character == "," and not depth:
+            parts.append(text[begin:at])
+            begin = at + 1
+    return [*parts, text[begin:]]
+
+
+def _walk_unquoted(text: str, start: int) -> Iterator[tuple[int, str]]:
+    """Yield the characters outside of quotes, each with its position."""
+    quote = ""
+    for at in range(start, len(text)):
+        character = text[at]
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        else:
+            yield at, character
+
+
+def _unquote(text: str) -> str:
+    text = text.strip()
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if is_quoted and text[0] not in text[1:-1] else text

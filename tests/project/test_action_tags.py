@@ -1,0 +1,48 @@
+"""The action tags of annotations, with the conditions that they stand under."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redcap_dagster.project.action_tags import ActionTag, list_action_tags
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ("", []),
+        ("@HIDDEN", [("HIDDEN", "", ())]),
+        ("@HIDDEN-SURVEY @HIDDEN_X", [("HIDDEN-SURVEY", "", ()), ("HIDDEN_X", "", ())]),
+        ("write to me@HIDDEN.org, or @hidden", []),
+        ("@DEFAULT='see @HIDDEN' x", [("DEFAULT", "see @HIDDEN", ())]),
+        ("@MAXCHECKED=3 @READONLY", [("MAXCHECKED", "3", ()), ("READONLY", "", ())]),
+        (
+            "@CALCTEXT(if([a] = ')', '@HIDDEN', 1))",
+            [("CALCTEXT", "if([a] = ')', '@HIDDEN', 1)", ())],
+        ),
+        (
+            "@IF([a]='1', '@HIDDEN', @READONLY @SETVALUE='x, y')",
+            [
+                ("HIDDEN", "", (("[a]='1'", True),)),
+                ("READONLY", "", (("[a]='1'", False),)),
+                ("SETVALUE", "x, y", (("[a]='1'", False),)),
+            ],
+        ),
+        (
+            "@IF (([a(1)] = 1 or sum([b], 2) > 3), @IF([c]='(', '', '@HIDDEN'), '')",
+            [("HIDDEN", "", (("([a(1)] = 1 or sum([b], 2) > 3)", True), ("[c]='('", False)))],
+        ),
+        ("@IF([a]='1', @HIDDEN", [("HIDDEN", "", (("", True),))]),
+        ("@IF([a]='1', @HIDDEN)", [("HIDDEN", "", (("", True),))]),
+    ],
+)
+def test_action_tags_are_read(
+    annotation: str, expected: list[tuple[str, str, tuple[tuple[str, bool], ...]]]
+) -> None:
+    assert list_action_tags(annotation) == tuple(ActionTag(*each) for each in expected)
+
+
+@given(st.text(alphabet="@IFHIDEN-(),'\"[]= \n1a", max_size=60))
+def test_any_annotation_is_read(annotation: str) -> None:
+    for tag in list_action_tags(annotation):
+        assert f"@{tag.name}" in annotation
