@@ -43,7 +43,7 @@ def compare_columns(
         sign: One of `COMPARISONS`.
         left: Texts of the left side, null where they cannot be said.
         right: Texts of the right side.
-        missing_codes: Missing data codes of the project, which have no order.
+        missing_codes: Missing data codes of the project, which are not numbers.
 
     Returns:
         The results, null where they cannot be said; and True for each row that was compared.
@@ -60,7 +60,7 @@ def compare_columns(
     if not pc.all(is_compared).as_py():
         sides = [_read_numbers(side) for side in (left, right)]
         result, is_compared = _compare(sign, sides, result, is_compared)
-    if missing_codes and sign not in ("=", "<>"):
+    if missing_codes:
         codes = pa.array(sorted(missing_codes), pa.string())
         is_code = pc.or_(pc.is_in(left, codes), pc.is_in(right, codes))
         is_compared = pc.and_not(is_compared, is_code)

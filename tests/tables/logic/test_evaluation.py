@@ -141,6 +141,9 @@ _many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 @_many
 @given(columns, conditions)
 @example({name: [None, "-99", "7", "12", "1e-400", "0"] for name in COLUMNS}, "[a] >= '0'")
+@example(
+    {"a": ["-99", "7", "8"], **{name: ["-99.0", "7.0", "9"] for name in COLUMNS[1:]}}, "[a] = [b]"
+)
 @example({name: ["2020-01-01", "2020-01-01 00:00", "x"] for name in COLUMNS}, "[a] = [b]")
 def test_a_condition_is_evaluated_as_row_by_row(
     cells: dict[str, list[str | None]], text: str
