@@ -15,6 +15,7 @@ from redcap_dagster.api.calls.project_structure import (
 )
 from redcap_dagster.api.export.download.fetcher import ExportSettings
 from redcap_dagster.api.export.download.progress import Report
+from redcap_dagster.api.export.plan.adaptive_limits import ExportBudget
 from redcap_dagster.api.export.plan.query import DATES, Among
 from redcap_dagster.api.export.plan.record_requests import Limits
 from redcap_dagster.api.export.reader.header_labels import label_columns
@@ -112,6 +113,7 @@ class REDCapClient(StructureExports):
         self._settings = ExportSettings(
             Limits(chosen.max_cells, chosen.max_records, chosen.max_parameters),
             chosen.concurrency,
+            ExportBudget(chosen.max_failures, chosen.progress_timeout),
         )
         self._names = ProjectNames(self._transport)
         self._frames = chosen.frames

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from redcap_dagster.api.export.plan.adaptive_limits import MAX_FAILURES, PROGRESS_TIMEOUT
 from redcap_dagster.api.export.plan.record_requests import MAX_CELLS, MAX_RECORDS
 from redcap_dagster.api.http.transport import MAX_FILE_BYTES, MAX_PARAMETERS
 from redcap_dagster.frames import Frames
@@ -41,6 +42,10 @@ class ClientSettings(BaseModel):
         max_file_bytes: Size of a file or PDF that is exported or saved; a larger one raises
             ``FileTooLargeError``. Defaults to 1 GiB. None for no limit.
         concurrency: Requests of one export that run at the same time. Defaults to 2.
+        max_failures: Requests of one export that fail in a row, each after its retries, until the
+            export gives up. A response with a row begins anew. Defaults to 20.
+        progress_timeout: Seconds without a row after which an export gives up if a request fails.
+            Until then, it tries smaller requests. Defaults to 7200.
         rate_limit: Requests per minute to one host, over all processes of this user on this
             machine. REDCap bans an IP address that sends more than 600 (its default) until an
             administrator lifts the ban, so machines that share one address must share the limit:
@@ -68,6 +73,8 @@ class ClientSettings(BaseModel):
     max_parameters: Annotated[int, Field(ge=100)] = MAX_PARAMETERS
     max_file_bytes: Count | None = MAX_FILE_BYTES
     concurrency: Count = 2
+    max_failures: Count = MAX_FAILURES
+    progress_timeout: Seconds = PROGRESS_TIMEOUT
     rate_limit: Count | None = 300
     frames: Frames = "pandas"
 

@@ -256,6 +256,8 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         "max_cells": 1_000,
         "max_records": None,
         "concurrency": 2,
+        "max_failures": 5,
+        "progress_timeout": 600.0,
         "rate_limit": None,
         "max_parameters": 500,
         "max_file_bytes": 1_000,

@@ -18,8 +18,6 @@ from redcap_dagster.api.export.download.progress import Report
 from redcap_dagster.api.export.plan.adaptive_limits import (
     FEW_RECORDS,
     AdaptiveLimits,
-    may_be_too_large,
-    should_retry_divisible,
     should_retry_whole,
 )
 from redcap_dagster.api.export.plan.listing import Listing, keep_distinct_places
@@ -102,6 +100,7 @@ def take_snapshot(
     report: Report | None = None,
     listed: ListedRecords | None = None,
     records_where: str | None = None,
+    adaptive_limits: AdaptiveLimits | None = None,
 ) -> RecordExport:
     """Return exported records that were verified to be complete and consistent.
 
@@ -117,6 +116,8 @@ def take_snapshot(
         report: Is called with the progress. Defaults to a bar in a terminal or a notebook.
         listed: A listing that was just made, without instances. Defaults to a new one.
         records_where: REDCap logic that a row of each record has to match. Defaults to all records.
+        adaptive_limits: The request size limits, by what the server could serve so far. Defaults to
+            those of the settings.
 
     Raises:
         IncompleteExportError: Records are missing.
@@ -129,11 +130,11 @@ def take_snapshot(
     exported = ExportedColumns(structure.record_id_field)
     known = listed.listing if listed and not everything.instance_fields else None
     shown = [listed.listing.rows] if listed else []
+    adaptive_limits = adaptive_limits or AdaptiveLimits(settings.limits, settings.budget)
     for _ in range(_ATTEMPTS):
         listing = known or list_again(transport, everything, settings, shown)
         known = None
         query = replace(everything, groups=ACCESS_GROUP in listing.rows.column_names)
-        adaptive_limits = AdaptiveLimits(settings.limits)
         fetcher = Fetcher(transport, query, settings, adaptive_limits, report, exported.read)
         outcome = _export(fetcher, listing, began)
         # The first record was created in between: without rows there was no header, which shows
@@ -213,12 +214,12 @@ def export_table(
     cells = listing.rows.num_rows * query.column_set.width
     fits = (most is None or cells <= most) and (count <= FEW_RECORDS or not query.selects_records)
     one = RecordRequest(query.column_set, listing.records, 0, count, query.selects_records, cells)
+    adaptive_limits = AdaptiveLimits(settings.limits, settings.budget)
     if count and fits and not repeats and one.names <= settings.limits.max_names:
         try:
-            table, other = read(query.write_request(one), should_retry_divisible)
+            table, other = read(query.write_request(one), adaptive_limits.choose_retries(one))
         except REDCapError as error:
-            if not may_be_too_large(error):
-                raise
+            adaptive_limits.split_failed(one, error)  # raises where smaller requests do not help
         else:
             before, shown = listing, query.select_keys(table)
             if query.selects_records or listing.find_lost_records(shown):
@@ -232,7 +233,13 @@ def export_table(
                 return table
     listed = ListedRecords(listing, since)
     return take_snapshot(
-        transport, structure(), selection, settings, listed=listed, records_where=records_where
+        transport,
+        structure(),
+        selection,
+        settings,
+        listed=listed,
+        records_where=records_where,
+        adaptive_limits=adaptive_limits,
     ).table
 
 

@@ -11,8 +11,7 @@ from redcap_dagster.api.export.download.parallel import RequestResult, run_reque
 from redcap_dagster.api.export.download.progress import Meter, Report, show_bar
 from redcap_dagster.api.export.plan.adaptive_limits import (
     AdaptiveLimits,
-    should_retry_divisible,
-    should_retry_whole,
+    ExportBudget,
 )
 from redcap_dagster.api.export.plan.column_sets import ColumnSet
 from redcap_dagster.api.export.plan.listing import Listing
@@ -36,10 +35,12 @@ class ExportSettings:
     Attributes:
         limits: The limits of one request.
         concurrency: Number of requests in parallel. Defaults to 2.
+        budget: When the export gives up. Defaults to that of `ExportBudget`.
     """
 
     limits: Limits = field(default_factory=Limits)
     concurrency: int = 2
+    budget: ExportBudget = field(default_factory=ExportBudget)
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ class Fetcher:
             transport,
             self.query.write_request(replace(request, column_set=column_set)),
             self.query.project.record_id_field,
-            should_retry_divisible if request.divisible else should_retry_whole,
+            self.adaptive_limits.choose_retries(request),
             project=self.query.project,
             on_header=self.received.update,
         )

@@ -48,16 +48,19 @@ def run_requests(
     Raises:
         REDCapError: A request failed, and smaller ones do not help. The type says why.
     """
-    waiting = deque(requests)
+    waiting, running = deque(requests), dict[Future[pa.Table], tuple[RecordRequest, Transport]]()
+    if len(waiting) == 1:
+        waiting = deque(adaptive_limits.split_to_limits(waiting[0]))
     results: list[RequestResult] = []
 
     def take(request: RecordRequest, get_rows: Callable[[], pa.Table]) -> None:
         try:
             results.append(RequestResult(request, get_rows()))
         except REDCapError as error:
-            waiting.extendleft(reversed(adaptive_limits.split_failed(request, error)))
+            parts = adaptive_limits.split_failed(request, error, alone=not running)
+            waiting.extendleft(reversed(parts))
             return
-        adaptive_limits.note_success()
+        adaptive_limits.note_success(request, results[-1].rows.num_rows)
         on_result(results[-1])
 
     if len(waiting) == 1:
@@ -65,7 +68,7 @@ def run_requests(
         take(only, lambda: fetch(transport, only))
     connections = [transport.fork() for _ in range(concurrency)] if waiting else []
     pool = ThreadPoolExecutor(max(len(connections), 1), thread_name_prefix="redcap")
-    free, running = deque(connections), dict[Future[pa.Table], tuple[RecordRequest, Transport]]()
+    free = deque(connections)
     try:
         while waiting or running:
             while waiting and free and not (running and adaptive_limits.careful):

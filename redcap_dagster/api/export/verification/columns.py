@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 
 from redcap_dagster.api.calls.project_structure import export_dictionary
-from redcap_dagster.api.errors import ProjectChangedError
+from redcap_dagster.api.errors import ProjectChangedError, REDCapError
 from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.reader.records import is_blank
 from redcap_dagster.api.export.reader.requested import Requested
@@ -35,12 +35,14 @@ _PUBLIC: Final = re.compile(r"(?![0-9a-z]{32})[a-z][a-z0-9_]{0,99}")
 class ExportedColumns:
     """The columns that the token's user may export, requested once, when they are needed.
 
+    If that request fails, its error is raised each time: smaller requests would not help it.
+
     Attributes:
         record_id_field: The record id field.
     """
 
     record_id_field: str
-    _read: list[frozenset[str]] = field(default_factory=list, repr=False)
+    _read: list[frozenset[str] | REDCapError] = field(default_factory=list, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def read(self, transport: Transport) -> frozenset[str]:
@@ -51,8 +53,14 @@ class ExportedColumns:
         """
         with self._lock:
             if not self._read:
-                self._read.append(frozenset(read_header(transport, self.record_id_field)))
-            return self._read[0]
+                try:
+                    self._read.append(frozenset(read_header(transport, self.record_id_field)))
+                except REDCapError as error:
+                    self._read.append(error)
+            known = self._read[0]
+            if isinstance(known, REDCapError):
+                raise known
+            return known
 
 
 def check_columns(

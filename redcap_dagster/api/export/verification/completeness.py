@@ -179,18 +179,19 @@ def _list_in_pieces(
     )
     column_set = ColumnSet(tuple(forms), query.column_set.events, subset=True)
 
+    adaptive_limits = AdaptiveLimits(settings.limits, settings.budget)
+
     def fetch(connection: Transport, request: RecordRequest) -> pa.Table:
         names = [name for form in request.column_set.forms for name, _ in form.fields]
         own = write_optional_list("fields", [places.id_field, *names]) | write_optional_list(
             "records", request.records
         )
-        should_retry = should_retry_divisible if request.divisible else should_retry_whole
         rows = list_rows(
             connection,
             places.id_field,
             {**parameters, **own},
             groups=groups,
-            should_retry=should_retry,
+            should_retry=adaptive_limits.choose_retries(request),
             project=query.project,
         )
         return add_repeat_columns(rows)
@@ -199,7 +200,7 @@ def _list_in_pieces(
         transport,
         plan_requests(query.project, column_set, places, settings.limits, named=True, apart=False),
         fetch,
-        adaptive_limits=AdaptiveLimits(settings.limits),
+        adaptive_limits=adaptive_limits,
         concurrency=settings.concurrency,
         on_result=lambda _: None,
     )
