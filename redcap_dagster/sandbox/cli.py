@@ -1,5 +1,6 @@
 """The command ``redcap-sandbox``, which serves a sandbox from a shell."""
 
+import csv
 import logging
 import os
 import signal
@@ -17,7 +18,9 @@ from redcap_dagster.api.snippets import TOKEN_VARIABLE
 from redcap_dagster.sandbox.dialects import DIALECTS, Dialect, read_dialect
 from redcap_dagster.sandbox.fault_options import KINDS, PlannedFault, read_fault
 from redcap_dagster.sandbox.server import Sandbox
-from redcap_dagster.sandbox.synthesis import make_up_study
+from redcap_dagster.sandbox.synthesis import MadeUpStudy, make_up_study
+from redcap_dagster.sandbox.synthesis.planted_errors import KINDS as ERROR_KINDS
+from redcap_dagster.sandbox.synthesis.planted_errors import write_errors
 from redcap_dagster.sandbox.synthesis.structure_files import is_project_xml
 
 logger = logging.getLogger("redcap_dagster.sandbox")
@@ -44,6 +47,17 @@ def _read_dialect(_: click.Context, __: click.Parameter, name: str) -> Dialect:
         return read_dialect(name)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _read_errors(
+    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
+) -> float | dict[str, float]:
+    try:
+        if len(texts) == 1 and "=" not in texts[0]:
+            return float(texts[0])
+        return {kind: float(share) for kind, share in (text.split("=") for text in texts)}
+    except ValueError:
+        raise click.BadParameter("give a share such as 0.02, or kinds such as B=0.02.") from None
 
 
 @click.group()
@@ -115,6 +129,19 @@ def main() -> None:
     help="Number from which records are made up: the same number makes the same records.",
 )
 @click.option(
+    "--errors",
+    multiple=True,
+    callback=_read_errors,
+    metavar="SHARE | KIND=SHARE",
+    help="Share of the saved forms that get a wrong value, such as 0.02, or the share for one kind "
+    f"of error; can be given several times. Kinds: {', '.join(ERROR_KINDS)}. Defaults to 0.",
+)
+@click.option(
+    "--planted-errors",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV file to write: what was made wrong, and what else is wrong because of it.",
+)
+@click.option(
     "--event",
     "events",
     multiple=True,
@@ -133,6 +160,8 @@ def serve(
     faults: tuple[PlannedFault, ...],
     records: int | None,
     seed: int,
+    errors: float | dict[str, float],
+    planted_errors: Path | None,
     events: tuple[str, ...],
 ) -> None:
     """Serve the project of FILE until interrupted.
@@ -161,7 +190,14 @@ def serve(
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     try:
-        token = _add_project(sandbox, file, records, seed, events)
+        if records is None and is_project_xml(file):
+            token = sandbox.add_project(file)
+        else:
+            study = make_up_study(
+                file, records=records or 0, seed=seed, errors=errors, events=events
+            )
+            _describe(study, planted_errors)
+            token = sandbox.add_study(study)
         for fault in faults:
             fault.inject(sandbox, token)
         logger.info("dialect: %s", sandbox.dialect)
@@ -175,18 +211,15 @@ def serve(
         sandbox.stop()
 
 
-def _add_project(
-    sandbox: Sandbox, file: Path, records: int | None, seed: int, events: tuple[str, ...]
-) -> str:
-    """Return the token of the project of a file, with made-up records or its own."""
-    if records is None and is_project_xml(file):
-        return sandbox.add_project(file)
-    study = make_up_study(file, records=records or 0, seed=seed, events=events)
+def _describe(study: MadeUpStudy, planted_errors: Path | None) -> None:
+    """Log what a study does not have, and write its errors to a file."""
     for name, reason in study.never_asked.items():
         logger.info("required field %s is asked in no record: %s", name, reason)
     for name in study.circular:
         logger.info("the logic of field %s is circular", name)
-    return sandbox.add_study(study)
+    if planted_errors is not None:
+        with planted_errors.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(write_errors(study.project, study.errors))
 
 
 @main.command()

@@ -9,11 +9,13 @@ from typing import Final, NamedTuple
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.logic import (
     Facts,
+    Literal,
     LogicError,
     Node,
     Reference,
     SmartVariable,
     Unknown,
+    evaluate_calculated_field,
     evaluate_calculation,
     evaluate_condition,
     list_references,
@@ -21,12 +23,25 @@ from redcap_dagster.project.logic import (
     parse_logic,
 )
 from redcap_dagster.project.logic.events import find_event
+from redcap_dagster.project.logic.tree import walk_nodes
 from redcap_dagster.project.logic.values import Value
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.store.row_keys import list_row_forms
 
 NOW: Final = datetime(2026, 1, 1)  # noqa: DTZ001 a server's time has no zone
 """Time at which made-up records were entered: a constant, so that they depend on the seed alone."""
+
+CERTAIN_VARIABLES: Final = frozenset(
+    {
+        "record-name",
+        "record-dag-name",
+        "event-name",
+        "event-label",
+        "arm-number",
+        "current-instance",
+    }
+)
+"""Smart variables whose values a record has."""
 
 Input = Reference | SmartVariable
 Inputs = tuple[Value, ...]
@@ -51,9 +66,10 @@ class Source:
 
     Attributes:
         column: Export column; blank if no row can have it.
-        field: Name of the column's field.
+        field: Name of the column's field. Defaults to a blank.
         kind: Kind of the row that has the value; None for the row itself.
-        instance: Instance of that row, as in a `Reference`. Defaults to a blank.
+        instance: Instance of that row, as in a `Reference`; blank where nothing repeats, and `ANY`
+            where it is not said which one is meant.
         blank: Value of a cell that was never saved. Defaults to a blank.
         comma: Whether the decimal character of the stored value is a comma. Defaults to False.
     """
@@ -66,17 +82,26 @@ class Source:
     comma: bool = False
 
 
+ANY: Final = "any"
+"""Instance of a reference that may mean any row."""
+
+_ONLY_INSTANCE: Final = ("", "1", "current-instance", "first-instance", "last-instance")
+
+
 @dataclass(frozen=True, eq=False)
 class Expression:
     """Logic with its results so far.
 
     Attributes:
         node: The logic.
-        missing_codes: Missing data codes of the project.
+        missing_codes: Missing data codes of the project. Defaults to none.
+        of_number: Whether it calculates a number, so that a text counts as a blank. Defaults to
+            False.
     """
 
     node: Node
     missing_codes: frozenset[str] = frozenset()
+    of_number: bool = False
     _truths: dict[Inputs, bool | Unknown] = field(default_factory=dict, repr=False)
     _texts: dict[Inputs, str | Unknown] = field(default_factory=dict, repr=False)
 
@@ -84,6 +109,14 @@ class Expression:
     def inputs(self) -> tuple[Input, ...]:
         """What the result depends on."""
         return (*list_references(self.node), *list_smart_variables(self.node))
+
+    @cached_property
+    def is_certain(self) -> bool:
+        """Whether its result does not depend on the clock, a user or the server."""
+        literals = (each.value for each in walk_nodes(self.node) if isinstance(each, Literal))
+        return not {"today", "now"}.intersection(literals) and all(
+            each.name in CERTAIN_VARIABLES for each in list_smart_variables(self.node)
+        )
 
     def is_true(self, values: Inputs) -> bool | Unknown:
         """Return whether the logic is true with these values of its inputs."""
@@ -96,7 +129,8 @@ class Expression:
         """Return the result of the logic with these values of its inputs."""
         found = self._texts.get(values)
         if found is None:
-            found = self._texts[values] = evaluate_calculation(self.node, self._facts(values))
+            evaluate = evaluate_calculated_field if self.of_number else evaluate_calculation
+            found = self._texts[values] = evaluate(self.node, self._facts(values))
         return found
 
     def _facts(self, values: Inputs) -> Facts:
@@ -104,14 +138,15 @@ class Expression:
         return Facts(known.__getitem__, known.__getitem__, self.missing_codes, NOW)  # type: ignore[arg-type]
 
 
-def parse_expression(project: REDCapProject, text: str) -> Expression | None:
+def parse_expression(
+    project: REDCapProject, text: str, *, of_number: bool = False
+) -> Expression | None:
     """Return the expression of a text, or None for a blank one and for one that is not logic."""
     if not text.strip():
         return None
     try:
-        return Expression(
-            parse_logic(text), frozenset(choice.code for choice in project.missing_data_codes)
-        )
+        codes = frozenset(choice.code for choice in project.missing_data_codes)
+        return Expression(parse_logic(text), codes, of_number)
     except LogicError:
         return None
 
@@ -143,10 +178,10 @@ def find_calculation(field: Field) -> str:
 def find_source(
     project: REDCapProject, columns: Mapping[str, Column], reference: Reference, kind: RowKind
 ) -> Source:
-    """Return where a row finds the value of a reference.
+    """Return where a row finds the value of a reference, as clean tables resolve it.
 
-    A reference without event and instance means the row itself, or else the row of the event that
-    does not repeat.
+    Without an event, a reference means the event of the row; without an instance, that of the row
+    if it repeats with the field.
 
     Args:
         project: Structure of the project.
@@ -163,26 +198,22 @@ def find_source(
     if column is None:
         return Source("")
     form, instance = column.field.form_name, reference.instance
-    place: RowKind | None = None
-    if reference.event or instance:
-        event = find_event(project, reference.event, kind.event, form)
-        if event is None:
-            return Source("")
-        place = RowKind(event, form if event in project.events_where_repeating(form) else "")
-        instance = instance or "current-instance"
-        repeats = bool(place.instrument) or event in project.repeating_events
-        instance = instance if repeats else ""
-    elif form not in list_row_forms(project, kind.event, kind.instrument):
-        place = RowKind(kind.event)
-    found = place or kind
-    if form not in list_row_forms(project, found.event, found.instrument):
+    event = find_event(project, reference.event, kind.event, form)
+    place = RowKind(event or "")
+    if event in project.events_where_repeating(form):
+        place = RowKind(event or "", form)
+    if event is None or form not in list_row_forms(project, place.event, place.instrument):
         return Source("")
-    is_option = column.choice is not None
+    repeats = bool(place.instrument) or event in project.repeating_events
+    if repeats:
+        instance = instance or ("" if place == kind else ANY)
+    else:
+        instance = "" if instance in _ONLY_INSTANCE else ANY
     return Source(
         name,
         column.field.field_name,
-        place,
+        None if place == kind and not instance else place,
         instance,
-        "0" if is_option or name == status_column(form) else "",
+        "0" if column.choice is not None or name == status_column(form) else "",
         column.field.validation.endswith("_comma_decimal"),
     )

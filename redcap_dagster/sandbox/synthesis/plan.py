@@ -61,6 +61,16 @@ class FieldPlan:
     most_ticked: int | None = None
 
     @property
+    def is_system(self) -> bool:
+        """Whether REDCap adds it to each form: the status, and the timestamp of a survey."""
+        return is_status_field(self.field) or is_timestamp_field(self.field)
+
+    @property
+    def may_be_hidden(self) -> bool:
+        """Whether an action tag hides it, always or under a condition."""
+        return "@HIDDEN" in self.field.field_annotation
+
+    @property
     def expressions(self) -> Iterator[Expression]:
         """All logic that decides its value."""
         several = (self.branching, self.calculation, self.low, self.high)
@@ -83,12 +93,13 @@ class StudyPlan:
         columns: dict[str, list[Column]] = {}
         for column in self.columns.values():
             columns.setdefault(column.field.field_name, []).append(column)
-        expressions: dict[str, Expression | None] = {}
+        expressions: dict[tuple[str, bool], Expression | None] = {}
 
-        def parse(text: str) -> Expression | None:
-            if text not in expressions:
-                expressions[text] = parse_expression(project, text)
-            return expressions[text]
+        def parse(text: str, of_number: bool) -> Expression | None:
+            if (text, of_number) not in expressions:
+                expression = parse_expression(project, text, of_number=of_number)
+                expressions[text, of_number] = expression
+            return expressions[text, of_number]
 
         plans = {
             name: _plan_field(project, own[0].field, own, parse) for name, own in columns.items()
@@ -157,7 +168,7 @@ def _plan_field(
     project: REDCapProject,
     field: Field,
     columns: Sequence[Column],
-    parse: Callable[[str], Expression | None],
+    parse: Callable[[str, bool], Expression | None],
 ) -> FieldPlan:
     tags = field.field_annotation.partition("@IF")[0]
     codes = tuple(choice.code for choice in field.choices)
@@ -171,10 +182,10 @@ def _plan_field(
         field.field_name,
         tuple((column.name, column.choice.code if column.choice else "") for column in columns),
         tuple(code for code in codes if code in shown) or codes,
-        parse(field.branching_logic),
-        parse(find_calculation(field)),
-        parse(low) if "[" in low else None,
-        parse(high) if "[" in high else None,
+        parse(field.branching_logic, False),
+        parse(find_calculation(field), field.field_type == "calc"),
+        parse(low, False) if "[" in low else None,
+        parse(high, False) if "[" in high else None,
         dict.fromkeys(names, "0" if field.field_type == "checkbox" else ""),
         field.is_calculated,
         field.required_field.lower() == "y",

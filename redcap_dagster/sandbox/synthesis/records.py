@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from redcap_dagster.project.columns import is_status_field
-from redcap_dagster.project.logic import UNKNOWN, SmartVariable
+from redcap_dagster.project.logic import UNKNOWN, SmartVariable, Unknown
 from redcap_dagster.project.logic.values import Value
 from redcap_dagster.sandbox.synthesis.expressions import Expression, RowKind, Source
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
@@ -109,12 +109,15 @@ class MadeUpRecord:
             ]
         )
 
-    def _read(self, source: Source, place: Place) -> str:
+    def _read(self, source: Source, place: Place) -> str | Unknown:
         if source.kind is not None:
-            place = self._find_place(source, place)
+            instance = self._find_instance(source, place)
+            if instance is None:
+                return UNKNOWN if source.kind in self._instances else ""
+            place = (source.kind, instance)
         row = self.rows.get(place)
         if row is None:
-            return source.blank
+            return source.blank if place[1] == 0 else ""
         value = row.get(source.column)
         if value is None:
             if source.field in self._waiting[place]:
@@ -122,26 +125,25 @@ class MadeUpRecord:
             value = row.get(source.column, source.blank)
         return value.replace(",", ".") if source.comma else value
 
-    def _find_place(self, source: Source, place: Place) -> Place:
-        kind = source.kind or place[0]
-        own = place[1] if kind == place[0] else 0
-        instances = self._instances.get(kind, [0])
+    def _find_instance(self, source: Source, place: Place) -> int | None:
+        """Return the instance that a source means, or None if that cannot be said."""
+        instances = self._instances.get(source.kind or place[0], [-1])
         match source.instance:
             case "":
-                number = 0
-            case "current-instance":
-                number = own or 1
-            case "previous-instance":
-                number = own - 1
-            case "next-instance":
-                number = own + 1
+                return 0
             case "first-instance":
-                number = min(instances)
+                return min(instances)
             case "last-instance":
-                number = max(instances)
-            case text:
-                number = int(text) if text.isdecimal() else -1
-        return kind, number
+                return max(instances)
+            case "current-instance" if place[1]:
+                return place[1]
+            case "previous-instance" if place[1]:
+                return place[1] - 1
+            case "next-instance" if place[1]:
+                return place[1] + 1
+            case text if text.isdecimal():
+                return int(text)
+        return None
 
     def _read_smart_variable(self, variable: SmartVariable, place: Place) -> Value:
         kind, instance = place
@@ -150,10 +152,10 @@ class MadeUpRecord:
         known: Mapping[str, Value] = {
             "record-name": self.name,
             "record-dag-name": self.group,
-            "event-name": kind.event,
-            "event-label": event.event_name if event else "",
-            "arm-number": str(event.arm_num) if event else "",
-            "current-instance": str(instance or 1),
+            "event-name": kind.event if event else UNKNOWN,
+            "event-label": event.event_name if event else UNKNOWN,
+            "arm-number": str(event.arm_num) if event else UNKNOWN,
+            "current-instance": str(instance) if instance else UNKNOWN,
         }
         if variable.event or variable.instance:
             return UNKNOWN

@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from redcap_dagster.options import misspelt
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile, OdmFile
@@ -13,6 +14,7 @@ from redcap_dagster.sandbox.store.loading import Cells
 from redcap_dagster.sandbox.store.row_keys import RowKey
 from redcap_dagster.sandbox.synthesis.goals import find_goal
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
+from redcap_dagster.sandbox.synthesis.planted_errors import KINDS, PlantedError, plant_errors
 from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
 from redcap_dagster.sandbox.synthesis.structure_files import read_structure_file
 from redcap_dagster.sandbox.synthesis.visits import draw_saved_forms
@@ -30,12 +32,14 @@ class MadeUpStudy:
     Attributes:
         project: Structure of the project.
         rows: Values that are stored, by row.
+        errors: Values that were made wrong, each with what it brings with it.
         never_asked: Required fields that no record asks, each with the reason.
         circular: Fields whose logic refers to itself, perhaps by other fields.
     """
 
     project: REDCapProject = field(repr=False)
     rows: tuple[Cells, ...] = field(repr=False)
+    errors: tuple[PlantedError, ...] = field(repr=False)
     never_asked: Mapping[str, str]
     circular: tuple[str, ...]
 
@@ -57,6 +61,7 @@ def make_up_study(
     *,
     records: int = 500,
     seed: int = 1,
+    errors: float | Mapping[str, float] = 0,
     events: Sequence[str] = (),
 ) -> MadeUpStudy:
     """Return a study of made-up records; the same arguments return the same records.
@@ -66,11 +71,15 @@ def make_up_study(
             of a data dictionary as CSV. Records in a file are ignored.
         records: Number of records. Defaults to 500.
         seed: Number from which the records are drawn. Defaults to 1.
+        errors: How many of the saved forms get a wrong value: a share of 1, over all kinds of
+            `KINDS` alike, or a share by kind. At least one of each kind that the dictionary allows.
+            Defaults to 0: no record has one.
         events: Unique names of events of a data dictionary, which does not list them, beside those
             that its logic names; ``NAME:repeating`` for an event that repeats. Defaults to none.
 
     Raises:
-        ValueError: The file is not the structure of a project, or `records` is negative.
+        ValueError: The file is not the structure of a project, `records` is negative, or `errors`
+            has another kind or is not from 0 to 1.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -85,13 +94,43 @@ def make_up_study(
     """
     if records < 0:
         raise ValueError(f"records: give 0 or more; got {records}.")
+    shares = _read_shares(errors)
     if not isinstance(structure, REDCapProject):
         structure = read_structure_file(structure, events)
     plan, rng = StudyPlan(structure), Random(seed)  # noqa: S311 made-up values are no secret
-    waiting = _Goals.of(plan)
-    made = [_make_record(plan, rng, str(number), waiting) for number in range(1, records + 1)]
+    made, reasons = make_records(plan, rng, records)
+    planted = plant_errors(plan, made, rng, shares)
     rows = tuple(cells for record in made for cells in _list_cells(record))
-    return MadeUpStudy(structure, rows, _explain(plan, waiting), plan.circular)
+    return MadeUpStudy(structure, rows, planted, reasons, plan.circular)
+
+
+def make_records(
+    plan: StudyPlan, rng: Random, number: int
+) -> tuple[list[MadeUpRecord], Mapping[str, str]]:
+    """Return records without errors, and why required fields are asked in none of them.
+
+    Args:
+        plan: The fields with their logic.
+        rng: Source of chance.
+        number: Number of records, which are named 1, 2, ...
+    """
+    goals = _Goals.of(plan)
+    made = [_make_record(plan, rng, str(name), goals) for name in range(1, number + 1)]
+    return made, _explain(plan, goals)
+
+
+def _read_shares(errors: float | Mapping[str, float]) -> Mapping[str, float]:
+    """Return the share of forms with an error of each kind.
+
+    Raises:
+        ValueError: There is no such kind, or a share is not from 0 to 1.
+    """
+    shares = errors if isinstance(errors, Mapping) else dict.fromkeys(KINDS, errors / len(KINDS))
+    if unknown := misspelt(shares, KINDS, "errors"):
+        raise ValueError(unknown)
+    if not all(0 <= share <= 1 for share in shares.values()):
+        raise ValueError("errors: give shares from 0 to 1, such as 0.02.")
+    return shares
 
 
 @dataclass(eq=False)

@@ -1,5 +1,6 @@
 """Made-up values of fields: valid ones, and ones that a check must find."""
 
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,25 +105,29 @@ def find_invalid_value(field: Field) -> str:
 
 
 def fits(field: Field, value: str, bounds: Bounds) -> bool:
-    """Return whether a field takes a value that is not blank.
+    """Return whether a field that is not a checkbox takes a value that is not blank."""
+    return not find_mistake(field, value, bounds)
+
+
+def find_mistake(field: Field, value: str, bounds: Bounds) -> str:
+    """Return the letter of the rule by which a value is wrong: C, D or G; blank if it is right.
 
     Args:
         field: Field that is not a checkbox.
-        value: The value.
-        bounds: Least and greatest value.
+        value: Value that is not blank.
+        bounds: Least and greatest value of the field.
     """
     if field.choices:
-        return value in {choice.code for choice in field.choices}
+        return "" if value in {choice.code for choice in field.choices} else "G"
     validation = get_validation(field)
     if not _is_taken(value, validation):
-        return False
-    limits = (read_value(text, validation) for text in (bounds.low, bounds.high))
+        return "C"
     number = read_value(value, validation)
-    low, high = limits
-    return not (
-        number is not None
-        and ((low is not None and number < low) or (high is not None and number > high))  # type: ignore[operator]
-    )
+    for text, is_beyond in ((bounds.low, operator.lt), (bounds.high, operator.gt)):
+        limit = read_value(text, validation) if text else None
+        if number is not None and limit is not None and is_beyond(number, limit):
+            return "D"
+    return ""
 
 
 def _is_taken(text: str, validation: Validation) -> bool:

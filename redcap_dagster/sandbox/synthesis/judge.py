@@ -1,0 +1,89 @@
+"""What is wrong in a cell of a made-up record, by its dictionary: the rules B, C, D, F, G and H."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from redcap_dagster.project.logic.values import to_number
+from redcap_dagster.project.system_columns import status_column
+from redcap_dagster.sandbox.synthesis.plan import FieldPlan
+from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
+from redcap_dagster.sandbox.synthesis.values import Bounds, find_mistake
+
+_COMPLETE: Final = "2"
+_MOVING: Final = ("today", "now")
+
+
+def find_findings(record: MadeUpRecord, plan: FieldPlan, place: Place) -> frozenset[str]:
+    """Return the letters of the rules by which a cell is certainly wrong.
+
+    Logic that depends on the clock, a user or the server decides nothing.
+
+    Args:
+        record: The record.
+        plan: The field.
+        place: Row of the record in which the field's instrument was saved.
+    """
+    row = record.rows[place]
+    filled = any(row[column] != blank for column, blank in plan.blanks.items())
+    is_certain = plan.branching is None or plan.branching.is_certain
+    found = set()
+    if plan.is_calculated:
+        return frozenset("H") if _is_miscalculated(record, plan, place) else frozenset()
+    value = row[plan.name] if plan.field.field_type != "checkbox" else ""
+    is_code = value in plan.missing_codes
+    if filled and is_certain and not is_code and record.is_hidden(plan, place):
+        found.add("F")
+    if not filled and is_blank_required(record, plan, place):
+        found.add("B")
+    if value and value not in plan.missing_codes:
+        limits = (plan.field.text_validation_min, plan.field.text_validation_max)
+        constant = Bounds(*("" if "[" in each or each in _MOVING else each for each in limits))
+        found |= {find_mistake(plan.field, value, constant)} - {""}
+    return frozenset(found)
+
+
+def is_blank_required(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
+    """Return whether a field certainly must not be blank: in a form that is complete."""
+    return is_required(record, plan, place) and all(
+        record.rows[place][column] == blank for column, blank in plan.blanks.items()
+    )
+
+
+def is_required(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
+    """Return whether a field is certainly asked and required, in a form that is complete."""
+    is_certain = plan.branching is None or plan.branching.is_certain
+    return (
+        plan.required
+        and not plan.is_calculated
+        and not plan.may_be_hidden
+        and is_certain
+        and record.rows[place].get(status_column(plan.field.form_name)) == _COMPLETE
+        and record.is_asked(plan, place)
+    )
+
+
+def is_mostly_blank(record: MadeUpRecord, places: Iterable[Place]) -> bool:
+    """Return whether a form has more than half of its required fields blank: another finding."""
+    for place in places:
+        blanks: dict[str, list[bool]] = {form: [] for form in record.saved[place]}
+        for plan in record.plan.kinds[place[0]]:
+            form = plan.field.form_name
+            if plan.required and form in blanks and is_required(record, plan, place):
+                blanks[form].append(is_blank_required(record, plan, place))
+        if any(2 * sum(each) > len(each) for each in blanks.values()):
+            return True
+    return False
+
+
+def _is_miscalculated(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
+    if plan.calculation is None or not plan.calculation.is_certain:
+        return False
+    expected = record.calculate(plan, place)
+    if expected is None:
+        return False
+    value = record.rows[place][plan.name]
+    numbers = to_number(expected), to_number(value)
+    if numbers[0] is not None and numbers[1] is not None:
+        return abs(numbers[0] - numbers[1]) > abs(numbers[0]) * Decimal("1e-9")
+    return expected != value
