@@ -49,8 +49,6 @@ def _is_equal(left: Known, right: Known) -> bool | Unknown:
     """Compare as numbers or moments if both are, else as texts: exactly."""
     if left == right:
         return True
-    if left == "" or right == "":
-        return False
     first, second = to_number(left), to_number(right)
     if first is not None and second is not None:
         computed = isinstance(left, Decimal) or isinstance(right, Decimal)

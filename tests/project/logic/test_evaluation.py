@@ -69,7 +69,7 @@ def test_references_are_listed_once_in_their_order() -> None:
     ("logic", "message"),
     [
         ("[a] = 1 and [b] =", "it cannot be read at character 18"),
-        ("[a] = // comment\n ]", "it cannot be read at character 19"),
+        ("[a] = // § comment\n ]", "it cannot be read at character 21"),
         ("[a] = 'SECRET", "it cannot be read at character 7"),
         ("[a] = SECRET", "the word at character 7 is not known, or lacks quotes"),
         ("1 + foo(2)", "the function foo at character 5 is not known"),
@@ -129,6 +129,8 @@ def test_the_deepest_tree_is_as_good_as_any(make_logic: object) -> None:
     assert node == pickle.loads(pickle.dumps(node))  # noqa: S301
     assert hash(node) == hash(parse_logic(make_logic(MAX_DEPTH // 2 - 1)))
     assert evaluate(node, BLANKS) is not UNKNOWN
+    with pytest.raises(LogicError, match="nested too deeply"):
+        parse_logic("1" + "+1" * MAX_DEPTH)
     for levels in (MAX_DEPTH, 10 * MAX_DEPTH):
         with pytest.raises(LogicError, match="nested too deeply"):
             parse_logic(make_logic(levels))
@@ -178,6 +180,12 @@ def test_what_is_known_without_a_value_is_so_with_any(
 )
 def test_without_a_clock_and_a_server_it_cannot_be_said(logic: str) -> None:
     assert evaluate(parse_logic(logic), Facts(lambda _: "2024-01-01")) is UNKNOWN
+
+
+def test_options_of_checkboxes_are_never_missing_data_codes() -> None:
+    facts = Facts(lambda _: "1", missing_codes=frozenset({"1"}))
+    assert evaluate(parse_logic("[a(1)] + 1 = 2"), facts) is True
+    assert evaluate(parse_logic("[a] + 1 = 2"), facts) is UNKNOWN
 
 
 def test_unknown_is_never_taken_for_false() -> None:
