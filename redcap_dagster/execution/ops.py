@@ -1,6 +1,6 @@
 """The two ops of a project: one for its metadata, one for its records and clean tables."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,6 +15,7 @@ from redcap_dagster.catalog.how_to_request import (
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.checks.findings import dictionary_drift
+from redcap_dagster.execution.ahead import iterate_ahead
 from redcap_dagster.execution.bucket_checks import merge_bucket_checks
 from redcap_dagster.execution.column_guard import refuse_new_columns
 from redcap_dagster.execution.instrument import instrument_results
@@ -156,7 +157,10 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
                 yield from unevaluated_checks(recipe, selection, specs, error)
             raise op_failure(tables.name, error) from None
         yield from census
-        yield from _make_instruments(run)
+        made = _make_instruments(run)
+        # What loads from storage, or adds metadata of single buckets, waits until Dagster is done.
+        waits = loaded or len(selection.buckets) > 1
+        yield from made if waits else iterate_ahead(made)
 
     partitions = buckets(tables.buckets) if tables.buckets else None
     return _build_op(recipe, settings, op_name, specs, make_tables, partitions)
@@ -185,7 +189,7 @@ def _census_results(run: Run) -> list[Result]:
     return [asset_result(spec, contents, schema, run.client.digest_key, metadata=metadata)]
 
 
-def _make_instruments(run: Run) -> Iterator[Result]:
+def _make_instruments(run: Run) -> Generator[Result, None, None]:
     """Yield what a run selects of all instruments; one that fails does not stop the others.
 
     Raises:
