@@ -102,7 +102,7 @@ def build_assets(
     """Return the assets of one project; see `build_redcap_assets_definitions`."""
     rules = cleaning_rules(cleaning, options.buckets)
     _check_fields(project, rules)
-    check_rules(checks, project)
+    check_rules(checks, project, rules)
     tables = table_specs(name, project, instruments, rules, checks, options)
     recipe = Recipe(tables, project, rules, checks, op.preview_rows, options.frames)
     return [

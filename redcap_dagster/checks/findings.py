@@ -173,21 +173,37 @@ def within_range(found: Sequence[RuleFindings]) -> Finding:
     return _found_wrong("within_range", found, failure, success, "Limits that were not evaluated")
 
 
-def required_filled(blank: Mapping[str, int], unknown: Sequence[str]) -> Finding:
-    """Return the finding for counts of blanks in required fields.
+def required_filled(found: Sequence[RuleFindings], unknown: Sequence[str]) -> Finding:
+    """Return the finding for blanks in required fields, from what the rule found in each field.
 
     Args:
-        blank: Counts of blanks, by field.
+        found: What the rule found, in fields and in forms as a whole.
         unknown: Required columns that are not evaluated, because they or the status of their
             instrument are hidden.
     """
     filled = f"All {'visible ' if unknown else ''}required fields are filled."
-    found = _found_counts("required_filled", blank, "Blanks in required fields", filled)
+    fields = [each for each in found if each.field]
+    forms = sum(each.count for each in found if not each.field)
+    finding = _found_wrong("required_filled", fields, "Blanks in required fields", filled)
+    if forms:
+        text = f"Forms of which more than half of the required fields are blank: {forms}."
+        text = text if finding.passed else f"{finding.text} {text}"
+        metadata = {**finding.metadata, "blank_forms": forms}
+        count = (finding.count or 0) + forms
+        finding = replace(finding, passed=False, text=text, metadata=metadata, count=count)
     if not unknown:
-        return found
-    metadata = {**found.metadata, "not_evaluated": list(unknown)}
-    text = f"{found.text} Not evaluated, because export rights hide them: {list_names(unknown)}."
-    return replace(found, passed=False, text=text, metadata=metadata)
+        return finding
+    problems = finding.metadata.get("not_evaluated", {})
+    reasons = {**dict.fromkeys(unknown, "export rights hide it"), **problems}
+    metadata = {**finding.metadata, "not_evaluated": reasons if problems else list(unknown)}
+    text = f"{finding.text} Not evaluated, because export rights hide them: {list_names(unknown)}."
+    return replace(finding, passed=False, text=text, metadata=metadata)
+
+
+def hidden_filled(found: Sequence[RuleFindings]) -> Finding:
+    """Return the finding for values in hidden fields, from what the rule found in each field."""
+    filled = "No field has a value where its branching logic hides it."
+    return _found_wrong("hidden_filled", found, "Values in hidden fields", filled)
 
 
 def inferred_types_stable(

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from redcap_dagster.options import option
 from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.tables import CleaningRules
+from redcap_dagster.tables.quality import RequiredOf
 
 Layer = Literal["metadata", "records", "clean"]
 Severity = Literal["warn", "error"]
@@ -26,11 +28,16 @@ class CheckSettings:
             check's own. Where `keys_unique` blocks, the records are not stored either. An
             incomplete export is never stored, whatever is set here, as it is one snapshot of all
             instruments.
+        of: The rows that `required_filled` judges; no other check has it. ``complete``: those that
+            are marked Complete. ``saved``: all that were saved. ``all``: also those of instruments
+            that were never saved, as REDCap's own rule does; these are in the tables if the
+            cleaning rules say ``keep_unsaved``. Defaults to ``complete``.
     """
 
     enabled: bool | None = None
     severity: Severity | None = None
     blocking: bool | None = None
+    of: RequiredOf | None = None
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,15 @@ CHECKS: Mapping[str, Check] = {
         "clean",
         "warn",
         False,
-        "Required fields without branching logic are filled where the status of the instrument is "
+        "Required fields that were asked are filled where the status of the instrument is "
         "Complete.",
+    ),
+    "hidden_filled": Check(
+        "clean",
+        "warn",
+        False,
+        "No field has a value where its branching logic hides it. Calculated fields and missing "
+        "data codes are left out.",
     ),
     "inferred_types_stable": Check(
         "clean",
@@ -149,7 +163,7 @@ class CheckRules:
         ...     settings={"nothing_hidden": CheckSettings(enabled=False)},
         ...     by_instrument={"visit": {"choices_known": CheckSettings(severity="error")}})
         >>> rules.settings_for("choices_known", "visit")
-        CheckSettings(enabled=None, severity='error', blocking=None)
+        CheckSettings(enabled=None, severity='error', blocking=None, of=None)
     """
 
     settings: Mapping[str, CheckSettings] = field(default_factory=dict)
@@ -162,6 +176,13 @@ class CheckRules:
         unknown = sorted({*self.settings, *of_forms} - CHECKS.keys())
         if unknown:
             raise ValueError(f"There are no checks {unknown}; there are {sorted(CHECKS)}.")
+        groups = (self.settings, *self.by_instrument.values())
+        with_of = {name for own in groups for name, given in own.items() if given.of is not None}
+        if with_of - {"required_filled"}:
+            raise ValueError(
+                f"The checks {sorted(with_of - {'required_filled'})} do not have the setting 'of'; "
+                "only required_filled has it."
+            )
         if any(CHECKS[name].layer == "metadata" for name in of_forms):
             raise ValueError(
                 "dictionary_drift is a check of the whole project: put it into settings, not into "
@@ -186,13 +207,21 @@ class CheckRules:
         return settings
 
 
-def check_rules(rules: CheckRules, project: REDCapProject) -> None:
-    """Raise an error for check settings of instruments that the project does not have.
+def check_rules(rules: CheckRules, project: REDCapProject, cleaning: CleaningRules) -> None:
+    """Raise an error for check settings that do not fit the project or its cleaning rules.
 
     Raises:
-        StructureError: There are such settings; the message names the unknown instruments and
-            those of the project.
+        StructureError: There are settings of instruments that the project does not have, or checks
+            of rows that the tables do not have; the message names the instruments.
     """
+    every = [rules.settings, *rules.by_instrument.values()]
+    wanted = any(own["required_filled"].of == "all" for own in every if "required_filled" in own)
+    if wanted and not cleaning.keep_unsaved:
+        raise StructureError(
+            "checks: required_filled has `of: all`, but the tables do not have the rows of "
+            "instruments that were never saved. Set keep_unsaved in the cleaning rules, or use "
+            "`of: saved`."
+        )
     known = [form.instrument_name for form in project.instruments]
     unknown = sorted(set(rules.by_instrument) - set(known))
     if unknown:

@@ -9,15 +9,16 @@ from redcap_dagster.execution.run import Records, Run
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables import (
     CleanTable,
-    count_blank_required,
     count_duplicate_rows,
     count_merged_codes,
-    is_required,
 )
 from redcap_dagster.tables.quality import (
     InstrumentRows,
+    is_required,
     judge_choices,
+    judge_hidden,
     judge_ranges,
+    judge_required,
     judge_values,
 )
 
@@ -68,7 +69,14 @@ def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding
     """
     instrument, project = records.instrument, records.project
     rows = InstrumentRows(
-        instrument, records.table, cleaned, project, run.recipe.rules, records.hidden
+        instrument,
+        records.table,
+        cleaned,
+        project,
+        run.recipe.rules,
+        run.study,
+        records.hidden,
+        run.recipe.checks.settings_for("required_filled", instrument).of or "complete",
     )
     return [
         findings.values_fit_types(judge_values(rows)),
@@ -77,18 +85,19 @@ def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding
             count_merged_codes(records.table, instrument, project, run.recipe.rules)
         ),
         findings.within_range(judge_ranges(rows)),
-        _judge_required(records),
+        findings.required_filled(judge_required(rows), _list_hidden_required(rows)),
+        findings.hidden_filled(judge_hidden(rows)),
         _judge_inferred_types(run, instrument, cleaned),
     ]
 
 
-def _judge_required(records: Records) -> Finding:
-    columns = records.project.columns(records.instrument)
+def _list_hidden_required(rows: InstrumentRows) -> list[str]:
+    """Return the required columns that cannot be judged, as export rights hide them."""
+    columns = rows.project.columns(rows.instrument)
     required = [column.name for column in columns if is_required(column.field)]
-    if status_column(records.instrument) in records.hidden:
-        return findings.required_filled({}, required)
-    blank = count_blank_required(records.table, records.instrument, records.project, records.hidden)
-    return findings.required_filled(blank, [name for name in required if name in records.hidden])
+    if rows.required_of == "complete" and status_column(rows.instrument) in rows.hidden:
+        return required
+    return [name for name in required if name in rows.hidden]
 
 
 def _judge_inferred_types(run: Run, instrument: str, cleaned: CleanTable) -> Finding:

@@ -140,7 +140,7 @@ def find_instrument_rows(
     rows = _find_base_rows(export, project, instrument)
     if not keep_unsaved:
         columns = project.columns(instrument)
-        rows = pc.and_(rows, _find_saved(export, columns, blank_status=blank_status))
+        rows = pc.and_(rows, find_saved(export, columns, blank_status=blank_status))
     return pc.or_(rows, _find_instances(export, project, instrument))
 
 
@@ -190,10 +190,16 @@ def _find_base_rows(export: pa.Table, project: REDCapProject, instrument: str) -
     return pc.and_(rows, pc.is_null(export_text(export, REPEAT_INSTRUMENT)))
 
 
-def _find_saved(
+def find_saved(
     export: pa.Table, columns: tuple[Column, ...], *, blank_status: bool
 ) -> pa.ChunkedArray:
-    """Return True for each row with a value that only a saved instrument has."""
+    """Return True for each row with a value that only a saved instrument has.
+
+    Args:
+        export: Rows that have the columns.
+        columns: Columns of the instrument.
+        blank_status: As for `split_by_instrument`.
+    """
     tests = [
         _proves_saved(export_text(export, column.name), column, blank_status=blank_status)
         for column in columns

@@ -121,6 +121,28 @@ def _repeat(study: StudyRows, instrument: str, *, value: bool | None) -> pa.Bool
     )
 
 
+def list_deciding_references(field: Field) -> tuple[Reference, ...]:
+    """Return the references that decide whether a field is asked, each once.
+
+    Args:
+        field: The field.
+    """
+    nodes = [_read_logic(text) for text in _list_texts(field)]
+    found = [list_references(node) for node in nodes if not isinstance(node, LogicError)]
+    return tuple(dict.fromkeys(reference for references in found for reference in references))
+
+
+def _list_texts(field: Field) -> dict[str, str]:
+    """Return the logic that decides whether a field is asked, with what it is."""
+    texts: dict[str, str] = {}
+    if field.branching_logic.strip():
+        texts[field.branching_logic] = "its branching logic"
+    for tag in list_action_tags(field.field_annotation):
+        if tag.name in _HIDING:
+            texts |= {text: f"the @IF around its @{tag.name}" for text, _ in tag.conditions}
+    return texts
+
+
 # -- action tags ----------------------------------------------------------------------------------
 
 
@@ -176,13 +198,7 @@ def list_logic_problems(project: REDCapProject) -> tuple[LogicProblem, ...]:
     circular = _find_circular(project)
     problems: list[LogicProblem] = []
     for field in project.fields:
-        texts = (
-            {field.branching_logic: "its branching logic"} if field.branching_logic.strip() else {}
-        )
-        for tag in list_action_tags(field.field_annotation):
-            if tag.name in _HIDING:
-                texts |= {text: f"the @IF around its @{tag.name}" for text, _ in tag.conditions}
-        for text, what in texts.items():
+        for text, what in _list_texts(field).items():
             wrong = _describe_problem(study, text)
             if wrong:
                 problems.append(LogicProblem(field.field_name, field.form_name, f"{what} {wrong}"))
@@ -190,6 +206,19 @@ def list_logic_problems(project: REDCapProject) -> tuple[LogicProblem, ...]:
             text = "its branching logic depends on itself"
             problems.append(LogicProblem(field.field_name, field.form_name, text))
     return tuple(problems)
+
+
+def find_logic_problems(study: StudyRows) -> Mapping[str, str]:
+    """Return what is wrong with the logic of fields, by name of the field.
+
+    Args:
+        study: The rows of all instruments, of whose project the fields are.
+    """
+
+    def find() -> Mapping[str, str]:
+        return {problem.field: problem.text for problem in list_logic_problems(study.project)}
+
+    return study.remember_always("logic problems", find)
 
 
 def _describe_problem(study: StudyRows, text: str) -> str:

@@ -41,6 +41,7 @@ RECORDS = [
 ON_RECORDS = ("export_complete", "keys_unique", "nothing_hidden", "rows_not_dropping")
 ON_CLEAN = (
     "choices_known",
+    "hidden_filled",
     "inferred_types_stable",
     "labels_distinct",
     "required_filled",

@@ -5,6 +5,7 @@ import pytest
 
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables import CleaningRules, clean
+from redcap_dagster.tables.logic import StudyRows
 from redcap_dagster.tables.quality import (
     InstrumentRows,
     RuleFindings,
@@ -29,7 +30,8 @@ def rows_of(cells: dict[str, list[str | None]], *fields: dict[str, str]) -> Inst
     records = pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()})
     rules = CleaningRules()
     cleaned = clean(records, "a", project, rules)
-    return InstrumentRows("a", records, cleaned, project, rules)
+    study = StudyRows(project, {"a": records})
+    return InstrumentRows("a", records, cleaned, project, rules, study)
 
 
 def verdicts(found: RuleFindings) -> list[bool | None]:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,10 @@ from redcap_dagster.project import Column, REDCapProject
 from redcap_dagster.tables.cells import read_values
 from redcap_dagster.tables.cleaning import CleanTable
 from redcap_dagster.tables.cleaning_rules import CleaningRules
+from redcap_dagster.tables.logic import StudyRows
+
+RequiredOf = Literal["complete", "saved", "all"]
+"""Which rows of an instrument need their required fields."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,10 @@ class InstrumentRows:
         cleaned: The clean table that is made from it, with the same rows.
         project: Structure of the project.
         rules: Rules of the clean table.
+        study: The rows of all instruments, in which references of logic are looked up.
         hidden: Columns that export rights hide, whose values are unknown. Defaults to none.
+        required_of: The rows whose required fields are judged: those that are marked Complete
+            (``complete``), those that were saved (``saved``) or ``all``. Defaults to ``complete``.
     """
 
     instrument: str
@@ -31,7 +39,9 @@ class InstrumentRows:
     cleaned: CleanTable = dataclasses.field(repr=False)
     project: REDCapProject = dataclasses.field(repr=False)
     rules: CleaningRules
+    study: StudyRows = dataclasses.field(repr=False)
     hidden: Collection[str] = ()
+    required_of: RequiredOf = "complete"
 
     def find_values(self, column: Column) -> pa.ChunkedArray:
         """Return the text of a column, with missing markers and missing data codes null."""
