@@ -88,6 +88,7 @@ class Run:
     export: RecordExport | None = field(default=None, repr=False)
     unplaced_cells: Mapping[str, int] = field(default_factory=dict)
     _exported: dict[str, "Records"] = field(default_factory=dict, init=False, repr=False)
+    _stored: dict[str, "Records"] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def source(self) -> ProjectSource:
@@ -168,7 +169,7 @@ class _StudyTables(Mapping[str, pa.Table]):
         try:
             if run.selection.has(spec):
                 records = exported_records(run, instrument)
-            elif _find_stored(run, spec):
+            elif instrument in run._stored or _find_stored(run, spec):
                 records = stored_records(run, instrument)
             else:
                 return None
@@ -306,9 +307,9 @@ def exported_records(run: Run, instrument: str) -> Records:
     how = record_request_metadata(
         run.client.url, run.export.parameters, instrument, project.record_id_field
     )
-    records = Records(instrument, table, project, hidden, {**run.metadata, **how})
-    run._exported[instrument] = records
-    return records
+    told = {**run.metadata, **how}
+    run._exported[instrument] = Records(instrument, table, project, hidden, told)
+    return run._exported[instrument]
 
 
 def _find_stored(run: Run, spec: dg.AssetSpec) -> Sequence[Metadata]:
@@ -341,6 +342,8 @@ def stored_records(run: Run, instrument: str) -> Records:
     Raises:
         StructureError: They are not stored, not stored as text, or not of the run's structure.
     """
+    if instrument in run._stored:
+        return run._stored[instrument]
     spec = run.recipe.tables.records[instrument]
     buckets = run.selection.buckets
     table = load_records(run.context, spec, buckets)
@@ -356,4 +359,6 @@ def stored_records(run: Run, instrument: str) -> Records:
     of_export = stored_export_metadata(stored)
     request = of_export["redcap/request"].value if "redcap/request" in of_export else {}
     how = record_request_metadata(run.client.url, request, instrument, project.record_id_field)
-    return Records(instrument, table, project, sorted(hidden), {**of_project, **of_export, **how})
+    told = {**of_project, **of_export, **how}
+    run._stored[instrument] = Records(instrument, table, project, sorted(hidden), told)
+    return run._stored[instrument]

@@ -10,6 +10,8 @@ For users:
 - `CleaningRules`: how records become clean tables.
 - `clean`: the typed rows of one instrument, as a `CleanTable`.
 - `list_invalid_values`: one row per value that a clean table does not hold.
+- `find_asked`: whether each field was asked, in each row of `StudyRows`.
+- `list_logic_problems`: fields whose branching logic cannot be evaluated.
 - `pair_labels`: choices of fields whose dictionary lists none.
 - `profile`: counts by column, as a `Profile`.
 - `to_frame`: any of these tables as a DataFrame.
@@ -40,6 +42,7 @@ from redcap_dagster.tables.instruments import (
 from redcap_dagster.tables.invalid_values import list_invalid_values
 from redcap_dagster.tables.labels import pair_labels
 from redcap_dagster.tables.lineage import column_sources, list_clean_types
+from redcap_dagster.tables.logic import StudyRows
 from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile
 from redcap_dagster.tables.quality import Ranges, check_ranges
@@ -49,6 +52,7 @@ from redcap_dagster.tables.validity import (
     count_merged_codes,
     is_required,
 )
+from redcap_dagster.tables.visibility import LogicProblem, find_asked, list_logic_problems
 
 # Earlier names, which can still be imported.
 duplicate_keys = count_duplicate_rows
@@ -64,8 +68,10 @@ __all__ = [
     "ColumnType",
     "Contents",
     "DisagreementError",
+    "LogicProblem",
     "Profile",
     "Ranges",
+    "StudyRows",
     "census_table",
     "check_agreement",
     "check_keys",
@@ -78,6 +84,7 @@ __all__ = [
     "count_duplicate_rows",
     "count_merged_codes",
     "count_unplaced_cells",
+    "find_asked",
     "find_instrument_rows",
     "get_column_type",
     "has_hashed_ids",
@@ -86,6 +93,7 @@ __all__ = [
     "is_required",
     "list_clean_types",
     "list_invalid_values",
+    "list_logic_problems",
     "list_typed_columns",
     "pair_labels",
     "profile",
