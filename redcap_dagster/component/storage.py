@@ -15,7 +15,7 @@ from redcap_dagster.io_managers import (
 )
 
 _COMPANIONS = {
-    "duckdb": ["lock_timeout"],
+    "duckdb": ["lock_timeout", "storage_version"],
     "parquet": ["storage_options"],
     "io_manager_key": ["kind"],
 }
@@ -41,6 +41,7 @@ class StorageModel(OptionModel):
         examples=["warehouse.duckdb"],
     )
     lock_timeout: float = DuckDBTableIOManager.model_fields["lock_timeout"]  # type: ignore[assignment]
+    storage_version: str = DuckDBTableIOManager.model_fields["storage_version"]  # type: ignore[assignment]
     parquet: str | None = Field(
         default=None,
         description="Folder of Parquet files, relative to the root of the Dagster project, or a "
@@ -85,7 +86,10 @@ class StorageModel(OptionModel):
         if self.duckdb is not None:
             database = str(root / self.duckdb)
             return DuckDBTableIOManager(
-                database=database, lock_timeout=self.lock_timeout, frames=frames
+                database=database,
+                lock_timeout=self.lock_timeout,
+                storage_version=self.storage_version,
+                frames=frames,
             )
         if self.parquet is not None:
             base = self.parquet if "://" in self.parquet else str(root / self.parquet)

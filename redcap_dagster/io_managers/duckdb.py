@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from redcap_dagster.io_managers.duckdb_connection import connect
+from redcap_dagster.io_managers.duckdb_connection import (
+    ROW_GROUP_SIZE,
+    STORAGE_VERSION,
+    connect,
+)
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.schema_evolution import concatenate, conform, merge_schemas
 from redcap_dagster.io_managers.table_io_manager import (
@@ -56,6 +60,24 @@ class DuckDBTableIOManager(TableIOManager):
         default=60,
         description="Seconds to wait for other processes that use the file. Defaults to 60.",
     )
+    storage_version: str = Field(
+        default=STORAGE_VERSION,
+        pattern=r"^(v\d+\.\d+\.\d+|latest)$",
+        description="Storage version of a file that is made: the oldest version of DuckDB that "
+        "reads it, or latest. A file that exists keeps its version. Defaults to v1.4.0.",
+        examples=["v1.5.0"],
+    )
+
+    @field_validator("storage_version")
+    @classmethod
+    def _refuse_misread_version(cls, version: str) -> str:
+        """Refuse the version whose text DuckDB 1.3 reads as missing if a later DuckDB wrote it."""
+        if version.startswith("v1.3."):
+            raise ValueError(
+                "storage_version: DuckDB 1.3 reads text as missing in files with version v1.3 that "
+                "a later DuckDB wrote. Give v1.2.0 for DuckDB 1.3, or v1.4.0."
+            )
+        return version
 
     def get_table_name(self, place: TablePlace) -> str:
         """Return the file, schema and name of a table, as Dagster's own DuckDB IO manager does."""
@@ -101,7 +123,12 @@ class DuckDBTableIOManager(TableIOManager):
 
     @contextmanager
     def _open(self, place: TablePlace) -> "Iterator[_Table]":
-        with connect(self._path, self.lock_timeout, purpose=f"table {place}") as connection:
+        with connect(
+            self._path,
+            self.lock_timeout,
+            purpose=f"table {place}",
+            storage_version=self.storage_version,
+        ) as connection:
             stored = _Table(connection, place)
             place.check_owner(stored.read_owner())
             yield stored
@@ -273,7 +300,7 @@ class _Table:
     @contextmanager
     def _register(self, table: pa.Table) -> Iterator[dict[str, str]]:
         """Let queries read a table as `new_rows`, and yield the DuckDB types of its columns."""
-        self.connection.register("new_rows", table)
+        self.connection.register("new_rows", _read_in_row_groups(table))
         relation = self.connection.sql("from new_rows")
         types = dict(zip(relation.columns, map(str, relation.types), strict=True))
         # DuckDB renames columns whose names it considers equal: data would get a wrong name.
@@ -321,6 +348,17 @@ def _convert_durations(table: pa.Table) -> pa.Table:
                 "numbers."
             )
     return table
+
+
+def _read_in_row_groups(table: pa.Table) -> pa.RecordBatchReader:
+    """Return a reader of a table in batches of a row group, each of which one thread compresses."""
+    pieces = (
+        table.slice(first, ROW_GROUP_SIZE).combine_chunks()
+        for first in range(0, len(table), ROW_GROUP_SIZE)
+    )
+    return pa.RecordBatchReader.from_batches(
+        table.schema, (batch for piece in pieces for batch in piece.to_batches())
+    )
 
 
 def _holds_duration(kind: pa.DataType) -> bool:

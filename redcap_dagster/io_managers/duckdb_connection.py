@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,17 @@ from redcap_dagster.io_managers.location import check_regular_file, make_private
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+STORAGE_VERSION = "v1.4.0"
+"""Storage version of new files: that of the oldest DuckDB that is declared, which reads them."""
+
+ROW_GROUP_SIZE = 32_768
+"""Rows that are compressed together, by one thread; DuckDB's own size leaves most threads idle."""
+
 
 @contextmanager
-def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyConnection]":
+def connect(
+    path: Path, timeout: float, *, purpose: str, storage_version: str = STORAGE_VERSION
+) -> "Iterator[DuckDBPyConnection]":
     """Yield an exclusive connection to a database; what is not committed is rolled back.
 
     Processes of this package take turns by a lock file. Other programs do not know it: DuckDB's own
@@ -30,10 +38,13 @@ def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyCo
         path: Database file; it is made if it is missing.
         timeout: Seconds to wait for other processes.
         purpose: Subject of error messages, for example ``table a.b``.
+        storage_version: Storage version of a new file. Defaults to ``v1.4.0``. A file that exists
+            keeps its version.
 
     Raises:
         TimeoutError: Another process kept the file; the message says which.
-        ValueError: The path is that of a folder, a pipe or a device.
+        ValueError: The path is that of a folder, a pipe or a device, or DuckDB does not have the
+            storage version.
         RuntimeError: DuckDB failed; its own message is left out, as it holds values.
         ImportError: duckdb is not installed.
     """
@@ -50,14 +61,14 @@ def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyCo
     for file in (path, path.with_name(f"{path.name}.wal"), lock):
         check_regular_file(file)
     try:
-        with FileLock(lock, timeout=timeout, mode=0o600), _private_files():
-            connection = _connect(path, deadline)
-            try:
-                # DuckDB returns timestamps in the time zone of the session.
-                connection.execute("set TimeZone = 'UTC'")
-                yield connection
-            finally:
-                connection.close()
+        with (
+            FileLock(lock, timeout=timeout, mode=0o600),
+            _private_files(),
+            _open(path, storage_version, deadline) as connection,
+        ):
+            # DuckDB returns timestamps in the time zone of the session.
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
     except Timeout:
         raise _build_timeout_error(path, timeout, _query_holder(path)) from None
     except (duckdb.Error, pa.ArrowException) as error:
@@ -71,11 +82,13 @@ def connect(path: Path, timeout: float, *, purpose: str) -> "Iterator[DuckDBPyCo
         ) from None
 
 
-def _connect(path: Path, deadline: float) -> "DuckDBPyConnection":
-    """Return a connection as soon as no other program has the file open.
+@contextmanager
+def _open(path: Path, storage_version: str, deadline: float) -> "Iterator[DuckDBPyConnection]":
+    """Yield a connection to a file, as soon as no other program has it open.
 
     Raises:
         duckdb.Error: DuckDB failed, or the deadline passed.
+        ValueError: DuckDB does not have the storage version.
     """
     import duckdb
 
@@ -85,7 +98,89 @@ def _connect(path: Path, deadline: float) -> "DuckDBPyConnection":
         stop=tenacity.stop_after_delay(max(0, deadline - time.monotonic())),
         reraise=True,
     )
-    return retrying(duckdb.connect, str(path))
+    instance = _idle.pop(path, None) or _make_instance(path)
+    reusable = False
+    try:
+        _set_storage_version(instance, storage_version)
+        attached = retrying(_attach, instance, path)
+        if attached:
+            yield instance
+            with suppress(duckdb.Error):  # what it could not write is in the file's log
+                instance.execute(f"use memory; detach {_name_database(path)}")
+                reusable = True
+    finally:
+        if reusable:
+            _idle.clear()
+            _idle[path] = instance
+        else:
+            instance.close()
+    if not attached:
+        # A connection that the process has already has its own settings.
+        settings = {} if path.exists() else {"storage_compatibility_version": storage_version}
+        with retrying(duckdb.connect, str(path), config=settings) as connection:
+            yield connection
+
+
+_idle: "dict[Path, DuckDBPyConnection]" = {}
+"""The instance of DuckDB that had the last file, which it does not have open any more.
+
+To make another one for each table takes longer than to write a small table.
+"""
+
+if hasattr(os, "register_at_fork"):
+    # The threads of an instance do not survive a fork: to end it would wait for them for ever.
+    os.register_at_fork(before=_idle.clear)
+
+
+def _make_instance(path: Path) -> "DuckDBPyConnection":
+    """Return an instance of DuckDB without a file, which spills rows beside the file."""
+    import duckdb
+
+    return duckdb.connect(config={"temp_directory": f"{path}.tmp"})
+
+
+def _set_storage_version(instance: "DuckDBPyConnection", storage_version: str) -> None:
+    """Set the storage version of the file that an instance makes.
+
+    Raises:
+        ValueError: DuckDB does not have this version.
+    """
+    import duckdb
+
+    try:
+        instance.execute(f"set storage_compatibility_version = '{storage_version}'")
+    except duckdb.Error:
+        raise ValueError(
+            f"storage_version: DuckDB {duckdb.__version__} does not have the storage version "
+            f"{storage_version!r}. Give a version of DuckDB that is not newer, such as "
+            f"{STORAGE_VERSION!r}."
+        ) from None
+
+
+def _attach(instance: "DuckDBPyConnection", path: Path) -> bool:
+    """Attach a file to an instance; return False if only a plain connection can open it.
+
+    Raises:
+        duckdb.IOException: The file cannot be opened.
+    """
+    import duckdb
+
+    name, escaped = _name_database(path), str(path).replace("'", "''")
+    try:
+        instance.execute(f"attach '{escaped}' as {name} (row_group_size {ROW_GROUP_SIZE})")
+        instance.execute(f"use {name}")
+    except duckdb.IOException:
+        raise
+    except duckdb.Error:
+        # The process has the file open by another connection, or the file's name is reserved.
+        return False
+    return True
+
+
+def _name_database(path: Path) -> str:
+    """Return the quoted name that DuckDB gives the database of a file."""
+    escaped = path.name.partition(".")[0].replace('"', '""')
+    return f'"{escaped}"'
 
 
 def _find_holder(error: BaseException) -> str | None:

@@ -202,8 +202,9 @@ def test_places_of_tables_are_those_of_the_project_wherever_dagster_starts() -> 
             with sandbox.load_component_and_build_defs(defs_path=path) as (_, definitions):
                 return (definitions.resources or {})["trial__io_manager"], sandbox.project_root
 
-    manager, root = kept(duckdb="data/trial.duckdb", lock_timeout=5)
-    assert manager == DuckDBTableIOManager(database=str(root / "data/trial.duckdb"), lock_timeout=5)
+    options: dict[str, Any] = {"lock_timeout": 5, "storage_version": "v1.2.0"}
+    manager, root = kept(duckdb="data/trial.duckdb", **options)
+    assert manager == DuckDBTableIOManager(database=str(root / "data/trial.duckdb"), **options)
     manager, root = kept(parquet="tables")
     assert manager == ParquetTableIOManager(base_path=str(root / "tables"))
     for absolute in ("/srv/tables", "s3://bucket/tables"):
@@ -217,6 +218,7 @@ def test_places_of_tables_are_those_of_the_project_wherever_dagster_starts() -> 
         {},
         {"duckdb": "a", "parquet": "b"},
         {"parquet": "b", "lock_timeout": 5},
+        {"duckdb": "a", "storage_version": "1.4"},
         {"io_manager_key": "a", "storage_options": {}},
     ],
 )

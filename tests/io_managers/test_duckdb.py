@@ -7,14 +7,15 @@ import sys
 import threading
 import traceback
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.io_managers import DuckDBTableIOManager, TablePlace
-from redcap_dagster.io_managers.duckdb_connection import connect
+from redcap_dagster.io_managers import DuckDBTableIOManager, TablePlace, duckdb_connection
+from redcap_dagster.io_managers.duckdb_connection import ROW_GROUP_SIZE, connect
 from tests.io_managers.conftest import VISIT
 
 ROUNDS = 3
@@ -34,6 +35,39 @@ with connect(Path(sys.argv[1]), 10, purpose="test"):
     print("held", flush=True)
     sys.stdin.read()
 """
+USE_BETWEEN_TWO_WRITES = """
+import duckdb, sys
+with duckdb.connect(sys.argv[1]) as connection:
+    connection.execute("create table own as select 1 as a")
+"""
+FORK_AND_WRITE = """
+import os, sys
+import dagster as dg
+import pyarrow as pa
+from redcap_dagster.io_managers import DuckDBTableIOManager, TablePlace
+tables = DuckDBTableIOManager(database=sys.argv[1])
+others = DuckDBTableIOManager(database=sys.argv[1] + "2")
+places = [TablePlace(dg.AssetKey(["all", name])) for name in "abc"]
+table = pa.table({"a": range(100_000)})
+tables.write_table(places[0], table)
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    others.write_table(places[0], table)
+    tables.write_table(places[1], table)
+    sys.exit()
+tables.write_table(places[2], table)
+"""
+
+
+def read_storage_version(database: Path) -> str:
+    """Return the storage version of a file, as DuckDB reads it in its header."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{database}' as stored (read_only)")
+        query = "select tags from duckdb_databases() where database_name = 'stored'"
+        ((tags,),) = connection.sql(query).fetchall()
+    version: str = tags["storage_version"]
+    return version
 
 
 def hold(program: str, database: Path) -> "subprocess.Popen[str]":
@@ -92,16 +126,16 @@ def test_a_file_in_use_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
     database = tmp_path / "warehouse.duckdb"
     io_manager = DuckDBTableIOManager(database=str(database))
     refused = threading.Event()
-    original = duckdb.connect
+    original = duckdb_connection._attach
 
-    def attempt(path: str) -> duckdb.DuckDBPyConnection:
+    def attempt(instance: duckdb.DuckDBPyConnection, path: Path) -> bool:
         try:
-            return original(path)
+            return original(instance, path)
         except duckdb.IOException:
             refused.set()
             raise
 
-    monkeypatch.setattr(duckdb, "connect", attempt)
+    monkeypatch.setattr(duckdb_connection, "_attach", attempt)
     with hold(HOLD_DATABASE, database) as holder:
         writer = threading.Thread(target=io_manager.write_table, args=(VISIT, pa.table({"a": [1]})))
         writer.start()
@@ -109,6 +143,79 @@ def test_a_file_in_use_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         holder.communicate()
         writer.join()
     assert io_manager.read_table(VISIT, None)["a"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "version"),
+    [({}, "v1.4.0+"), ({"storage_version": "v1.2.0"}, "v1.2.0+")],
+    ids=["default", "option"],
+)
+def test_a_new_file_has_the_storage_version_of_the_option(
+    tmp_path: Path, options: dict[str, Any], version: str
+) -> None:
+    database = tmp_path / "warehouse.duckdb"
+    io_manager = DuckDBTableIOManager(database=str(database), **options)
+    io_manager.write_table(VISIT, pa.table({"a": range(ROW_GROUP_SIZE + 1)}))
+    assert read_storage_version(database) == version
+    with duckdb.connect(str(database), read_only=True) as connection:
+        groups = connection.sql(
+            "select distinct row_group_id from pragma_storage_info('trial_clean.visit')"
+        )
+        assert len(groups.fetchall()) == 2
+
+
+def test_a_file_that_exists_keeps_its_storage_version(tmp_path: Path) -> None:
+    database = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("create table own as select 1 as a")
+    before = read_storage_version(database)
+    io_manager = DuckDBTableIOManager(database=str(database))
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
+    io_manager.write_partitions(VISIT, {"one": pa.table({"a": [2]})})
+    assert read_storage_version(database) == before
+    assert io_manager.read_table(VISIT, ["one"])["a"].to_pylist() == [2]
+
+
+def test_other_storage_versions_are_refused(tmp_path: Path) -> None:
+    database = tmp_path / "warehouse.duckdb"
+    for misspelt in ("1.4", "v1.4", "newest", "v1.3.0"):
+        with pytest.raises(ValueError, match="storage_version"):
+            DuckDBTableIOManager(database=str(database), storage_version=misspelt)
+    io_manager = DuckDBTableIOManager(database=str(database), storage_version="v1.999.0")
+    with pytest.raises(ValueError, match=r"storage_version: DuckDB .* 'v1\.999\.0'"):
+        io_manager.write_table(VISIT, pa.table({"a": [1]}))
+    assert not database.exists()
+
+
+def test_a_connection_of_this_process_to_the_file_is_shared(tmp_path: Path) -> None:
+    database = tmp_path / "warehouse.duckdb"
+    io_manager = DuckDBTableIOManager(database=str(database))
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
+    with duckdb.connect(str(database)) as connection:
+        io_manager.write_table(VISIT, pa.table({"a": [2]}))
+        assert connection.sql("from trial_clean.visit").fetchall() == [(2,)]
+        assert io_manager.read_table(VISIT, None)["a"].to_pylist() == [2]
+    io_manager.write_table(VISIT, pa.table({"a": [3]}))
+    assert io_manager.read_table(VISIT, None)["a"].to_pylist() == [3]
+
+
+def test_between_two_tables_other_processes_can_use_the_file(tmp_path: Path) -> None:
+    database = tmp_path / "warehouse.duckdb"
+    io_manager = DuckDBTableIOManager(database=str(database))
+    io_manager.write_table(VISIT, pa.table({"a": [1]}))
+    subprocess.run([sys.executable, "-c", USE_BETWEEN_TWO_WRITES, str(database)], check=True)
+    io_manager.write_table(VISIT, pa.table({"a": [2]}))
+    with duckdb.connect(str(database), read_only=True) as connection:
+        assert connection.sql("from own, trial_clean.visit").fetchall() == [(1, 2)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")
+def test_a_forked_process_writes_too(tmp_path: Path) -> None:
+    database = tmp_path / "warehouse.duckdb"
+    program = [sys.executable, "-c", FORK_AND_WRITE, str(database)]
+    subprocess.run(program, check=True, timeout=120)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        assert [connection.table(f'"all".{name}').shape[0] for name in "abc"] == [100_000] * 3
 
 
 def test_files_are_private_under_any_umask(tmp_path: Path) -> None:
