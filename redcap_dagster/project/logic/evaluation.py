@@ -102,8 +102,11 @@ def evaluate_calculation(node: Node, facts: Facts) -> str | Unknown:
     value = evaluate(node, facts)
     if value is UNKNOWN:
         return UNKNOWN
-    # The number of digits that PHP shows (guess).
-    return to_text(_DIGITS.plus(value) if isinstance(value, Decimal) else value)
+    try:
+        # The number of digits that PHP shows (guess).
+        return to_text(_DIGITS.plus(value) if isinstance(value, Decimal) else value)
+    except ArithmeticError:  # too large for a number, once it is rounded
+        return UNKNOWN
 
 
 def evaluate_calculated_field(node: Node, facts: Facts) -> str | Unknown:

@@ -76,7 +76,10 @@ def _compare(ordering: Callable[[Any, Any], bool], left: Known, right: Known) ->
 
 def _are_close(first: Decimal, second: Decimal) -> bool:
     """Return whether two numbers differ so little that the floating-point numbers may not."""
-    return first != second and abs(first - second) <= abs(first) * _CLOSE
+    try:
+        return first != second and abs(first - second) <= abs(first) * _CLOSE
+    except ArithmeticError:  # the difference is too large for a number
+        return False
 
 
 def _has_no_order(value: Known) -> bool:
