@@ -16,6 +16,14 @@ from redcap_dagster.dagster_private import (
     PartialResource,
     StateBackedDefinitionsLoader,
 )
+from redcap_dagster.demo import (
+    DemoSettings,
+    demo_resource,
+    explain_missing_demo,
+    is_demo,
+    read_demo_structure,
+    tag_demo,
+)
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.failures import ProjectNotLoadedError, reason, without_assets
 from redcap_dagster.io_managers import ParquetTableIOManager, Storage, StorageSettings
@@ -25,7 +33,7 @@ from redcap_dagster.project import REDCapProject, StructureError, from_xml
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.sensors import build_redcap_change_sensor
 from redcap_dagster.specs.asset_specs import check_name, spec_options
-from redcap_dagster.specs.translator import DagsterREDCapTranslator
+from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.tables import CleaningRules
 
 
@@ -46,6 +54,7 @@ def build_redcap_definitions(
     automation: dg.AutomationCondition[Any] | Literal["on_change"] | None = None,
     op: OpSettings | None = None,
     translator: DagsterREDCapTranslator | None = None,
+    demo: DemoSettings | None = None,
     strict: bool = False,
 ) -> dg.Definitions:
     """Return the definitions of one REDCap project: its assets and the resources they need.
@@ -82,6 +91,8 @@ def build_redcap_definitions(
             `OpSettings()`.
         translator: Names and attributes of the assets: group, owners, tags, key prefix. Defaults to
             `DagsterREDCapTranslator()`.
+        demo: Made-up records, which take the place of the project's own where the environment
+            variable ``REDCAP_DEMO`` is set; see `DemoSettings`. Defaults to none.
         strict: Whether it is an error if the structure cannot be fetched, or does not fit the
             options. The environment variable ``REDCAP_DAGSTER_STRICT=1`` sets it for all projects.
             Defaults to False: a warning names the project, which has no assets, and the other
@@ -91,7 +102,8 @@ def build_redcap_definitions(
         Definitions that can be merged with any others.
 
     Raises:
-        ProjectNotLoadedError: ``strict`` is true, and the project has no assets.
+        ProjectNotLoadedError: ``strict`` is true, and the project has no assets; or
+            ``REDCAP_DEMO`` is set without ``demo``.
         StructureError: The given ``project`` does not have an instrument or a field that an option
             names.
         TypeError: An option is misspelled.
@@ -124,13 +136,19 @@ def build_redcap_definitions(
             stacklevel=3,
         )
 
-    resources: dict[str, Any] = {f"{name}__redcap": redcap}
+    url = _written_out_url(redcap)
+    if is_demo():
+        if demo is None:
+            raise ProjectNotLoadedError(explain_missing_demo(name))
+        name, url, change_sensor = f"demo_{name}", "", False  # the sandbox is there in runs only
+        translator = _DemoTranslator(translator or DagsterREDCapTranslator())
+        project = read_demo_structure(demo.structure) if demo.structure else project
+
+    resources: dict[str, Any] = {}
     if not isinstance(storage, StorageSettings):
         storage = storage or ParquetTableIOManager()
         resources[f"{name}__io_manager"] = storage
-    options = spec_options(
-        partitions, storage, freshness, automation, translator, _written_out_url(redcap)
-    )
+    options = spec_options(partitions, storage, freshness, automation, translator, url)
 
     def build(structure: REDCapProject) -> dg.Definitions:
         assets = build_assets(
@@ -142,9 +160,12 @@ def build_redcap_definitions(
             op or OpSettings(),
             options,
         )
+        served: Any = redcap
+        if demo is not None and is_demo():
+            served = demo_resource(name, structure, demo)
         return dg.Definitions(
             assets=assets,
-            resources=resources,
+            resources={f"{name}__redcap": served, **resources},
             schedules=[] if schedule is None else [schedule.definition(name, assets)],
             sensors=[build_sensor(structure, assets)] if change_sensor else [],
         )
@@ -173,6 +194,22 @@ def build_redcap_definitions(
     if not isinstance(project, REDCapProject):
         project = from_xml(project)
     return build(project)
+
+
+class _DemoTranslator(DagsterREDCapTranslator):
+    """A translator whose assets have the tag of a demo in addition."""
+
+    def __init__(self, translator: DagsterREDCapTranslator) -> None:
+        super().__init__()
+        self._translator = translator
+
+    def get_asset_spec(self, props: REDCapTableProps) -> dg.AssetSpec:
+        return tag_demo(self._translator.get_asset_spec(props))
+
+    def get_check_specs(
+        self, props: REDCapTableProps, spec: dg.AssetSpec
+    ) -> Sequence[dg.AssetCheckSpec]:
+        return self._translator.get_check_specs(props, spec)
 
 
 def _written_out_url(redcap: REDCapResource | PartialResource[Any]) -> str:

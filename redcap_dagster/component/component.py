@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -45,6 +46,12 @@ from redcap_dagster.dagster_private import (
     without_source,
 )
 from redcap_dagster.definitions import build_redcap_definitions, fetch_structure
+from redcap_dagster.demo import (
+    DemoSettings,
+    explain_missing_demo,
+    is_demo,
+    read_demo_structure,
+)
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.failures import ProjectNotLoadedError, reason, without_assets
 from redcap_dagster.options import written_as
@@ -193,6 +200,11 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Attributes of the assets, such as group_name, owners, tags and key_prefix, "
         "with {{ props... }} of each table. Defaults to none.",
     )
+    demo: Annotated[InstanceOf[DemoSettings] | None, yaml_resolver(DemoSettings, "demo")] = Field(
+        default=None,
+        description="Made-up records, which take the place of the project's own where the "
+        "environment variable REDCAP_DEMO is set. Defaults to none.",
+    )
     max_age: str | None = Field(
         default=None,
         json_schema_extra=written_as(SPAN),
@@ -276,7 +288,15 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         write_state(state_path, state)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Return the definitions, after fetching a state that is missing or too old."""
+        """Return the definitions, after fetching a state that is missing or too old.
+
+        Raises:
+            ProjectNotLoadedError: The environment asks for a demo, and the YAML has none.
+        """
+        if is_demo() and self.demo is None:
+            raise ProjectNotLoadedError(explain_missing_demo(self.name))
+        if is_demo() and self.demo is not None and self.demo.structure is not None:
+            return self._build_demo(self.demo.structure, context.project_root)
         if (
             self.defs_state.refresh_if_dev
             and self.defs_state.management_type is not _IN_MEMORY
@@ -337,8 +357,17 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             freshness=self.freshness,
             automation=self.automation,
             op=self.op,
+            # The structure was read from the file already, if there is one.
+            demo=None if self.demo is None else replace(self.demo, structure=None),
             translator=_ComponentTranslator(self),
         )
+
+    def _build_demo(self, structure: str, root: Path) -> dg.Definitions:
+        """Return the definitions of a demo whose structure is a file: no state is needed."""
+        try:
+            return self._definitions(read_demo_structure(root / structure), root)
+        except StructureError as error:
+            return self._without_assets(f"{error} Change the YAML, or the file.")
 
     def _without_assets(self, cause: str) -> dg.Definitions:
         return without_assets(
