@@ -11,6 +11,7 @@ from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
 from redcap_dagster.sandbox.synthesis.values import Bounds, find_mistake
 
 _COMPLETE: Final = "2"
+_SEVERAL: Final = 2
 _MOVING: Final = ("today", "now")
 
 
@@ -64,14 +65,14 @@ def is_required(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
 
 
 def is_mostly_blank(record: MadeUpRecord, places: Iterable[Place]) -> bool:
-    """Return whether a form has more than half of its required fields blank: another finding."""
+    """Return whether several and most required fields of a form are blank: another finding."""
     for place in places:
         blanks: dict[str, list[bool]] = {form: [] for form in record.saved[place]}
         for plan in record.plan.kinds[place[0]]:
             form = plan.field.form_name
             if plan.required and form in blanks and is_required(record, plan, place):
                 blanks[form].append(is_blank_required(record, plan, place))
-        if any(2 * sum(each) > len(each) for each in blanks.values()):
+        if any(sum(each) >= _SEVERAL and 2 * sum(each) > len(each) for each in blanks.values()):
             return True
     return False
 
