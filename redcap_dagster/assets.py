@@ -6,7 +6,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from redcap_dagster.automation import FreshnessSettings
-from redcap_dagster.checks.rules import CheckRules, check_rules
+from redcap_dagster.checks.rules import CheckRules, check_rules, load_own_rules
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.ops import metadata_asset, tables_asset
 from redcap_dagster.execution.recipe import Recipe
@@ -103,6 +103,7 @@ def build_assets(
     rules = cleaning_rules(cleaning, options.buckets)
     _check_fields(project, rules)
     check_rules(checks, project, rules)
+    checks = load_own_rules(checks)
     tables = table_specs(name, project, instruments, rules, checks, options)
     recipe = Recipe(tables, project, rules, checks, op.preview_rows, options.frames)
     return [

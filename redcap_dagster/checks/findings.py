@@ -6,11 +6,11 @@ from typing import Any
 
 import dagster as dg
 
-from redcap_dagster.checks.rules import CHECKS, CheckSettings, Severity
+from redcap_dagster.checks.rules import CHECKS, OTHER_RULES, CheckSettings, Severity
 from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.project import Change
 from redcap_dagster.project.name_lists import list_names
-from redcap_dagster.tables.quality import RuleFindings, count_wrong
+from redcap_dagster.tables.quality import OwnRule, RuleFindings, count_wrong
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Finding:
             key: Key of the asset that has the check.
             settings: Settings of the check.
         """
-        severity = settings.severity or self.severity or CHECKS[self.check].severity
+        default = CHECKS[self.check].severity if self.check in CHECKS else "warn"
+        severity = settings.severity or self.severity or default
         count = {} if self.count is None else {"count": self.count}
         return dg.AssetCheckResult(
             asset_key=key,
@@ -143,14 +144,58 @@ def rows_not_dropping(before: int | None, now: int, max_drop: float) -> Finding:
 # -- clean ----------------------------------------------------------------------------------------
 
 
-def values_fit_types(found: Sequence[RuleFindings]) -> Finding:
-    """Return the finding for invalid values, from what the rule found in each field."""
-    return _found_wrong("values_fit_types", found, "Invalid values", "All values are valid.")
+_SENTENCES: Mapping[str, tuple[str, str]] = {
+    "values_fit_types": ("Invalid values", "All values are valid."),
+    "choices_known": ("Unknown codes", "All codes are known."),
+    "within_range": ("Values out of range", "All values are in range."),
+    "calculations_correct": ("Incorrect calculated values", "All calculated values are correct."),
+    "secondary_unique": ("Values that another record has", "No two records have the same value."),
+    "ticks_allowed": ("Options ticked that are not allowed together", "All ticks are allowed."),
+    "hidden_filled": (
+        "Values in hidden fields",
+        "No field has a value where its branching logic hides it.",
+    ),
+    "outliers": ("Outliers", "There are no outliers."),
+    "missing_codes_used": ("Missing data codes", "There are no missing data codes."),
+}
+"""What a rule of data quality says when it finds something, and when it does not."""
 
 
-def choices_known(found: Sequence[RuleFindings]) -> Finding:
-    """Return the finding for unknown codes, from what the rule found in each field."""
-    return _found_wrong("choices_known", found, "Unknown codes", "All codes are known.")
+def found_by_rule(check: str, found: Sequence[RuleFindings]) -> Finding:
+    """Return the finding of a rule of data quality, and what it did not evaluate.
+
+    Args:
+        check: Name of the check.
+        found: What the rule found in each field.
+    """
+    failure, success = _SENTENCES[check]
+    finding = _found_counts(check, count_wrong(found), failure, success)
+    return _with_unevaluated(finding, {each.field: each.unevaluated for each in found})
+
+
+def found_by_own_rule(own: OwnRule, found: Sequence[RuleFindings]) -> Finding:
+    """Return the finding of one of the project's own rules.
+
+    Args:
+        own: The rule.
+        found: What it found in each instrument.
+    """
+    counts = {each.instrument: each.count for each in found if each.count}
+    finding = _found_counts(own.check, counts, "Discrepancies", "There are no discrepancies.")
+    finding = replace(finding, severity=own.rule.severity)
+    return _with_unevaluated(finding, {each.instrument: each.unevaluated for each in found})
+
+
+def found_by_other_rules(findings: Mapping[str, Finding]) -> Finding:
+    """Return the one finding of the own rules that do not have checks of their own.
+
+    Args:
+        findings: What each rule found, by name of the rule.
+    """
+    counts = {name: each.count for name, each in findings.items() if each.count}
+    finding = _found_counts(OTHER_RULES, counts, "Discrepancies", "There are no discrepancies.")
+    errors = [each for each in findings.values() if each.count and each.severity == "error"]
+    return replace(finding, severity="error" if errors else "warn")
 
 
 def labels_distinct(merged: Mapping[str, int]) -> Finding:
@@ -167,12 +212,6 @@ def labels_distinct(merged: Mapping[str, int]) -> Finding:
     return replace(found, text=text)
 
 
-def within_range(found: Sequence[RuleFindings]) -> Finding:
-    """Return the finding for values out of range, and for limits that were not evaluated."""
-    failure, success = "Values out of range", "All values are in range."
-    return _found_wrong("within_range", found, failure, success, "Limits that were not evaluated")
-
-
 def required_filled(found: Sequence[RuleFindings], unknown: Sequence[str]) -> Finding:
     """Return the finding for blanks in required fields, from what the rule found in each field.
 
@@ -184,7 +223,9 @@ def required_filled(found: Sequence[RuleFindings], unknown: Sequence[str]) -> Fi
     filled = f"All {'visible ' if unknown else ''}required fields are filled."
     fields = [each for each in found if each.field]
     forms = sum(each.count for each in found if not each.field)
-    finding = _found_wrong("required_filled", fields, "Blanks in required fields", filled)
+    counts = count_wrong(fields)
+    finding = _found_counts("required_filled", counts, "Blanks in required fields", filled)
+    finding = _with_unevaluated(finding, {each.field: each.unevaluated for each in fields})
     if forms:
         text = f"Forms of which more than half of the required fields are blank: {forms}."
         text = text if finding.passed else f"{finding.text} {text}"
@@ -198,12 +239,6 @@ def required_filled(found: Sequence[RuleFindings], unknown: Sequence[str]) -> Fi
     metadata = {**finding.metadata, "not_evaluated": reasons if problems else list(unknown)}
     text = f"{finding.text} Not evaluated, because export rights hide them: {list_names(unknown)}."
     return replace(finding, passed=False, text=text, metadata=metadata)
-
-
-def hidden_filled(found: Sequence[RuleFindings]) -> Finding:
-    """Return the finding for values in hidden fields, from what the rule found in each field."""
-    filled = "No field has a value where its branching logic hides it."
-    return _found_wrong("hidden_filled", found, "Values in hidden fields", filled)
 
 
 def inferred_types_stable(
@@ -229,21 +264,16 @@ def inferred_types_stable(
     return Finding("inferred_types_stable", not changed, text, metadata, count=len(changed))
 
 
-def _found_wrong(
-    check: str,
-    found: Sequence[RuleFindings],
-    failure: str,
-    success: str,
-    unevaluated: str = "Not evaluated",
-) -> Finding:
-    """Return the finding for what a rule found in each field, and for what it did not evaluate."""
-    finding = _found_counts(check, count_wrong(found), failure, success)
-    parts = {each.field: each.unevaluated for each in found if each.unevaluated}
+def _with_unevaluated(finding: Finding, unevaluated: Mapping[str, str]) -> Finding:
+    """Add what was not evaluated, by field or instrument, to a finding."""
+    parts = {name: text for name, text in unevaluated.items() if text}
     if not parts:
         return finding
-    names = list_names([f"{name} ({part})" for name, part in parts.items()])
+    names = list_names([f"{name} ({text})" for name, text in parts.items()])
+    of_limits = finding.check == "within_range"
+    what = "Limits that were not evaluated" if of_limits else "Not evaluated"
     metadata = {**finding.metadata, "not_evaluated": parts}
-    return replace(finding, text=f"{finding.text} {unevaluated}: {names}.", metadata=metadata)
+    return replace(finding, text=f"{finding.text} {what}: {names}.", metadata=metadata)
 
 
 def _found_counts(check: str, counts: Mapping[str, int], failure: str, success: str) -> Finding:

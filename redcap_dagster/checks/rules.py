@@ -1,7 +1,8 @@
 """Which checks the tables of a project have, their defaults, and the settings that change these."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import dagster as dg
@@ -10,7 +11,12 @@ from pydantic import Field
 from redcap_dagster.options import option
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import CleaningRules
-from redcap_dagster.tables.quality import RequiredOf
+from redcap_dagster.tables.quality import (
+    OwnRule,
+    QualityRule,
+    RequiredOf,
+    read_quality_rules,
+)
 
 Layer = Literal["metadata", "records", "clean"]
 Severity = Literal["warn", "error"]
@@ -21,7 +27,7 @@ class CheckSettings:
     """Settings of one check; an option that is not set keeps the check's default.
 
     Attributes:
-        enabled: Declare and evaluate the check. Defaults to true.
+        enabled: Declare and evaluate the check. Defaults to the check's: true for most.
         severity: ``warn`` or ``error``, of a result that did not pass. Defaults to the check's.
         blocking: A failure of severity ``error`` stops what is made from the asset: from records,
             the clean table of the instrument; from others, the assets downstream. Defaults to the
@@ -50,12 +56,14 @@ class Check:
         severity: Severity of a result that did not pass.
         blocking: Whether a failure stops what is made from the asset.
         description: What the check expects of the table.
+        enabled: Whether tables have the check by default. Defaults to True.
     """
 
     layer: Layer
     severity: Severity
     blocking: bool
     description: str
+    enabled: bool = True
 
 
 CHECKS: Mapping[str, Check] = {
@@ -97,7 +105,8 @@ CHECKS: Mapping[str, Check] = {
         "clean",
         "warn",
         False,
-        "Values are valid for the types of their columns. Invalid values are null.",
+        "Values are valid for the validations of their fields and the types of their columns. "
+        "Values that do not have the type are null.",
     ),
     "choices_known": Check(
         "clean",
@@ -132,6 +141,34 @@ CHECKS: Mapping[str, Check] = {
         "No field has a value where its branching logic hides it. Calculated fields and missing "
         "data codes are left out.",
     ),
+    "calculations_correct": Check(
+        "clean",
+        "warn",
+        False,
+        "Calculated fields have the results of their calculations, where these can be evaluated.",
+    ),
+    "secondary_unique": Check(
+        "clean",
+        "warn",
+        False,
+        "No two records have the same value of the project's secondary unique field.",
+    ),
+    "ticks_allowed": Check(
+        "clean",
+        "warn",
+        False,
+        "The ticked options of checkboxes are those that @NONEOFTHEABOVE and @MAXCHECKED allow.",
+    ),
+    "outliers": Check(
+        "clean",
+        "warn",
+        False,
+        "Numbers are within two standard deviations of the mean of their field.",
+        enabled=False,
+    ),
+    "missing_codes_used": Check(
+        "clean", "warn", False, "Fields hold no missing data codes.", enabled=False
+    ),
     "inferred_types_stable": Check(
         "clean",
         "warn",
@@ -157,6 +194,10 @@ class CheckRules:
             than ``max_drop``, or columns are newly hidden by the user's rights. Defaults to false:
             such a run fails before it replaces anything. The run tag ``redcap/allow_shrink`` does
             the same for one run.
+        own_rules: The project's own rules of data quality. Defaults to none.
+        own_rules_file: Path of a file with more of them: the CSV that REDCap's Data Quality page
+            exports, or a project XML. In YAML, relative to the root of the Dagster project.
+            Defaults to none.
 
     Example:
         >>> rules = CheckRules(
@@ -170,6 +211,8 @@ class CheckRules:
     by_instrument: Mapping[str, Mapping[str, CheckSettings]] = field(default_factory=dict)
     max_drop: Annotated[float, Field(ge=0, le=1)] = 0.2
     allow_shrink: bool = False
+    own_rules: Sequence[QualityRule] = ()
+    own_rules_file: str = ""
 
     def __post_init__(self) -> None:
         of_forms = [name for own in self.by_instrument.values() for name in own]
@@ -231,6 +274,51 @@ def check_rules(rules: CheckRules, project: REDCapProject, cleaning: CleaningRul
         )
 
 
+def load_own_rules(rules: CheckRules) -> CheckRules:
+    """Return the rules with those of their file among ``own_rules``.
+
+    Raises:
+        ValueError: The file cannot be read.
+    """
+    if not rules.own_rules_file:
+        return rules
+    read = read_quality_rules(rules.own_rules_file)
+    return replace(rules, own_rules=(*rules.own_rules, *read), own_rules_file="")
+
+
+def find_rules_file(rules: CheckRules, root: Path) -> CheckRules:
+    """Return the rules with the path of their file below a folder, if it is relative."""
+    if not rules.own_rules_file:
+        return rules
+    return replace(rules, own_rules_file=str(root / rules.own_rules_file))
+
+
+MOST_OWN_CHECKS = 50
+"""Most rules of its own for which an asset has a check each; one more check has the others."""
+
+OTHER_RULES = "other_rules"
+"""Name of that check."""
+
+
+def own_check_specs(rules: Sequence[OwnRule], key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """Return the specs of the checks of the project's own rules.
+
+    Args:
+        rules: The rules whose checks the asset has.
+        key: Key of the asset.
+    """
+    specs = [
+        dg.AssetCheckSpec(
+            each.check, asset=key, description=f"The rule {each.rule.name!r} is true in no row."
+        )
+        for each in rules[:MOST_OWN_CHECKS]
+    ]
+    if len(rules) > MOST_OWN_CHECKS:
+        description = f"{len(rules) - MOST_OWN_CHECKS} other rules are true in no row."
+        specs.append(dg.AssetCheckSpec(OTHER_RULES, asset=key, description=description))
+    return specs
+
+
 def default_check_specs(layer: Layer, table: str, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     """Return the specs of a table's checks with their defaults.
 
@@ -274,6 +362,7 @@ def apply_rules(
                 f"with dagster.asset_check. The checks of this package are {sorted(CHECKS)}."
             )
         settings = rules.settings_for(spec.name, instrument)
-        if settings.enabled is not False:
+        enabled = settings.enabled
+        if CHECKS[spec.name].enabled if enabled is None else enabled:
             blocking = settings.blocking
             yield spec if blocking is None else spec._replace(blocking=blocking)

@@ -22,6 +22,7 @@ from redcap_dagster.automation import (
     time_span,
 )
 from redcap_dagster.checks import CheckRules
+from redcap_dagster.checks.rules import find_rules_file
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
 from redcap_dagster.component.secrecy import SecretiveModel
 from redcap_dagster.component.state import is_due, read_state, write_state
@@ -349,7 +350,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             project=project,
             instruments=match_instruments(project, self.instruments),
             cleaning=self.cleaning,
-            checks=self.checks,
+            checks=None if self.checks is None else find_rules_file(self.checks, root),
             partitions=self.partitions,
             storage=None if self.storage is None else self.storage.storage(root),
             schedule=self.schedule,

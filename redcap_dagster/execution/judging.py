@@ -1,9 +1,12 @@
 """What the checks of one instrument find: in its export, its stored records, its clean table."""
 
+from collections.abc import Collection
+
 from redcap_dagster.catalog.column_schema import INFERRED, type_name
 from redcap_dagster.catalog.event_log import Metadata, last_metadata, previous_row_count
 from redcap_dagster.checks import findings
 from redcap_dagster.checks.findings import Finding
+from redcap_dagster.checks.rules import MOST_OWN_CHECKS, OTHER_RULES
 from redcap_dagster.execution.record_source import has_header
 from redcap_dagster.execution.run import Records, Run
 from redcap_dagster.project.system_columns import status_column
@@ -13,13 +16,13 @@ from redcap_dagster.tables import (
     count_merged_codes,
 )
 from redcap_dagster.tables.quality import (
+    RULES,
     InstrumentRows,
+    OwnRule,
+    RequiredOf,
+    RuleFindings,
     is_required,
-    judge_choices,
-    judge_hidden,
-    judge_ranges,
-    judge_required,
-    judge_values,
+    judge_own_rule,
 )
 
 
@@ -60,7 +63,7 @@ def judge_row_count(run: Run, records: Records, *, replacing: bool) -> Finding:
 
 
 def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding]:
-    """Return what the checks of a clean table find.
+    """Return what the selected checks of a clean table find.
 
     Args:
         run: The run.
@@ -68,36 +71,103 @@ def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding
         cleaned: The clean table.
     """
     instrument, project = records.instrument, records.project
-    rows = InstrumentRows(
-        instrument,
-        records.table,
-        cleaned,
-        project,
-        run.recipe.rules,
-        run.study,
-        records.hidden,
-        run.recipe.checks.settings_for("required_filled", instrument).of or "complete",
-    )
+    selected = run.selection.checks_of(run.recipe.tables.clean[instrument])
+    found = find_wrong(run, records, cleaned, selected)
+    by_rule = {
+        name: [each for each in found if each.rule == name] for name in RULES if name in selected
+    }
+    required = by_rule.pop("required_filled", None)
+    hidden_required = _list_hidden_required(run, records)
     return [
-        findings.values_fit_types(judge_values(rows)),
-        findings.choices_known(judge_choices(rows)),
+        *(findings.found_by_rule(name, own) for name, own in by_rule.items()),
+        *([] if required is None else [findings.required_filled(required, hidden_required)]),
+        *_judge_own_rules(run, instrument, selected),
         findings.labels_distinct(
             count_merged_codes(records.table, instrument, project, run.recipe.rules)
         ),
-        findings.within_range(judge_ranges(rows)),
-        findings.required_filled(judge_required(rows), _list_hidden_required(rows)),
-        findings.hidden_filled(judge_hidden(rows)),
         _judge_inferred_types(run, instrument, cleaned),
     ]
 
 
-def _list_hidden_required(rows: InstrumentRows) -> list[str]:
+def find_wrong(
+    run: Run, records: Records, cleaned: CleanTable, rules: Collection[str]
+) -> list[RuleFindings]:
+    """Return what rules find in the rows of an instrument, which their checks count.
+
+    Args:
+        run: The run.
+        records: The records of the instrument.
+        cleaned: The clean table that is made from them.
+        rules: Names of the rules: of `RULES`, or the project's own.
+    """
+    rows = InstrumentRows(
+        records.instrument,
+        records.table,
+        cleaned,
+        records.project,
+        run.recipe.rules,
+        run.study,
+        records.hidden,
+        _find_required_rows(run, records.instrument),
+        is_whole=_has_all_records(run),
+    )
+    own = [
+        each
+        for several in run.recipe.tables.own_rules.values()
+        for each in several
+        if each.rule.name in rules and records.instrument in each.instruments
+    ]
+    return [
+        *(each for name, judge in RULES.items() if name in rules for each in judge(rows)),
+        *(
+            each
+            for rule in own
+            for each in _find_own(run, rule)
+            if each.instrument == records.instrument
+        ),
+    ]
+
+
+def _find_required_rows(run: Run, instrument: str) -> RequiredOf:
+    return run.recipe.checks.settings_for("required_filled", instrument).of or "complete"
+
+
+def _has_all_records(run: Run) -> bool:
+    return len(run.selection.buckets) == run.recipe.tables.buckets
+
+
+def _find_own(run: Run, rule: OwnRule) -> list[RuleFindings]:
+    """Return what one of the project's own rules finds, in each of its instruments."""
+    return run.study.remember(
+        ("own rule", rule), lambda: judge_own_rule(run.study, rule, is_whole=_has_all_records(run))
+    )
+
+
+def _judge_own_rules(run: Run, instrument: str, selected: Collection[str]) -> list[Finding]:
+    """Return what the project's own rules find whose checks an instrument has."""
+    rules = run.recipe.tables.own_rules.get(instrument, ())
+    alone, others = rules[:MOST_OWN_CHECKS], rules[MOST_OWN_CHECKS:]
+    found = [
+        findings.found_by_own_rule(rule, _find_own(run, rule))
+        for rule in alone
+        if rule.check in selected
+    ]
+    if OTHER_RULES not in selected:
+        return found
+    together = {
+        rule.rule.name: findings.found_by_own_rule(rule, _find_own(run, rule)) for rule in others
+    }
+    return [*found, findings.found_by_other_rules(together)]
+
+
+def _list_hidden_required(run: Run, records: Records) -> list[str]:
     """Return the required columns that cannot be judged, as export rights hide them."""
-    columns = rows.project.columns(rows.instrument)
+    columns = records.project.columns(records.instrument)
     required = [column.name for column in columns if is_required(column.field)]
-    if rows.required_of == "complete" and status_column(rows.instrument) in rows.hidden:
+    judged = _find_required_rows(run, records.instrument)
+    if judged == "complete" and status_column(records.instrument) in records.hidden:
         return required
-    return [name for name in required if name in rows.hidden]
+    return [name for name in required if name in records.hidden]
 
 
 def _judge_inferred_types(run: Run, instrument: str, cleaned: CleanTable) -> Finding:

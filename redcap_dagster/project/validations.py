@@ -91,6 +91,10 @@ VALIDATIONS: Final[Mapping[str, Validation]] = {
     "postalcode_australia": Validation("text", r"\d{4}"),
     "postalcode_germany": Validation("text", r"\d{5}"),
     "postalcode_french": Validation("text", r"\d{5}"),
+    "postalcode_canada": Validation("text", r"[A-Za-z]\d[A-Za-z][ -]?\d[A-Za-z]\d"),
+    "postalcode_uk": Validation("text", r"[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}"),
+    "phone_australia": Validation("text", r"(?:\+61[ -]?\(?0?\)?|\(?0)[2-478]\)?(?:[ -]?\d){8}"),
+    "phone_uk": Validation("text", r"(?:\+44[ -]?(?:\(0\))?|\(?0)(?:[ ()-]{0,2}\d){9,10}"),
 }
 """The validations by their name in the data dictionary. Servers may have more of their own."""
 

@@ -14,7 +14,7 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 from redcap_dagster.automation import FreshnessSettings, automation_condition
 from redcap_dagster.catalog.column_schema import clean_schema
 from redcap_dagster.catalog.versions import code_version
-from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules
+from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules, own_check_specs
 from redcap_dagster.frames import Frames
 from redcap_dagster.io_managers import Storage, StorageSettings, place_metadata, storage_kind
 from redcap_dagster.options import refuse_mistakes, shown_name
@@ -23,6 +23,7 @@ from redcap_dagster.project import Instrument, REDCapProject, StructureError, fr
 from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.tables import CleaningRules
+from redcap_dagster.tables.quality import OwnRule, resolve_rules
 
 logger = logging.getLogger("redcap_dagster")
 
@@ -207,6 +208,7 @@ def table_specs(
     own_key = storage.io_manager_key if isinstance(storage, StorageSettings) else None
     io_manager_key = own_key or f"{name}__io_manager"
     checks: list[dg.AssetCheckSpec] = []
+    own_rules = _assign_rules(resolve_rules(check_rules.own_rules, project), forms)
 
     def spec(
         layer: Layer, table: str, instrument: Instrument | None = None, *upstream: dg.AssetSpec
@@ -217,6 +219,8 @@ def table_specs(
         form = None if instrument is None else instrument.instrument_name
         own = translator.get_check_specs(props, translated)
         checks.extend(apply_rules(own, translated.key, check_rules, form))
+        if layer == "clean" and form in own_rules:
+            checks.extend(own_check_specs(own_rules[form], translated.key))
         # All at once: Dagster checks a spec again each time that something is added to it.
         return translated.merge_attributes(
             deps=[other.key for other in upstream],
@@ -243,7 +247,21 @@ def table_specs(
         for form in forms
     }
     census = spec("records", "_census", None, fields)
-    return TableSpecs(name, metadata, census, records, clean, tuple(checks), options.buckets)
+    return TableSpecs(
+        name, metadata, census, records, clean, tuple(checks), options.buckets, own_rules
+    )
+
+
+def _assign_rules(
+    rules: Sequence[OwnRule], forms: Sequence[Instrument]
+) -> dict[str, tuple[OwnRule, ...]]:
+    """Return the rules by the first of their instruments that has assets."""
+    names = {form.instrument_name for form in forms}
+    assigned: dict[str, tuple[OwnRule, ...]] = {}
+    for rule in rules:
+        for instrument in [each for each in rule.instruments if each in names][:1]:
+            assigned[instrument] = (*assigned.get(instrument, ()), rule)
+    return assigned
 
 
 def _column_metadata(

@@ -1,10 +1,12 @@
 """The specs of a project's tables and checks, as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import dagster as dg
+
+from redcap_dagster.tables.quality import OwnRule
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class TableSpecs:
         clean: Specs of the clean tables, by instrument.
         checks: Specs of all checks.
         buckets: Number of buckets of the records. Defaults to 0, for none.
+        own_rules: The project's own rules of data quality, by the instrument whose clean table has
+            their checks. Defaults to none.
     """
 
     name: str
@@ -28,6 +32,7 @@ class TableSpecs:
     clean: Mapping[str, dg.AssetSpec]
     checks: tuple[dg.AssetCheckSpec, ...]
     buckets: int = 0
+    own_rules: Mapping[str, tuple[OwnRule, ...]] = field(default_factory=dict)
 
     @property
     def all(self) -> list[dg.AssetSpec]:

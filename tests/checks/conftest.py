@@ -40,11 +40,14 @@ RECORDS = [
 ]
 ON_RECORDS = ("export_complete", "keys_unique", "nothing_hidden", "rows_not_dropping")
 ON_CLEAN = (
+    "calculations_correct",
     "choices_known",
     "hidden_filled",
     "inferred_types_stable",
     "labels_distinct",
     "required_filled",
+    "secondary_unique",
+    "ticks_allowed",
     "values_fit_types",
     "within_range",
 )

@@ -53,6 +53,7 @@ from redcap_dagster.dagster_private import get_local_state_path
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.tables.quality import QualityRule
 from tests.dagster_runs import TOKEN_VARIABLE
 from tests.dictionary import field
 
@@ -275,6 +276,8 @@ def test_whatever_the_resource_takes_yaml_can_say() -> None:
         assert (definitions.resources or {})["trial__redcap"] == by_default
 
 
+RULES_FILE = str(Path(__file__).parent / "rules.csv")
+
 OPTIONS: dict[str, tuple[type, dict[str, Any], Any]] = {
     "cleaning": (
         CleaningRules,
@@ -296,6 +299,11 @@ OPTIONS: dict[str, tuple[type, dict[str, Any], Any]] = {
             "by_instrument": {"base": {"choices_known": {"severity": "error", "blocking": True}}},
             "max_drop": 0.5,
             "allow_shrink": True,
+            "own_rules": [
+                {"name": "Light", "logic": "[weight] < 10"},
+                {"name": "Once", "unique": ["weight"], "severity": "error"},
+            ],
+            "own_rules_file": RULES_FILE,
         },
         CheckRules(
             settings={"nothing_hidden": CheckSettings(enabled=False)},
@@ -304,6 +312,11 @@ OPTIONS: dict[str, tuple[type, dict[str, Any], Any]] = {
             },
             max_drop=0.5,
             allow_shrink=True,
+            own_rules=[
+                QualityRule("Light", "[weight] < 10"),
+                QualityRule("Once", unique=["weight"], severity="error"),
+            ],
+            own_rules_file=RULES_FILE,
         ),
     ),
     "partitions": (PartitionSettings, {"buckets": 4}, PartitionSettings(4)),

@@ -1,5 +1,7 @@
 """Values that a validation or the choices refuse, row by row, and limits."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pytest
 
@@ -16,10 +18,14 @@ from redcap_dagster.tables.quality import (
 from tests.dictionary import field
 
 
-def rows_of(cells: dict[str, list[str | None]], *fields: dict[str, str]) -> InstrumentRows:
+def rows_of(
+    cells: dict[str, list[str | None]],
+    *fields: dict[str, str],
+    info: Mapping[str, str] | None = None,
+) -> InstrumentRows:
     project = REDCapProject.from_exports(
         metadata=[field("id", "a"), *fields],
-        info={"missing_data_codes": "NI, No information"},
+        info={"missing_data_codes": "NI, No information", **(info or {})},
     )
     count = len(next(iter(cells.values())))
     columns = {
@@ -52,6 +58,13 @@ def verdicts(found: RuleFindings) -> list[bool | None]:
         ("datetime_seconds_dmy", ["2023-01-31T10:00:30"], ["2023-01-31 10:00"]),
         ("time", ["6:23"], ["6:23:01", "24:00"]),
         ("zipcode", ["90210", "90210-1234"], ["9021"]),
+        ("postalcode_canada", ["A0A 0A0", "k1a0b1"], ["AAA 0A0"]),
+        ("postalcode_uk", ["SW1A 1AA", "m1 1ae"], ["SW1A"]),
+        ("phone", ["555-867-5309", "(555) 867-5309"], ["867"]),
+        ("phone_australia", ["(02) 1234 5678", "0412 345 678"], ["1234 5678"]),
+        ("phone_uk", ["+44 7911 123456", "020 7946 0958"], ["7946"]),
+        ("ssn", ["123-12-1234"], ["123121234"]),
+        ("mrn_10d", ["1234567890"], ["123456789"]),
     ],
 )
 def test_what_a_validation_refuses(validation: str, right: list[str], wrong: list[str]) -> None:

@@ -76,12 +76,14 @@ class OdmFile:
         points: Data points.
         roles: Attributes of each user role, by their names in the XML. Defaults to none.
         reports: Attributes of each report, likewise. Defaults to none.
+        quality_rules: Attributes of each data quality rule, likewise. Defaults to none.
     """
 
     project: REDCapProject
     points: tuple[DataPoint, ...] = field(repr=False)
     roles: tuple[Mapping[str, str], ...] = ()
     reports: tuple[Mapping[str, str], ...] = ()
+    quality_rules: tuple[Mapping[str, str], ...] = ()
 
 
 def from_xml(path: str | Path) -> REDCapProject:
@@ -124,6 +126,7 @@ def parse_odm(content: bytes) -> OdmFile:
     points: list[DataPoint] = []
     roles: tuple[Mapping[str, str], ...] = ()
     reports: tuple[Mapping[str, str], ...] = ()
+    quality_rules: tuple[Mapping[str, str], ...] = ()
     version, has_records = "", False
     try:
         source = io.BytesIO(_escape_attributes(text).encode())
@@ -135,9 +138,9 @@ def parse_odm(content: bytes) -> OdmFile:
                 if has_records:
                     raise ValueError("the records come before the structure. Export the XML again.")
                 project, columns = read_study(element, version)
-                roles, reports = (
+                roles, reports, quality_rules = (
                     tuple(dict(row.attrib) for row in element.iter(f"{REDCAP}{name}"))
-                    for name in ("UserRoles", "Reports")
+                    for name in ("UserRoles", "Reports", "DataQualityRules")
                 )
                 element.clear()
             elif element.tag == f"{ODM}SubjectData":
@@ -173,7 +176,7 @@ def parse_odm(content: bytes) -> OdmFile:
             f"not a REDCap project XML: {cause}. Export the metadata and data of the project as "
             "XML in REDCap."
         )
-    return OdmFile(project, tuple(points), roles, reports)
+    return OdmFile(project, tuple(points), roles, reports, quality_rules)
 
 
 def _escape_attributes(text: str) -> str:

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.project import Column, REDCapProject
+from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.tables.cells import read_values
 from redcap_dagster.tables.cleaning import CleanTable
 from redcap_dagster.tables.cleaning_rules import CleaningRules
@@ -32,6 +33,8 @@ class InstrumentRows:
         hidden: Columns that export rights hide, whose values are unknown. Defaults to none.
         required_of: The rows whose required fields are judged: those that are marked Complete
             (``complete``), those that were saved (``saved``) or ``all``. Defaults to ``complete``.
+        is_whole: Whether they are all rows of the instrument, not those of some buckets. Defaults
+            to True.
     """
 
     instrument: str
@@ -42,10 +45,24 @@ class InstrumentRows:
     study: StudyRows = dataclasses.field(repr=False)
     hidden: Collection[str] = ()
     required_of: RequiredOf = "complete"
+    is_whole: bool = True
 
     def find_values(self, column: Column) -> pa.ChunkedArray:
         """Return the text of a column, with missing markers and missing data codes null."""
         return read_values(self.records, column, self.project, self.rules)
+
+    def read_text(self, name: str) -> pa.StringArray:
+        """Return a column of the records as one array, with blanks as empty text."""
+        return pc.fill_null(self.records[name], "").combine_chunks()
+
+    def group_columns(self) -> list[tuple[Field, list[Column]]]:
+        """Return the fields of the instrument with their columns, without hidden ones."""
+        columns = [
+            column
+            for column in self.project.columns(self.instrument)
+            if column.name not in self.hidden
+        ]
+        return [(each, list(own)) for each, own in groupby(columns, key=lambda one: one.field)]
 
     def repeat(self, value: bool) -> pa.BooleanArray:
         """Return the same value for each row."""
@@ -99,6 +116,7 @@ def count_wrong(findings: Sequence[RuleFindings]) -> dict[str, int]:
     return {each.field: each.count for each in findings if each.count}
 
 
-def combine(rows: pa.ChunkedArray) -> pa.BooleanArray:
+def combine(rows: pa.ChunkedArray | pa.Array) -> pa.BooleanArray:
     """Return one boolean for each row in one array; null becomes False."""
-    return pc.fill_null(rows, False).combine_chunks()
+    filled = pc.fill_null(rows, False)
+    return filled.combine_chunks() if isinstance(filled, pa.ChunkedArray) else filled

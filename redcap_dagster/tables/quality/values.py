@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import reduce
-from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,7 +35,7 @@ def judge_values(rows: InstrumentRows) -> list[RuleFindings]:
     with_choices = _find_choice_fields(rows)
     return [
         _judge_field(rows, field, columns)
-        for field, columns in _group_columns(rows)
+        for field, columns in rows.group_columns()
         if field.field_name not in with_choices and _has_grammar(rows, field)
     ]
 
@@ -59,17 +58,9 @@ def judge_choices(rows: InstrumentRows) -> list[RuleFindings]:
             rows.records.select([field.field_name]),
             "The code is not one of the choices.",
         )
-        for field, columns in _group_columns(rows)
+        for field, columns in rows.group_columns()
         if field.field_name in with_choices
     ]
-
-
-def _group_columns(rows: InstrumentRows) -> list[tuple[Field, list[Column]]]:
-    """Return the fields of an instrument with their columns, without hidden ones."""
-    columns = [
-        column for column in rows.project.columns(rows.instrument) if column.name not in rows.hidden
-    ]
-    return [(field, list(own)) for field, own in groupby(columns, key=lambda each: each.field)]
 
 
 def _find_choice_fields(rows: InstrumentRows) -> frozenset[str]:

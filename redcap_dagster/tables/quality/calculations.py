@@ -1,0 +1,131 @@
+"""Rule H: stored values that differ from the result of their calculation."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.project import Field
+from redcap_dagster.project.action_tags import list_action_tags
+from redcap_dagster.project.logic import (
+    Function,
+    Literal,
+    LogicError,
+    Node,
+    list_references,
+    parse_logic,
+)
+from redcap_dagster.tables.column_types import DOUBLE, cast_text
+from redcap_dagster.tables.logic import evaluate_calculations, resolve
+from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
+from redcap_dagster.tables.visibility import find_shown
+
+_RELATIVE: Final = 1e-9
+_ROUNDING: Final = ("round", "roundup", "rounddown")
+
+
+@dataclass(frozen=True)
+class _Calculation:
+    """The calculation of a field; its tree is None where it cannot be read."""
+
+    field: Field
+    node: Node | None
+    is_number: bool
+
+
+def judge_calculations(rows: InstrumentRows) -> list[RuleFindings]:
+    """Return the rows of each calculated field whose value is not its result: rule H.
+
+    Numbers are equal to a relative 1e-9, or to one unit of the last place of an outermost
+    ``round``. It cannot be said where the result depends on the time, on a missing data code, or
+    on values that are not known.
+
+    Args:
+        rows: The rows of an instrument.
+    """
+    calculations = [_read_calculation(field) for field, _ in rows.group_columns()]
+    return [_judge(rows, each) for each in calculations if each is not None]
+
+
+def _read_calculation(field: Field) -> _Calculation | None:
+    """Return the calculation of a field; None if it does not have one for certain."""
+    is_number = field.field_type == "calc"
+    logic = field.select_choices_or_calculations
+    if not is_number:
+        tags = [
+            tag
+            for tag in list_action_tags(field.field_annotation)
+            if tag.name in ("CALCTEXT", "CALCDATE")
+        ]
+        if len(tags) != 1 or tags[0].conditions:
+            return None
+        logic = tags[0].argument
+        if tags[0].name == "CALCDATE":
+            logic = f"calcdate({logic})"
+    try:
+        return _Calculation(field, parse_logic(logic), is_number)
+    except LogicError:
+        return _Calculation(field, None, is_number)
+
+
+def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
+    name, node = calculation.field.field_name, calculation.node
+    read = {name: rows.records[name]}
+    wrong = certain = rows.repeat(False)
+    if node is not None:
+        stored = pc.fill_null(rows.read_text(name), "")
+        result = evaluate_calculations(rows.study, rows.instrument, node)
+        if calculation.is_number:
+            is_result = combine(cast_text(pa.chunked_array([result]), DOUBLE).is_valid())
+            result = pc.if_else(pc.or_(is_result, result.is_null()), result, "")
+        codes = pa.array([code.code for code in rows.project.missing_data_codes], pa.string())
+        certain = pc.and_(result.is_valid(), pc.invert(pc.is_in(stored, codes)))
+        # REDCap need not calculate what its branching logic hides.
+        shown = find_shown(rows.study, rows.instrument).get(name)
+        if shown is not None:
+            is_hidden_blank = pc.and_(pc.equal(stored, ""), pc.invert(combine(shown)))
+            certain = pc.and_not(certain, is_hidden_blank)
+        for reference in list_references(node):
+            values = resolve(rows.study, reference, rows.instrument)
+            read[str(reference)] = values
+            certain = pc.and_not(certain, pc.is_in(values, codes))
+        wrong = pc.and_(certain, pc.invert(_are_equal(stored, result, _find_unit(node))))
+    return RuleFindings(
+        "calculations_correct",
+        "H",
+        rows.instrument,
+        name,
+        wrong,
+        certain,
+        pa.table(read),
+        "The value is not the result of the calculation.",
+        _describe_unevaluated(node, certain),
+    )
+
+
+def _describe_unevaluated(node: Node | None, certain: pa.BooleanArray) -> str:
+    if node is None:
+        return "the calculation cannot be read"
+    return f"{certain.false_count} rows" if certain.false_count else ""
+
+
+def _are_equal(stored: pa.StringArray, result: pa.StringArray, unit: float) -> pa.BooleanArray:
+    """Return whether texts are the same, or numbers that differ by less than the tolerance."""
+    numbers = [cast_text(pa.chunked_array([each]), DOUBLE) for each in (stored, result)]
+    first, second = numbers
+    difference = pc.abs(pc.subtract(first, second))
+    largest = pc.max_element_wise(pc.abs(first), pc.abs(second))
+    tolerance = pc.max_element_wise(pc.multiply(largest, _RELATIVE), unit * (1 + _RELATIVE))
+    is_near = combine(pc.less_equal(difference, tolerance))
+    return combine(pa.chunked_array([pc.or_(is_near, pc.equal(stored, result))]))
+
+
+def _find_unit(node: Node) -> float:
+    """Return one unit of the last place of an outermost rounding; 0 without one."""
+    match node:
+        case Function(name, (_,)) if name in _ROUNDING:
+            return 1.0
+        case Function(name, (_, Literal(places))) if name in _ROUNDING and places.isdecimal():
+            return float(f"1e-{places}")
+    return 0.0

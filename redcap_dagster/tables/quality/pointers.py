@@ -1,0 +1,86 @@
+"""Rules that point at what may be right: blank values (A), outliers (E), missing codes (I)."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redcap_dagster.project import Column
+from redcap_dagster.project.columns import is_status_field, is_timestamp_field
+from redcap_dagster.project.validations import get_validation
+from redcap_dagster.tables.cells import missing_code_columns
+from redcap_dagster.tables.column_types import DOUBLE, DOUBLE_COMMA, cast_text
+from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
+
+_DEVIATIONS = 2
+
+
+def judge_outliers(rows: InstrumentRows) -> list[RuleFindings]:
+    """Return the rows of each numeric field that are beyond two standard deviations: rule E.
+
+    Mean and standard deviation (of a sample) are those of all values of the field in the rows.
+
+    Args:
+        rows: The rows of an instrument.
+    """
+    found = []
+    for field, (column, *_) in rows.group_columns():
+        validation = get_validation(field)
+        if validation.kind not in ("integer", "number"):
+            continue
+        numbers = cast_text(rows.find_values(column), DOUBLE_COMMA if validation.comma else DOUBLE)
+        mean, deviation = pc.mean(numbers), pc.stddev(numbers, ddof=1)
+        distance = pc.abs(pc.subtract(numbers, mean))
+        found.append(
+            RuleFindings(
+                "outliers",
+                "E",
+                rows.instrument,
+                field.field_name,
+                combine(pc.greater(distance, pc.multiply(deviation, _DEVIATIONS))),
+                rows.repeat(True),
+                rows.records.select([column.name]),
+                "The value is more than two standard deviations from the mean of the field.",
+            )
+        )
+    return found
+
+
+def judge_missing_codes(rows: InstrumentRows) -> list[RuleFindings]:
+    """Return the rows of each field that hold a missing data code of the project: rule I.
+
+    Args:
+        rows: The rows of an instrument.
+    """
+    codes = [code.code for code in rows.project.missing_data_codes]
+    found = []
+    for field, columns in rows.group_columns():
+        if not codes or is_status_field(field) or is_timestamp_field(field):
+            continue
+        own = {choice.code for choice in field.choices}
+        wrong = rows.repeat(False)
+        if field.field_type == "checkbox":
+            for column in missing_code_columns(columns):
+                wrong = pc.or_(wrong, combine(pc.equal(rows.records[column.name], "1")))
+        else:
+            others = pa.array([code for code in codes if code not in own], pa.string())
+            wrong = combine(pc.is_in(rows.records[field.field_name], others))
+        found.append(
+            RuleFindings(
+                "missing_codes_used",
+                "I",
+                rows.instrument,
+                field.field_name,
+                wrong,
+                rows.repeat(True),
+                rows.records.select([column.name for column in columns]),
+                "The field holds a missing data code.",
+            )
+        )
+    return found
+
+
+def is_blank(rows: InstrumentRows, column: Column) -> pa.BooleanArray:
+    """Return whether each row has no entry in a column; an option has one if it is ticked."""
+    text = rows.records[column.name]
+    if column.choice is None:
+        return combine(text.is_null())
+    return pc.invert(combine(pc.equal(text, "1")))

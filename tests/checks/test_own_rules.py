@@ -1,0 +1,60 @@
+"""Rules of data quality as checks, in real runs."""
+
+from pathlib import Path
+
+import pytest
+
+from redcap_dagster.checks import CheckRules, CheckSettings
+from redcap_dagster.checks.rules import MOST_OWN_CHECKS
+from redcap_dagster.tables.quality import QualityRule
+from tests.dagster_runs import check_results, studying
+from tests.dictionary import field
+
+METADATA = [
+    field("id", "base"),
+    field("weight", "base", validation="number"),
+    field("size", "base", validation="number"),
+    field("bmi", "base", type="calc", choices="round([weight] / ([size] * [size]), 1)"),
+]
+RECORDS = [
+    {"id": "1", "weight": "70", "size": "1.75", "bmi": "22.9", "base_complete": "2"},
+    {"id": "2", "weight": "80", "size": "2", "bmi": "25", "base_complete": "2"},
+    {"id": "3", "weight": "3", "size": "", "bmi": "", "base_complete": "2"},
+]
+
+
+@pytest.mark.parametrize("redcap_dialect", ["default"])
+def test_own_rules_and_calculations_are_checks(tmp_path: Path, redcap_dialect: str) -> None:
+    rules_file = tmp_path / "rules.csv"
+    rules_file.write_text("rule_name,rule_logic,real_time_execution\nShort,[size] = '',y\n")
+    many = [QualityRule(f"Number {number}", "[weight] = 80") for number in range(MOST_OWN_CHECKS)]
+    checks = CheckRules(
+        settings={"missing_codes_used": CheckSettings(enabled=True)},
+        own_rules=[QualityRule("Too light", "[weight] < 10", severity="error"), *many],
+        own_rules_file=str(rules_file),
+    )
+    with studying(
+        tmp_path, exports={"metadata": METADATA}, records=RECORDS, dialect=redcap_dialect
+    ) as study:
+        found = check_results(study.run(study.definitions(checks=checks)))
+    base = {name: one for (key, name), one in found.items() if key == "study/clean/base"}
+    assert len([name for name in base if name.startswith("rule_")]) == MOST_OWN_CHECKS
+    assert "outliers" not in base
+    assert base["missing_codes_used"].passed
+    light = base["rule_too_light"]
+    assert (light.passed, light.severity.value) == (False, "ERROR")
+    assert light.description == "Discrepancies: base (1)."
+    assert base["rule_number_7"].metadata["redcap/count"].value == 1
+    others = base["other_rules"]
+    assert others.description == "Discrepancies: Number 49 (1), Short (1)."
+    calculations = base["calculations_correct"]
+    assert calculations.description == "Incorrect calculated values: bmi (1)."
+
+
+def test_a_rule_of_a_field_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    checks = CheckRules(own_rules=[QualityRule("Lost", "[nobody] = 1")])
+    with (
+        studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study,
+        pytest.raises(Exception, match=r"'Lost'.*nobody"),
+    ):
+        study.definitions(checks=checks, project=None, strict=True).resolve_all_asset_specs()

@@ -1,0 +1,121 @@
+"""The project's own rules: in which rows they are true, and which are refused."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.tables.logic import StudyRows
+from redcap_dagster.tables.quality import (
+    OwnRule,
+    QualityRule,
+    judge_own_rule,
+    read_quality_rules,
+    resolve_rules,
+)
+from tests.dictionary import field
+
+PROJECT = REDCapProject.from_exports(
+    metadata=[
+        field("id", "base"),
+        field("name", "base"),
+        field("title", "sample"),
+        field("code", "sample"),
+    ],
+    repeating=[{"form_name": "sample"}],
+)
+
+
+def text(*values: str | None) -> pa.Array:
+    return pa.array(values, pa.string())
+
+
+STUDY = StudyRows(
+    PROJECT,
+    {
+        "base": pa.table(
+            {
+                "id": text("1", "2", "3"),
+                "name": text("A", "B", None),
+                "base_complete": text("2", "2", "2"),
+            }
+        ),
+        "sample": pa.table(
+            {
+                "id": text("1", "1", "3"),
+                "redcap_repeat_instrument": text("sample", "sample", "sample"),
+                "redcap_repeat_instance": text("1", "2", "1"),
+                "title": text("A", "Z", None),
+                "code": text("x", "y", "x"),
+                "sample_complete": text("2", "2", "2"),
+            }
+        ),
+    },
+)
+
+
+def resolved(rule: QualityRule) -> OwnRule:
+    (own,) = resolve_rules([rule], PROJECT)
+    return own
+
+
+def wrong_rows(rule: QualityRule) -> dict[str, list[bool]]:
+    found = judge_own_rule(STUDY, resolved(rule))
+    assert all(each.rule == rule.name for each in found)
+    return {each.instrument: each.wrong.to_pylist() for each in found}
+
+
+def test_a_rule_over_a_repeating_and_a_plain_form_is_judged_in_each_row() -> None:
+    """Instances have the plain value of their record; the base row has no instance's value."""
+    assert wrong_rows(QualityRule("same", "[title] <> [name]")) == {
+        "sample": [False, True, False],
+        "base": [True, True, False],
+    }
+
+
+def test_a_row_that_cannot_be_said_is_not_a_discrepancy() -> None:
+    found = judge_own_rule(STUDY, resolved(QualityRule("early", "[name] < 'now' and [name] > 5")))
+    assert [each.count for each in found] == [0]
+    assert found[0].uncertain == 3
+
+
+def test_fields_that_are_unique_together() -> None:
+    assert wrong_rows(QualityRule("once", unique=["code"])) == {"sample": [True, False, True]}
+    assert wrong_rows(QualityRule("both", unique=["code", "title"])) == {"sample": [False] * 3}
+
+
+def test_rules_that_cannot_be_evaluated_are_named_together() -> None:
+    rules = [
+        QualityRule("broken", "[name] = ("),
+        QualityRule("elsewhere", "[nobody] = 1"),
+        QualityRule("right", "[name] = 1"),
+    ]
+    with pytest.raises(StructureError, match=r"'broken'.*'elsewhere'.*nobody") as raised:
+        resolve_rules(rules, PROJECT)
+    assert "'right'" not in str(raised.value)
+
+
+def test_names_of_checks_are_distinct() -> None:
+    rules = [QualityRule(name, "[name] = 1") for name in ("A-b", "a b", "É")]
+    checks = [own.check for own in resolve_rules(rules, PROJECT)]
+    assert checks == ["rule_a_b", "rule_a_b_2", "rule"]
+
+
+def test_the_csv_of_the_data_quality_page(tmp_path: Path) -> None:
+    path = tmp_path / "rules.csv"
+    path.write_text(
+        "\ufeffrule_name,rule_logic,real_time_execution\n"
+        '"Named, twice","[name] <> \'A\'\n// a comment",y\n',
+        encoding="utf-8",
+    )
+    (rule,) = read_quality_rules(path)
+    assert (rule.name, rule.check_name) == ("Named, twice", "rule_named_twice")
+    assert wrong_rows(rule) == {"base": [False, True, True]}
+
+
+def test_a_file_without_the_columns_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rules.csv"
+    path.write_text("name,logic\na,b\n")
+    with pytest.raises(ValueError, match="lack the columns"):
+        read_quality_rules(path)

@@ -1,0 +1,108 @@
+"""Calculations, outliers, missing codes, unique values and ticks, row by row."""
+
+import pytest
+
+from redcap_dagster.tables.quality import (
+    judge_calculations,
+    judge_missing_codes,
+    judge_outliers,
+    judge_secondary_unique,
+    judge_ticks,
+)
+from tests.dictionary import field
+from tests.tables.test_quality_values import rows_of, verdicts
+
+
+@pytest.mark.parametrize(
+    ("calculation", "expected"),
+    [
+        ("[x] * 3", [False, True, True, None, None]),
+        ("round([x] * 3.0001, 2)", [False, True, True, None, None]),
+        ("datediff([x], 'today', 'd')", [None] * 5),
+        ("nonsense([x])", [None] * 5),
+    ],
+)
+def test_calculated_values(calculation: str, expected: list[bool | None]) -> None:
+    """The rows: right, wrong, not calculated, a missing code in the value, one in the operand."""
+    cells: dict[str, list[str | None]] = {
+        "x": ["2", "2", "2", "2", "NI"],
+        "y": ["6", "7", None, "NI", "6"],
+    }
+    given = rows_of(cells, field("x", "a"), field("y", "a", type="calc", choices=calculation))
+    (found,) = judge_calculations(given)
+    assert verdicts(found) == expected
+    assert set(found.read.column_names) >= {"y"}
+
+
+def test_numbers_are_equal_to_a_tolerance() -> None:
+    cells: dict[str, list[str | None]] = {
+        "x": ["1", "1", "1"],
+        "y": ["0.33333333333333", "0.3333", "0.34"],
+    }
+    calc = field("y", "a", type="calc", choices="[x] / 3")
+    assert verdicts(judge_calculations(rows_of(cells, field("x", "a"), calc))[0]) == [
+        False,
+        True,
+        True,
+    ]
+    rounded = field("y", "a", type="calc", choices="round([x] / 3, 2)")
+    assert verdicts(judge_calculations(rows_of(cells, field("x", "a"), rounded))[0]) == [False] * 3
+
+
+def test_calculated_text() -> None:
+    text = field("y", "a", field_annotation="@CALCTEXT(if([x] = 1, 'one', 'other'))")
+    found = judge_calculations(
+        rows_of({"x": ["1", "1", "2"], "y": ["one", "other", "other"]}, field("x", "a"), text)
+    )
+    assert verdicts(found[0]) == [False, True, False]
+
+
+def test_a_blank_that_branching_logic_hides_is_not_incorrect() -> None:
+    hidden = field("y", "a", type="calc", choices="1 + 1", branching_logic="[x] = '1'")
+    given = rows_of({"x": ["1", "2"], "y": [None, None]}, field("x", "a"), hidden)
+    assert verdicts(judge_calculations(given)[0]) == [True, None]
+
+
+def test_outliers_are_beyond_two_standard_deviations() -> None:
+    cells: dict[str, list[str | None]] = {"x": ["1", "2", "1", "2", "1", "2", "1", "90", "NI"]}
+    (found,) = judge_outliers(rows_of(cells, field("x", "a", validation="integer")))
+    assert verdicts(found) == [False] * 7 + [True, False]
+
+
+def test_missing_codes_are_found_where_they_are_not_own_choices() -> None:
+    found = judge_missing_codes(
+        rows_of(
+            {"x": ["NI", "1", None], "y": ["NI", None, None]},
+            field("x", "a"),
+            field("y", "a", type="radio", choices="NI, Nothing | 1, One"),
+        )
+    )
+    assert {each.field: verdicts(each) for each in found} == {
+        "x": [True, False, False],
+        "y": [False] * 3,
+    }
+
+
+def test_ticks_that_action_tags_do_not_allow() -> None:
+    cells: dict[str, list[str | None]] = {
+        "x___1": ["1", "1", "1", "0"],
+        "x___2": ["0", "1", "0", "0"],
+        "x___3": ["0", "1", "0", "0"],
+        "x___99": ["0", "0", "1", "1"],
+        "x___ni": ["0", "0", "0", "0"],
+    }
+    tags = "@NONEOFTHEABOVE='99' @MAXCHECKED=2"
+    options = "1, A | 2, B | 3, C | 99, None"
+    box = field("x", "a", type="checkbox", choices=options, field_annotation=tags)
+    (found,) = judge_ticks(rows_of(cells, box))
+    assert verdicts(found) == [False, True, True, False]
+
+
+def test_no_two_records_share_the_secondary_unique_field() -> None:
+    given = rows_of(
+        {"x": ["a", "b", "a", None, None]},
+        field("x", "a"),
+        info={"secondary_unique_field": "x"},
+    )
+    (found,) = judge_secondary_unique(given)
+    assert verdicts(found) == [True, False, True, False, False]
