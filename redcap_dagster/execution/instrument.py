@@ -113,7 +113,8 @@ def _judge_stored_records(run: Run, records: Records) -> JudgedTable:
 def _judge_clean_table(run: Run, records: Records) -> JudgedTable:
     tables, rules = run.recipe.tables, run.recipe.rules
     spec = tables.clean[records.instrument]
-    cleaned = clean(records.table, records.instrument, records.project, rules)
+    study = run.study if rules.missing_reasons else None
+    cleaned = clean(records.table, records.instrument, records.project, rules, study=study)
     lineage = clean_lineage(
         tables.records[records.instrument].key, records.instrument, records.project, rules
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +26,13 @@ from redcap_dagster.tables.column_types import (
 from redcap_dagster.tables.labels import look_up_codes
 
 _NULL = pa.scalar(None, pa.string())
+
+_BLANK: Final = "blank"
+_INVALID: Final = "unfit"
+_NOT_ASKED: Final = "not asked"
+_NOT_SAID: Final = "cannot be said"
+_REASONS: Final = (_BLANK, _INVALID, _NOT_ASKED, _NOT_SAID)
+"""Why a field does not have a value, other than a missing marker or a missing data code."""
 
 
 @dataclass(frozen=True)
@@ -180,15 +188,23 @@ def drop_missing_code_options(options: Sequence[Cells]) -> list[Cells]:
 
 
 def find_missing_reasons(
-    cells: Sequence[Cells], project: REDCapProject, rules: CleaningRules
+    cells: Sequence[Cells], project: REDCapProject, rules: CleaningRules, asked: pa.BooleanArray
 ) -> pa.ChunkedArray:
-    """Return the reason why a field does not have a value in a row; null where it has one."""
+    """Return the reason why a field does not have a value in a row; null where it has one.
+
+    Args:
+        cells: Cells of the field's columns.
+        project: Structure of the project.
+        rules: How records become clean tables.
+        asked: Whether the field was asked in each row; null where that cannot be said.
+    """
     own = drop_missing_code_options(cells)
     markers = [_read_markers(column_cells, project, rules) for column_cells in cells]
     no_row = pa.chunked_array([pa.repeat(False, len(cells[0].text))])
     invalid = reduce(pc.or_, [column_cells.invalid_rows for column_cells in own], no_row)
     has_value = reduce(pc.or_, [column_cells.typed.is_valid() for column_cells in own], no_row)
-    other = pc.if_else(invalid, pa.scalar("unfit"), pa.scalar("blank"))
+    blank = pc.if_else(asked, pa.scalar(_BLANK), pa.scalar(_NOT_ASKED))
+    other = pc.if_else(invalid, pa.scalar(_INVALID), pc.fill_null(blank, _NOT_SAID))
     return pc.if_else(has_value, _NULL, pc.coalesce(*markers, other))
 
 
@@ -231,7 +247,10 @@ def _read_markers(cells: Cells, project: REDCapProject, rules: CleaningRules) ->
         markers = {marker.code: marker for marker in find_markers(cells.column, project, rules)}
     else:
         markers = {"1": option} if missing_code_columns([cells.column]) else {}
-    labels = _choose_labels(list(markers.values()), rules)
+    labels = [
+        f"{label} ({code})" if label in _REASONS else label
+        for code, label in zip(markers, _choose_labels(list(markers.values()), rules), strict=True)
+    ]
     return look_up_codes(cells.text, list(markers), labels).cast(pa.string())
 
 

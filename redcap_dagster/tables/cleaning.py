@@ -28,6 +28,8 @@ from redcap_dagster.tables.column_types import INTEGER, cast_text
 from redcap_dagster.tables.compatibility import check_columns, check_keys
 from redcap_dagster.tables.instruments import read_text
 from redcap_dagster.tables.labels import list_ticked_options, look_up_codes
+from redcap_dagster.tables.logic import StudyRows
+from redcap_dagster.tables.visibility import find_asked
 
 T = TypeVar("T")
 
@@ -69,6 +71,7 @@ def clean(
     rules: CleaningRules,
     *,
     paired: Mapping[str, Sequence[Choice]] | None = None,
+    study: StudyRows | None = None,
 ) -> CleanTable:
     """Return the typed and cleaned records of one instrument.
 
@@ -79,6 +82,8 @@ def clean(
         project: Structure of the project; types and choices come from its dictionary.
         rules: Treatment of missing markers, choices and fields without a type.
         paired: Choices of fields whose dictionary lists none; see `pair_labels`. Defaults to none.
+        study: The rows of all instruments, with these records among them, in which the reasons for
+            missing values look up what branching logic refers to. Defaults to these records alone.
 
     Returns:
         The clean table. Keys are text, except the arm and the instance, which are integers. Counts
@@ -109,8 +114,12 @@ def clean(
     groups = groupby(project.columns(instrument), key=lambda column: column.field)
     fields = [(form_field, tuple(columns)) for form_field, columns in groups]
 
+    asked: Mapping[str, pa.BooleanArray] = {}
+    if rules.missing_reasons:
+        asked = find_asked(study or StudyRows(project, {instrument: text}), instrument)
+
     def clean_field(form_field: tuple[Field, tuple[Column, ...]]) -> CleanTable:
-        return _clean_field(text, *form_field, project, rules, paired or {})
+        return _clean_field(text, *form_field, project, rules, paired or {}, asked)
 
     # Arrow releases the interpreter's lock: threads run at the same time.
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
@@ -149,6 +158,7 @@ def _clean_field(
     project: REDCapProject,
     rules: CleaningRules,
     paired: Mapping[str, Sequence[Choice]],
+    asked: Mapping[str, pa.BooleanArray],
 ) -> CleanTable:
     """Return the part of a clean table that one field has."""
     choices = find_choices(form_field, rules, paired)
@@ -161,7 +171,7 @@ def _clean_field(
     zeros = {each.column.name: each.leading_zeros for each in cells}
     rounded = {each.column.name: each.rounded for each in cells}
     return CleanTable(
-        pa.table(_build_columns(form_field, cells, choices, project, rules)),
+        pa.table(_build_columns(form_field, cells, choices, project, rules, asked)),
         replaced={each.column.name: each.replaced for each in replaced},
         invalid={each.column.name: each.invalid for each in invalid},
         inferred={each.column.name: each.inferred for each in cells if each.inferred},
@@ -179,6 +189,7 @@ def _build_columns(
     choices: Sequence[Choice],
     project: REDCapProject,
     rules: CleaningRules,
+    asked: Mapping[str, pa.BooleanArray],
 ) -> dict[str, pa.ChunkedArray]:
     """Return the columns that a field has in the clean table, by the rules."""
     name = form_field.field_name
@@ -190,7 +201,10 @@ def _build_columns(
             codes = [choice.code for choice in choices]
             columns[f"{name}_code"] = look_up_codes(cells[0].values, codes, codes)
     if rules.missing_reasons and not is_status_field(form_field):
-        columns[f"{name}_missing"] = find_missing_reasons(cells, project, rules)
+        always = pa.repeat(pa.scalar(True), len(cells[0].text))
+        columns[f"{name}_missing"] = find_missing_reasons(
+            cells, project, rules, asked.get(name, always)
+        )
     return columns
 
 

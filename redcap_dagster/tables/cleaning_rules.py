@@ -22,8 +22,9 @@ class CleaningRules:
         checkboxes: Columns of a checkbox: ``columns``, a boolean column for each option, or
             ``lists``, one column with a list of the ticked options. Defaults to ``columns``.
         missing_reasons: Whether each field has a second column ``FIELD_missing`` with the reason
-            why a cell is null: ``blank``, ``unfit`` (an invalid value), or the marker or label of
-            the missing data code. Defaults to False.
+            why a cell is null: ``not asked`` (by branching logic or action tags), ``blank`` (it was
+            asked), the marker or label of the missing data code, ``unfit`` (an invalid value), or
+            ``cannot be said`` (whether it was asked). Defaults to False.
         infer_types: Whether a text field without validation becomes integer or double if all its
             values are numbers in one form: ``4`` and ``4.5``, or ``4.50`` and ``5.00``. Defaults to
             True.

@@ -6,7 +6,13 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.tables import CleaningRules, CleanTable, clean, split_by_instrument
+from redcap_dagster.tables import (
+    CleaningRules,
+    CleanTable,
+    StudyRows,
+    clean,
+    split_by_instrument,
+)
 from tests.dictionary import field
 
 PROJECT = REDCapProject.from_exports(
@@ -40,6 +46,54 @@ def test_reasons_tell_blank_marker_code_and_unfit_apart() -> None:
     assert (cleaned.replaced["age"], cleaned.invalid["age"]) == (3, 1)
     codes = _clean(*({"age": age} for age in ages), missing_reasons=True, labels="codes")
     assert codes.table["age_missing"].to_pylist()[3:5] == ["UNK", "-7"]
+
+
+def test_reasons_tell_what_was_not_asked_from_what_was_left_blank() -> None:
+    project = REDCapProject.from_exports(
+        metadata=[
+            field("id", "f"),
+            field("sex", "f"),
+            field("due", "f", validation="integer", branching_logic="[sex] = '1'"),
+            field("race", "f", type="checkbox", choices="1, A", branching_logic="[sex] = '1'"),
+            field("far", "f", branching_logic="[elsewhere] = '1'"),
+            field("elsewhere", "g"),
+        ],
+        info={"missing_data_codes": "-7, not asked"},
+    )
+    cells = {
+        "id": ["1", "2", "3", "4", "5", "6"],
+        "sex": ["1", "2", "1", "1", "2", "2"],
+        "due": [None, None, "-7", "old", "old", "7"],
+        "race___1": ["1", None, None, "0", "0", None],
+        "race____7": ["0", None, None, "0", "0", None],
+        "far": [None, "x", None, None, None, None],
+        "f_complete": ["2"] * 6,
+    }
+    records = pa.table({name: pa.array(texts, pa.string()) for name, texts in cells.items()})
+    rules = CleaningRules(missing_reasons=True)
+    alone = clean(records, "f", project, rules).table
+    assert alone["due_missing"].to_pylist() == [
+        "blank",
+        "not asked",
+        "not asked (-7)",
+        "unfit",
+        "unfit",
+        None,
+    ]
+    assert alone["race_missing"].to_pylist() == [
+        None,
+        "not asked",
+        "blank",
+        None,
+        None,
+        "not asked",
+    ]
+    assert set(alone["far_missing"].to_pylist()) == {None, "cannot be said"}
+    study = StudyRows(
+        project, {"f": records, "g": pa.table({"id": ["1", "4"], "elsewhere": ["1", "2"]})}
+    )
+    whole = clean(records, "f", project, rules, study=study).table
+    assert whole["far_missing"].to_pylist() == ["blank", None, *["not asked"] * 4]
 
 
 def test_reasons_stand_beside_their_fields() -> None:

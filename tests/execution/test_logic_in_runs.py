@@ -1,0 +1,107 @@
+"""Logic that refers to other instruments: from the run's export, from storage, within buckets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from redcap_dagster import CheckRules, CheckSettings, CleaningRules, PartitionSettings
+from tests.dagster_runs import Study, check_results, studying
+from tests.dictionary import field
+
+METADATA = [
+    field("id", "base"),
+    field("sex", "base"),
+    field("weeks", "visit", required_field="y", branching_logic="[sex] = '1'"),
+    field("other", "visit", branching_logic="[sex] = '2'"),
+    field("broken", "visit", required_field="y", branching_logic="[sex"),
+]
+RECORDS = [
+    {
+        "id": str(number),
+        "sex": "1" if number < 4 else "2",
+        "base_complete": "2",
+        "weeks": "7" if number == 1 else "",
+        "other": "x" if number in (1, 4) else "",
+        "broken": "x",
+        "visit_complete": "2",
+    }
+    for number in range(1, 7)
+]
+CHECKS = [("study/clean/visit", name) for name in ("required_filled", "hidden_filled")]
+FOUND = [
+    "Blanks in required fields: weeks (2). Not evaluated: broken (its branching logic cannot be",
+    "Values in hidden fields: other (1). Not evaluated: broken (its branching logic cannot be",
+]
+UNKNOWN = [
+    "All required fields are filled.",
+    "No field has a value where its branching logic hides it.",
+]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+        yield study
+
+
+def assert_found(result: dg.ExecuteInProcessResult, texts: list[str]) -> None:
+    found = [str(check_results(result)[check].description) for check in CHECKS]
+    assert all(text.startswith(expected) for text, expected in zip(found, texts, strict=True)), (
+        found
+    )
+
+
+def test_references_are_looked_up_in_the_export_or_in_storage(study: Study) -> None:
+    definitions = study.definitions(cleaning=CleaningRules(missing_reasons=True))
+    visit = ["study/records/visit", "study/clean/visit"]
+    # Nothing is stored of the other instrument: what it decides cannot be said.
+    alone = study.run(definitions, select=visit)
+    assert alone.success
+    assert_found(alone, UNKNOWN)
+    reasons = study.table("study_clean.visit")["weeks_missing"].to_pylist()
+    assert sorted(map(str, reasons)) == ["None", *["cannot be said"] * 5]
+    assert_found(study.run(definitions), FOUND)
+    assert_found(study.run(definitions, select=visit), FOUND)
+    assert_found(study.run(definitions, select=["study/clean/visit"]), FOUND)
+    assert_found(study.check(definitions, CHECKS), FOUND)
+    reasons = study.table("study_clean.visit")["weeks_missing"].to_pylist()
+    assert sorted(map(str, reasons)) == ["None", "blank", "blank", *["not asked"] * 3]
+
+
+def test_references_are_looked_up_within_buckets(study: Study) -> None:
+    definitions = study.definitions(partitions=PartitionSettings(2))
+    assets = dg.AssetSelection.assets(
+        *(["study", layer, form] for layer in ("records", "clean") for form in ("base", "visit"))
+    )
+    job = dg.define_asset_job("buckets", selection=assets)
+    whole = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+    rows = blanks = 0
+    for bucket in ("1-of-2", "2-of-2"):
+        result = whole.resolve_job_def("buckets").execute_in_process(
+            instance=study.instance, partition_key=bucket
+        )
+        found = check_results(result)[CHECKS[0]]
+        counts = found.metadata["redcap/counts"].value
+        assert isinstance(counts, dict)
+        blanks += counts.get("weeks", 0)
+        rows += result.output_for_node("study__tables", "study__clean__visit").num_rows
+    assert (rows, blanks) == (6, 2)
+
+
+def test_the_rows_that_need_required_fields_are_an_option(
+    study: Study, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = CheckRules({"required_filled": CheckSettings(of="all")})
+    study.definitions(checks=rules)
+    assert "Set keep_unsaved in the cleaning rules" in caplog.text
+    with pytest.raises(ValueError, match="only required_filled has it"):
+        CheckRules({"hidden_filled": CheckSettings(of="saved")})
+    token = study.add_edited(METADATA, [{**row, "visit_complete": "0"} for row in RECORDS])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("A_REDCAP_TOKEN", token)
+        rules = CheckRules({"required_filled": CheckSettings(of="all")})
+        cleaning = CleaningRules(keep_unsaved=True)
+        assert_found(study.run(study.definitions(checks=rules, cleaning=cleaning)), FOUND)
+        assert_found(study.run(study.definitions(cleaning=cleaning)), [UNKNOWN[0], FOUND[1]])
