@@ -80,7 +80,7 @@ def split_rows(response: Response, form: Form, chunks: Iterator[bytes]) -> Itera
         text = b"".join((rest, *piece))
         others = chain(following or (), chunks)
         state: State = "plain"
-        if BACKSLASH_QUOTE in text:
+        if b"\\" in text and BACKSLASH_QUOTE in text:  # to look for one byte takes no time
             settled = settle_quotes(text, form.delimiter, doubling, last=last)
             if len(settled.rows) > 1:
                 _find_and_check_quotes(response, settled.rows, form, others)
@@ -174,11 +174,12 @@ def _check_quotes(response: Response, text: bytes, quotes: _Positions, form: For
         last = last[:-1]
     ends_cell = np.zeros(256, np.bool_)
     ends_cell[list(f'{form.delimiter}\n"'.encode())] = True
-    wrong = [
-        int(beside[~ends_cell[codes[beside]]].min(initial=len(text)))
-        for beside in (quotes[0::2] - 1, last + 1)
-    ]
-    if min(wrong) < len(text):
+    wrong: list[int] = []
+    for beside in (quotes[0::2] - 1, last + 1):
+        right = ends_cell.take(codes.take(beside))
+        if not right.all():
+            wrong.append(int(beside[~right].min()))
+    if wrong:
         raise _quote_error(response, text, quotes, min(wrong), form)
 
 

@@ -285,10 +285,12 @@ def list_rows_named(rows: pa.Table | pa.RecordBatch, column: str) -> list[list[s
     cells, name = pc.utf8_trim(rows[column], _AROUND_NAMES), column
     if rows.num_columns > 1:
         cells, name = pc.utf8_lower(cells), fold_name(column)
-    alike = rows.filter(pc.equal(cells, name))
+    alike = pc.equal(cells, name)
+    if not pc.any(alike).as_py():  # the usual case; to filter all columns takes longer
+        return []
     return [
         [cell if cell is None else fold_name(cell) for cell in row.values()]
-        for row in alike.to_pylist()
+        for row in rows.filter(alike).to_pylist()
     ]
 
 
