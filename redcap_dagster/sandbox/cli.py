@@ -173,6 +173,8 @@ def serve(
     third is the URL of the pages, which opens them in a browser of this machine.
     The dialect and the requests are logged to the standard error, without their values.
     """
+    if not records and (errors or planted_errors):
+        raise click.UsageError("--errors and --planted-errors are for made-up records: --records.")
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.WARNING)
     logger.setLevel(logging.INFO)
     stop = threading.Event()
@@ -218,8 +220,13 @@ def _describe(study: MadeUpStudy, planted_errors: Path | None) -> None:
     for name in study.circular:
         logger.info("the logic of field %s is circular", name)
     if planted_errors is not None:
-        with planted_errors.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(write_errors(study.project, study.errors))
+        try:
+            with planted_errors.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(write_errors(study.project, study.errors))
+        except OSError as error:
+            raise click.ClickException(
+                f"{planted_errors} cannot be written: {error.strerror}."
+            ) from None
 
 
 @main.command()

@@ -1,5 +1,6 @@
 """The command redcap-sandbox, with and without its extra."""
 
+import csv
 import signal
 import subprocess
 import sys
@@ -75,7 +76,12 @@ def test_serve_a_version_in_a_time_zone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--version", "12", "three numbers"), ("--time-zone", "../Nowhere", "not a time zone")],
+    [
+        ("--version", "12", "three numbers"),
+        ("--time-zone", "../Nowhere", "not a time zone"),
+        ("--errors", "many", "give a share such as 0.02"),
+        ("--errors", "0.1", "--records"),
+    ],
 )
 def test_serve_names_an_invalid_option(
     tmp_path: Path, option: str, value: str, message: str
@@ -160,8 +166,10 @@ def test_clone_and_serve_made_up_records(
     again = CliRunner().invoke(main, clone)
     assert (again.exit_code, "exists" in again.output) == (1, True)
 
+    planted = tmp_path / "planted.csv"
+    made_up = ["--records", "7", "--errors", "C=0.1", "--planted-errors", str(planted)]
     with subprocess.Popen(
-        [*SERVE, str(out), "--records", "7"], stdout=subprocess.PIPE, text=True
+        [*SERVE, str(out), *made_up], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         url, served = (process.stdout.readline().strip().partition("=")[2] for _ in range(2))
@@ -170,6 +178,9 @@ def test_clone_and_serve_made_up_records(
         process.terminate()
         process.communicate(timeout=120)
     assert [row["id"] for row in rows] == list("1234567")
+    (error,) = csv.DictReader(planted.open())
+    assert (error["kind"], error["planted"], error["field"]) == ("C", "1", "age")
+    assert not rows[int(error["id"]) - 1]["age"].isdecimal()
     assert {row["redcap_data_access_group"] for row in rows} - {"", "site_a", "site_b"} == {
         "site_c"
     }

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from redcap_dagster.project import Column, Field, REDCapProject
+from redcap_dagster.project.action_tags import list_action_tags
 from redcap_dagster.project.logic import (
     Facts,
     Literal,
@@ -161,18 +162,13 @@ def find_calculation(field: Field) -> str:
     """
     if field.field_type == "calc":
         return field.select_choices_or_calculations
-    _, tag, rest = field.field_annotation.partition("@CALCTEXT(")
-    depth, quote = 1, ""
-    for at, letter in enumerate(rest if tag else ""):
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        else:
-            depth += (letter == "(") - (letter == ")")
-            if not depth:
-                return rest[:at]
-    return ""
+    return read_tag(field, "CALCTEXT")
+
+
+def read_tag(field: Field, name: str) -> str:
+    """Return the argument of an action tag that always applies; a blank without one."""
+    tags = list_action_tags(field.field_annotation)
+    return next((tag.argument for tag in tags if tag.name == name and not tag.conditions), "")
 
 
 def find_source(

@@ -1,11 +1,11 @@
 """What a dictionary says about each field, compiled once for all records."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from redcap_dagster.project import Column, Field, REDCapProject
+from redcap_dagster.project.action_tags import list_action_tags
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.project.logic import Literal, Operation, Reference, SmartVariable
 from redcap_dagster.project.logic.tree import walk_nodes
@@ -19,6 +19,7 @@ from redcap_dagster.sandbox.synthesis.expressions import (
     find_calculation,
     find_source,
     parse_expression,
+    read_tag,
 )
 
 
@@ -63,7 +64,7 @@ class FieldPlan:
     @property
     def is_system(self) -> bool:
         """Whether REDCap adds it to each form: the status, and the timestamp of a survey."""
-        return is_status_field(self.field) or is_timestamp_field(self.field)
+        return _is_system_field(self.field)
 
     @property
     def may_be_hidden(self) -> bool:
@@ -170,11 +171,11 @@ def _plan_field(
     columns: Sequence[Column],
     parse: Callable[[str, bool], Expression | None],
 ) -> FieldPlan:
-    tags = field.field_annotation.partition("@IF")[0]
+    tags = list_action_tags(field.field_annotation)
     codes = tuple(choice.code for choice in field.choices)
-    shown = set(codes) - set(_read_codes(tags, "@HIDECHOICE"))
+    shown = set(codes) - set(_read_codes(field, "HIDECHOICE"))
     missing = tuple(choice.code for choice in project.missing_data_codes)
-    most = re.search(r"@MAXCHECKED\s*=\s*['\"]?([0-9]+)", tags)
+    most = read_tag(field, "MAXCHECKED")
     names = [column.name for column in columns]
     low, high = field.text_validation_min, field.text_validation_max
     return FieldPlan(
@@ -189,10 +190,10 @@ def _plan_field(
         dict.fromkeys(names, "0" if field.field_type == "checkbox" else ""),
         field.is_calculated,
         field.required_field.lower() == "y",
-        "@HIDDEN" in tags.split(),
+        any(tag.name == "HIDDEN" and not tag.conditions for tag in tags),
         () if "@NOMISSING" in field.field_annotation or _is_system_field(field) else missing,
-        frozenset(_read_codes(tags, "@NONEOFTHEABOVE")),
-        int(most[1]) if most else None,
+        frozenset(_read_codes(field, "NONEOFTHEABOVE")),
+        int(most) if most.isdecimal() else None,
     )
 
 
@@ -200,10 +201,9 @@ def _is_system_field(field: Field) -> bool:
     return is_status_field(field) or is_timestamp_field(field)
 
 
-def _read_codes(tags: str, tag: str) -> list[str]:
+def _read_codes(field: Field, tag: str) -> list[str]:
     """Return the codes of an action tag, such as ``@HIDECHOICE='1,2'``."""
-    found = re.search(rf"{tag}\s*=\s*(['\"])(.*?)\1", tags)
-    return [code.strip() for code in found[2].split(",")] if found else []
+    return [code.strip() for code in read_tag(field, tag).split(",") if code.strip()]
 
 
 def _list_beside(text: str) -> list[str]:
