@@ -44,6 +44,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "mrn_generic": "a99999",
     "phone": "(212) 555-9999",
     "phone_australia": "02 5550 9999",
+    "phone_uk": "020 7946 9999",
     "postalcode_australia": "2999",
     "postalcode_canada": "K1A 0B1",
     "postalcode_french": "75999",
