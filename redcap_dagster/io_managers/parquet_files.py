@@ -24,6 +24,13 @@ DIGEST = b"dagster_digest"
 CHOICES = b"dagster_choices"
 """Key of the entries of dictionary columns, which pages have, in the metadata of an empty file."""
 
+_DICTIONARY_LIMIT = 128 * 1024
+"""Bytes of different values from which on the values of a column are written as they are.
+
+To look for equal values among more of them takes a fifth of the time, and does not save space. It
+does not concern dictionary columns, whose entries are all written.
+"""
+
 
 def read_file(path: UPath, place: TablePlace) -> pa.Table:
     """Return the table of a file; pages and schema are compared with their checksums.
@@ -164,7 +171,12 @@ def write_rows(place: TablePlace, table: pa.Table) -> Callable[[IO[bytes]], None
             **({} if source is None else {SOURCE: source}),
             **({} if len(table) else {CHOICES: json.dumps(_list_choices(table))}),
         }
-        pq.write_table(table.replace_schema_metadata(marks), file, write_page_checksum=True)
+        pq.write_table(
+            table.replace_schema_metadata(marks),
+            file,
+            write_page_checksum=True,
+            dictionary_pagesize_limit=_DICTIONARY_LIMIT,
+        )
 
     return write
 

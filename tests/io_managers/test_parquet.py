@@ -297,3 +297,13 @@ def write(tables: ParquetTableIOManager, partitioned: bool) -> None:
         tables.write_partitions(VISIT, parts)
     else:
         tables.write_table(VISIT, table)
+
+
+def test_large_dictionaries_keep_their_entries(tmp_path: Path) -> None:
+    tables = ParquetTableIOManager(base_path=str(tmp_path))
+    entries = [f"choice number {number} of a long list" for number in range(8_000)]
+    column = pa.DictionaryArray.from_arrays([7_000, 2, None], entries)
+    tables.write_table(VISIT, pa.table({"choice": column}))
+    read = tables.read_table(VISIT, None)["choice"].combine_chunks()
+    assert read.dictionary.to_pylist() == entries
+    assert read.to_pylist() == column.to_pylist()
