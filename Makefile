@@ -71,6 +71,7 @@ bench: .venv/dev
 	.venv/bin/python -m benchmarks.tables
 	.venv/bin/python -m benchmarks.loading
 	.venv/bin/python -m benchmarks.records
+	.venv/bin/python -m benchmarks.small
 	.venv/bin/python -m benchmarks.slow
 	.venv/bin/python -m benchmarks.refresh
 	.venv/bin/python -m benchmarks.large

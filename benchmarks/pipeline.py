@@ -1,7 +1,7 @@
-"""Runs of Dagster that export a study and store its clean tables in DuckDB."""
+"""Runs of Dagster that export a study and store its tables in DuckDB or Parquet."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -13,15 +13,18 @@ from benchmarks.study import MARKER, make_project
 from redcap_dagster import (
     CleaningRules,
     DuckDBTableIOManager,
+    ParquetTableIOManager,
     PartitionSettings,
     REDCapResource,
     build_redcap_definitions,
 )
 from redcap_dagster.api import MAX_CELLS, REDCapClient
+from redcap_dagster.io_managers import TableIOManager
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.tables import clean, instrument_table
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+"""Configuration of runs that print errors only."""
 
 _VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
 
@@ -29,35 +32,71 @@ _VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
 def build_definitions(
     url: str,
     fields: int,
-    database: str,
+    storage: TableIOManager,
+    *,
     buckets: int | None = None,
     max_cells: int | None = MAX_CELLS,
+    study: str = "mixed",
 ) -> dg.Definitions:
-    """Return the definitions of a study whose tables are stored in a DuckDB file."""
+    """Return the definitions of a study."""
     os.environ[_VARIABLE] = TOKEN
     return build_redcap_definitions(
         name="study",
         redcap=REDCapResource(url=url, token=dg.EnvVar(_VARIABLE), max_cells=max_cells),
-        project=make_project(fields),
+        project=make_project(fields, study),
         cleaning=CleaningRules(missing_values=[MARKER]),
-        storage=DuckDBTableIOManager(database=database),
+        storage=storage,
         change_sensor=True,
         partitions=PartitionSettings(buckets) if buckets else None,
     )
 
 
-def prepare_run(url: str, fields: str, folder: str) -> Callable[[], None]:
-    """Prepare one run of all assets: metadata, census, records and clean tables."""
-    defined, instance = (
-        build_definitions(url, int(fields), _make_database_path(folder)),
-        dg.DagsterInstance.ephemeral(),
-    )
-    return partial(materialize, defined, instance)
+def prepare_run(url: str, fields: str, folder: str, study: str = "mixed") -> Callable[[], None]:
+    """Prepare one run of all assets into DuckDB: metadata, census, records and clean tables."""
+    defined = build_definitions(url, int(fields), make_duckdb(folder), study=study)
+    return partial(materialize, defined, dg.DagsterInstance.ephemeral())
+
+
+def prepare_parquet_run(
+    url: str, fields: str, folder: str, study: str = "mixed"
+) -> Callable[[], None]:
+    """Prepare the same run into Parquet files."""
+    storage = ParquetTableIOManager(base_path=mkdtemp(dir=folder))
+    defined = build_definitions(url, int(fields), storage, study=study)
+    return partial(materialize, defined, dg.DagsterInstance.ephemeral())
+
+
+def prepare_small_run(url: str, fields: str, folder: str) -> Callable[[], None]:
+    """Prepare one run of all assets into DuckDB, whose events are kept in SQLite."""
+    defined = build_definitions(url, int(fields), make_duckdb(folder))
+    return partial(materialize, defined, make_instance(Path(folder)))
+
+
+def prepare_empty_run(assets: str, checks: str, folder: str) -> Callable[[], object]:
+    """Prepare a run of one op whose assets and checks hold nothing."""
+    specs = [dg.AssetSpec(f"asset_{number}") for number in range(int(assets))]
+    check_specs = [
+        dg.AssetCheckSpec(f"check_{number}", asset=specs[number % len(specs)].key)
+        for number in range(int(checks))
+    ]
+
+    @dg.multi_asset(specs=specs, check_specs=check_specs)
+    def do_nothing() -> Iterator[dg.MaterializeResult[None]]:
+        for spec in specs:
+            results = [
+                dg.AssetCheckResult(passed=True, check_name=check.name, asset_key=check.asset_key)
+                for check in check_specs
+                if check.asset_key == spec.key
+            ]
+            yield dg.MaterializeResult(asset_key=spec.key, check_results=results)
+
+    instance = make_instance(Path(folder))
+    return partial(dg.materialize, [do_nothing], instance=instance, run_config=QUIET)
 
 
 def prepare_one_request_run(url: str, fields: str, folder: str) -> Callable[[], None]:
     """Prepare one run of all assets, with all records in one request, checked with a census."""
-    defined = build_definitions(url, int(fields), _make_database_path(folder), max_cells=None)
+    defined = build_definitions(url, int(fields), make_duckdb(folder), max_cells=None)
     return partial(materialize, defined, dg.DagsterInstance.ephemeral())
 
 
@@ -65,7 +104,7 @@ def prepare_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
     """Prepare a script that makes clean tables with our functions, without Dagster."""
     client, project = REDCapClient(url, TOKEN), make_project(int(fields))
     rules = CleaningRules(missing_values=[MARKER])
-    warehouse = DuckDBTableIOManager(database=_make_database_path(folder))
+    warehouse = make_duckdb(folder)
 
     def run() -> None:
         export = client.export_records_table()
@@ -83,7 +122,7 @@ def prepare_bucket_run(
 
     Not with `dg.materialize`, which keeps all values in memory until it ends.
     """
-    instance = dg.DagsterInstance.local_temp(mkdtemp(dir=Path(database).parent))
+    instance = make_instance(Path(database).parent)
     job = dg.build_reconstructable_job(
         __name__,
         "build_bucket_job",
@@ -99,7 +138,7 @@ def prepare_bucket_run(
         dg.execute_job(
             job,
             instance,
-            {"execution": {"config": {"in_process": {}}}, **_QUIET},
+            {"execution": {"config": {"in_process": {}}}, **QUIET},
             tags={"dagster/partition": bucket},
             raise_on_error=True,
         )
@@ -109,7 +148,8 @@ def prepare_bucket_run(
 
 def build_bucket_job(url: str, fields: int, database: str, buckets: int) -> dg.JobDefinition:
     """Return the job of a study in buckets."""
-    defined = build_definitions(url, fields, database, buckets)
+    storage = DuckDBTableIOManager(database=database)
+    defined = build_definitions(url, fields, storage, buckets=buckets)
     job = dg.define_asset_job("study", dg.AssetSelection.assets(*_list_bucketed_assets(defined)))
     return dg.Definitions.merge(defined, dg.Definitions(jobs=[job])).resolve_job_def("study")
 
@@ -134,7 +174,7 @@ def materialize(
         partition_key=bucket,
         resources=dict(defined.resources or {}),
         instance=instance,
-        run_config=_QUIET,
+        run_config=QUIET,
     )
 
 
@@ -146,5 +186,11 @@ def _list_bucketed_assets(defined: dg.Definitions) -> list[dg.AssetsDefinition]:
     return [one for one in _list_assets(defined) if one.partitions_def]
 
 
-def _make_database_path(folder: str) -> str:
-    return f"{mkdtemp(dir=folder)}/warehouse.duckdb"
+def make_instance(folder: Path) -> dg.DagsterInstance:
+    """Return a new Dagster instance that keeps its events in SQLite."""
+    return dg.DagsterInstance.local_temp(mkdtemp(dir=folder))
+
+
+def make_duckdb(folder: str) -> DuckDBTableIOManager:
+    """Return storage in a new DuckDB file of a folder."""
+    return DuckDBTableIOManager(database=f"{mkdtemp(dir=folder)}/warehouse.duckdb")

@@ -18,6 +18,7 @@ import requests
 from benchmarks import pipeline
 from benchmarks.measure import print_count, print_heading, print_sizes
 from benchmarks.server import serve_study
+from redcap_dagster import DuckDBTableIOManager
 from redcap_dagster.partitions import assign_buckets, bucket_keys
 
 _GOAL_BYTES = 0.05
@@ -36,9 +37,8 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         dg.DagsterInstance.ephemeral() as instance,
     ):
-        defined = pipeline.build_definitions(
-            url, options.fields, f"{folder}/warehouse.duckdb", options.buckets
-        )
+        storage = DuckDBTableIOManager(database=f"{folder}/warehouse.duckdb")
+        defined = pipeline.build_definitions(url, options.fields, storage, buckets=options.buckets)
         tick = _make_tick(defined, instance)
         tick()
         full_size = len(requests.post(url, data={"content": "record"}, timeout=600).content)

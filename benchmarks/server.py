@@ -44,10 +44,12 @@ class Costs:
 
 
 @contextmanager
-def serve_study(records: int, fields: int, costs: Costs = Costs()) -> Iterator[str]:
+def serve_study(
+    records: int, fields: int, costs: Costs = Costs(), study: str = "mixed"
+) -> Iterator[str]:
     """Serve a study from another process, and yield the URL of its API."""
-    numbers = map(str, (records, fields, costs.per_record, costs.per_cell))
-    command = [sys.executable, "-m", "benchmarks.server", *numbers]
+    what = map(str, (study, records, fields, costs.per_record, costs.per_cell))
+    command = [sys.executable, "-m", "benchmarks.server", *what]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdout is not None  # noqa: S101
         try:
@@ -84,6 +86,7 @@ class _CSVLines:
 class _Study:
     """The study, its log, and the requests and bytes so far."""
 
+    study: str
     records: int
     fields: int
     costs: Costs
@@ -95,8 +98,8 @@ class _Study:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.project = make_project(self.fields)
-        self.pieces = list(make_records(self.fields, self.records))
+        self.project = make_project(self.fields, self.study)
+        self.pieces = list(make_records(self.fields, self.records, self.study))
         self.ids = [str(number) for number in range(1, self.records + 1)]
         self.position = {record: row for row, record in enumerate(self.ids)}
         names = self.pieces[0].column_names
@@ -189,7 +192,7 @@ class _Study:
                 "is_longitudinal": 0,
                 "has_repeating_instruments_or_events": 0,
             },
-            "metadata": make_dictionary(self.fields),
+            "metadata": make_dictionary(self.fields, self.study),
             "instrument": [{"instrument_name": form, "instrument_label": form} for form in forms],
             "exportFieldNames": [
                 {
@@ -252,5 +255,5 @@ def _serve(study: _Study) -> None:
 
 
 if __name__ == "__main__":
-    _export_records, _fields, *_costs = sys.argv[1:]
-    _serve(_Study(int(_export_records), int(_fields), Costs(*map(float, _costs))))
+    _study, _export_records, _fields, *_costs = sys.argv[1:]
+    _serve(_Study(_study, int(_export_records), int(_fields), Costs(*map(float, _costs))))

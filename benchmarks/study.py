@@ -1,6 +1,6 @@
 """A synthetic study of any size: its dictionary as REDCap exports it, and its records as text."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,11 @@ def _make_notes(random: _Random, records: int) -> pa.Array:
     return pc.binary_join_element_wise('said "better",\nsee case', numbers, " ")
 
 
-# Kinds of fields and the values entered in them; the fields take them in turn.
-_KINDS: tuple[tuple[_Row, Callable[[_Random, int], pa.Array]], ...] = (
-    ({}, _make_words),
+_Kind = tuple[_Row, Callable[[_Random, int], pa.Array]]
+
+_TEXTS: tuple[_Kind, ...] = (({}, _make_words), ({"field_type": "notes"}, _make_notes))
+_VALUES: tuple[_Kind, ...] = (
     ({}, lambda random, n: _make_texts(random.integers(0, 90, n))),
-    ({"field_type": "notes"}, _make_notes),
     (_set_validation("integer"), lambda random, n: _make_texts(random.integers(0, 10_000, n))),
     (_set_validation("number"), lambda random, n: _make_texts(random.normal(70, 9, n).round(2))),
     (_set_validation("date_dmy"), lambda random, n: _make_dates(random, n).cast(pa.string())),
@@ -81,35 +81,45 @@ _KINDS: tuple[tuple[_Row, Callable[[_Random, int], pa.Array]], ...] = (
     (_set_validation("phone"), lambda random, n: _make_texts(random.integers(10**9, 10**10, n))),
 )
 
+STUDIES: Mapping[str, tuple[_Kind, ...]] = {
+    "mixed": (_TEXTS[0], _VALUES[0], _TEXTS[1], *_VALUES[1:]),
+    "values": _VALUES,
+}
+"""Kinds of fields and the values entered in them, by study; the fields take them in turn.
 
-def make_dictionary(fields: int) -> list[_Row]:
+"values" has numbers, dates and choices with little text.
+"""
+
+
+def make_dictionary(fields: int, study: str = "mixed") -> list[_Row]:
     """Return the dictionary of a classic project: instruments of 20 fields, all kinds in turn."""
+    kinds = STUDIES[study]
     rows: list[_Row] = [{"field_name": "record_id", "form_name": "form_0", "field_type": "text"}]
     rows += [
         {
             "field_name": f"field_{number}",
             "form_name": f"form_{number // _FIELDS_OF_A_FORM}",
             "field_type": "text",
-            **_KINDS[number % len(_KINDS)][0],
+            **kinds[number % len(kinds)][0],
         }
         for number in range(fields)
     ]
     return rows
 
 
-def make_project(fields: int) -> REDCapProject:
+def make_project(fields: int, study: str = "mixed") -> REDCapProject:
     """Return the project of that dictionary."""
-    return REDCapProject.from_exports(metadata=make_dictionary(fields), version="14.7.3")
+    return REDCapProject.from_exports(metadata=make_dictionary(fields, study), version="14.7.3")
 
 
-def make_records(fields: int, records: int) -> Iterator[pa.Table]:
+def make_records(fields: int, records: int, study: str = "mixed") -> Iterator[pa.Table]:
     """Yield the records in pieces, all text: many cells are blank, some are marked as missing."""
-    project = make_project(fields)
+    project = make_project(fields, study)
     for first in range(1, records + 1, _PIECE):
-        yield _make_piece(project, first, min(_PIECE, records + 1 - first))
+        yield _make_piece(project, STUDIES[study], first, min(_PIECE, records + 1 - first))
 
 
-def _make_piece(project: REDCapProject, first: int, count: int) -> pa.Table:
+def _make_piece(project: REDCapProject, kinds: Sequence[_Kind], first: int, count: int) -> pa.Table:
     random = np.random.default_rng(first)
     columns: dict[str, pa.Array] = {"record_id": _make_texts(np.arange(first, first + count))}
     for form in project.instruments:
@@ -118,7 +128,7 @@ def _make_piece(project: REDCapProject, first: int, count: int) -> pa.Table:
                 columns[column.name] = _make_texts(random.integers(0, 3, count))
                 continue
             number = int(column.field.field_name.removeprefix("field_"))
-            values = _KINDS[number % len(_KINDS)][1](random, count)
+            values = kinds[number % len(kinds)][1](random, count)
             columns[column.name] = values if column.choice else _add_gaps(random, values)
     return pa.table(columns)
 
