@@ -155,6 +155,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "Values in hidden fields",
         "No field has a value where its branching logic hides it.",
     ),
+    "blank_values": ("Blanks", "All fields that were asked are filled."),
     "outliers": ("Outliers", "There are no outliers."),
     "missing_codes_used": ("Missing data codes", "There are no missing data codes."),
 }

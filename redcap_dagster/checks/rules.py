@@ -159,6 +159,9 @@ CHECKS: Mapping[str, Check] = {
         False,
         "The ticked options of checkboxes are those that @NONEOFTHEABOVE and @MAXCHECKED allow.",
     ),
+    "blank_values": Check(
+        "clean", "warn", False, "Every field that was asked is filled.", enabled=False
+    ),
     "outliers": Check(
         "clean",
         "warn",

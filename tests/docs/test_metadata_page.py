@@ -27,11 +27,13 @@ METADATA = [
     field("diagnosis", "base"),
     field("site", "base", validation="integer"),
     field("sample", "base", validation="number"),
+    *(field(name, "base", required_field="y") for name in ("consent", "consent_date")),
 ]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
 RECORDS = [
     {"id": str(n), "seen": "soon", "score": "?", "diagnosis": f"345.1{'0' * (n % 2)}"}
     | {"site": "007", "sample": "1234567890123456789", "sex": "9" if n % 2 else "1"}
+    | {"base_complete": "2"}
     for n in range(1, 13)
 ]
 Recorded = set[tuple[str, str]]

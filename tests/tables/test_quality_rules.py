@@ -3,9 +3,11 @@
 import pytest
 
 from redcap_dagster.tables.quality import (
+    judge_blanks,
     judge_calculations,
     judge_missing_codes,
     judge_outliers,
+    judge_ranges,
     judge_secondary_unique,
     judge_ticks,
 )
@@ -106,3 +108,26 @@ def test_no_two_records_share_the_secondary_unique_field() -> None:
     )
     (found,) = judge_secondary_unique(given)
     assert verdicts(found) == [True, False, True, False, False]
+
+
+def test_a_limit_that_is_another_field() -> None:
+    """The rows: inside, outside, without the limit, with a missing code or a text as the limit."""
+    cells: dict[str, list[str | None]] = {
+        "first": ["2024-01-01", "2024-01-01", None, "NI", "soon"],
+        "last": ["2024-02-01", "2023-12-31", "2024-01-01", "2024-01-01", "2024-01-01"],
+    }
+    dates = {"validation": "date_dmy"}
+    fields = field("first", "a", **dates), field("last", "a", minimum="[first]", **dates)
+    (found,) = judge_ranges(rows_of(cells, *fields))
+    assert verdicts(found) == [False, True, False, None, None]
+    assert found.read.column_names == ["last", "[first]"]
+
+
+def test_blanks_are_found_where_the_field_was_asked() -> None:
+    hidden = field("y", "a", branching_logic="[x] = '1'")
+    given = rows_of({"x": ["1", "1", None], "y": ["7", None, None]}, field("x", "a"), hidden)
+    found = judge_blanks(given)
+    assert {each.field: verdicts(each) for each in found} == {
+        "x": [False, False, True],
+        "y": [False, True, False],
+    }

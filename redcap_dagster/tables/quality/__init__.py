@@ -22,7 +22,11 @@ from redcap_dagster.tables.quality.own_rules import (
     judge_own_rule,
     resolve_rules,
 )
-from redcap_dagster.tables.quality.pointers import judge_missing_codes, judge_outliers
+from redcap_dagster.tables.quality.pointers import (
+    judge_blanks,
+    judge_missing_codes,
+    judge_outliers,
+)
 from redcap_dagster.tables.quality.ranges import Ranges, check_ranges, judge_ranges
 from redcap_dagster.tables.quality.rule_files import read_quality_rules
 from redcap_dagster.tables.quality.secondary_unique import judge_secondary_unique
@@ -38,6 +42,7 @@ RULES: Mapping[str, Callable[[InstrumentRows], list[RuleFindings]]] = {
     "calculations_correct": judge_calculations,
     "secondary_unique": judge_secondary_unique,
     "ticks_allowed": judge_ticks,
+    "blank_values": judge_blanks,
     "outliers": judge_outliers,
     "missing_codes_used": judge_missing_codes,
 }
@@ -54,6 +59,7 @@ __all__ = [
     "check_ranges",
     "count_wrong",
     "is_required",
+    "judge_blanks",
     "judge_calculations",
     "judge_choices",
     "judge_hidden",

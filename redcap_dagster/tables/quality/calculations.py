@@ -58,7 +58,7 @@ def _read_calculation(field: Field) -> _Calculation | None:
             for tag in list_action_tags(field.field_annotation)
             if tag.name in ("CALCTEXT", "CALCDATE")
         ]
-        if len(tags) != 1 or tags[0].conditions:
+        if len(tags) != 1 or tags[0].conditions or not tags[0].argument.strip():
             return None
         logic = tags[0].argument
         if tags[0].name == "CALCDATE":

@@ -1,5 +1,7 @@
 """Rules that point at what may be right: blank values (A), outliers (E), missing codes (I)."""
 
+from functools import reduce
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -9,6 +11,7 @@ from redcap_dagster.project.validations import get_validation
 from redcap_dagster.tables.cells import missing_code_columns
 from redcap_dagster.tables.column_types import DOUBLE, DOUBLE_COMMA, cast_text
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
+from redcap_dagster.tables.visibility import find_asked
 
 _DEVIATIONS = 2
 
@@ -78,7 +81,35 @@ def judge_missing_codes(rows: InstrumentRows) -> list[RuleFindings]:
     return found
 
 
-def is_blank(rows: InstrumentRows, column: Column) -> pa.BooleanArray:
+def judge_blanks(rows: InstrumentRows) -> list[RuleFindings]:
+    """Return the rows of each field that was asked and is blank: rule A.
+
+    Args:
+        rows: The rows of an instrument.
+    """
+    asked = find_asked(rows.study, rows.instrument)
+    found = []
+    for field, columns in rows.group_columns():
+        if is_status_field(field) or is_timestamp_field(field):
+            continue
+        blank = reduce(pc.and_, [_find_blank(rows, column) for column in columns])
+        is_asked = asked[field.field_name]
+        found.append(
+            RuleFindings(
+                "blank_values",
+                "A",
+                rows.instrument,
+                field.field_name,
+                pc.and_(blank, combine(is_asked)),
+                pc.or_(is_asked.is_valid(), pc.invert(blank)),
+                rows.records.select([column.name for column in columns]),
+                "The field was asked and is blank.",
+            )
+        )
+    return found
+
+
+def _find_blank(rows: InstrumentRows, column: Column) -> pa.BooleanArray:
     """Return whether each row has no entry in a column; an option has one if it is ticked."""
     text = rows.records[column.name]
     if column.choice is None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import Field, REDCapProject
+from redcap_dagster.project.logic import LogicError, Reference, parse_logic
 from redcap_dagster.tables.column_types import (
     DATE,
     DATETIME,
@@ -15,6 +16,7 @@ from redcap_dagster.tables.column_types import (
     cast_text,
     get_column_type,
 )
+from redcap_dagster.tables.logic import resolve
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 
 _LIMIT_TYPES = {
@@ -72,7 +74,8 @@ def check_ranges(cleaned: pa.Table, instrument: str, project: REDCapProject) -> 
 def judge_ranges(rows: InstrumentRows) -> list[RuleFindings]:
     """Return the rows of each field with limits whose value is outside of them: rule D.
 
-    An invalid value cannot be judged, nor a value inside of the limits if one is not evaluated.
+    A limit can be the value of another field. An invalid value cannot be judged, nor a value inside
+    of the limits if one cannot be said.
 
     Args:
         rows: The rows of an instrument.
@@ -82,11 +85,14 @@ def judge_ranges(rows: InstrumentRows) -> list[RuleFindings]:
         name = field.field_name
         if name in rows.hidden:
             continue
-        judged = _judge_field(rows.cleaned.table[name], field)
+        values = rows.cleaned.table[name]
+        limits, own = _find_limits(field), _resolve_limits(rows, field, values.type)
+        judged = _judge_field(values, field, own)
         invalid = rows.cleaned.invalid_rows.get(name)
         certain = judged.certain
         if invalid is not None:
             certain = pc.and_not(certain, combine(invalid))
+        read = {name: rows.records[name], **{limits[end]: each.read for end, each in own.items()}}
         found.append(
             RuleFindings(
                 "within_range",
@@ -95,7 +101,7 @@ def judge_ranges(rows: InstrumentRows) -> list[RuleFindings]:
                 name,
                 judged.wrong,
                 certain,
-                rows.records.select([name]),
+                pa.table(read),
                 _describe(field),
                 judged.unevaluated,
             )
@@ -123,12 +129,54 @@ def _find_limits(field: Field) -> dict[str, str]:
     return {end: limit.strip() for end, limit in limits.items() if limit.strip()}
 
 
-def _judge_field(values: pa.ChunkedArray, field: Field) -> _Judged:
+@dataclass(frozen=True)
+class _OwnLimit:
+    """A limit that is the value of another field, which differs by row."""
+
+    values: pa.ChunkedArray
+    is_known: pa.BooleanArray
+    read: pa.StringArray
+
+
+def _resolve_limits(rows: InstrumentRows, field: Field, kind: pa.DataType) -> dict[str, _OwnLimit]:
+    """Return the limits of a field that refer to another field."""
+    found: dict[str, _OwnLimit] = {}
+    grammar = _LIMIT_TYPES.get(kind)
+    for end, limit in _find_limits(field).items():
+        try:
+            node = parse_logic(limit)
+        except LogicError:
+            continue
+        if not isinstance(node, Reference) or grammar is None:
+            continue
+        texts = resolve(rows.study, node, rows.instrument)
+        if texts.null_count == len(texts):
+            continue
+        values = cast_text(pa.chunked_array([texts]), grammar)
+        is_blank = pc.fill_null(pc.equal(texts, ""), False)
+        found[end] = _OwnLimit(values, pc.or_(combine(values.is_valid()), is_blank), texts)
+    return found
+
+
+def _judge_field(
+    values: pa.ChunkedArray, field: Field, own: Mapping[str, _OwnLimit] | None = None
+) -> _Judged:
+    own = own or {}
     limits = _find_limits(field)
-    known = {end: _read_limit(limit, field, values.type) for end, limit in limits.items()}
+    known = {
+        end: own[end].values if end in own else _read_limit(limit, field, values.type)
+        for end, limit in limits.items()
+    }
     wrong = combine(_find_outside(values, known))
-    others = [f"{end} {limits[end]}" for end, limit in known.items() if not limit.is_valid]
-    certain = pc.or_(wrong, combine(values.is_null())) if others else pa.repeat(True, len(values))
+    others = [
+        f"{end} {limits[end]}"
+        for end, limit in known.items()
+        if end not in own and not limit.is_valid
+    ]
+    certain = pa.repeat(not others, len(values))
+    for limit in own.values():
+        certain = pc.and_(certain, limit.is_known)
+    certain = pc.or_(certain, pc.or_(wrong, combine(values.is_null())))
     return _Judged(wrong, certain, ", ".join(others))
 
 
@@ -142,13 +190,14 @@ def _read_limit(text: str, field: Field, kind: pa.DataType) -> pa.Scalar:
     return cast_text(pa.chunked_array([[text]]), grammar)[0]
 
 
-def _find_outside(values: pa.ChunkedArray, limits: Mapping[str, pa.Scalar]) -> pa.ChunkedArray:
+def _find_outside(
+    values: pa.ChunkedArray, limits: Mapping[str, pa.Scalar | pa.ChunkedArray]
+) -> pa.ChunkedArray:
     """Return whether each value is outside of the limits that are known."""
     wrong = pa.chunked_array([pa.repeat(False, len(values))])
-    if "min" in limits and limits["min"].is_valid:
-        wrong = pc.or_(wrong, pc.fill_null(pc.less(values, limits["min"]), False))
-    if "max" in limits and limits["max"].is_valid:
-        wrong = pc.or_(wrong, pc.fill_null(pc.greater(values, limits["max"]), False))
+    for end, is_outside in (("min", pc.less), ("max", pc.greater)):
+        if end in limits:
+            wrong = pc.or_(wrong, pc.fill_null(is_outside(values, limits[end]), False))
     return wrong
 
 
