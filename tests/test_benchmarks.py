@@ -76,6 +76,14 @@ def test_a_way_is_measured_in_a_process_of_its_own(url: str) -> None:
     assert took.seconds > 0
 
 
+def test_logic_prints_its_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["logic", "--rows", "50", "--runs", "1"])
+    importlib.import_module("benchmarks.logic").main()
+    assert capsys.readouterr().out.count("\n| logic 100 x 50") == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "more"),
