@@ -20,10 +20,13 @@ from redcap_dagster.tables import CleaningRules, StudyRows, clean, find_asked, s
 from redcap_dagster.tables.quality import (
     InstrumentRows,
     RuleFindings,
+    judge_calculations,
     judge_choices,
     judge_hidden,
     judge_ranges,
     judge_required,
+    judge_secondary_unique,
+    judge_ticks,
     judge_values,
 )
 
@@ -33,7 +36,13 @@ JUDGES: dict[str, Callable[[InstrumentRows], list[RuleFindings]]] = {
     "D": judge_ranges,
     "F": judge_hidden,
     "G": judge_choices,
+    "H": judge_calculations,
+    "unique": judge_secondary_unique,
+    "ticks": judge_ticks,
 }
+RULES = {"none_of_the_above": "ticks", "max_checked": "ticks"}
+"""The rules that find kinds of errors, where they have another name."""
+
 MOST_UNKNOWN = 0.03
 """Share of all cells of which it may not be known whether they were asked."""
 
@@ -114,9 +123,13 @@ def test_what_was_planted_is_found(fixtures: Path, name: str) -> None:
     assert unknown <= MOST_UNKNOWN * cells
 
     study = make_up_study(project, records=200, errors=0.02)
-    assert {error.kind for error in study.errors} >= set("CDFG")
+    assert {error.kind for error in study.errors} >= set("CDFGH")
     rows = make_instrument_rows(study)
     gold = [finding for error in study.errors for finding in error.findings]
     for letter in JUDGES:
-        expected = Counter((g.kind, g.row_key, g.field) for g in gold if g.kind == letter)
+        expected = Counter(
+            (letter, each.row_key, each.field)
+            for each in gold
+            if RULES.get(each.kind, each.kind) == letter
+        )
         assert list_wrong(rows, letter) == expected

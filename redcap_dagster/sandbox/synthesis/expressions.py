@@ -162,7 +162,8 @@ def find_calculation(field: Field) -> str:
     """
     if field.field_type == "calc":
         return field.select_choices_or_calculations
-    return read_tag(field, "CALCTEXT")
+    date = read_tag(field, "CALCDATE")
+    return f"calcdate({date})" if date else read_tag(field, "CALCTEXT")
 
 
 def read_tag(field: Field, name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+from redcap_dagster.project.logic import Function, Literal, Node
 from redcap_dagster.project.logic.values import to_number
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan
@@ -12,6 +13,8 @@ from redcap_dagster.sandbox.synthesis.values import Bounds, find_mistake
 
 _COMPLETE: Final = "2"
 _SEVERAL: Final = 2
+_RELATIVE: Final = Decimal("1e-9")
+_ROUNDING: Final = ("round", "roundup", "rounddown")
 _MOVING: Final = ("today", "now")
 
 
@@ -78,13 +81,26 @@ def is_mostly_blank(record: MadeUpRecord, places: Iterable[Place]) -> bool:
 
 
 def _is_miscalculated(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
-    if plan.calculation is None or not plan.calculation.is_certain:
+    calculation = plan.calculation
+    if calculation is None or not calculation.is_certain:
         return False
-    expected = record.calculate(plan, place)
-    if expected is None:
+    expected, value = record.calculate(plan, place), record.rows[place][plan.name]
+    if expected is None or record.reads_missing_code(calculation, place):
         return False
-    value = record.rows[place][plan.name]
-    numbers = to_number(expected), to_number(value)
-    if numbers[0] is not None and numbers[1] is not None:
-        return abs(numbers[0] - numbers[1]) > abs(numbers[0]) * Decimal("1e-9")
-    return expected != value
+    if value == "" and not record.is_asked(plan, place):
+        return False  # REDCap need not calculate what branching logic hides
+    first, second = to_number(expected), to_number(value)
+    if first is None or second is None:
+        return expected != value
+    tolerance = max(abs(first), abs(second)) * _RELATIVE
+    return abs(first - second) > max(tolerance, _find_unit(calculation.node) * (1 + _RELATIVE))
+
+
+def _find_unit(node: Node) -> Decimal:
+    """Return one unit of the last place of an outermost rounding; 0 without one."""
+    match node:
+        case Function(name, (_,)) if name in _ROUNDING:
+            return Decimal(1)
+        case Function(name, (_, Literal(places))) if name in _ROUNDING and places.isdecimal():
+            return Decimal(1).scaleb(-int(places))
+    return Decimal(0)

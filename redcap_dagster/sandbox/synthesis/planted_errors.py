@@ -288,7 +288,7 @@ def _make_wrong(
             return {name: other[0]} if other else None
         case "H":
             number = to_number(row[name])
-            return {name: f"{row[name]}x" if number is None else to_text(number + Decimal(1))}
+            return {name: f"{row[name]}x" if number is None else to_text(number + Decimal(7))}
         case "unique":
             return _take_value(records, rng, cell)
     by_code = {code: column for column, code in field.columns}

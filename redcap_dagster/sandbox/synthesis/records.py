@@ -88,6 +88,10 @@ class MadeUpRecord:
         value = plan.calculation.calculate(self._read_inputs(plan.calculation, place))
         return None if value is UNKNOWN else value
 
+    def reads_missing_code(self, expression: Expression, place: Place) -> bool:
+        """Return whether a value that logic reads is a missing data code."""
+        return not expression.missing_codes.isdisjoint(self._read_inputs(expression, place))
+
     def find_bounds(self, plan: FieldPlan, place: Place) -> Bounds:
         """Return the least and the greatest value of a field, which other fields may have."""
         limits = [plan.field.text_validation_min, plan.field.text_validation_max]
