@@ -1,11 +1,13 @@
 """The assets of one project: metadata, records, clean."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import dagster as dg
 
 from redcap_dagster.automation import FreshnessSettings
+from redcap_dagster.checks.query_settings import QuerySettings
 from redcap_dagster.checks.rules import CheckRules, check_rules, load_own_rules
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.ops import metadata_asset, tables_asset
@@ -38,6 +40,8 @@ def build_redcap_assets_definitions(
     automation: dg.AutomationCondition[Any] | Literal["on_change"] | None = None,
     op: OpSettings | None = None,
     translator: DagsterREDCapTranslator | None = None,
+    queries: QuerySettings | bool = False,
+    status: bool = False,
 ) -> list[dg.AssetsDefinition]:
     """Return the assets of one project, for people who compose their own `Definitions`.
 
@@ -62,6 +66,9 @@ def build_redcap_assets_definitions(
             to none.
         op: How Dagster runs the two ops. Defaults to `OpSettings()`.
         translator: Names and attributes of the assets. Defaults to `DagsterREDCapTranslator()`.
+        queries: True or `QuerySettings` for lists of queries: what to mend, with links, and its
+            history. Defaults to False.
+        status: Whether there is a table of the status of each form. Defaults to False.
 
     Returns:
         Two multi-assets, ``NAME__metadata`` and ``NAME__tables``; any subset of either can be
@@ -87,6 +94,8 @@ def build_redcap_assets_definitions(
         checks or CheckRules(),
         op or OpSettings(),
         spec_options(partitions, storage, freshness, automation, translator),
+        queries,
+        status=status,
     )
 
 
@@ -98,14 +107,21 @@ def build_assets(
     checks: CheckRules,
     op: OpSettings,
     options: SpecOptions,
+    queries: QuerySettings | bool = False,
+    *,
+    status: bool = False,
 ) -> list[dg.AssetsDefinition]:
     """Return the assets of one project; see `build_redcap_assets_definitions`."""
     rules = cleaning_rules(cleaning, options.buckets)
     _check_fields(project, rules)
     check_rules(checks, project, rules)
     checks = load_own_rules(checks)
+    options = replace(options, queries=bool(queries), status=status)
     tables = table_specs(name, project, instruments, rules, checks, options)
-    recipe = Recipe(tables, project, rules, checks, op.preview_rows, options.frames)
+    settings = QuerySettings() if queries is True else queries or None
+    if settings is not None:
+        settings.check_rules([rule.name for rule in checks.own_rules])
+    recipe = Recipe(tables, project, rules, checks, op.preview_rows, options.frames, settings)
     return [
         metadata_asset(recipe, op, f"{op.name or name}__metadata"),
         tables_asset(recipe, op, op.name or f"{name}__tables"),

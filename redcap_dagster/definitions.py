@@ -9,7 +9,7 @@ import dagster as dg
 
 from redcap_dagster.assets import build_assets
 from redcap_dagster.automation import ChangeSensorSettings, FreshnessSettings, ScheduleSettings
-from redcap_dagster.checks import CheckRules
+from redcap_dagster.checks import CheckRules, QuerySettings
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
@@ -54,6 +54,8 @@ def build_redcap_definitions(
     automation: dg.AutomationCondition[Any] | Literal["on_change"] | None = None,
     op: OpSettings | None = None,
     translator: DagsterREDCapTranslator | None = None,
+    queries: QuerySettings | bool = False,
+    status: bool = False,
     demo: DemoSettings | None = None,
     strict: bool = False,
 ) -> dg.Definitions:
@@ -91,6 +93,9 @@ def build_redcap_definitions(
             `OpSettings()`.
         translator: Names and attributes of the assets: group, owners, tags, key prefix. Defaults to
             `DagsterREDCapTranslator()`.
+        queries: True or `QuerySettings` for lists of queries: what to mend, with links, and its
+            history. Defaults to False.
+        status: Whether there is a table of the status of each form. Defaults to False.
         demo: Made-up records, which take the place of the project's own where the environment
             variable ``REDCAP_DEMO`` is set; see `DemoSettings`. Defaults to none.
         strict: Whether it is an error if the structure cannot be fetched, or does not fit the
@@ -159,6 +164,8 @@ def build_redcap_definitions(
             checks or CheckRules(),
             op or OpSettings(),
             options,
+            queries,
+            status=status,
         )
         served: Any = redcap
         if demo is not None and is_demo():

@@ -82,6 +82,12 @@ class ProjectSource:
             urls and _normalize(str(self.url)) != _normalize(str(other.url))
         )
 
+    @property
+    def server(self) -> str:
+        """Host, port and path of the API, of which `differs` compares the same; or blank."""
+        host, port, path = _normalize(self.url or "")
+        return f"{host}:{port}{path}" if port else f"{host}{path}"
+
     def __str__(self) -> str:
         title = f' "{self.title}"' if self.title else ""
         number = "unknown" if self.project_id is None else self.project_id

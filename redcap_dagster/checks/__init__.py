@@ -3,6 +3,7 @@
 `specs` uses the rules first, `execution` the findings later. Imports `tables` and `project`.
 """
 
+from redcap_dagster.checks.query_settings import QuerySettings
 from redcap_dagster.checks.rules import CHECKS, Check, CheckRules, CheckSettings
 
-__all__ = ["CHECKS", "Check", "CheckRules", "CheckSettings"]
+__all__ = ["CHECKS", "Check", "CheckRules", "CheckSettings", "QuerySettings"]

@@ -18,7 +18,7 @@ from redcap_dagster.tables.quality import (
     read_quality_rules,
 )
 
-Layer = Literal["metadata", "records", "clean"]
+Layer = Literal["metadata", "records", "clean", "queries", "status"]
 Severity = Literal["warn", "error"]
 
 

@@ -21,7 +21,7 @@ from redcap_dagster.automation import (
     ScheduleSettings,
     time_span,
 )
-from redcap_dagster.checks import CheckRules
+from redcap_dagster.checks import CheckRules, QuerySettings
 from redcap_dagster.checks.rules import find_rules_file
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
 from redcap_dagster.component.secrecy import SecretiveModel
@@ -32,6 +32,7 @@ from redcap_dagster.component.yaml_values import (
     OnCronModel,
     match_instruments,
     resolve_automation,
+    resolve_confirmations,
     resolve_texts,
     resolve_token,
     resolve_url,
@@ -206,6 +207,18 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
         description="Made-up records, which take the place of the project's own where the "
         "environment variable REDCAP_DEMO is set. Defaults to none.",
     )
+    queries: Annotated[
+        bool | InstanceOf[QuerySettings],
+        yaml_resolver(QuerySettings, "queries", bool | option_model(QuerySettings, "queries")),
+    ] = Field(
+        default=False,
+        description="True, or settings, for lists of queries: what to mend, with links, and its "
+        "history. Defaults to none.",
+    )
+    status: bool = Field(
+        default=False,
+        description="Whether there is a table of the status of each form. Defaults to false.",
+    )
     max_age: str | None = Field(
         default=None,
         json_schema_extra=written_as(SPAN),
@@ -361,6 +374,8 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             # The structure was read from the file already, if there is one.
             demo=None if self.demo is None else replace(self.demo, structure=None),
             translator=_ComponentTranslator(self),
+            queries=resolve_confirmations(self.queries, root),
+            status=self.status,
         )
 
     def _build_demo(self, structure: str, root: Path) -> dg.Definitions:

@@ -3,13 +3,16 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from redcap_dagster.automation import check_cron
+from redcap_dagster.checks import QuerySettings
 from redcap_dagster.component.secrecy import VARIABLE, check_token
 from redcap_dagster.component.yaml_options import OptionModel
 from redcap_dagster.options import shown_name
@@ -73,6 +76,13 @@ def resolve_texts(context: dg.ResolutionContext, given: Any) -> Any:
         if "{{" in str(value := getattr(given, name))
     }
     return type(given).model_validate({**given.model_dump(exclude_unset=True), **texts})
+
+
+def resolve_confirmations(queries: QuerySettings | bool, root: Path) -> QuerySettings | bool:
+    """Return the option ``queries`` with the path of its confirmations below a root."""
+    if isinstance(queries, bool) or queries.confirmations is None:
+        return queries
+    return replace(queries, confirmations=str(root / queries.confirmations))
 
 
 def match_instruments(project: REDCapProject, patterns: Sequence[str] | None) -> list[str] | None:

@@ -65,7 +65,9 @@ def _add_buckets(
     An edit in one bucket thus changes that of each. In runs of single buckets each has its own.
     """
     table: pa.Table = result.value
-    buckets = assign_buckets(table[recipe.known.record_id_field], recipe.tables.buckets)
+    is_list = result.asset_key in recipe.tables.lists
+    ids = table["record" if is_list else recipe.known.record_id_field]
+    buckets = assign_buckets(ids, recipe.tables.buckets)
     counts = {one["values"]: one["counts"] for one in pc.value_counts(buckets).to_pylist()}
     for bucket in selection.buckets if len(selection.buckets) > 1 else ():
         context.add_asset_metadata(

@@ -16,6 +16,7 @@ from redcap_dagster.catalog.column_schema import (
 from redcap_dagster.catalog.column_summary import summary_metadata, total_metadata
 from redcap_dagster.catalog.metadata import asset_result, preview_metadata, type_metadata
 from redcap_dagster.checks.findings import Finding
+from redcap_dagster.execution.all_forms import AllForms
 from redcap_dagster.execution.column_guard import refuse_new_columns
 from redcap_dagster.execution.judging import (
     judge_clean,
@@ -59,11 +60,16 @@ class JudgedTable:
     refusal: str = ""
 
 
-def instrument_results(run: Run, instrument: str) -> Iterator[Result]:
+def instrument_results(run: Run, instrument: str, forms: AllForms) -> Iterator[Result]:
     """Yield what a run selects of one instrument: its tables, and one result for each check.
 
     The export is judged first, then the stored records, then the clean table. The results of a
     table that is stored come with it, those of other tables come alone.
+
+    Args:
+        run: The run.
+        instrument: Name of the instrument.
+        forms: All instruments of the run, to which this one is added.
 
     Raises:
         StructureError: A table cannot be made, or a blocking check failed. Checks that have no
@@ -79,7 +85,7 @@ def instrument_results(run: Run, instrument: str) -> Iterator[Result]:
         records = stored_records(run, instrument)
         yield from _results(run, _judge_stored_records(run, records))
     if run.needs_clean(instrument):
-        yield from _results(run, _judge_clean_table(run, records), contents)
+        yield from _results(run, _judge_clean_table(run, records, forms), contents)
 
 
 def _judge_exported_records(run: Run, records: Records) -> JudgedTable:
@@ -110,7 +116,7 @@ def _judge_stored_records(run: Run, records: Records) -> JudgedTable:
     return JudgedTable(spec, records.table, records, found)
 
 
-def _judge_clean_table(run: Run, records: Records) -> JudgedTable:
+def _judge_clean_table(run: Run, records: Records, forms: AllForms) -> JudgedTable:
     tables, rules = run.recipe.tables, run.recipe.rules
     spec = tables.clean[records.instrument]
     study = run.study if rules.missing_reasons else None
@@ -118,11 +124,16 @@ def _judge_clean_table(run: Run, records: Records) -> JudgedTable:
     lineage = clean_lineage(
         tables.records[records.instrument].key, records.instrument, records.project, rules
     )
+    found: list[Finding] = []
+    if run.selection.checks_of(spec):
+        found = judge_clean(run, records, cleaned, forms.judge(records, cleaned))
+    elif run.selection.has_any(tables.queries.values()):
+        forms.judge(records, cleaned)
     return JudgedTable(
         spec,
         cleaned.table,
         records,
-        judge_clean(run, records, cleaned) if run.selection.checks_of(spec) else [],
+        found,
         {
             "dagster/column_lineage": lineage,
             **type_metadata(cleaned),

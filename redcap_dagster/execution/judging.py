@@ -1,6 +1,6 @@
 """What the checks of one instrument find: in its export, its stored records, its clean table."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from redcap_dagster.catalog.column_schema import INFERRED, type_name
 from redcap_dagster.catalog.event_log import Metadata, last_metadata, previous_row_count
@@ -62,17 +62,19 @@ def judge_row_count(run: Run, records: Records, *, replacing: bool) -> Finding:
     return findings.rows_not_dropping(before, records.table.num_rows, max_drop)
 
 
-def judge_clean(run: Run, records: Records, cleaned: CleanTable) -> list[Finding]:
+def judge_clean(
+    run: Run, records: Records, cleaned: CleanTable, found: Sequence[RuleFindings]
+) -> list[Finding]:
     """Return what the selected checks of a clean table find.
 
     Args:
         run: The run.
         records: The records that the table was made from.
         cleaned: The clean table.
+        found: What their rules found in it.
     """
     instrument, project = records.instrument, records.project
     selected = run.selection.checks_of(run.recipe.tables.clean[instrument])
-    found = find_wrong(run, records, cleaned, selected)
     by_rule = {
         name: [each for each in found if each.rule == name] for name in RULES if name in selected
     }

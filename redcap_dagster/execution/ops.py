@@ -16,6 +16,7 @@ from redcap_dagster.catalog.metadata import asset_result, project_metadata, time
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.checks.findings import dictionary_drift
 from redcap_dagster.execution.ahead import iterate_ahead
+from redcap_dagster.execution.all_forms import AllForms
 from redcap_dagster.execution.bucket_checks import merge_bucket_checks
 from redcap_dagster.execution.column_guard import refuse_new_columns
 from redcap_dagster.execution.instrument import instrument_results
@@ -27,10 +28,12 @@ from redcap_dagster.execution.op_failures import (
 )
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.project_guard import refuse_other_project
+from redcap_dagster.execution.queries import load_confirmations, query_results
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run, export_selected, start_run
 from redcap_dagster.execution.shrink_guard import refuse_to_shrink
+from redcap_dagster.execution.status import status_results
 from redcap_dagster.execution.stored_tables import IO_MANAGER_KEY, fit_to_io_manager
 from redcap_dagster.failures import reason
 from redcap_dagster.partitions import buckets
@@ -52,6 +55,7 @@ from redcap_dagster.tables import (
     read_contents,
     structure_table,
 )
+from redcap_dagster.tables.queries import ConfirmationError
 
 # -- metadata -----------------------------------------------------------------------------------
 
@@ -132,7 +136,7 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
     evaluated does not pass.
     """
     tables = recipe.tables
-    specs = [tables.census, *tables.records.values(), *tables.clean.values()]
+    specs = tables.of_records
 
     def make_tables(context: dg.AssetExecutionContext, client: REDCapClient) -> Iterator[Result]:
         selection = Selection.from_context(context, tables.buckets)
@@ -157,10 +161,7 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
                 yield from unevaluated_checks(recipe, selection, specs, error)
             raise op_failure(tables.name, error) from None
         yield from census
-        made = _make_instruments(run)
-        # What loads from storage, or adds metadata of single buckets, waits until Dagster is done.
-        waits = loaded or len(selection.buckets) > 1
-        yield from made if waits else iterate_ahead(made)
+        yield from _make_tables(run)
 
     partitions = buckets(tables.buckets) if tables.buckets else None
     return _build_op(recipe, settings, op_name, specs, make_tables, partitions)
@@ -189,33 +190,63 @@ def _census_results(run: Run) -> list[Result]:
     return [asset_result(spec, contents, schema, run.client.digest_key, metadata=metadata)]
 
 
-def _make_instruments(run: Run) -> Generator[Result, None, None]:
-    """Yield what a run selects of all instruments; one that fails does not stop the others.
+def _make_tables(run: Run) -> Iterator[Result]:
+    """Yield what a run selects of all instruments, then the tables over all of them.
+
+    What fails does not stop the others.
 
     Raises:
-        Failure: Instruments failed; the message has their names and the reasons.
+        Failure: Something failed; the message has the names and the reasons.
     """
     tables, selection = run.recipe.tables, run.selection
-    failed: dict[str, str] = {}
+    forms = AllForms(run)
+    confirmed, failed, queries = None, {}, None
+    if selection.has_any(tables.queries.values()):
+        try:
+            confirmed = load_confirmations(run)
+        except ConfirmationError as error:
+            run.context.log.warning(f"Queries will not be stored. {error}")
+            failed["the list of queries"] = str(error)
+    instruments = _make_instruments(run, forms)
+    # What loads from storage, or adds metadata of single buckets, waits until Dagster is done.
+    is_whole = all(selection.has(spec) for spec in tables.records.values())
+    waits = not is_whole or len(selection.buckets) > 1
+    yield from instruments if waits else iterate_ahead(instruments)
+    failed |= forms.failed
+    if confirmed is not None:
+        try:
+            queries = yield from query_results(run, forms, confirmed)
+        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
+            failed["the list of queries"] = reason(error)
+    if selection.has_any(tables.status.values()):
+        try:
+            yield from status_results(run, forms, queries)
+        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
+            failed["the status of the forms"] = reason(error)
+    if failed:
+        what = "instruments" if failed.keys() & tables.records.keys() else "tables"
+        reasons = "; ".join(f"{name}: {text}" for name, text in failed.items())
+        raise dg.Failure(
+            f"Failed {what} of the REDCap project {tables.name} (all others succeeded): {reasons}",
+            allow_retries=False,
+        )
+
+
+def _make_instruments(run: Run, forms: AllForms) -> Generator[Result, None, None]:
+    """Yield what a run selects of all instruments; one that fails does not stop the others."""
+    tables, selection = run.recipe.tables, run.selection
     for instrument in tables.records:
         specs = (tables.records[instrument], tables.clean[instrument])
         if not any(selection.has(spec) or selection.checks_of(spec) for spec in specs):
             continue
         evaluated: set[CheckId] = set()
         try:
-            for result in instrument_results(run, instrument):
+            for result in instrument_results(run, instrument, forms):
                 evaluated |= _evaluated_checks(result)
                 yield result
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            failed[instrument] = reason(error)
+            forms.failed[instrument] = reason(error)
             yield from unevaluated_checks(run.recipe, selection, specs, error, evaluated)
-    if failed:
-        reasons = "; ".join(f"{instrument}: {text}" for instrument, text in failed.items())
-        raise dg.Failure(
-            f"Failed instruments of the REDCap project {tables.name} (all others succeeded): "
-            f"{reasons}",
-            allow_retries=False,
-        )
 
 
 def _evaluated_checks(result: Result) -> set[CheckId]:

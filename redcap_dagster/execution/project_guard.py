@@ -65,6 +65,23 @@ def refuse_other_project(
     )
 
 
+def is_of_other_project(
+    context: dg.AssetExecutionContext, tables: TableSpecs, source: ProjectSource, spec: dg.AssetSpec
+) -> bool:
+    """Whether a table is stored that was made of another project.
+
+    Args:
+        context: Context of the run.
+        tables: Specs of all tables.
+        source: The project that the token opens.
+        spec: Spec of the table.
+
+    Raises:
+        StructureError: The storage failed.
+    """
+    return any(_find_others(context, source, [spec], tables.buckets))
+
+
 def _find_others(
     context: dg.AssetExecutionContext,
     source: ProjectSource,

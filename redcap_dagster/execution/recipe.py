@@ -1,18 +1,20 @@
 """How the tables of a project are made, and which of them a run selects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 import dagster as dg
 
 from redcap_dagster.checks.findings import Finding
-from redcap_dagster.checks.rules import CheckRules
+from redcap_dagster.checks.query_settings import QuerySettings
+from redcap_dagster.checks.rules import CHECKS, CheckRules, Severity
 from redcap_dagster.frames import Frames
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.tables import CleaningRules
+from redcap_dagster.tables.quality import OwnRule
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Recipe:
         preview_rows: How many rows of each instrument's tables Dagster's UI shows.
         frames: Dtypes of the DataFrames that other IO managers than ours get. Defaults to None, for
             those that suit the IO manager.
+        queries: Which findings are queries. Defaults to None, without queries.
     """
 
     tables: TableSpecs
@@ -35,11 +38,32 @@ class Recipe:
     checks: CheckRules
     preview_rows: int
     frames: Frames | None = None
+    queries: QuerySettings | None = None
 
     def check_result(self, spec: dg.AssetSpec, finding: Finding) -> dg.AssetCheckResult:
         """Return the result of a check of an asset, with the severity that the settings give."""
         instrument = self.tables.instruments.get(spec.key)
         return finding.to_result(spec.key, self.checks.settings_for(finding.check, instrument))
+
+    @property
+    def query_rules(self) -> tuple[str, ...]:
+        """The names of the rules whose findings are queries."""
+        names = [each.rule.name for each in self._own_rules]
+        return () if self.queries is None else self.queries.list_rules(names)
+
+    @property
+    def _own_rules(self) -> Iterable[OwnRule]:
+        return (each for several in self.tables.own_rules.values() for each in several)
+
+    def severity_of(self, rule: str, instrument: str) -> Severity:
+        """Return the severity of what a rule finds in an instrument."""
+        own = {each.rule.name: each.rule.severity for each in self._own_rules}
+        given = self.checks.settings_for(rule, instrument).severity
+        return given or own.get(rule) or CHECKS[rule].severity
+
+    def is_on(self, rule: str, instrument: str) -> bool:
+        """Whether the settings do not switch a rule off, in an instrument."""
+        return self.checks.settings_for(rule, instrument).enabled is not False
 
     def blocks(self, result: dg.AssetCheckResult) -> bool:
         """Whether a result is the failure of a blocking check; a warning blocks nothing."""
@@ -84,6 +108,10 @@ class Selection:
     def has(self, spec: dg.AssetSpec) -> bool:
         """Whether an asset is selected."""
         return spec.key in self.assets
+
+    def has_any(self, specs: Iterable[dg.AssetSpec]) -> bool:
+        """Whether one of some assets is selected."""
+        return any(spec.key in self.assets for spec in specs)
 
     def checks_of(self, spec: dg.AssetSpec) -> frozenset[str]:
         """Return the names of the selected checks of an asset."""

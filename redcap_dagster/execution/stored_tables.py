@@ -63,23 +63,73 @@ def load_records(
     Raises:
         StructureError: The records are not stored, or not stored as text.
     """
-    key = spec.key
-    is_ours = isinstance(find_io_manager(context, spec), TableIOManager)
-    kind = pa.Table if is_ours else pd.DataFrame
-    loaded = []
+    tables = []
     for bucket in buckets or (None,):
         try:
-            rows = context.load_asset_value(key, python_type=kind, partition_key=bucket)
+            rows = _load(context, spec, bucket)
         except Exception as error:  # noqa: BLE001 an IO manager's text may hold cell values
-            of_bucket = f", bucket {bucket}" if bucket else ""
             raise StructureError(
-                f"its records ({key.to_user_string()}{of_bucket}) could not be loaded from storage "
+                f"its records ({_name(spec, bucket)}) could not be loaded from storage "
                 f"({type(error).__name__}). Materialize them first, or together with the clean "
                 "table."
             ) from None
-        loaded.append(to_table(rows))
-    tables = [_read_stored(table) for table in loaded]
+        tables.append(_read_stored(to_table(rows)))
     return pa.concat_tables(tables, promote_options="default")
+
+
+def load_history(
+    context: dg.AssetExecutionContext, spec: dg.AssetSpec, buckets: Sequence[str]
+) -> Sequence[pa.Table]:
+    """Return a stored table that a run continues, in parts; none of what was never stored.
+
+    Args:
+        context: Context of the run.
+        spec: Spec of the table.
+        buckets: The buckets to load. Empty for a table without buckets.
+
+    Raises:
+        StructureError: The table is stored, but could not be loaded. It must not be replaced.
+    """
+    loaded = []
+    for bucket in buckets or (None,):
+        try:
+            loaded.append(to_table(_load(context, spec, bucket)))
+        except Exception as error:  # noqa: BLE001 an IO manager's text may hold cell values
+            if _is_never_stored(context, spec, bucket, error):
+                continue
+            raise StructureError(
+                f"{_name(spec, bucket)} could not be loaded from storage ({type(error).__name__}), "
+                "so it was not replaced. If the table was dropped on purpose, wipe the "
+                "materializations of this asset in Dagster."
+            ) from None
+    return loaded
+
+
+def _load(context: dg.AssetExecutionContext, spec: dg.AssetSpec, bucket: str | None) -> Any:
+    """Return a stored table, or one of its buckets, as its IO manager loads it."""
+    is_ours = isinstance(find_io_manager(context, spec), TableIOManager)
+    kind = pa.Table if is_ours else pd.DataFrame
+    return context.load_asset_value(spec.key, python_type=kind, partition_key=bucket)
+
+
+def _is_never_stored(
+    context: dg.AssetExecutionContext, spec: dg.AssetSpec, bucket: str | None, error: Exception
+) -> bool:
+    """Whether loading failed as there is nothing to load.
+
+    Our IO managers say so. Of others, Dagster knows whether they ever stored the table.
+    """
+    if isinstance(find_io_manager(context, spec), TableIOManager):
+        cause: BaseException | None = error
+        while cause is not None and type(cause) is not LookupError:  # not a KeyError
+            cause = cause.__cause__ or cause.__context__
+        return cause is not None
+    query = dg.AssetRecordsFilter(spec.key, asset_partitions=None if bucket is None else [bucket])
+    return not context.instance.fetch_materializations(query, limit=1).records
+
+
+def _name(spec: dg.AssetSpec, bucket: str | None) -> str:
+    return f"{spec.key.to_user_string()}{f', bucket {bucket}' if bucket else ''}"
 
 
 def _read_stored(stored: pa.Table) -> pa.Table:

@@ -133,23 +133,25 @@ class _Tables:
         census: Key of the census.
         instruments: Instrument to the keys of its tables, the records first.
         partitions: Keys of the partitions; empty without partitions.
+        lists: Keys of the tables over all instruments: queries and status.
     """
 
     metadata: Sequence[dg.AssetKey]
     census: dg.AssetKey
     instruments: Mapping[str, Sequence[dg.AssetKey]]
     partitions: Sequence[str]
+    lists: Sequence[dg.AssetKey] = ()
 
     @property
     def keys(self) -> list[dg.AssetKey]:
         by_instrument = (key for keys in self.instruments.values() for key in keys)
-        return [*self.metadata, self.census, *by_instrument]
+        return [*self.metadata, self.census, *by_instrument, *self.lists]
 
 
 def _group_assets(assets: Sequence[dg.AssetsDefinition]) -> _Tables:
     """Return the assets of a project by their layer and instrument."""
     instruments: dict[str, list[dg.AssetKey]] = {}
-    metadata, census = [], dg.AssetKey("_census")
+    metadata, lists, census = [], [], dg.AssetKey("_census")
     partitions: Sequence[str] = ()
     for spec in (spec for definition in assets for spec in definition.specs):
         if "redcap/layer" not in spec.metadata:
@@ -158,11 +160,13 @@ def _group_assets(assets: Sequence[dg.AssetsDefinition]) -> _Tables:
             metadata.append(spec.key)
             continue
         partitions = spec.partitions_def.get_partition_keys() if spec.partitions_def else ()
-        if spec.metadata["redcap/table"] == "_census":
+        if spec.metadata["redcap/layer"] in ("queries", "status"):
+            lists.append(spec.key)
+        elif spec.metadata["redcap/table"] == "_census":
             census = spec.key
         else:
             instruments.setdefault(str(spec.metadata["redcap/table"]), []).append(spec.key)
-    return _Tables(metadata, census, instruments, partitions)
+    return _Tables(metadata, census, instruments, partitions, lists)
 
 
 class _Query(threading.Thread):
@@ -207,7 +211,7 @@ def _build_requests(
             for key in own
         ]
         if keys:
-            yield _request_changed(context, found, bucket, [tables.census, *keys])
+            yield _request_changed(context, found, bucket, [tables.census, *keys, *tables.lists])
 
 
 def _request_changed(

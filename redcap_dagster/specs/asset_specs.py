@@ -14,6 +14,7 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 from redcap_dagster.automation import FreshnessSettings, automation_condition
 from redcap_dagster.catalog.column_schema import clean_schema
 from redcap_dagster.catalog.versions import code_version
+from redcap_dagster.checks.query_settings import QuerySettings
 from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules, own_check_specs
 from redcap_dagster.frames import Frames
 from redcap_dagster.io_managers import Storage, StorageSettings, place_metadata, storage_kind
@@ -33,6 +34,9 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
 """Pattern of an instrument whose name can be part of the names that Dagster makes of its keys."""
 
+_QUERIES = ("open", "history")
+_STATUS = ("forms",)
+
 _MOST_KINDS = 3  # of an asset; Dagster refuses more
 
 # Dagster says which libraries a code location has.
@@ -51,6 +55,8 @@ class SpecOptions:
     automation: dg.AutomationCondition[Any] | None = None
     translator: DagsterREDCapTranslator = field(default_factory=DagsterREDCapTranslator)
     url: str = ""
+    queries: bool = False
+    status: bool = False
 
     @property
     def buckets(self) -> int:
@@ -75,6 +81,8 @@ def load_redcap_asset_specs(
     freshness: FreshnessSettings | dg.FreshnessPolicy | None = None,
     automation: dg.AutomationCondition[Any] | Literal["on_change"] | None = None,
     translator: DagsterREDCapTranslator | None = None,
+    queries: QuerySettings | bool = False,
+    status: bool = False,
 ) -> list[dg.AssetSpec]:
     """Return the specs of one project's assets, without the ops that materialize them.
 
@@ -94,6 +102,8 @@ def load_redcap_asset_specs(
         freshness: How old the tables may be. Defaults to no policy.
         automation: Automation condition of all assets; see `on_change`. Defaults to none.
         translator: Names and attributes of the assets. Defaults to `DagsterREDCapTranslator()`.
+        queries: Whether there are lists of queries. Defaults to False.
+        status: Whether there is a table of the forms' status. Defaults to False.
 
     Returns:
         One spec for each table, with its upstream assets.
@@ -115,7 +125,11 @@ def load_redcap_asset_specs(
     """
     if not isinstance(project, REDCapProject):
         project = from_xml(project)
-    options = spec_options(partitions, storage, freshness, automation, translator)
+    options = replace(
+        spec_options(partitions, storage, freshness, automation, translator),
+        queries=bool(queries),
+        status=status,
+    )
     cleaning = cleaning_rules(cleaning, options.buckets)
     return table_specs(name, project, instruments, cleaning, CheckRules(), options).all
 
@@ -247,8 +261,22 @@ def table_specs(
         for form in forms
     }
     census = spec("records", "_census", None, fields)
+    queries = {
+        table: spec("queries", table, None, *clean.values()) for table in _QUERIES * options.queries
+    }
+    of_status = (census, *records.values(), *queries.values())
+    status = {table: spec("status", table, None, *of_status) for table in _STATUS * options.status}
     return TableSpecs(
-        name, metadata, census, records, clean, tuple(checks), options.buckets, own_rules
+        name,
+        metadata,
+        census,
+        records,
+        clean,
+        tuple(checks),
+        options.buckets,
+        own_rules,
+        queries,
+        status,
     )
 
 

@@ -23,6 +23,8 @@ class TableSpecs:
         buckets: Number of buckets of the records. Defaults to 0, for none.
         own_rules: The project's own rules of data quality, by the instrument whose clean table has
             their checks. Defaults to none.
+        queries: Specs of the tables of queries, by table. Defaults to none.
+        status: Specs of the tables of the forms' status, by table. Defaults to none.
     """
 
     name: str
@@ -33,11 +35,24 @@ class TableSpecs:
     checks: tuple[dg.AssetCheckSpec, ...]
     buckets: int = 0
     own_rules: Mapping[str, tuple[OwnRule, ...]] = field(default_factory=dict)
+    queries: Mapping[str, dg.AssetSpec] = field(default_factory=dict)
+    status: Mapping[str, dg.AssetSpec] = field(default_factory=dict)
 
     @property
     def all(self) -> list[dg.AssetSpec]:
         """The specs of all tables."""
-        return [*self.metadata.values(), self.census, *self.records.values(), *self.clean.values()]
+        return [*self.metadata.values(), *self.of_records]
+
+    @property
+    def of_records(self) -> list[dg.AssetSpec]:
+        """The specs of the tables that are made from records, in the order in which they are."""
+        tables = (self.records, self.clean, self.queries, self.status)
+        return [self.census, *(spec for each in tables for spec in each.values())]
+
+    @cached_property
+    def lists(self) -> frozenset[dg.AssetKey]:
+        """Keys of the tables over all instruments, whose record id is in the column ``record``."""
+        return frozenset(spec.key for each in (self.queries, self.status) for spec in each.values())
 
     @cached_property
     def blocking(self) -> frozenset[dg.AssetCheckKey]:

@@ -19,6 +19,14 @@ _METADATA_DESCRIPTIONS = {
     "repeating": "The instruments and events that repeat.",
 }
 
+_LIST_DESCRIPTIONS = {
+    "open": "The queries that nobody has mended or confirmed: one row per query, with a link to "
+    "the form.",
+    "history": "The life of all queries: one row for each time that one was found, changed, "
+    "solved, confirmed or found again.",
+    "forms": "The status of each form: one row per record, event, instrument and instance.",
+}
+
 
 @dataclass(frozen=True)
 class REDCapTableProps:
@@ -26,10 +34,11 @@ class REDCapTableProps:
 
     Attributes:
         name: Name of the project in Dagster.
-        layer: ``metadata``, ``records`` (text as REDCap sent it) or ``clean`` (typed).
+        layer: ``metadata``, ``records`` (text as REDCap sent it), ``clean`` (typed), ``queries`` or
+            ``status``.
         table: Name of the table: that of the instrument in ``records`` and ``clean``; that of the
             census is ``_census``.
-        instrument: The instrument; None for metadata and the census.
+        instrument: The instrument; None for metadata, the census, queries and status.
         project: Structure of the project when definitions were loaded.
         url: URL of the API; blank if it is unknown.
     """
@@ -127,6 +136,8 @@ def _describe(props: REDCapTableProps, url: str) -> str:
 def _describe_table(props: REDCapTableProps) -> str:
     if props.layer == "metadata":
         return _METADATA_DESCRIPTIONS[props.table]
+    if props.layer in ("queries", "status"):
+        return _LIST_DESCRIPTIONS[props.table]
     if props.instrument is None:
         return "The census: one row per record and event that REDCap lists."
     label = props.instrument.instrument_label or props.instrument.instrument_name

@@ -40,6 +40,7 @@ from redcap_dagster import (
     OpSettings,
     ParquetTableIOManager,
     PartitionSettings,
+    QuerySettings,
     REDCapProjectComponent,
     REDCapResource,
     ScheduleSettings,
@@ -169,10 +170,14 @@ def test_settings_reach_the_assets() -> None:
         storage={"duckdb": "trial.duckdb"},
         partitions={"buckets": 4},
         change_sensor={"every": 3_000, "default_status": "RUNNING"},
+        queries=True,
+        status=True,
     ) as (_, definitions):
         keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
         assert "clinic/trial/clean/follow_up_2" in keys
         assert "clinic/trial/clean/base" not in keys
+        lists = {"queries/open", "queries/history", "status/forms"}
+        assert {f"clinic/trial/{key}" for key in lists} <= keys
         key = dg.AssetKey(["clinic", "trial", "clean", "follow_up_1"])
         assets = definitions.resolve_assets_def(key)
         assert assets.get_asset_spec(key).freshness_policy == dg.FreshnessPolicy.time_window(
@@ -329,6 +334,16 @@ OPTIONS: dict[str, tuple[type, dict[str, Any], Any]] = {
         ChangeSensorSettings,
         {"every": 600, "default_status": "RUNNING"},
         ChangeSensorSettings(600, dg.DefaultSensorStatus.RUNNING),
+    ),
+    "queries": (
+        QuerySettings,
+        {
+            "rules": ["within_range"],
+            "severity": "error",
+            "show_values": True,
+            "confirmations": "confirmed.csv",
+        },
+        QuerySettings(["within_range"], "error", True, "confirmed.csv"),
     ),
     "freshness": (
         FreshnessSettings,

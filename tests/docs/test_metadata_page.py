@@ -43,7 +43,7 @@ Recorded = set[tuple[str, str]]
 def documented(section: str) -> Iterator[tuple[str, list[str]]]:
     """Yield each key of a section of the page, with what it is of."""
     text = PAGE.partition(f"## {section}\n")[2].partition("\n## ")[0]
-    for key, of in re.findall(r"^\| `(redcap/\w+)` \| ([^|]+) \|", text, re.M):
+    for key, of in re.findall(r"^\| `(redcap/[\w/]+)` \| ([^|]+) \|", text, re.M):
         yield key, [] if of == "all" else re.findall(r"`([^`]+)`", of)
 
 
@@ -61,11 +61,19 @@ def kind_of(key: dg.AssetKey) -> str:
     _, layer, table = key.path
     if layer == "metadata":
         return layer
+    if layer in ("queries", "status"):
+        return f"{layer}/{table}"
     return f"{layer}/{'_census' if table == '_census' else 'INSTRUMENT'}"
 
 
 def recorded(entries: Mapping[str, Any], of: str) -> Recorded:
-    return {(key, of) for key in entries if key.startswith("redcap/")}
+    return {(name_key(key), of) for key in entries if key.startswith("redcap/")}
+
+
+def name_key(key: str) -> str:
+    """Return a key as the page has it: the name of a rule or of a group as a word for both."""
+    key = re.sub("^redcap/open_queries/.+", "redcap/open_queries/RULE", key)
+    return re.sub("^redcap/open_queries_in/.+", "redcap/open_queries_in/GROUP", key)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +87,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dg.DagsterEvent]:
         in_pieces = REDCapResource(url=study.sandbox.url, token=token, max_cells=20)
         edited = REDCapProject.from_exports(metadata=METADATA[:2])
         options = {"redcap": in_pieces, "op": OpSettings(preview_rows=1)}
+        options |= {"queries": True, "status": True}
         events = [*study.run(study.definitions(**options, project=edited)).all_events]
         events += study.run(study.definitions(**options)).all_events
     with studying(folder / "buckets", **project) as study:
@@ -99,10 +108,12 @@ def in_bucket(study: Study, definitions: dg.Definitions, bucket: str) -> dg.Exec
 
 def test_definitions(tmp_path: Path) -> None:
     with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
-        specs = list(study.definitions(project=PROJECT).resolve_all_asset_specs())
+        definitions = study.definitions(project=PROJECT, queries=True, status=True)
+        specs = list(definitions.resolve_all_asset_specs())
 
     kinds = {kind_of(spec.key) for spec in specs}
-    assert kinds == {"metadata", "records/_census", "records/INSTRUMENT", "clean/INSTRUMENT"}
+    of_records = {"records/_census", "records/INSTRUMENT", "clean/INSTRUMENT"}
+    assert kinds == {"metadata", *of_records, "queries/open", "queries/history", "status/forms"}
     found = {pair for spec in specs for pair in recorded(spec.metadata, kind_of(spec.key))}
     assert found == on_page("On asset definitions", kinds)
 

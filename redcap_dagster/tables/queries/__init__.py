@@ -14,7 +14,7 @@ from redcap_dagster.tables.queries.confirmations import (
 from redcap_dagster.tables.queries.identity import build_query_id
 from redcap_dagster.tables.queries.judgment import JudgedForm, Judgment
 from redcap_dagster.tables.queries.life import State
-from redcap_dagster.tables.queries.update import QueryTables, update_queries
+from redcap_dagster.tables.queries.update import QueryTables, read_history, update_queries
 
 __all__ = [
     "Confirmation",
@@ -26,5 +26,6 @@ __all__ = [
     "State",
     "build_query_id",
     "read_confirmations",
+    "read_history",
     "update_queries",
 ]

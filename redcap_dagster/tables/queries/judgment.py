@@ -55,6 +55,8 @@ class Judgment:
         listed: Ids of the records that REDCap lists. Defaults to None: unknown.
         sees_all_records: Whether a record that REDCap does not list was certainly deleted, as the
             token's user sees the records of all access groups. Defaults to False.
+        is_whole: Whether the run is about all records, so that it knows all queries. Defaults to
+            True.
     """
 
     project: REDCapProject = field(repr=False)
@@ -65,6 +67,7 @@ class Judgment:
     instruments: Collection[str] | None = None
     listed: Collection[str] | None = field(default=None, repr=False)
     sees_all_records: bool = False
+    is_whole: bool = True
 
     @cached_property
     def fields(self) -> Mapping[str, Field]:

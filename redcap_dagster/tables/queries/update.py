@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from redcap_dagster.project import StructureError
 from redcap_dagster.project.links import build_form_url
 from redcap_dagster.tables.queries.confirmations import Confirmations
 from redcap_dagster.tables.queries.identity import digest_values
@@ -144,8 +145,23 @@ def update_queries(
     return QueryTables(
         _build_open(judgment, listed, url, show_values=show_values),
         _build_history(cases.values()),
-        {**given.refused, **_refuse_unknown(given, cases)},
+        {**given.refused, **(_refuse_unknown(given, cases) if judgment.is_whole else {})},
     )
+
+
+def read_history(stored: pa.Table) -> pa.Table:
+    """Return a stored history with the types of its columns, whichever storage keeps it.
+
+    Raises:
+        StructureError: It does not have the columns of a history.
+    """
+    missing = [name for name in HISTORY_SCHEMA.names if name not in stored.column_names]
+    if missing:
+        raise StructureError(
+            f"The stored history of the queries does not have the columns {missing}, so it was not "
+            "replaced. Rename or drop that table."
+        )
+    return stored.select(HISTORY_SCHEMA.names).cast(HISTORY_SCHEMA)
 
 
 def _refuse_unknown(given: Confirmations, known: Mapping[str, _Case]) -> Mapping[int, str]:

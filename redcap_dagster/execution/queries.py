@@ -1,0 +1,184 @@
+"""The tables of queries: what is to be mended, after the rules judged all instruments of a run."""
+
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from redcap_dagster.api import REDCapError
+from redcap_dagster.catalog.column_schema import plain_schema
+from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
+from redcap_dagster.execution.all_forms import AllForms
+from redcap_dagster.execution.column_guard import refuse_new_columns
+from redcap_dagster.execution.project_guard import is_of_other_project
+from redcap_dagster.execution.run import Result, Run
+from redcap_dagster.execution.stored_tables import load_history
+from redcap_dagster.markdown import build_markdown_table
+from redcap_dagster.project.name_lists import list_names
+from redcap_dagster.project.system_columns import ACCESS_GROUP
+from redcap_dagster.tables import has_hashed_ids, read_contents
+from redcap_dagster.tables.queries import (
+    Confirmations,
+    JudgedForm,
+    Judgment,
+    QueryTables,
+    read_confirmations,
+    read_history,
+    update_queries,
+)
+
+_NO_GROUP = "no group"
+
+
+def query_results(
+    run: Run, forms: AllForms, confirmed: Confirmations
+) -> Generator[Result, None, pa.Table]:
+    """Yield the tables of queries that a run selects, and return the open list.
+
+    Args:
+        run: The run.
+        forms: All instruments of the run, after the last one.
+        confirmed: What a data manager confirmed.
+
+    Returns:
+        The open list.
+
+    Raises:
+        StructureError: The stored history cannot be loaded, or a table cannot be stored.
+    """
+    tables, settings = run.recipe.tables, run.recipe.queries
+    assert settings is not None  # noqa: S101 else there are no such assets
+    before = _load_history(run)
+    forms.collect(judged=True)
+    made = update_queries(
+        _judge(run, forms, before),
+        before,
+        confirmed,
+        show_values=settings.show_values,
+        url=run.client.url,
+    )
+    if made.refused:
+        rows = list_names([f"{row} ({reason})" for row, reason in sorted(made.refused.items())])
+        run.context.log.warning(f"Rows of the confirmations that were refused: {rows}.")
+    if forms.failed:
+        run.context.log.warning(
+            "Instruments that were not judged, so that their queries stay as they were: "
+            f"{list_names(list(forms.failed))}."
+        )
+    counted = {"open": _count_open(run, forms, made), "history": _count_states(made)}
+    for name, table in (("open", made.open), ("history", made.history)):
+        spec, schema = tables.queries[name], plain_schema(table)
+        if not run.selection.has(spec):
+            continue
+        refuse_new_columns(run.context, spec, schema, tables.buckets)
+        metadata = {
+            **project_metadata(run.client.url, run.project),
+            **time_metadata(run.began),
+            **counted[name],
+        }
+        yield asset_result(
+            spec, read_contents(table), schema, run.client.digest_key, metadata=metadata
+        )
+    return made.open
+
+
+def load_confirmations(run: Run) -> Confirmations:
+    """Return what a data manager confirmed, as the settings say.
+
+    Raises:
+        ConfirmationError: The file cannot be read.
+    """
+    settings = run.recipe.queries
+    if settings is None or settings.confirmations is None:
+        return Confirmations()
+    return read_confirmations(Path(settings.confirmations))
+
+
+def _load_history(run: Run) -> pa.Table | None:
+    """Return the stored history; None if there is none of this project.
+
+    Raises:
+        StructureError: It is stored, but cannot be loaded.
+    """
+    spec = run.recipe.tables.queries["history"]
+    if is_of_other_project(run.context, run.recipe.tables, run.source, spec):
+        return None
+    stored = load_history(run.context, spec, run.selection.buckets)
+    return pa.concat_tables([read_history(table) for table in stored]) if stored else None
+
+
+def _judge(run: Run, forms: AllForms, before: pa.Table | None) -> Judgment:
+    """Return what the run says of the records of its selected buckets."""
+    recipe = run.recipe
+    assert recipe.queries is not None  # noqa: S101 else there are no such assets
+    rules = recipe.query_rules
+    listed = None
+    if run.census is not None:
+        listed = frozenset(run.census[run.project.record_id_field].to_pylist())
+    known = set() if before is None else set(before["record"].to_pylist())
+    judged = {
+        name: JudgedForm(
+            name,
+            forms.records[name].table,
+            [each for each in findings if recipe.is_on(each.rule, name)],
+            {
+                each.rule: recipe.queries.severity or recipe.severity_of(each.rule, name)
+                for each in findings
+            },
+            forms.records[name].hidden,
+        )
+        for name, findings in forms.findings.items()
+    }
+    return Judgment(
+        project=run.project,
+        server=run.source.server,
+        at=run.began,
+        forms=judged,
+        rules=rules,
+        instruments=frozenset(recipe.tables.records),
+        listed=listed,
+        sees_all_records=bool(listed is not None and known - listed) and _sees_all_records(run),
+        is_whole=len(run.selection.buckets) == recipe.tables.buckets,
+    )
+
+
+def _sees_all_records(run: Run) -> bool:
+    """Whether the token's user certainly sees the records of all access groups, by their ids."""
+    if run.census is None or (run.export and has_hashed_ids(run.export.table, run.project)):
+        return False
+    if ACCESS_GROUP in run.census.column_names:
+        return True  # REDCap leaves it out for a user in a group
+    try:
+        return not run.client.groups.export()
+    except REDCapError:  # without the right to the groups, nobody can say
+        return False
+
+
+def _count_open(run: Run, forms: AllForms, made: QueryTables) -> Mapping[str, Any]:
+    """Return the numbers of queries in the open list, by rule and by access group."""
+    counts = made.count_open()
+    by_rule = dict.fromkeys(run.recipe.query_rules, 0)
+    by_group: dict[str, int] = {}
+    if run.census is not None and ACCESS_GROUP in run.census.column_names:
+        groups = run.census[ACCESS_GROUP].unique().to_pylist()
+        by_group = dict.fromkeys(sorted(group or _NO_GROUP for group in groups), 0)
+    for rule, group, count in counts:
+        by_rule[rule] = by_rule.get(rule, 0) + count
+        by_group[group or _NO_GROUP] = by_group.get(group or _NO_GROUP, 0) + count
+    rows = [(rule, group or _NO_GROUP, count) for rule, group, count in counts]
+    return {
+        "redcap/open_queries": made.open.num_rows,
+        **{f"redcap/open_queries/{rule}": count for rule, count in by_rule.items()},
+        **{f"redcap/open_queries_in/{group}": count for group, count in by_group.items()},
+        "redcap/queries": dg.MetadataValue.md(
+            build_markdown_table(["rule", "access group", "queries"], rows)
+        ),
+        "redcap/not_judged": dict(forms.failed),
+        "redcap/refused_confirmations": {str(row): why for row, why in made.refused.items()},
+    }
+
+
+def _count_states(made: QueryTables) -> Mapping[str, Any]:
+    return {"redcap/query_states": dict(made.count_states())}

@@ -1,0 +1,338 @@
+"""Queries of a project that changes between runs: ids, states, history, and what Dagster gets."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import requests
+
+from redcap_dagster import (
+    CheckRules,
+    CheckSettings,
+    PartitionSettings,
+    QuerySettings,
+    REDCapProject,
+)
+from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
+from redcap_dagster.io_managers.location import TablePlace
+from redcap_dagster.partitions import bucket_keys
+from redcap_dagster.sandbox import Sandbox
+from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, entry, materializations
+from tests.dictionary import field
+
+CANARY = "DROMEDARY"
+METADATA = [
+    field("id", "visit"),
+    field("age", "visit", label="Age", validation="integer", minimum="18", maximum="99"),
+    field("mail", "visit", identifier="y", validation="integer"),
+    field("sex", "visit", type="radio", choices="0, F | 1, M"),
+    field("hb", "lab", validation="number", minimum="5"),
+]
+PROJECT = REDCapProject.from_exports(metadata=METADATA, header=["redcap_data_access_group"])
+RECORDS = [
+    {"id": record, "redcap_data_access_group": group, "age": age, "hb": hb}
+    | {"mail": "1", "visit_complete": "2", "lab_complete": "2"}
+    for record, group, age, hb in [
+        ("1", "north", "17", "14"),
+        ("2", "north", "40", "2"),
+        ("3", "south", "150", "12"),
+        ("4", "south", "41", "13"),
+        (CANARY, "south", "16", "3"),
+    ]
+]
+STUDY: dict[str, Any] = {"exports": {"metadata": METADATA}, "records": RECORDS}
+Queries = Mapping[tuple[str, str], str]
+
+
+def edit(study: Study, record: str, name: str, value: str) -> None:
+    study.sandbox.edit(study.token, record=record, field=name, value=value)
+
+
+def open_list(study: Study) -> Queries:
+    """Return the state of each query in the open list, by record and field."""
+    rows = study.table("study_queries.open").to_pylist()
+    return {(row["record"], row["field"]): row["state"] for row in rows}
+
+
+def life(study: Study) -> Mapping[tuple[str, str], list[str]]:
+    rows = study.table("study_queries.history").sort_by("step").to_pylist()
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        found.setdefault((row["record"], row["field"]), []).append(row["what"])
+    return found
+
+
+def define(study: Study, **options: Any) -> dg.Definitions:
+    given = {"project": PROJECT, "queries": True, "status": True, **options}
+    return study.definitions(**given)
+
+
+def confirm(folder: Path, study: Study, record: str, name: str) -> QuerySettings:
+    """Confirm a query in a file, and return the settings that read it."""
+    rows = study.table("study_queries.open").to_pylist()
+    (query_id,) = [
+        row["query_id"] for row in rows if (row["record"], row["field"]) == (record, name)
+    ]
+    file = folder / "confirmed.csv"
+    file.write_text(f"query_id,who,why\n{query_id},Ada,as in the source\nQAAAAAAAAAAAA,Ada,?\n")
+    return QuerySettings(confirmations=str(file))
+
+
+FIRST = {
+    ("1", "age"): "open",
+    ("2", "hb"): "open",
+    ("3", "age"): "open",
+    (CANARY, "age"): "open",
+    (CANARY, "hb"): "open",
+}
+
+
+@pytest.fixture
+def begun(study: Study) -> Study:
+    assert study.run(define(study)).success
+    assert open_list(study) == FIRST
+    return study
+
+
+def test_one_mended_one_new_one_changed_one_confirmed(begun: Study, tmp_path: Path) -> None:
+    settings = confirm(tmp_path, begun, "2", "hb")
+    edit(begun, "1", "age", "18")
+    edit(begun, "4", "sex", "7")
+    edit(begun, "3", "age", "151")
+
+    definitions = define(begun, queries=settings)
+    result = begun.run(definitions)
+    assert result.success
+    assert open_list(begun) == {
+        ("4", "sex"): "open",
+        ("3", "age"): "open",
+        (CANARY, "age"): "open",
+        (CANARY, "hb"): "open",
+    }
+    expected = {
+        ("1", "age"): ["found", "solved"],
+        ("2", "hb"): ["found", "confirmed"],
+        ("3", "age"): ["found", "changed"],
+        ("4", "sex"): ["found"],
+        (CANARY, "age"): ["found"],
+        (CANARY, "hb"): ["found"],
+    }
+    assert life(begun) == expected
+    made = materializations(result)
+    assert entry(made["study/queries/open"], "redcap/refused_confirmations") == {
+        "3": "no query has its id"
+    }
+    assert begun.run(definitions).success  # nothing changed: nothing to add
+    assert life(begun) == expected
+
+    edit(begun, "2", "hb", "3")
+    assert begun.run(definitions).success
+    assert open_list(begun)["2", "hb"] == "open"
+    assert life(begun)["2", "hb"] == ["found", "confirmed", "changed"]
+
+
+def test_counts_of_checks_are_those_of_the_list(study: Study) -> None:
+    result = study.run(define(study))
+
+    counted = sum(
+        entry(check, "redcap/count")
+        for (_, name), check in check_results(result).items()
+        if name in ("within_range", "values_fit_types", "choices_known")
+    )
+    made = materializations(result)["study/queries/open"]
+    assert counted == len(open_list(study)) == entry(made, "redcap/open_queries")
+    assert entry(made, "redcap/open_queries/within_range") == 5
+    assert entry(made, "redcap/open_queries/choices_known") == 0
+    assert entry(made, "redcap/open_queries_in/south") == 3
+    assert "| within_range | south | 3 |" in entry(made, "redcap/queries")
+
+
+def test_a_run_of_one_form_judges_the_others_as_they_are_stored(begun: Study) -> None:
+    before = begun.table("study_queries.open")
+    edit(begun, "2", "hb", "9")
+    edit(begun, "1", "age", "30")
+    one_form = ["records/visit", "clean/visit", "queries/open", "queries/history"]
+    assert begun.run(define(begun), select=[f"study/{key}" for key in one_form]).success
+
+    after = begun.table("study_queries.open")
+    left = [row for row in before.to_pylist() if (row["record"], row["field"]) != ("1", "age")]
+    assert after.to_pylist() == left
+    assert life(begun)["1", "age"] == ["found", "solved"]
+    assert life(begun)["2", "hb"] == ["found"]
+
+
+@pytest.mark.slow
+def test_a_new_token_a_deleted_record_and_a_rule_switched_off(begun: Study) -> None:
+    before = begun.table("study_queries.history")
+    token = begun.sandbox.add_user(begun.token, "other")
+    begun.sandbox.delete_record(begun.token, "3")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TOKEN_VARIABLE, token)
+        assert begun.run(define(begun)).success
+    assert life(begun)["3", "age"] == ["found", "record deleted"]
+    after = begun.table("study_queries.history")
+    assert after.num_rows == before.num_rows + 1
+
+    off = CheckRules(settings={"within_range": CheckSettings(enabled=False)})
+    assert begun.run(define(begun, checks=off)).success
+    assert open_list(begun) == {}
+    assert life(begun)["1", "age"] == ["found", "rule withdrawn"]
+    assert life(begun)["3", "age"] == ["found", "record deleted"]
+    assert begun.run(define(begun)).success
+    assert life(begun)["1", "age"] == ["found", "rule withdrawn", "found again"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rights", "hidden"),
+    [
+        ({"forms_export": {"lab": 0}}, {("2", "hb"), (CANARY, "hb")}),
+        ({"data_access_group": "north"}, {("3", "age"), (CANARY, "age"), (CANARY, "hb")}),
+    ],
+)
+def test_what_a_token_no_longer_sees_is_not_solved(
+    begun: Study, rights: dict[str, Any], hidden: set[tuple[str, str]]
+) -> None:
+    begun.sandbox.set_rights(begun.token, rights)
+    shrinking = CheckRules(allow_shrink=True)
+    assert begun.run(define(begun, checks=shrinking)).success
+
+    assert open_list(begun) == {
+        key: "hidden from this token" if key in hidden else "open" for key in FIRST
+    }
+    assert not any({"solved", "record deleted"} & set(steps) for steps in life(begun).values())
+    begun.sandbox.set_rights(begun.token, {"forms_export": {"lab": 1}, "data_access_group": ""})
+    assert begun.run(define(begun, checks=shrinking)).success
+    assert open_list(begun) == FIRST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["duckdb", "parquet"])
+def test_buckets_have_the_states_of_the_whole_project(
+    study: Study, tmp_path: Path, storage: str
+) -> None:
+    place = (
+        DuckDBTableIOManager(database=str(study.database))
+        if storage == "duckdb"
+        else ParquetTableIOManager(base_path=str(tmp_path / "tables"))
+    )
+    definitions = define(study, partitions=PartitionSettings(3), storage=place)
+
+    def read(table: str) -> Sequence[Mapping[str, Any]]:
+        key = TablePlace(dg.AssetKey(["study", "queries", table]))
+        rows: list[Mapping[str, Any]] = place.read_table(key, bucket_keys(3)).to_pylist()
+        return rows
+
+    def run(buckets: Sequence[str]) -> None:
+        job = dg.define_asset_job("buckets", selection=dg.AssetSelection.groups(
+            *(f"study_{layer}" for layer in ("records", "clean", "queries", "status"))
+        ))  # fmt: skip
+        whole = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+        for bucket in buckets:
+            done = whole.resolve_job_def("buckets").execute_in_process(
+                instance=study.instance, partition_key=bucket, raise_on_error=False
+            )
+            assert done.success
+
+    run(bucket_keys(3))
+    first = read("open")
+    assert {(row["record"], row["field"]): row["state"] for row in first} == FIRST
+    for record, _ in FIRST:
+        edit(study, record, "age", "30")
+    run(bucket_keys(3)[:1])
+    solved = {row["record"] for row in read("history") if row["what"] == "solved"}
+    left = {row["record"] for row in read("open") if row["field"] == "age"}
+    assert solved | left == {"1", "3", CANARY}
+    assert not solved & left
+    run(bucket_keys(3))
+    assert {(row["record"], row["field"]) for row in read("open")} == {
+        ("2", "hb"),
+        (CANARY, "hb"),
+    }
+    ids = {row["query_id"] for row in first}
+    assert {row["query_id"] for row in read("open")} <= ids
+
+
+def test_query_ids_are_those_of_another_machine(study: Study, tmp_path: Path) -> None:
+    """Another Dagster instance, an empty warehouse, and a token of another user."""
+    study.run(define(study))
+    first = study.table("study_queries.open")["query_id"].to_pylist()
+    other = Study(study.sandbox, study.token, study.instance, tmp_path / "other.duckdb")
+    with dg.DagsterInstance.ephemeral() as instance:
+        other = Study(study.sandbox, study.token, instance, tmp_path / "other.duckdb")
+        other.run(define(other))
+    assert other.table("study_queries.open")["query_id"].to_pylist() == first
+    assert all(re.fullmatch("Q[A-Z2-7]{12}", one) for one in first)
+
+
+def test_a_history_that_cannot_be_loaded_is_not_replaced(begun: Study, tmp_path: Path) -> None:
+    parquet = ParquetTableIOManager(base_path=str(tmp_path / "tables"))
+    assert begun.run(define(begun, storage=parquet)).success
+    (file,) = (tmp_path / "tables").glob("**/history*.parquet")
+    file.write_bytes(b"damaged")
+    result = begun.run(define(begun, storage=parquet))
+    assert not result.success
+    assert file.read_bytes() == b"damaged"
+    assert "study/clean/visit" in materializations(result)
+    assert "study/queries/open" not in materializations(result)
+
+
+def test_bad_confirmations_stop_the_queries_alone(study: Study, tmp_path: Path) -> None:
+    file = tmp_path / "confirmed.csv"
+    file.write_text("query,who\n")
+    result = study.run(define(study, queries=QuerySettings(confirmations=str(file))))
+    assert not result.success
+    (failure,) = result.filter_events(lambda event: event.is_step_failure)
+    text = str(failure.step_failure_data.user_failure_data)
+    assert "the list of queries: The confirmations do not have the columns" in text
+    assert {"study/clean/lab", "study/status/forms"} <= set(materializations(result))
+
+
+def test_status_counts_open_queries(begun: Study) -> None:
+    rows = begun.table("study_status.forms").to_pylist()
+    assert [
+        (row["record"], row["instrument"], row["status"], row["open_queries"], row["access_group"])
+        for row in rows[:4]
+    ] == [
+        ("1", "visit", "complete", 1, "north"),
+        ("1", "lab", "complete", 0, "north"),
+        ("2", "visit", "complete", 0, "north"),
+        ("2", "lab", "complete", 1, "north"),
+    ]
+
+
+def test_the_link_opens_the_form(begun: Study) -> None:
+    (row,) = [
+        row
+        for row in begun.table("study_queries.open").to_pylist()
+        if (row["record"], row["field"]) == ("3", "age")
+    ]
+    with requests.Session() as browser:
+        browser.get(begun.sandbox.pages_url, timeout=120)
+        page = browser.get(row["link"], timeout=120)
+    assert page.status_code == 200
+    assert "150" in page.text
+    assert page.url.endswith("#age")
+
+
+def test_no_record_id_and_no_value_is_in_dagster_home(
+    running_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [*RECORDS, {"id": "6", "age": CANARY, "sex": CANARY, "visit_complete": "2"}]
+    token = running_sandbox.add_project(exports={"metadata": METADATA}, records=records)
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.get() as instance:
+        study = Study(running_sandbox, token, instance, tmp_path / "warehouse.duckdb")
+        shown = QuerySettings(show_values=True)
+        assert study.run(define(study, queries=shown)).success
+        assert CANARY in study.table("study_queries.open")["value"].to_pylist()
+        assert (CANARY, "age") in open_list(study)
+    files = [file for file in home.glob("**/*") if file.is_file()]
+    assert files
+    assert not [file for file in files if CANARY.encode() in file.read_bytes()]
