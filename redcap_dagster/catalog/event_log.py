@@ -11,8 +11,8 @@ from redcap_dagster.catalog.source import ProjectSource
 Metadata = Mapping[str, dg.MetadataValue[Any]]
 """The metadata of a materialization, by name."""
 
-_PAGE_SIZE = 10
-"""How many materializations one query returns; mostly the first one is enough."""
+_FIRST_PAGE_SIZE, _PAGE_SIZE = 1, 10
+"""How many materializations the first query returns, which is mostly enough, and each other one."""
 
 
 def earlier_metadata(
@@ -36,9 +36,9 @@ def earlier_metadata(
             any.
     """
     query = dg.AssetRecordsFilter(key, asset_partitions=None if bucket is None else [bucket])
-    cursor, has_more = None, True
+    limit, cursor, has_more = _FIRST_PAGE_SIZE, None, True
     while has_more:
-        page = context.instance.fetch_materializations(query, limit=_PAGE_SIZE, cursor=cursor)
+        page = context.instance.fetch_materializations(query, limit=limit, cursor=cursor)
         for record in page.records:
             materialization = record.asset_materialization
             if record.run_id == context.run.run_id or materialization is None:
@@ -49,7 +49,7 @@ def earlier_metadata(
             if source is not None and source.differs(ProjectSource.from_metadata(metadata)):
                 return
             yield metadata
-        cursor, has_more = page.cursor, page.has_more
+        limit, cursor, has_more = _PAGE_SIZE, page.cursor, page.has_more
 
 
 def last_metadata(
