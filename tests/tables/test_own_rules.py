@@ -74,6 +74,20 @@ def test_a_rule_over_a_repeating_and_a_plain_form_is_judged_in_each_row() -> Non
     }
 
 
+def test_a_row_that_two_forms_share_counts_once() -> None:
+    project = REDCapProject.from_exports(
+        metadata=[field("id", "base"), field("name", "base"), field("other", "exam")]
+    )
+    names = pa.table({"id": text("1", "2"), "name": text("A", "B")})
+    others = pa.table({"id": text("2", "3"), "other": text("B", "C")})
+    (own,) = resolve_rules([QualityRule("same", "[name] <> [other]")], project)
+    found = judge_own_rule(StudyRows(project, {"base": names, "exam": others}), own)
+    assert [each.wrong.to_pylist() for each in found] == [[True, False], [False, True]]
+    (own,) = resolve_rules([QualityRule("filled", "[name] <> '' or [other] <> ''")], project)
+    found = judge_own_rule(StudyRows(project, {"base": names, "exam": others}), own)
+    assert [each.count for each in found] == [2, 1]
+
+
 def test_a_row_that_cannot_be_said_is_not_a_discrepancy() -> None:
     found = judge_own_rule(STUDY, resolved(QualityRule("early", "[name] < 'now' and [name] > 5")))
     assert [each.count for each in found] == [0]
@@ -83,6 +97,13 @@ def test_a_row_that_cannot_be_said_is_not_a_discrepancy() -> None:
 def test_fields_that_are_unique_together() -> None:
     assert wrong_rows(QualityRule("once", unique=["code"])) == {"sample": [True, False, True]}
     assert wrong_rows(QualityRule("both", unique=["code", "title"])) == {"sample": [False] * 3}
+
+
+def test_fields_that_are_hidden_cannot_be_said_to_be_unique() -> None:
+    tables = {**STUDY.tables, "sample": STUDY.tables["sample"].drop_columns(["code"])}
+    rule = resolved(QualityRule("once", unique=["code"]))
+    (found,) = judge_own_rule(StudyRows(PROJECT, tables), rule)
+    assert (found.count, found.uncertain) == (0, 3)
 
 
 def test_rules_that_cannot_be_evaluated_are_named_together() -> None:

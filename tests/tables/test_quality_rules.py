@@ -22,6 +22,7 @@ from tests.tables.test_quality_values import rows_of, verdicts
         ("round([x] * 3.0001, 2)", [False, True, True, None, None]),
         ("datediff([x], 'today', 'd')", [None] * 5),
         ("nonsense([x])", [None] * 5),
+        ("if([x] = 'NI', 7, 6)", [False, True, True, None, None]),
     ],
 )
 def test_calculated_values(calculation: str, expected: list[bool | None]) -> None:

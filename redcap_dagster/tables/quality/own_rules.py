@@ -171,9 +171,11 @@ def _judge_instrument(
     """Return what a rule finds in the rows of an instrument that are not those of another."""
     count = study.count_rows(instrument)
     if own.node is None:
-        read = {name: study.tables[instrument][name] for name in own.rule.unique}
-        wrong = find_duplicates(study, instrument, own.rule.unique)
-        certain = pa.repeat(True, count) if is_whole else wrong
+        shown = [name for name in own.rule.unique if name in study.tables[instrument].column_names]
+        is_shown = len(shown) == len(own.rule.unique)
+        read = {name: study.tables[instrument][name] for name in shown}
+        wrong = find_duplicates(study, instrument, shown) if is_shown else pa.repeat(False, count)
+        certain = pa.repeat(True, count) if is_whole and is_shown else wrong
         text = f"Another row has the same values of {list_names(own.rule.unique)}."
     else:
         read = {
