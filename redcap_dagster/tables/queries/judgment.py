@@ -1,9 +1,11 @@
 """What one run says of each query: certainly wrong, certainly right, or why neither can be said."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -86,18 +88,25 @@ class Judgment:
         return columns
 
     @cached_property
-    def _findings(self) -> Mapping[tuple[str, str], RuleFindings]:
-        """The findings by rule and field, or by instrument where they are about the form."""
-        return {
-            (one.rule, one.field or one.instrument): one
-            for form in self.forms.values()
-            for one in form.findings
-            if one.rule in self.rules
-        }
+    def _findings(self) -> Mapping[tuple[str, str], Sequence[RuleFindings]]:
+        """The findings by rule and field, or by instrument where they are about the form.
+
+        One of the project's own rules has one for each of its instruments, with a blank place.
+        """
+        findings: dict[tuple[str, str], list[RuleFindings]] = {}
+        for form in self.forms.values():
+            for one in form.findings:
+                if one.rule in self.rules:
+                    place = "" if _is_own_rule(one) else one.field or one.instrument
+                    findings.setdefault((one.rule, place), []).append(one)
+        return findings
 
     @cached_property
     def _hidden(self) -> frozenset[str]:
-        return frozenset(name for form in self.forms.values() for name in form.hidden)
+        """Columns that export rights hide, and their fields."""
+        columns = {name for form in self.forms.values() for name in form.hidden}
+        fields = {name for name, own in self._columns.items() if not columns.isdisjoint(own)}
+        return frozenset(columns | fields)
 
     def find_wrong(self) -> Iterator[tuple[Query, Mapping[str, str | None], str]]:
         """Yield each query that is certainly wrong, the values that its rule read, and its value.
@@ -105,7 +114,7 @@ class Judgment:
         The value is the one of its field, or the ticked options of a checkbox; blank for the form
         as a whole.
         """
-        for found in self._findings.values():
+        for found in chain.from_iterable(self._findings.values()):
             rows = np.flatnonzero(found.wrong.to_numpy(zero_copy_only=False))
             if not len(rows):
                 continue
@@ -118,8 +127,9 @@ class Judgment:
             values = self._list_values(records, found.field)
             keys = self._list_keys(records)
             for key, group, row, value in zip(keys, groups, read, values, strict=True):
+                place = found.field or self._find_place(found, key)
                 query = Query(
-                    self._build_id(found.rule, key, found.field or found.instrument),
+                    self._build_id(found.rule, key, place),
                     *key,
                     group,
                     found.instrument,
@@ -135,12 +145,13 @@ class Judgment:
         """Return what the run says of queries that it did not find wrong, by their ids."""
         by_finding: dict[tuple[str, str], list[Query]] = {}
         for query in queries:
-            by_finding.setdefault((query.rule, query.place), []).append(query)
-        said: dict[str, State] = {}
-        for (rule, _), same in by_finding.items():
-            for query, state in self._judge_together(rule, same):
-                said[query.query_id] = state
-        return said
+            place = "" if _is_own_rule(query) else query.place
+            by_finding.setdefault((query.rule, place), []).append(query)
+        return {
+            query.query_id: state
+            for found, same in by_finding.items()
+            for query, state in self._judge_together(self._findings.get(found, ()), same)
+        }
 
     def _take_rows(self, form: JudgedForm, rows: Any, name: str = "") -> pa.Table:
         """Return rows of a form with their keys, their access group, and one field."""
@@ -159,28 +170,61 @@ class Judgment:
         ids = _list_texts(records, self.project.record_id_field)
         return np.array([record in self.listed for record in ids], bool)
 
-    def _judge_together(self, rule: str, queries: Sequence[Query]) -> Iterator[tuple[Query, State]]:
-        """Yield what the run says of queries of one rule in one field."""
-        instrument = self._find_instrument(queries[0])
-        found = self._findings.get((rule, queries[0].place))
-        form = self.forms.get(instrument or "")
-        rows = {} if form is None else self._find_rows(form, queries)
+    def _judge_together(
+        self, findings: Sequence[RuleFindings], queries: Sequence[Query]
+    ) -> Iterator[tuple[Query, State]]:
+        """Yield what the run says of queries of one rule in one place."""
+        rows = [(one, self._find_rows(self.forms[one.instrument], queries)) for one in findings]
         for query in queries:
-            if rule not in self.rules or instrument is None:
+            instrument = self._find_instrument(query)
+            form = self.forms.get(instrument or "")
+            if query.rule not in self.rules or instrument is None:
                 yield query, State.WITHDRAWN
             elif self.listed is not None and query.record not in self.listed:
                 yield query, State.DELETED if self.sees_all_records else State.HIDDEN
             elif form is None:
                 yield query, State.NOT_JUDGED
-            elif query.key not in rows:
-                yield query, self._explain_missing_row(form)
-            elif found is None:
-                yield query, State.HIDDEN if self._is_hidden(query) else State.WITHDRAWN
-            elif all(found.certain[row].as_py() for row in rows[query.key]):
-                yield query, State.SOLVED
+            elif not findings:
+                yield query, self._explain_missing_rule(form, query)
             else:
-                hidden = self._is_hidden(query) or self._hidden & set(found.read.column_names)
-                yield query, State.HIDDEN if hidden else State.NOT_JUDGED
+                place = self._find_place(query, query.key)
+                same = [
+                    (one, row)
+                    for one, found in rows
+                    if query.field or self._find_place(one, query.key) == place
+                    for row in found.get(query.key, ())
+                ]
+                yield query, self._judge_rows(form, query, same)
+
+    def _judge_rows(
+        self, form: JudgedForm, query: Query, rows: Sequence[tuple[RuleFindings, int]]
+    ) -> State:
+        """Return what the findings say of a query that is not wrong in any of its rows."""
+        if not rows:
+            return self._explain_missing_row(form)
+        if all(found.certain[row].as_py() for found, row in rows):
+            return State.SOLVED
+        read = {word for one, _ in rows for word in _list_words(one.read.column_names)}
+        hidden = self._is_hidden(query) or not self._hidden.isdisjoint(read)
+        return State.HIDDEN if hidden else State.NOT_JUDGED
+
+    def _explain_missing_rule(self, form: JudgedForm, query: Query) -> State:
+        """Return why a rule did not judge a field or a form."""
+        if any(key == query.key for key in self._find_rows(form, [query])):
+            return State.HIDDEN if self._is_hidden(query) else State.WITHDRAWN
+        return self._explain_missing_row(form)
+
+    def _find_place(self, found: RuleFindings | Query, key: RowKey) -> str:
+        """Return where a finding about a form is: in the form, or in all forms of the event.
+
+        The row of one of the project's own rules is that of all its instruments, except for the
+        instances of a repeating instrument.
+        """
+        _, event, instance = key
+        repeats = instance is not None and event in self.project.events_where_repeating(
+            found.instrument
+        )
+        return found.instrument if repeats or not _is_own_rule(found) else ""
 
     def _find_instrument(self, query: Query) -> str | None:
         """Return the instrument on which a query's field is now; None if it has no table."""
@@ -246,6 +290,17 @@ class Judgment:
 
     def _build_id(self, rule: str, key: RowKey, place: str) -> str:
         return build_query_id(self.server, self.project.info.project_id, rule, key, place)
+
+
+def _is_own_rule(found: RuleFindings | Query) -> bool:
+    """Whether a finding or a query is about a row, and of one of the project's own rules."""
+    return not (found.field or found.letter)
+
+
+def _list_words(names: Iterable[str]) -> Iterator[str]:
+    """Yield the names of fields in the names of columns, such as ``[visit_1][age]``."""
+    for name in names:
+        yield from re.findall(r"\w+", name)
 
 
 def _list_texts(records: pa.Table, name: str, *, exists: bool = True) -> Sequence[str]:

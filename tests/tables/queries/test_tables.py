@@ -160,3 +160,31 @@ def test_a_form_that_lost_an_event_or_moved_is_not_called_deleted() -> None:
     )
     assert withdrawn.count_states()["rule withdrawn"] == 1
     assert withdrawn.open.num_rows == 0
+
+
+def test_a_row_of_an_own_rule_is_the_same_in_each_of_its_forms() -> None:
+    """It is judged in the first of the forms that were saved, which may be another one later."""
+    project = REDCapProject.from_exports(
+        metadata=[field("id", "first"), field("a", "first"), field("b", "second")]
+    )
+
+    def judged(form: str, *, wrong: bool, certain: bool = True) -> JudgedForm:
+        records = pa.table({"id": ["1"], f"{form}_complete": ["2"]})
+        columns = (pa.array([wrong]), pa.array([certain]), records.select(["id"]))
+        found = RuleFindings("in order", "", form, "", *columns, "The rule is true.")
+        return JudgedForm(form, records, [found])
+
+    def run(before: QueryTables | None, *forms: JudgedForm) -> QueryTables:
+        by_name = {form.instrument: form for form in forms}
+        judgment = Judgment(project, "redcap.example.edu", LATER, by_name, {"in order"})
+        return update(judgment, before)
+
+    second_alone = run(None, judged("second", wrong=True))
+    both = run(second_alone, judged("first", wrong=True), judged("second", wrong=False))
+    assert both.history["what"].to_pylist() == ["found"]
+    assert both.open["instrument"].to_pylist() == ["first"]
+    unknown = judged("first", wrong=False, certain=False)
+    not_judged = run(both, unknown, judged("second", wrong=False))
+    assert not_judged.open["state"].to_pylist() == ["not judged"]
+    solved = run(both, judged("first", wrong=False), judged("second", wrong=False))
+    assert solved.history["what"].to_pylist() == ["found", "solved"]
