@@ -1,12 +1,23 @@
 """The next table is made while one is stored, and nothing else changes."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextvars import ContextVar
 
 import pytest
 
+from redcap_dagster.execution import ops
 from redcap_dagster.execution.ahead import iterate_ahead
+from redcap_dagster.execution.all_forms import AllForms
+from redcap_dagster.execution.instrument import instrument_results
+from redcap_dagster.execution.run import Result, Run
+from tests.dagster_runs import Study
+from tests.dictionary import field
+
+STUDY = {
+    "exports": {"metadata": [field("id", "base"), field("age", "visit")]},
+    "records": [{"id": "1", "age": "40", "base_complete": "2", "visit_complete": "2"}],
+}
 
 number_of_run: ContextVar[int] = ContextVar("number_of_run")
 
@@ -61,3 +72,21 @@ def test_items_are_made_in_the_context_of_their_user() -> None:
 
     number_of_run.set(7)
     assert list(iterate_ahead(make())) == [7]
+
+
+@pytest.mark.parametrize("redcap_dialect", ["default"])
+def test_only_a_run_that_loads_nothing_from_storage_goes_ahead(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[threading.Thread] = set()
+
+    def make(run: Run, instrument: str, forms: AllForms) -> Iterator[Result]:
+        threads.add(threading.current_thread())
+        yield from instrument_results(run, instrument, forms)
+
+    monkeypatch.setattr(ops, "instrument_results", make)
+    assert study.run().success
+    assert threading.main_thread() not in threads
+    threads.clear()
+    assert study.run(select=["study/records/visit", "study/clean/visit"]).success
+    assert threads == {threading.main_thread()}
