@@ -1,0 +1,40 @@
+"""Every required field of a dictionary of a real study is judged, and none of its logic is lost."""
+
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.tables import CleaningRules, StudyRows, clean, list_logic_problems
+from redcap_dagster.tables.quality import InstrumentRows, judge_hidden, judge_required
+
+
+def test_every_required_field_is_judged(fixtures: Path) -> None:
+    path = fixtures / "dictionaries" / "ageing-cohort.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        project = REDCapProject.from_exports(metadata=list(csv.DictReader(file)))
+    assert list_logic_problems(project) == ()
+    names = [form.instrument_name for form in project.instruments]
+    tables = {
+        form: pa.table(
+            {
+                project.record_id_field: ["1", "2"],
+                **{column.name: pa.nulls(2, pa.string()) for column in project.columns(form)},
+                f"{form}_complete": ["2", "1"],
+            }
+        )
+        for form in names
+    }
+    study, rules = StudyRows(project, tables), CleaningRules()
+    rows = [
+        InstrumentRows(
+            form, tables[form], clean(tables[form], form, project, rules), project, rules, study
+        )
+        for form in names
+    ]
+    found = [each for one in rows for each in judge_required(one)]
+    assert len([each for each in found if each.field]) == 979
+    assert all(each.certain.to_pylist()[1] for each in found)
+    hidden = [each for one in rows for each in judge_hidden(one)]
+    assert not any(each.count for each in hidden)
