@@ -31,9 +31,12 @@ class QuerySettings:
         severity: Severity of all queries, ``warn`` or ``error``. Defaults to that of each check.
         show_values: Whether the open list has the values of the fields, except for identifiers.
             Defaults to false.
-        confirmations: Path of a CSV file with the columns ``query_id``, ``who`` and ``why``:
-            queries that a data manager looked at and left as they are. In YAML, relative to the
-            root of the Dagster project. Defaults to none.
+        confirmations: Path of a file, or of a folder of files, with queries that a data manager
+            looked at and left as they are: a workbook that was filled in, or a CSV file with the
+            columns ``query_id``, ``who`` and ``why``. In YAML, relative to the root of the Dagster
+            project. Defaults to none.
+        workbook: Folder for the open queries as XLSX, one file for each access group. In YAML,
+            relative to the root of the Dagster project. Defaults to none.
 
     Example:
         >>> QuerySettings(rules=["within_range"]).list_rules(["visits_in_order"])
@@ -44,6 +47,7 @@ class QuerySettings:
     severity: Severity | None = None
     show_values: bool = False
     confirmations: str | None = None
+    workbook: str | None = None
 
     def list_rules(self, own: Collection[str]) -> tuple[str, ...]:
         """Return the names of the rules whose findings are queries.
@@ -56,11 +60,16 @@ class QuerySettings:
         return (*(name for name in QUERY_RULES if name in CHECKS), *own)
 
     def check_rules(self, own: Collection[str]) -> None:
-        """Raise `ValueError` for the name of a rule that does not exist.
+        """Raise `ValueError` for the name of a rule that does not exist, or one folder for both.
 
         Args:
             own: Names of the project's own rules.
         """
+        if self.workbook is not None and self.workbook == self.confirmations:
+            raise ValueError(
+                "queries: workbook and confirmations are the same folder, whose files each run "
+                "replaces. Name another folder for the files that come back."
+            )
         of_values = [
             name
             for name, check in CHECKS.items()

@@ -32,7 +32,7 @@ from redcap_dagster.component.yaml_values import (
     OnCronModel,
     match_instruments,
     resolve_automation,
-    resolve_confirmations,
+    resolve_query_paths,
     resolve_texts,
     resolve_token,
     resolve_url,
@@ -374,7 +374,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             # The structure was read from the file already, if there is one.
             demo=None if self.demo is None else replace(self.demo, structure=None),
             translator=_ComponentTranslator(self),
-            queries=resolve_confirmations(self.queries, root),
+            queries=resolve_query_paths(self.queries, root),
             status=self.status,
         )
 

@@ -78,11 +78,14 @@ def resolve_texts(context: dg.ResolutionContext, given: Any) -> Any:
     return type(given).model_validate({**given.model_dump(exclude_unset=True), **texts})
 
 
-def resolve_confirmations(queries: QuerySettings | bool, root: Path) -> QuerySettings | bool:
-    """Return the option ``queries`` with the path of its confirmations below a root."""
-    if isinstance(queries, bool) or queries.confirmations is None:
+def resolve_query_paths(queries: QuerySettings | bool, root: Path) -> QuerySettings | bool:
+    """Return the option ``queries`` with the paths of its files below a root."""
+    if isinstance(queries, bool):
         return queries
-    return replace(queries, confirmations=str(root / queries.confirmations))
+    confirmations, workbook = (
+        path and str(root / path) for path in (queries.confirmations, queries.workbook)
+    )
+    return replace(queries, confirmations=confirmations, workbook=workbook)
 
 
 def match_instruments(project: REDCapProject, patterns: Sequence[str] | None) -> list[str] | None:

@@ -28,7 +28,12 @@ from redcap_dagster.execution.op_failures import (
 )
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.project_guard import refuse_other_project
-from redcap_dagster.execution.queries import load_confirmations, query_results
+from redcap_dagster.execution.queries import query_results
+from redcap_dagster.execution.query_files import (
+    check_workbooks,
+    load_confirmations,
+    write_query_workbooks,
+)
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run, export_selected, start_run
@@ -45,6 +50,7 @@ from redcap_dagster.project import (
     ProjectInfo,
     REDCapProject,
     Repeating,
+    StructureError,
     compare_projects,
 )
 from redcap_dagster.project.system_columns import ACCESS_GROUP
@@ -204,9 +210,14 @@ def _make_tables(run: Run) -> Iterator[Result]:
     if selection.has_any(tables.queries.values()):
         try:
             confirmed = load_confirmations(run)
-        except ConfirmationError as error:
+        except (ConfirmationError, StructureError) as error:
             run.context.log.warning(f"Queries will not be stored. {error}")
             failed["the list of queries"] = str(error)
+        try:
+            check_workbooks(run)
+        except StructureError as error:
+            run.context.log.warning(f"{error}")
+            failed["the workbooks of queries"] = str(error)
     instruments = _make_instruments(run, forms)
     # What loads from storage, or adds metadata of single buckets, waits until Dagster is done.
     is_whole = all(selection.has(spec) for spec in tables.records.values())
@@ -218,6 +229,11 @@ def _make_tables(run: Run) -> Iterator[Result]:
             queries = yield from query_results(run, forms, confirmed)
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             failed["the list of queries"] = reason(error)
+    if queries is not None and "the workbooks of queries" not in failed:
+        try:
+            write_query_workbooks(run, forms, queries)
+        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
+            failed["the workbooks of queries"] = reason(error)
     if selection.has_any(tables.status.values()):
         try:
             yield from status_results(run, forms, queries)

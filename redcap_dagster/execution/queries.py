@@ -1,7 +1,6 @@
 """The tables of queries: what is to be mended, after the rules judged all instruments of a run."""
 
 from collections.abc import Generator, Mapping
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -24,7 +23,6 @@ from redcap_dagster.tables.queries import (
     JudgedForm,
     Judgment,
     QueryTables,
-    read_confirmations,
     read_history,
     update_queries,
 )
@@ -50,7 +48,7 @@ def query_results(
     """
     tables, settings = run.recipe.tables, run.recipe.queries
     assert settings is not None  # noqa: S101 else there are no such assets
-    before = _load_history(run)
+    before = load_query_history(run)
     forms.collect(judged=True)
     made = update_queries(
         _judge(run, forms, before),
@@ -84,19 +82,7 @@ def query_results(
     return made.open
 
 
-def load_confirmations(run: Run) -> Confirmations:
-    """Return what a data manager confirmed, as the settings say.
-
-    Raises:
-        ConfirmationError: The file cannot be read.
-    """
-    settings = run.recipe.queries
-    if settings is None or settings.confirmations is None:
-        return Confirmations()
-    return read_confirmations(Path(settings.confirmations))
-
-
-def _load_history(run: Run) -> pa.Table | None:
+def load_query_history(run: Run) -> pa.Table | None:
     """Return the stored history; None if there is none of this project.
 
     Raises:

@@ -41,16 +41,16 @@ def read_workbook(path: UPath, history: pa.Table | None) -> Confirmations:
             "its first row. Fill in the workbook that was written, without removing columns."
         )
     given: list[Confirmation] = []
-    changed: dict[int, str] = {}
+    changed: dict[str, str] = {}
     for number, cells in enumerate(rows[1:], start=2):
         row = dict(zip(head, cells, strict=False))
         if not any(row[name] for name in TO_FILL_IN):
             continue
         others = _find_differences(row, known.get(row["query_id"], {}))
         if others:
-            changed[number] = f"its query id belongs to another {' and '.join(others)}"
+            changed[f"{number}"] = f"its query id belongs to another {' and '.join(others)}"
             continue
-        given.append(Confirmation(row["query_id"], row["who"], row["why"], row=number))
+        given.append(Confirmation(row["query_id"], row["who"], row["why"], row=f"{number}"))
     found = collect_confirmations(given)
     return Confirmations(found.by_query, {**found.refused, **changed})
 

@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 from upath import UPath
 
 from redcap_dagster.io_managers.atomic_files import write_file
+from redcap_dagster.project import StructureError
 
 QUERIES_SHEET: Final = "Queries"
 TO_FILL_IN: Final = ("who", "why")
 """Columns that a data manager fills in to confirm a query."""
 
-MADE_BY: Final = "Open queries, written by redcap-dagster"
+_MADE_BY: Final = "Open queries of {}, written by redcap-dagster"
 """The comment among a workbook's properties that tells our files from those of others."""
 
 WITHOUT_GROUP: Final = "records_without_access_group"
@@ -32,7 +33,7 @@ _WIDTHS: Final[Mapping[str, int]] = {
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class WorkbookError(ValueError):
+class WorkbookError(StructureError):
     """A workbook that cannot be written or read; the message holds no values."""
 
 
@@ -64,7 +65,8 @@ def write_workbooks(
     """Write the open queries as XLSX files, and return their paths.
 
     There is a file for each access group and one for records without a group, also where it has
-    no open query: a file of an earlier run is always replaced. Each has a sheet of the queries,
+    no open query: a file of an earlier run is always replaced, that of a former group by an empty
+    list. Each has a sheet of the queries,
     with blank columns ``who`` and ``why`` to be filled in, and a sheet of the rules.
     All cells are text, so that nothing is calculated; the links are the only hyperlinks.
 
@@ -89,9 +91,11 @@ def write_workbooks(
         folder / f"{name}_queries{suffix}.xlsx": part for suffix, part in _split(shown, groups)
     }
     for path, part in parts.items():
-        _check_place(path, part.num_rows)
+        _check_place(path, name, part.num_rows)
+    for path in _find_earlier(folder, name):
+        parts.setdefault(path, shown.slice(0, 0))
     for path, part in parts.items():
-        write_file(path, lambda file, part=part: _write(file, part, rules))  # type: ignore[misc]
+        write_file(path, lambda file, part=part: _write(file, name, part, rules))  # type: ignore[misc]
     return list(parts)
 
 
@@ -144,27 +148,33 @@ def _split(queries: pa.Table, groups: Sequence[str] | None) -> Iterator[tuple[st
     yield f"_{WITHOUT_GROUP}", queries.filter(pc.equal(of_row, ""))
 
 
-def _check_place(path: UPath, rows: int) -> None:
+def _find_earlier(folder: UPath, name: str) -> list[UPath]:
+    """Return the workbooks of a project in a folder, of this run's groups and of others."""
+    found = folder.glob(f"{name}_queries*.xlsx") if folder.is_dir() else ()
+    return [path for path in found if _is_own(path, name)]
+
+
+def _check_place(path: UPath, name: str, rows: int) -> None:
     if rows > _MOST_ROWS:
         raise WorkbookError(
             f"{rows} queries are more than the {_MOST_ROWS} that a workbook holds. Read the list "
             "from the warehouse, and restrict the rules of the queries."
         )
-    if path.exists() and not is_own_workbook(path):
+    if path.exists() and not _is_own(path, name):
         raise WorkbookError(
             f"{path} is not a workbook of queries of this package, so it is not replaced. Move "
             "it, or name another folder."
         )
 
 
-def is_own_workbook(path: UPath) -> bool:
-    """Return whether a file is a workbook that `write_workbooks` wrote."""
+def _is_own(path: UPath, name: str) -> bool:
+    """Return whether a file is a workbook that `write_workbooks` wrote for a project."""
     from openpyxl import load_workbook
 
     try:
         with path.open("rb") as file:
             book = load_workbook(file, read_only=True)
-            return bool(book.properties.description == MADE_BY)
+            return bool(book.properties.description == _MADE_BY.format(name))
     except Exception:  # noqa: BLE001 whatever a file of somebody else is
         return False
 
@@ -172,12 +182,12 @@ def is_own_workbook(path: UPath) -> bool:
 # -- one workbook ---------------------------------------------------------------------------------
 
 
-def _write(file: IO[bytes], queries: pa.Table, rules: Sequence[RuleDescription]) -> None:
+def _write(file: IO[bytes], name: str, queries: pa.Table, rules: Sequence[RuleDescription]) -> None:
     from xlsxwriter import Workbook
 
     book = Workbook(file, {"constant_memory": True, "strings_to_urls": False})
     # The same queries give the same file.
-    book.set_properties({"comments": MADE_BY, "created": _EPOCH.replace(tzinfo=None)})
+    book.set_properties({"comments": _MADE_BY.format(name), "created": _EPOCH.replace(tzinfo=None)})
     formats = {
         "text": book.add_format({"num_format": "@", "valign": "top"}),
         "head": book.add_format({"bold": True, "bottom": 1}),
@@ -190,8 +200,8 @@ def _write(file: IO[bytes], queries: pa.Table, rules: Sequence[RuleDescription])
     _write_head(sheet, [*columns, *TO_FILL_IN], formats["head"])
     links = 0
     for row, values in enumerate(_read_rows(queries.select(columns)), 1):
-        for at, (name, value) in enumerate(zip(columns, values, strict=True)):
-            if name == _LINK and value and links < _MOST_LINKS and len(value) <= _LONGEST_URL:
+        for at, (column, value) in enumerate(zip(columns, values, strict=True)):
+            if column == _LINK and value and links < _MOST_LINKS and len(value) <= _LONGEST_URL:
                 sheet.write_url(row, at, value, formats["link"], "Open in REDCap")
                 links += 1
             elif value:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import requests
+from openpyxl import load_workbook
 
 from redcap_dagster import (
     CheckRules,
@@ -63,6 +64,12 @@ def life(study: Study) -> Mapping[tuple[str, str], list[str]]:
     for row in rows:
         found.setdefault((row["record"], row["field"]), []).append(row["what"])
     return found
+
+
+def read_workbook(path: Path) -> list[dict[str, str]]:
+    rows = load_workbook(path)["Queries"].iter_rows(values_only=True)
+    head = [f"{name}" for name in next(rows)]
+    return [dict(zip(head, map(str, row), strict=True)) for row in rows]
 
 
 def define(study: Study, **options: Any) -> dg.Definitions:
@@ -219,7 +226,8 @@ def test_buckets_have_the_states_of_the_whole_project(
         if storage == "duckdb"
         else ParquetTableIOManager(base_path=str(tmp_path / "tables"))
     )
-    definitions = define(study, partitions=PartitionSettings(3), storage=place)
+    queries = QuerySettings(workbook=str(tmp_path / "workbooks"))
+    definitions = define(study, partitions=PartitionSettings(3), storage=place, queries=queries)
 
     def read(table: str) -> Sequence[Mapping[str, Any]]:
         key = TablePlace(dg.AssetKey(["study", "queries", table]))
@@ -240,6 +248,8 @@ def test_buckets_have_the_states_of_the_whole_project(
     run(bucket_keys(3))
     first = read("open")
     assert {(row["record"], row["field"]): row["state"] for row in first} == FIRST
+    rows = [row for path in (tmp_path / "workbooks").iterdir() for row in read_workbook(path)]
+    assert {(row["record"], row["field"]) for row in rows} == FIRST.keys()
     for record, _ in FIRST:
         edit(study, record, "age", "30")
     run(bucket_keys(3)[:1])
@@ -336,3 +346,53 @@ def test_no_record_id_and_no_value_is_in_dagster_home(
     files = [file for file in home.glob("**/*") if file.is_file()]
     assert files
     assert not [file for file in files if CANARY.encode() in file.read_bytes()]
+
+
+def test_each_group_gets_a_workbook_that_confirms_queries_when_it_is_returned(
+    study: Study, tmp_path: Path
+) -> None:
+    sent, returned = tmp_path / "sent", tmp_path / "returned"
+    returned.mkdir()
+    settings = QuerySettings(workbook=str(sent), confirmations=str(returned), show_values=True)
+    assert study.run(define(study, queries=settings)).success
+
+    files = {path.name: read_workbook(path) for path in sent.iterdir()}
+    assert {
+        name: {(row["record"], row["field"]) for row in rows} for name, rows in files.items()
+    } == {
+        "study_queries_north.xlsx": {("1", "age"), ("2", "hb")},
+        "study_queries_south.xlsx": {("3", "age"), (CANARY, "age"), (CANARY, "hb")},
+        "study_queries_records_without_access_group.xlsx": set(),
+    }
+
+    book = load_workbook(sent / "study_queries_north.xlsx")
+    sheet = book["Queries"]
+    names = [cell.value for cell in sheet[1]]
+    for row in (2, 3):
+        sheet.cell(row, names.index("who") + 1).value = "Ada"
+        sheet.cell(row, names.index("why") + 1).value = "as in the source"
+    sheet.cell(3, names.index("record") + 1).value = "999"
+    book.save(returned / "north.xlsx")
+    result = study.run(define(study, queries=settings))
+    assert result.success
+    confirmed = {key for key, steps in life(study).items() if steps[-1] == "confirmed"}
+    assert len(confirmed) == 1
+    assert confirmed < {("1", "age"), ("2", "hb")}
+    refused = entry(materializations(result)["study/queries/open"], "redcap/refused_confirmations")
+    assert refused == {"north.xlsx 3": "its query id belongs to another record"}
+    assert len(read_workbook(sent / "study_queries_north.xlsx")) == 1
+
+
+def test_a_workbook_that_cannot_be_written_stops_nothing_else(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = QuerySettings(workbook=str(tmp_path / "file"))
+    result = study.run(define(study, queries=settings))
+    assert not result.success
+    assert open_list(study) == FIRST
+    assert "Workbooks of queries cannot be written" in str(study_failure(result))
+
+
+def study_failure(result: dg.ExecuteInProcessResult) -> object:
+    """Return the message of the step that failed."""
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    return failed.step_failure_data.error

@@ -99,6 +99,12 @@ def test_each_access_group_has_its_own_workbook(queries: QueryTables, tmp_path: 
     }
 
 
+def test_the_workbook_of_a_former_group_is_emptied(queries: QueryTables, tmp_path: Path) -> None:
+    write(queries.open, tmp_path, groups=["north", "south"])
+    write(queries.open.slice(0, 0), tmp_path, groups=[])
+    assert [read_rows(path) for path in tmp_path.iterdir()] == [[], [], []]
+
+
 def test_there_is_one_workbook_where_groups_are_hidden(
     queries: QueryTables, tmp_path: Path
 ) -> None:
@@ -133,7 +139,7 @@ def test_values_of_identifiers_are_never_in_a_workbook(
     for path in write(shown, tmp_path):
         values = {row["field"]: row["value"] for row in read_rows(path)}
         assert values.get("name") is None
-    (path,) = write(shown, tmp_path, groups=None, record_id_is_identifier=True)
+    (path,) = write(shown, tmp_path / "one", groups=None, record_id_is_identifier=True)
     assert {(row["record"], row["link"], row["value"]) for row in read_rows(path)} == {
         (None, None, None)
     }
@@ -194,12 +200,12 @@ def test_filled_in_rows_confirm_their_queries(queries: QueryTables, tmp_path: Pa
         },
     )  # fmt: skip
     found = read_workbook(UPath(path), queries.history)
-    assert {one.row for one in found.by_query.values()} == {2, 4}
+    assert {one.row for one in found.by_query.values()} == {"2", "4"}
     assert found.refused == {
-        3: "it does not say who confirmed the query and why",
-        5: "its query id belongs to another record",
+        "3": "it does not say who confirmed the query and why",
+        "5": "its query id belongs to another record",
     }
-    assert update_with(found).refused[4] == "no query has its id"
+    assert update_with(found).refused["4"] == "no query has its id"
 
 
 def update_with(found: object) -> QueryTables:

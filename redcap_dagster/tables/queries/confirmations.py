@@ -25,13 +25,14 @@ class Confirmation:
         query_id: Id of the query.
         who: Who confirmed it.
         why: The reason.
-        row: Number of its row, in which the first row below the header is 2. Defaults to 0.
+        row: Number of its row, in which the first row below the header is 2, after the name of its
+            file if there are several. Defaults to blank.
     """
 
     query_id: str
     who: str
     why: str
-    row: int = 0
+    row: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Confirmations:
     """
 
     by_query: Mapping[str, Confirmation] = field(default_factory=dict)
-    refused: Mapping[int, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_confirmations(given: Rows | Path | str) -> Confirmations:
@@ -61,7 +62,7 @@ def read_confirmations(given: Rows | Path | str) -> Confirmations:
         >>> rows = pa.table({"query_id": ["QABCDEFGHIJKL", ""], "who": ["Ada", "Ada"],
         ...                  "why": ["as in the source", "also"]})
         >>> read_confirmations(rows).refused
-        {3: 'it does not have a query id'}
+        {'3': 'it does not have a query id'}
     """
     table = _read_csv(Path(given)) if isinstance(given, str | Path) else read_text(given)
     missing = [name for name in _COLUMNS if name not in table.column_names]
@@ -72,7 +73,7 @@ def read_confirmations(given: Rows | Path | str) -> Confirmations:
         )
     return collect_confirmations(
         [
-            Confirmation(**{name: (row[name] or "").strip() for name in _COLUMNS}, row=number)
+            Confirmation(**{name: (row[name] or "").strip() for name in _COLUMNS}, row=f"{number}")
             for number, row in enumerate(table.select(_COLUMNS).to_pylist(), start=2)
         ]
     )
@@ -85,7 +86,7 @@ def collect_confirmations(rows: Sequence[Confirmation]) -> Confirmations:
         rows: The confirmations, in their order. Rows that are blank are left out.
     """
     by_query: dict[str, Confirmation] = {}
-    refused: dict[int, str] = {}
+    refused: dict[str, str] = {}
     for row in rows:
         if not (row.query_id or row.who or row.why):
             continue

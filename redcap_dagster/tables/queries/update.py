@@ -50,7 +50,7 @@ class QueryTables:
 
     open: pa.Table = field(repr=False)
     history: pa.Table = field(repr=False)
-    refused: Mapping[int, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def count_states(self) -> Mapping[str, int]:
         """Return how many queries have each state."""
@@ -164,7 +164,7 @@ def read_history(stored: pa.Table) -> pa.Table:
     return stored.select(HISTORY_SCHEMA.names).cast(HISTORY_SCHEMA)
 
 
-def _refuse_unknown(given: Confirmations, known: Mapping[str, _Case]) -> Mapping[int, str]:
+def _refuse_unknown(given: Confirmations, known: Mapping[str, _Case]) -> Mapping[str, str]:
     return {
         one.row: "no query has its id"
         for one in given.by_query.values()

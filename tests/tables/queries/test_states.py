@@ -129,7 +129,7 @@ class StudyOverTime(RuleBasedStateMachine):
         if listed:
             query_id = data.draw(st.sampled_from(sorted(listed)))
             why = data.draw(st.sampled_from(["seen", "seen again"]))
-            self.confirmations[query_id] = Confirmation(query_id, "Ada", why, 2)
+            self.confirmations[query_id] = Confirmation(query_id, "Ada", why)
 
     # -- a run ------------------------------------------------------------------------------------
 

@@ -131,8 +131,8 @@ def test_a_confirmation_is_of_what_the_list_showed(tmp_path: Path) -> None:
     confirmed = update(judge({"age": ["bad 1"]}, at=LATER), first, confirmations=given)
     assert confirmed.open.num_rows == 0
     assert confirmed.refused == {
-        3: "no query has its id",
-        5: "it does not say who confirmed the query and why",
+        "3": "no query has its id",
+        "5": "it does not say who confirmed the query and why",
     }
 
     changed = update(judge({"age": ["bad 2"]}, at=LATER), first, confirmations=given)
