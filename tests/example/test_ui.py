@@ -15,14 +15,18 @@ ASSET: FloatRect = {"x": 240, "y": 0, "width": 1260, "height": 1180}
 
 
 @pytest.fixture
-def ui(project: Project) -> Iterator[str]:
-    """Where `make ui` says that the UI is."""
+def served(project: Project) -> Iterator[tuple[str, str]]:
+    """Where `make ui` says that the UI and the pages of REDCap are."""
     with project.running("python", "-m", "example_project.ui") as process:
-        yield read_until(process, r"Dagster UI +(\S+)")[1][1]
+        dagster = read_until(process, r"Dagster UI +(\S+)")[1][1]
+        yield dagster, read_until(process, r"REDCap pages +(\S+)")[1][1]
 
 
 @pytest.mark.slow
-def test_a_visitor_makes_the_tables_and_looks_at_them(page: Page, ui: str, pictures: Path) -> None:
+def test_a_visitor_makes_the_tables_and_looks_at_them(
+    page: Page, project: Project, served: tuple[str, str], pictures: Path
+) -> None:
+    ui, redcap = served
     page.goto(ui)
     expect(page.get_by_role("link", name="asthma / clean / diary")).to_be_visible()
     ui = ui.removesuffix("/assets")
@@ -65,3 +69,22 @@ def test_a_visitor_makes_the_tables_and_looks_at_them(page: Page, ui: str, pictu
     # One of the made-up people is too young for the trial, and some were not asked for their age.
     expect(page.get_by_text("Failed", exact=True)).to_have_count(2)
     expect(page.get_by_text("All codes are known.")).to_be_visible()
+
+    page.goto(f"{ui}/assets/asthma/status/forms?view=overview")
+    metadata = page.get_by_role("row").filter(has_text="completeness")
+    metadata.get_by_text("Show Markdown").click()
+    completeness = page.get_by_role("dialog")
+    expect(completeness.get_by_role("row", name=re.compile("^Medication "))).to_contain_text("█")
+    completeness.screenshot(path=pictures / "completeness.png", animations="disabled")
+
+    queries = project.table("asthma_queries.open")
+    assert {"within_range", "required_filled", "hidden_filled"} <= set(queries["rule"])
+    books = sorted(path.name for path in (project.root / "to_mend").iterdir())
+    assert books == [
+        f"asthma_queries_{group}.xlsx" for group in ("north", "records_without_access_group", "south")
+    ]
+    page.goto(redcap)
+    too_young = queries[queries["rule"] == "within_range"].iloc[0]
+    page.goto(too_young["link"])
+    expect(page.locator(f"[name='{too_young['field']}']")).to_have_value("17")
+    expect(page.get_by_text(too_young["record"]).first).to_be_visible()

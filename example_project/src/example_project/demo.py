@@ -66,6 +66,9 @@ def main(xml: Path | None = None) -> None:
         console.print(f"The run failed; all that Dagster said is in {_short(LOG)}")
         sys.exit(1)
     console.print(_table(stored))
+    for key, metadata in stored.items():
+        if (found := metadata.get("redcap/open_queries")) is not None:
+            console.print(f"What to mend: {found} rows in {key.to_user_string()}")
     ui = "make ui" if xml is None else f"make ui XML={shlex.quote(str(xml))}"
     console.print(
         f"{len(stored)} tables in {time.monotonic() - started:.0f} s. What next:\n"

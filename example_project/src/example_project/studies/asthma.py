@@ -48,6 +48,11 @@ FIELDS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
         ("sex", "Sex", _options("radio", "1, Female | 2, Male")),
         ("smoker", "Smokes", {"field_type": "yesno"}),
         (
+            "cigarettes",
+            "Cigarettes a day",
+            _valid("integer", "1", "60") | REQUIRED | {"branching_logic": "[smoker] = '1'"},
+        ),
+        (
             "triggers",
             "What brings on an attack",
             _options("checkbox", "1, Pollen | 2, Cold air | 3, Exercise"),
@@ -155,7 +160,9 @@ def _person(rng: np.random.Generator, number: int) -> Iterator[dict[str, str]]:
         # One person is too young. For some, the age was forgotten.
         age=17 if number == 40 else "" if rng.random() < 0.03 else rng.integers(18, 80),
         sex=rng.integers(1, 3),
-        smoker=int(rng.random() < 0.2),
+        smoker=(smoker := int(rng.random() < 0.2)),
+        # For some smokers, nobody asked; one person smokes, and was ticked as if not.
+        cigarettes=12 if number == 77 else number % 17 + 4 if smoker and number % 5 else "",
         **{f"triggers___{code}": int(rng.random() < 0.4) for code in (1, 2, 3)},
         enrolment_complete=2,
         **visit(0),
