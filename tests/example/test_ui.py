@@ -81,7 +81,8 @@ def test_a_visitor_makes_the_tables_and_looks_at_them(
     assert {"within_range", "required_filled", "hidden_filled"} <= set(queries["rule"])
     books = sorted(path.name for path in (project.root / "to_mend").iterdir())
     assert books == [
-        f"asthma_queries_{group}.xlsx" for group in ("north", "records_without_access_group", "south")
+        f"asthma_queries_{group}.xlsx"
+        for group in ("north", "records_without_access_group", "south")
     ]
     page.goto(redcap)
     too_young = queries[queries["rule"] == "within_range"].iloc[0]
