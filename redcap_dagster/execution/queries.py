@@ -99,7 +99,11 @@ def _judge(run: Run, forms: AllForms, before: pa.Table | None) -> Judgment:
     """Return what the run says of the records of its selected buckets."""
     recipe = run.recipe
     assert recipe.queries is not None  # noqa: S101 else there are no such assets
-    rules = recipe.query_rules
+    rules = [
+        rule
+        for rule in recipe.query_rules
+        if any(recipe.is_on(rule, instrument) for instrument in recipe.tables.records)
+    ]
     listed = None
     if run.census is not None:
         listed = frozenset(run.census[run.project.record_id_field].to_pylist())

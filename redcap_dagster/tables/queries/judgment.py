@@ -17,6 +17,7 @@ from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     EVENT_NAME,
     REPEAT_INSTANCE,
+    status_column,
 )
 from redcap_dagster.tables.quality import RuleFindings
 from redcap_dagster.tables.queries.identity import build_query_id
@@ -209,10 +210,14 @@ class Judgment:
         return State.HIDDEN if hidden else State.NOT_JUDGED
 
     def _explain_missing_rule(self, form: JudgedForm, query: Query) -> State:
-        """Return why a rule did not judge a field or a form."""
-        if any(key == query.key for key in self._find_rows(form, [query])):
-            return State.HIDDEN if self._is_hidden(query) else State.WITHDRAWN
-        return self._explain_missing_row(form)
+        """Return why a rule did not judge a field or a form.
+
+        Some rules judge the forms that are marked Complete, which the status tells.
+        """
+        if query.key not in self._find_rows(form, [query]):
+            return self._explain_missing_row(form)
+        hidden = self._is_hidden(query) or status_column(query.instrument) in form.hidden
+        return State.HIDDEN if hidden else State.WITHDRAWN
 
     def _find_place(self, found: RuleFindings | Query, key: RowKey) -> str:
         """Return where a finding about a form is: in the form, or in all forms of the event.

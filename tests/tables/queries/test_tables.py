@@ -188,3 +188,13 @@ def test_a_row_of_an_own_rule_is_the_same_in_each_of_its_forms() -> None:
     assert not_judged.open["state"].to_pylist() == ["not judged"]
     solved = run(both, judged("first", wrong=False), judged("second", wrong=False))
     assert solved.history["what"].to_pylist() == ["found", "solved"]
+
+
+def test_a_rule_that_needs_a_hidden_status_is_not_withdrawn() -> None:
+    first = update(judge({"age": ["bad 1"]}))
+    records = judge({"age": ["bad 1"]}).forms["visit"].records
+    hidden = JudgedForm("visit", records, [], hidden=["visit_complete"])
+    shown = JudgedForm("visit", records, [])
+    for form, state in ((hidden, "hidden from this token"), (shown, "rule withdrawn")):
+        judgment = Judgment(PROJECT, "redcap.example.edu/api", LATER, {"visit": form}, {"good"})
+        assert update(judgment, first).count_states()[state] == 1
