@@ -70,6 +70,7 @@ coverage: .venv/dev
 bench: .venv/dev
 	.venv/bin/python -m benchmarks.tables
 	.venv/bin/python -m benchmarks.logic
+	.venv/bin/python -m benchmarks.queries
 	.venv/bin/python -m benchmarks.loading
 	.venv/bin/python -m benchmarks.records
 	.venv/bin/python -m benchmarks.small

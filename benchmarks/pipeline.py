@@ -37,6 +37,7 @@ def build_definitions(
     buckets: int | None = None,
     max_cells: int | None = MAX_CELLS,
     study: str = "mixed",
+    queries: bool = False,
 ) -> dg.Definitions:
     """Return the definitions of a study."""
     os.environ[_VARIABLE] = TOKEN
@@ -48,7 +49,15 @@ def build_definitions(
         storage=storage,
         change_sensor=True,
         partitions=PartitionSettings(buckets) if buckets else None,
+        queries=queries,
     )
+
+
+def prepare_query_run(url: str, fields: str, folder: str) -> Callable[[], None]:
+    """Prepare one run into DuckDB with queries, of a study with branching logic."""
+    storage = make_duckdb(folder)
+    defined = build_definitions(url, int(fields), storage, study="branching", queries=True)
+    return partial(materialize, defined, dg.DagsterInstance.ephemeral())
 
 
 def prepare_run(url: str, fields: str, folder: str, study: str = "mixed") -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """A synthetic study of any size: its dictionary as REDCap exports it, and its records as text."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,17 @@ def _make_notes(random: _Random, records: int) -> pa.Array:
 _Kind = tuple[_Row, Callable[[_Random, int], pa.Array]]
 
 _TEXTS: tuple[_Kind, ...] = (({}, _make_words), ({"field_type": "notes"}, _make_notes))
+_YES_OR_NO: _Kind = (
+    {"field_type": "yesno"},
+    lambda random, n: _make_texts(random.integers(0, 2, n)),
+)
 _VALUES: tuple[_Kind, ...] = (
     ({}, lambda random, n: _make_texts(random.integers(0, 90, n))),
     (_set_validation("integer"), lambda random, n: _make_texts(random.integers(0, 10_000, n))),
     (_set_validation("number"), lambda random, n: _make_texts(random.normal(70, 9, n).round(2))),
     (_set_validation("date_dmy"), lambda random, n: _make_dates(random, n).cast(pa.string())),
     (_set_validation("datetime_ymd"), _make_times),
-    ({"field_type": "yesno"}, lambda random, n: _make_texts(random.integers(0, 2, n))),
+    _YES_OR_NO,
     (
         _set_choices("radio", _CHOICES),
         lambda random, n: _make_texts(random.choice([1, 2, 3, 9], n)),
@@ -84,10 +89,12 @@ _VALUES: tuple[_Kind, ...] = (
 STUDIES: Mapping[str, tuple[_Kind, ...]] = {
     "mixed": (_TEXTS[0], _VALUES[0], _TEXTS[1], *_VALUES[1:]),
     "values": _VALUES,
+    "branching": tuple(kind for other in _VALUES[:-1] for kind in (_YES_OR_NO, other)),
 }
 """Kinds of fields and the values entered in them, by study; the fields take them in turn.
 
-"values" has numbers, dates and choices with little text.
+"values" has numbers, dates and choices with little text. In "branching", each other field is asked
+where the answer to the one before it is yes.
 """
 
 
@@ -104,7 +111,15 @@ def make_dictionary(fields: int, study: str = "mixed") -> list[_Row]:
         }
         for number in range(fields)
     ]
+    if study == "branching":
+        for before, row in pairwise(rows[1:]):
+            if _is_under_branching(row["field_name"]):
+                row["branching_logic"] = f"[{before['field_name']}] = '1'"
     return rows
+
+
+def _is_under_branching(name: str) -> bool:
+    return int(name.removeprefix("field_")) % 2 == 1
 
 
 def make_project(fields: int, study: str = "mixed") -> REDCapProject:
@@ -130,6 +145,10 @@ def _make_piece(project: REDCapProject, kinds: Sequence[_Kind], first: int, coun
             number = int(column.field.field_name.removeprefix("field_"))
             values = kinds[number % len(kinds)][1](random, count)
             columns[column.name] = values if column.choice else _add_gaps(random, values)
+            if column.field.branching_logic:
+                asked = pc.fill_null(pc.equal(columns[f"field_{number - 1}"], "1"), False)
+                blank = "0" if column.choice else None
+                columns[column.name] = pc.if_else(asked, columns[column.name], blank)
     return pa.table(columns)
 
 
