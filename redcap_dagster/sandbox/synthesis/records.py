@@ -15,6 +15,7 @@ from redcap_dagster.sandbox.synthesis.values import Bounds, draw_value, fits
 _BLANK_SHARE: Final = 0.05
 _CODE_SHARE: Final = 0.02
 _TICKED_SHARE: Final = 0.3
+_EXCLUSIVE_SHARE: Final = 0.1
 _COMPARED_SHARE: Final = 0.3
 _STATUSES: Final = "2222222210"
 _MOST_ATTEMPTS: Final = 100
@@ -232,8 +233,8 @@ class MadeUpRecord:
             or (
                 wishes[name] is None
                 and code in plan.codes
-                and code not in plan.exclusive
-                and self.rng.random() < _TICKED_SHARE
+                and self.rng.random()
+                < (_EXCLUSIVE_SHARE if code in plan.exclusive else _TICKED_SHARE)
             )
         ]
         if not ticked and plan.required and plan.codes:

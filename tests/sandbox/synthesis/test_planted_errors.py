@@ -74,7 +74,7 @@ def test_nothing_else_is_wrong(seed: int) -> None:
 
 
 def test_errors_have_consequences() -> None:
-    study = make_up_study(PROJECT, records=200, errors=0.3)
+    study = make_up_study(PROJECT, records=200, errors=0.9)
     values = {key: dict(row) for key, row in study.rows}
     seen = set()
     for error in study.errors:

@@ -63,6 +63,7 @@ def test_records_obey_their_dictionary(study: MadeUpStudy) -> None:
         assert ticks == {"symptoms___9"} or "symptoms___9" not in ticks
         assert ("deep" in row) == (row.get("rare") == "7" and row["doubled"] == "22")
         assert not ("loop_a" in row and "loop_b" in row)
+    assert any("symptoms___9" in row for row in rows)
     codes = Counter(row["code"] for row in rows if "code" in row)
     assert max(codes.values()) == 1
     assert "UNK" not in codes
