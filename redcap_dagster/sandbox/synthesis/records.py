@@ -8,6 +8,7 @@ from typing import Final
 from redcap_dagster.project.columns import is_status_field
 from redcap_dagster.project.logic import UNKNOWN, SmartVariable, Unknown
 from redcap_dagster.project.logic.values import Value
+from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.synthesis.expressions import Expression, RowKind, Source
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
 from redcap_dagster.sandbox.synthesis.values import Bounds, draw_value, fits
@@ -67,6 +68,7 @@ class MadeUpRecord:
                 self._make_value(plan, place)
         for name in self.plan.circular:
             self._settle(name)
+        self._mark_incomplete()
 
     # -- what logic says ----------------------------------------------------------------------
 
@@ -264,3 +266,14 @@ class MadeUpRecord:
         for place, row in self.rows.items():
             if plan.name in row and not plan.is_calculated and not self.is_asked(plan, place):
                 row |= plan.blanks
+
+    def _mark_incomplete(self) -> None:
+        """Mark forms as incomplete in which no value of a required field would be right."""
+        for place, row in self.rows.items():
+            for plan in self.plan.kinds[place[0]]:
+                status = status_column(plan.field.form_name)
+                if not plan.required or plan.is_calculated or status not in row:
+                    continue
+                is_blank = all(row[column] == blank for column, blank in plan.blanks.items())
+                if is_blank and status not in self.plan.dependents and self.is_asked(plan, place):
+                    row[status] = "0"

@@ -223,6 +223,8 @@ def _explain(plan: StudyPlan, goals: _Goals) -> dict[str, str]:
             reasons[name] = "its branching logic cannot be read"
         elif name in plan.circular:
             reasons[name] = "its branching logic is circular"
+        elif each.low or each.high:
+            reasons[name] = "no value is between its limits"
         elif goals.values[name] is None:
             reasons[name] = "no values were found with which its branching logic asks it"
         else:

@@ -168,6 +168,8 @@ def _draw_number(rng: Random, validation: Validation, bounds: Bounds) -> str:
         low = Decimal(0) if high is None or high >= 0 else high - 100
     if high is None:
         high = low + 100
+    if low > high:
+        return ""
     places = validation.decimals
     if places is None:
         places = 0 if validation.kind == "integer" or high - low >= 20 else 1

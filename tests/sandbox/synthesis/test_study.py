@@ -161,6 +161,18 @@ def test_logic_that_asks_nobody(branching: str) -> None:
     assert any("a" in values for _, values in study.rows)
 
 
+def test_a_form_that_cannot_be_complete() -> None:
+    """No value is between the limits: the field stays blank, so the form is incomplete."""
+    rows = [
+        field("id"),
+        field("most", validation="integer", maximum="5", required_field="y"),
+        field("x", validation="integer", minimum="9", maximum="[most]", required_field="y"),
+    ]
+    study = make_up_study(REDCapProject.from_exports(metadata=rows), records=40)
+    assert study.never_asked == {"x": "no value is between its limits"}
+    assert {values["visit_complete"] for _, values in study.rows} == {"0"}
+
+
 def test_the_sandbox_serves_a_study(sandbox: Sandbox, study: MadeUpStudy) -> None:
     token = sandbox.add_study(study)
     client = REDCapClient(sandbox.url, token)
