@@ -106,10 +106,10 @@ def test_a_form_with_most_required_fields_blank_is_found_once() -> None:
     )
     assert verdicts(judge_required(rows)) == {
         "one": [False, False, None, True, False],
-        "two": [None, True, None, False, False],
-        "three": [None, False, None, True, False],
+        "two": [None, True, None, False, None],
+        "three": [None, False, None, True, None],
         "four": [False, False, None, False, False],
-        "": [True, False, True, False, False],
+        "": [True, False, True, False, None],
     }
 
 
@@ -128,12 +128,13 @@ def test_a_form_whose_logic_cannot_be_said_is_not_found() -> None:
 @pytest.mark.parametrize(
     ("of", "expected"),
     [
-        ("complete", [True, False, False]),
-        ("saved", [True, True, False]),
+        ("complete", [True, None, None]),
+        ("saved", [True, True, None]),
         ("all", [True, True, True]),
     ],
 )
-def test_rows_that_need_their_required_fields(of: RequiredOf, expected: list[bool]) -> None:
+def test_rows_that_need_their_required_fields(of: RequiredOf, expected: list[bool | None]) -> None:
+    """Nothing can be said of a blank elsewhere: a form that is no longer Complete is not mended."""
     cells: Cells = {"one": [None] * 3, "two": ["x", "x", None], "a_complete": ["2", "0", "0"]}
     found = judge_required(make_rows([required("one"), field("two", "a")], cells, of))
     assert verdicts(found) == {"one": expected}
@@ -171,3 +172,17 @@ def test_values_in_hidden_fields_are_found() -> None:
         "older": [True, False, None, False, False],
         "tick": [False, True, False, False, False],
     }
+
+
+def test_required_fields_that_rights_hide_may_be_blank() -> None:
+    """A form of which most required fields were blank is not mended when a right is taken away."""
+    fields = [required(name) for name in ("one", "two", "three", "four")]
+    cells: Cells = {
+        "one": ["x", "x"],
+        "two": ["x", None],
+        "three": [None, None],
+        "four": [None, None],
+    }
+    assert verdicts(judge_required(make_rows(fields, cells)))[""] == [False, True]
+    found = judge_required(make_rows(fields, cells, hidden=["three", "four"]))
+    assert verdicts(found) == {"one": [False, False], "two": [False, True], "": [False, None]}

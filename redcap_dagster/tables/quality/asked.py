@@ -36,7 +36,8 @@ def judge_required(rows: InstrumentRows) -> list[RuleFindings]:
 
     Any entry fills a field, also a missing data code; a checkbox needs a ticked option. Rows in
     which several and more than half of the required fields that were asked are blank are found
-    once, as rows of the form: then the fields are not judged.
+    once, as rows of the form: then the fields are not judged. Blanks in rows that are not judged,
+    such as those that are not marked Complete, cannot be said.
 
     Args:
         rows: The rows of an instrument; ``required_of`` says which of them are judged.
@@ -55,7 +56,12 @@ def judge_required(rows: InstrumentRows) -> list[RuleFindings]:
         field: _RequiredCells.read(asked[field.field_name], judged, _find_filled(rows, columns))
         for field, columns in fields.items()
     }
-    of_form, form_is_unknown = _find_blank_forms(list(cells.values()))
+    unseen = [
+        _RequiredCells.read_hidden(asked[field.field_name])
+        for field in rows.project.instrument_fields(rows.instrument)
+        if is_required(field) and field not in fields and field.field_name in asked
+    ]
+    of_form, form_is_unknown = _find_blank_forms([*cells.values(), *unseen])
     problems = find_logic_problems(rows.study)
     read = _ReadValues(rows)
     found = [
@@ -194,9 +200,10 @@ class _RequiredCells:
     """The cells of a required field, row by row.
 
     Attributes:
-        asked: Whether it was asked.
+        asked: Whether it was certainly asked and is not unknown.
         wrong: Whether it was asked and is blank.
-        unknown: Whether it is blank, and it cannot be said whether it was asked.
+        unknown: Whether it is blank, and the row is not judged or it cannot be said whether it was
+            asked.
         may_be_asked: Whether it is filled, and it cannot be said whether it was asked.
     """
 
@@ -208,9 +215,18 @@ class _RequiredCells:
     @classmethod
     def read(cls, asked: pa.BooleanArray, judged: Booleans, filled: Booleans) -> Self:
         """Return the cells of a field from where it was asked, judged and filled."""
-        is_asked = judged & _read(asked, unknown=False)
-        is_unknown = judged & _read(pc.is_null(asked), unknown=False)
-        return cls(is_asked, is_asked & ~filled, is_unknown & ~filled, is_unknown & filled)
+        is_asked, may_be_asked = _read(asked, unknown=False), _read(asked, unknown=True)
+        wrong = judged & is_asked & ~filled
+        is_unsure = may_be_asked & ~is_asked
+        return cls(
+            is_asked & (judged | filled), wrong, may_be_asked & ~filled & ~wrong, is_unsure & filled
+        )
+
+    @classmethod
+    def read_hidden(cls, asked: pa.BooleanArray) -> Self:
+        """Return the cells of a field that export rights hide, from where it was asked."""
+        may_be_asked, nowhere = _read(asked, unknown=True), np.zeros(len(asked), np.bool_)
+        return cls(nowhere, nowhere, may_be_asked, may_be_asked)
 
 
 class _ReadValues:
