@@ -140,3 +140,16 @@ def test_a_file_without_the_columns_is_refused(tmp_path: Path) -> None:
     path.write_text("name,logic\na,b\n")
     with pytest.raises(ValueError, match="lack the columns"):
         read_quality_rules(path)
+
+
+def test_unique_fields_that_rights_hide_or_that_hold_missing_codes() -> None:
+    """A hidden field is not judged, which is no error; two missing codes are not the same value."""
+    project = REDCapProject.from_exports(
+        metadata=[field("id", "a"), field("code", "a")], info={"missing_data_codes": "NI, None"}
+    )
+    (own,) = resolve_rules([QualityRule("once", unique=["code"])], project)
+    shown = pa.table({"id": text("1", "2", "3", "4"), "code": text("NI", "NI", "x", "x")})
+    (found,) = judge_own_rule(StudyRows(project, {"a": shown}), own)
+    assert found.wrong.to_pylist() == [False, False, True, True]
+    (found,) = judge_own_rule(StudyRows(project, {"a": shown.select(["id"])}), own)
+    assert (found.count, found.uncertain) == (0, 4)

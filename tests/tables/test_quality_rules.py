@@ -52,6 +52,13 @@ def test_numbers_are_equal_to_a_tolerance() -> None:
     assert verdicts(judge_calculations(rows_of(cells, field("x", "a"), rounded))[0]) == [False] * 3
 
 
+def test_the_rounding_inside_of_an_outermost_if_has_its_tolerance() -> None:
+    """As a floating-point number, 1.005 is less than a half, and so is what REDCap may round."""
+    calc = field("y", "a", type="calc", choices="if([x] = '', '', round([x] * 1.005, 2))")
+    given = rows_of({"x": ["1", "1", "1"], "y": ["1", "1.01", "1.03"]}, field("x", "a"), calc)
+    assert verdicts(judge_calculations(given)[0]) == [False, False, True]
+
+
 def test_calculated_text() -> None:
     text = field("y", "a", field_annotation="@CALCTEXT(if([x] = 1, 'one', 'other'))")
     found = judge_calculations(
@@ -103,12 +110,12 @@ def test_ticks_that_action_tags_do_not_allow() -> None:
 
 def test_no_two_records_share_the_secondary_unique_field() -> None:
     given = rows_of(
-        {"x": ["a", "b", "a", None, None]},
+        {"x": ["a", "b", "a", None, None, "NI", "NI"]},
         field("x", "a"),
         info={"secondary_unique_field": "x"},
     )
     (found,) = judge_secondary_unique(given)
-    assert verdicts(found) == [True, False, True, False, False]
+    assert verdicts(found) == [True, False, True, False, False, False, False]
 
 
 def test_a_limit_that_is_another_field() -> None:
@@ -122,6 +129,16 @@ def test_a_limit_that_is_another_field() -> None:
     (found,) = judge_ranges(rows_of(cells, *fields))
     assert verdicts(found) == [False, True, False, None, None]
     assert found.read.column_names == ["last", "[first]"]
+
+
+def test_a_missing_code_that_looks_like_a_number_is_not_a_limit() -> None:
+    fields = (
+        field("x", "a", validation="integer"),
+        field("y", "a", validation="integer", maximum="[x]"),
+    )
+    info = {"missing_data_codes": "-99, Refused"}
+    (found,) = judge_ranges(rows_of({"x": ["-99", "5"], "y": ["7", "7"]}, *fields, info=info))
+    assert verdicts(found) == [None, True]
 
 
 def test_blanks_are_found_where_the_field_was_asked() -> None:

@@ -97,10 +97,12 @@ def _is_miscalculated(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bo
 
 
 def _find_unit(node: Node) -> Decimal:
-    """Return one unit of the last place of an outermost rounding; 0 without one."""
+    """Return one unit of the last place of an outermost rounding, or of one in an outermost if."""
     match node:
         case Function(name, (_,)) if name in _ROUNDING:
             return Decimal(1)
         case Function(name, (_, Literal(places))) if name in _ROUNDING and places.isdecimal():
             return Decimal(1).scaleb(-int(places))
+        case Function("if", (_, chosen, other)):
+            return max(_find_unit(chosen), _find_unit(other))
     return Decimal(0)

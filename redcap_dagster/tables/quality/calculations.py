@@ -38,8 +38,8 @@ def judge_calculations(rows: InstrumentRows) -> list[RuleFindings]:
     """Return the rows of each calculated field whose value is not its result: rule H.
 
     Numbers are equal to a relative 1e-9, or to one unit of the last place of an outermost
-    ``round``. It cannot be said where the result depends on the time, on a missing data code, or
-    on values that are not known.
+    ``round``, which may be in an ``if``. It cannot be said where the result depends on the time,
+    on a missing data code, or on values that are not known.
 
     Args:
         rows: The rows of an instrument.
@@ -122,10 +122,12 @@ def _are_equal(stored: pa.StringArray, result: pa.StringArray, unit: float) -> p
 
 
 def _find_unit(node: Node) -> float:
-    """Return one unit of the last place of an outermost rounding; 0 without one."""
+    """Return one unit of the last place of an outermost rounding, or of one in an outermost if."""
     match node:
         case Function(name, (_,)) if name in _ROUNDING:
             return 1.0
         case Function(name, (_, Literal(places))) if name in _ROUNDING and places.isdecimal():
             return float(f"1e-{places}")
+        case Function("if", (_, chosen, other)):
+            return max(_find_unit(chosen), _find_unit(other))
     return 0.0

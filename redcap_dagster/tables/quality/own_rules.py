@@ -254,13 +254,18 @@ def _describe(reference: Reference) -> str:
 def find_duplicates(study: StudyRows, instrument: str, fields: Sequence[str]) -> pa.BooleanArray:
     """Return whether each row has the values of another row in some fields, all of them filled.
 
+    A missing data code is not a value.
+
     Args:
         study: The rows of all instruments.
         instrument: Instrument of the rows.
         fields: Columns of its records table.
     """
     columns = [study.read_column(instrument, field) for field in fields]
-    filled = reduce(pc.and_, [column.is_valid() for column in columns])
+    codes = pa.array([code.code for code in study.project.missing_data_codes], pa.string())
+    filled = reduce(
+        pc.and_, [pc.and_not(each.is_valid(), pc.is_in(each, codes)) for each in columns]
+    )
     texts = [
         pc.fill_null(column.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False)
         for column in columns

@@ -13,6 +13,7 @@ from redcap_dagster.tables.column_types import (
     DATETIME,
     DOUBLE_COMMA,
     TIME,
+    ColumnType,
     cast_text,
     get_column_type,
 )
@@ -141,7 +142,8 @@ class _OwnLimit:
 def _resolve_limits(rows: InstrumentRows, field: Field, kind: pa.DataType) -> dict[str, _OwnLimit]:
     """Return the limits of a field that refer to another field."""
     found: dict[str, _OwnLimit] = {}
-    grammar = _LIMIT_TYPES.get(kind)
+    grammar = _find_grammar(field, kind)
+    codes = pa.array([code.code for code in rows.project.missing_data_codes], pa.string())
     for end, limit in _find_limits(field).items():
         try:
             node = parse_logic(limit)
@@ -152,7 +154,8 @@ def _resolve_limits(rows: InstrumentRows, field: Field, kind: pa.DataType) -> di
         texts = resolve(rows.study, node, rows.instrument)
         if texts.null_count == len(texts):
             continue
-        values = cast_text(pa.chunked_array([texts]), grammar)
+        numbers = pc.if_else(pc.is_in(texts, codes), pa.scalar(None, pa.string()), texts)
+        values = cast_text(pa.chunked_array([numbers]), grammar)
         is_blank = pc.fill_null(pc.equal(texts, ""), False)
         found[end] = _OwnLimit(values, pc.or_(combine(values.is_valid()), is_blank), texts)
     return found
@@ -180,13 +183,18 @@ def _judge_field(
     return _Judged(wrong, certain, ", ".join(others))
 
 
+def _find_grammar(field: Field, kind: pa.DataType) -> ColumnType | None:
+    """Return how the limits of a field are written; None if its column has none."""
+    if get_column_type(field).arrow == kind == TIME.arrow:
+        return get_column_type(field)  # minutes and seconds have a grammar of their own
+    return _LIMIT_TYPES.get(kind)
+
+
 def _read_limit(text: str, field: Field, kind: pa.DataType) -> pa.Scalar:
     """Return a limit as a value of a column's type; null if it is not one."""
-    grammar = _LIMIT_TYPES.get(kind)
+    grammar = _find_grammar(field, kind)
     if grammar is None:
         return pa.scalar(None, kind)
-    if get_column_type(field).arrow == kind == TIME.arrow:
-        grammar = get_column_type(field)  # minutes and seconds have a grammar of their own
     return cast_text(pa.chunked_array([[text]]), grammar)[0]
 
 

@@ -32,9 +32,11 @@ def judge_secondary_unique(rows: InstrumentRows) -> list[RuleFindings]:
 
 
 def _find_shared(rows: InstrumentRows, name: str) -> pa.BooleanArray:
-    """Return whether each row has a value that another record has, too."""
+    """Return whether each row has a value that another record has, too; not a missing data code."""
     ids = rows.records[rows.project.record_id_field]
+    codes = pa.array([code.code for code in rows.project.missing_data_codes], pa.string())
     table = pa.table({"value": rows.records[name], "record": ids}).drop_null()
+    table = table.filter(pc.invert(pc.is_in(table["value"], codes)))
     counted = table.group_by("value").aggregate([("record", "count_distinct")])
     shared = counted.filter(pc.greater(counted["record_count_distinct"], 1))["value"]
     return combine(pc.is_in(rows.records[name], shared))
