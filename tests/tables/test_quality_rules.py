@@ -1,7 +1,12 @@
 """Calculations, outliers, missing codes, unique values and ticks, row by row."""
 
+from dataclasses import replace
+
+import pyarrow as pa
 import pytest
 
+from redcap_dagster.tables import CleaningRules
+from redcap_dagster.tables.logic import StudyRows
 from redcap_dagster.tables.quality import (
     judge_blanks,
     judge_calculations,
@@ -71,6 +76,21 @@ def test_a_blank_that_branching_logic_hides_is_not_incorrect() -> None:
     hidden = field("y", "a", type="calc", choices="1 + 1", branching_logic="[x] = '1'")
     given = rows_of({"x": ["1", "2"], "y": [None, None]}, field("x", "a"), hidden)
     assert verdicts(judge_calculations(given)[0]) == [True, None]
+
+
+def test_a_form_that_nobody_has_saved_is_not_calculated() -> None:
+    calc = field("y", "a", type="calc", choices="1 + 1")
+    given = rows_of({"x": ["1", None], "y": [None, None]}, field("x", "a"), calc)
+    status = pa.array(["2", "0"])
+    place = given.records.schema.get_field_index("a_complete")
+    records = given.records.set_column(place, "a_complete", status)
+    unsaved = replace(
+        given,
+        records=records,
+        rules=CleaningRules(keep_unsaved=True),
+        study=StudyRows(given.project, {"a": records}),
+    )
+    assert verdicts(judge_calculations(unsaved)[0]) == [True, None]
 
 
 def test_outliers_are_beyond_two_standard_deviations() -> None:

@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Column, Field
 from redcap_dagster.project.logic import Reference
-from redcap_dagster.project.system_columns import REPEAT_INSTANCE, status_column
-from redcap_dagster.tables.instruments import find_saved
+from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables.logic import find_column, resolve
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.visibility import (
@@ -154,14 +153,7 @@ def _find_judged_rows(rows: InstrumentRows, status: str) -> Booleans:
         return _read(combine(pc.equal(rows.records[status], _COMPLETE)), unknown=False)
     if rows.required_of == "all":
         return np.ones(rows.records.num_rows, np.bool_)
-    columns = rows.project.columns(rows.instrument)
-    blank_status = rows.project.honors_blank_status
-    saved = _read(
-        combine(find_saved(rows.records, columns, blank_status=blank_status)), unknown=False
-    )
-    if REPEAT_INSTANCE in rows.records.column_names:
-        saved |= _read(combine(rows.records[REPEAT_INSTANCE].is_valid()), unknown=False)
-    return saved
+    return _read(rows.find_saved(), unknown=False)
 
 
 def _find_filled(

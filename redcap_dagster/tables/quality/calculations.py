@@ -81,7 +81,9 @@ def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
             result = pc.if_else(pc.or_(is_result, result.is_null()), result, "")
         codes = pa.array([code.code for code in rows.project.missing_data_codes], pa.string())
         certain = pc.and_(result.is_valid(), pc.invert(pc.is_in(stored, codes)))
-        # REDCap need not calculate what its branching logic hides.
+        if rows.rules.keep_unsaved:  # REDCap need not calculate what nobody has saved
+            certain = pc.and_(certain, rows.find_saved())
+        # Nor what its branching logic hides.
         shown = find_shown(rows.study, rows.instrument).get(name)
         if shown is not None:
             is_hidden_blank = pc.and_(pc.equal(stored, ""), pc.invert(combine(shown)))

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import Column, Field, REDCapProject
+from redcap_dagster.project.system_columns import REPEAT_INSTANCE
 from redcap_dagster.tables.cells import read_values
 from redcap_dagster.tables.cleaning import CleanTable
 from redcap_dagster.tables.cleaning_rules import CleaningRules
+from redcap_dagster.tables.instruments import find_saved
 from redcap_dagster.tables.logic import StudyRows
 
 RequiredOf = Literal["complete", "saved", "all"]
@@ -63,6 +65,15 @@ class InstrumentRows:
             if column.name not in self.hidden
         ]
         return [(each, list(own)) for each, own in groupby(columns, key=lambda one: one.field)]
+
+    def find_saved(self) -> pa.BooleanArray:
+        """Return whether each row is of a form that was saved, or an instance."""
+        columns = self.project.columns(self.instrument)
+        blank_status = self.project.honors_blank_status
+        saved = combine(find_saved(self.records, columns, blank_status=blank_status))
+        if REPEAT_INSTANCE not in self.records.column_names:
+            return saved
+        return pc.or_(saved, combine(self.records[REPEAT_INSTANCE].is_valid()))
 
     def repeat(self, value: bool) -> pa.BooleanArray:
         """Return the same value for each row."""
