@@ -15,6 +15,9 @@ REPEAT_COLUMNS: Final = (REPEAT_INSTRUMENT, REPEAT_INSTANCE)
 ACCESS_GROUP: Final = "redcap_data_access_group"
 SURVEY_IDENTIFIER: Final = "redcap_survey_identifier"
 
+HASHED_ID: Final = "^[0-9a-f]{32}$"
+"""Pattern of the hashes that REDCap sends instead of record ids: a guess from other clients."""
+
 
 def status_column(instrument: str) -> str:
     """Return the column of an instrument's status: Incomplete, Unverified or Complete.

@@ -10,6 +10,7 @@ from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.project.system_columns import (
     ACCESS_GROUP,
     EVENT_NAME,
+    HASHED_ID,
     REPEAT_INSTANCE,
     REPEAT_INSTRUMENT,
     SURVEY_IDENTIFIER,
@@ -147,6 +148,5 @@ def has_hashed_ids(export: pa.Table, project: REDCapProject) -> bool:
     if project.fields[0].identifier != "y":
         return False
     ids = export_text(export, project.record_id_field).unique().drop_null()
-    # That hashes look like this is a guess from what other clients look for.
-    hashed = pc.match_substring_regex(ids, "^[0-9a-f]{32}$")
+    hashed = pc.match_substring_regex(ids, HASHED_ID)
     return bool(pc.all(hashed, min_count=1).as_py())

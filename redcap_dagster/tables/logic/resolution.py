@@ -10,7 +10,7 @@ from redcap_dagster.project import Column
 from redcap_dagster.project.columns import is_status_field
 from redcap_dagster.project.logic import Reference, SmartVariable
 from redcap_dagster.project.logic.events import find_event
-from redcap_dagster.project.system_columns import ACCESS_GROUP
+from redcap_dagster.project.system_columns import ACCESS_GROUP, HASHED_ID
 from redcap_dagster.tables.logic.row_search import FoundRows, find_rows
 from redcap_dagster.tables.logic.study import StudyRows
 
@@ -47,7 +47,7 @@ def resolve(study: StudyRows, reference: Reference, instrument: str) -> pa.Strin
     """
     project = study.project
     if reference.field == project.record_id_field and reference.code is None:
-        return study.read_column(instrument, reference.field)
+        return _read_record_ids(study, instrument)
     column = find_column(study, reference)
     form = column.field.form_name if column else ""
     if (
@@ -62,6 +62,14 @@ def resolve(study: StudyRows, reference: Reference, instrument: str) -> pa.Strin
         values = pc.replace_substring(values, ",", ".")
     found = find_rows(study, instrument, form, reference.event, reference.instance)
     return values if found is None else _take(values, found, default)
+
+
+def _read_record_ids(study: StudyRows, instrument: str) -> pa.StringArray:
+    """Return the record ids, null where REDCap sent hashes instead of them."""
+    ids = study.read_column(instrument, study.project.record_id_field)
+    if study.project.fields[0].identifier != "y":
+        return ids
+    return pc.if_else(pc.match_substring_regex(ids, HASHED_ID), _NULL, ids)
 
 
 def find_column(study: StudyRows, reference: Reference) -> Column | None:
@@ -117,7 +125,7 @@ def resolve_smart_variable(
         return pa.nulls(count, pa.string())
     match variable.name:
         case "record-name":
-            return study.read_column(instrument, project.record_id_field)
+            return _read_record_ids(study, instrument)
         case "record-dag-name" if ACCESS_GROUP in study.tables[instrument].column_names:
             return pc.fill_null(study.read_column(instrument, ACCESS_GROUP), "")
         case "project-id" if project.info.project_id is not None:

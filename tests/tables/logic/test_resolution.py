@@ -242,3 +242,16 @@ def test_smart_variables_have_the_values_of_their_rows(name: str, expected: list
     study = StudyRows(PROJECT, {"person": _make_table("person", rows)})
     variable = SmartVariable(name)
     assert resolve_smart_variable(study, variable, "person").to_pylist() == expected
+
+
+def test_a_hash_is_not_compared_as_the_record_id() -> None:
+    """A field that logic asks of record 5 only is not hidden: nobody can say which record it is."""
+    identified = {**field("id", "a"), "identifier": "y"}
+    project = REDCapProject.from_exports(metadata=[identified, field("x", "a")])
+    ids = pa.array(["1f3870be274f6c49b3e31a0c6728957f", "5"])
+    study = StudyRows(project, {"a": pa.table({"id": ids})})
+    assert resolve(study, Reference("id"), "a").to_pylist() == [None, "5"]
+    assert resolve_smart_variable(study, SmartVariable("record-name"), "a").to_pylist() == [
+        None,
+        "5",
+    ]
