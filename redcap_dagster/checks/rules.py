@@ -229,6 +229,12 @@ class CheckRules:
                 f"The checks {sorted(with_of - {'required_filled'})} do not have the setting 'of'; "
                 "only required_filled has it."
             )
+        taken = [rule.name for rule in self.own_rules if rule.name in CHECKS]
+        if taken:
+            raise ValueError(
+                f"Quality rules are named like checks of the package: {taken}. Rename them: their "
+                "queries could not be told apart."
+            )
         if any(CHECKS[name].layer == "metadata" for name in of_forms):
             raise ValueError(
                 "dictionary_drift is a check of the whole project: put it into settings, not into "

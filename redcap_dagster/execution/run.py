@@ -119,7 +119,12 @@ class Run:
                 has_access_groups=known.has_access_groups,
                 has_survey_identifier=known.has_survey_identifier,
             )
-        return StudyRows(project, _StudyTables(self))
+        stored = [name for name in self.recipe.tables.records if not self._replaces(name)]
+        return StudyRows(project, _StudyTables(self), frozenset(stored if self.export else ()))
+
+    def _replaces(self, instrument: str) -> bool:
+        """Whether the run replaces the stored records."""
+        return self.selection.has(self.recipe.tables.records[instrument])
 
     def needs_export(self, instrument: str) -> bool:
         """Whether the records must be exported: for their asset, or for checks of an export."""
@@ -167,7 +172,7 @@ class _StudyTables(Mapping[str, pa.Table]):
             return None
         spec = run.recipe.tables.records[instrument]
         try:
-            if run.selection.has(spec):
+            if run._replaces(instrument):
                 records = exported_records(run, instrument)
             elif instrument in run._stored or _find_stored(run, spec):
                 records = stored_records(run, instrument)

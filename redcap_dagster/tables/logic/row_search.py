@@ -8,6 +8,7 @@ What REDCap documents, or what was chosen where it does not say:
   its instances: it cannot be said, unless there is none.
 - ``previous-instance`` and ``next-instance`` are the numbers before and after that of the row;
   ``first-instance`` and ``last-instance`` the lowest and the highest number that there is.
+- A record that an older table does not have cannot be said.
 - An event that the project does not have, an event that the instrument is not designated for, and
   an instance that is not there have no row: a blank.
 """
@@ -110,7 +111,10 @@ class _Search:
             of_event, _find(place, event_place) >= 0, _find(place, form_place) >= 0
         )
         unsaved = designated & is_sure & (at < 0) & ~of_form & (~of_event | event_is_there)
-        return FoundRows(at, unsaved, designated & ~is_sure & any_is_there)
+        unknown = ~is_sure & any_is_there
+        if self._other in self._study.older:
+            unknown |= ~np.isin(rows.record, self._other_rows.record)
+        return FoundRows(at, unsaved, designated & unknown)
 
     def _find_events(self, event: str) -> Numbers:
         """Return the number of the event that each row means."""

@@ -1,6 +1,6 @@
 """The records of a study as logic reads them: the rows of all instruments, with their keys."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -33,6 +33,8 @@ class StudyRows:
         tables: Records table of each instrument, as text with blanks null; they may be read when
             they are asked for. An instrument that is not among them was not exported: its values
             cannot be said. Neither can those of a column that its table does not have.
+        older: Instruments whose tables are older than the others. A record that such a table does
+            not have may have rows by now: its values cannot be said. Defaults to none.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -43,6 +45,7 @@ class StudyRows:
 
     project: REDCapProject = field(repr=False)
     tables: Mapping[str, pa.Table] = field(repr=False)
+    older: Collection[str] = ()
     _remembered: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     _always: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     _keys: dict[str, "RowKeys"] = field(default_factory=dict, init=False, repr=False)

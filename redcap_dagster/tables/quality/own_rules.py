@@ -23,7 +23,13 @@ from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.project.logic import LogicError, Node, Reference, list_references, parse_logic
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import REPEAT_INSTRUMENT
-from redcap_dagster.tables.logic import StudyRows, evaluate_conditions, find_column, resolve
+from redcap_dagster.tables.logic import (
+    StudyRows,
+    evaluate_conditions,
+    find_column,
+    names_field,
+    resolve,
+)
 from redcap_dagster.tables.quality.findings import RuleFindings, combine
 
 
@@ -120,13 +126,21 @@ def _resolve_rule(rule: QualityRule, project: REDCapProject) -> OwnRule:
     }
     record_id = project.fields[0]
     if rule.unique:
-        node, names = None, list(rule.unique)
+        node, names, options = None, list(rule.unique), []
     else:
         node = parse_logic(rule.logic)
-        names = [reference.field for reference in list_references(node)]
+        references = list_references(node)
+        names = [reference.field for reference in references]
+        study = StudyRows(project, {})
+        options = [_describe(each) for each in references if not names_field(study, each)]
     unknown = [name for name in names if name not in forms and name != record_id.field_name]
     if unknown:
         raise StructureError(f"the project does not have the fields {list_names(unknown)}")
+    if options:
+        raise StructureError(
+            f"the project does not have the options {list_names(options)}; a checkbox needs the "
+            "code of an option, other fields must not have one"
+        )
     own = list(dict.fromkeys(forms[name] for name in names if name in forms))
     if rule.unique and len(own) != 1:
         raise StructureError("its unique fields must be of one instrument")
@@ -213,7 +227,8 @@ def _evaluate(study: StudyRows, node: Node, instrument: str) -> pa.BooleanArray:
         for name, table in study.tables.items()
         if name in _list_instruments(study, node) or name == instrument
     }
-    outside = evaluate_conditions(StudyRows(study.project, without_instances), instrument, node)
+    base_rows = StudyRows(study.project, without_instances, study.older)
+    outside = evaluate_conditions(base_rows, instrument, node)
     return pc.if_else(in_instance, truth, outside)
 
 

@@ -217,6 +217,21 @@ def test_the_values_of_a_form_that_was_not_exported_cannot_be_said() -> None:
     assert resolve(StudyRows(CLASSIC, seen), Reference("due"), "person").to_pylist() == [None] * 3
 
 
+def test_a_record_that_an_older_table_does_not_have_cannot_be_said() -> None:
+    project = REDCapProject.from_exports(
+        metadata=[field("id", "a"), field("x", "a"), field("y", "b")]
+    )
+    tables = {
+        "a": pa.table({"id": ["1", "2"], "x": ["1", "1"]}),
+        "b": pa.table(
+            {"id": ["1"], "y": [None]}, schema=pa.schema({"id": "string", "y": "string"})
+        ),
+    }
+    assert resolve(StudyRows(project, tables), Reference("y"), "a").to_pylist() == ["", ""]
+    older = StudyRows(project, tables, {"b"})
+    assert resolve(older, Reference("y"), "a").to_pylist() == ["", None]
+
+
 def test_the_end_of_a_repeating_event_cannot_be_said_without_all_of_its_forms() -> None:
     rows = [("1", "unplanned_arm_1", 1)]
     study = StudyRows(PROJECT, {"note": _make_table("note", rows)})
