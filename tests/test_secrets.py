@@ -13,7 +13,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
 from redcap_dagster import CheckRules, REDCapResource
-from redcap_dagster.checks import CHECKS
+from redcap_dagster.checks import CHECKS, CheckSettings
 from redcap_dagster.sandbox import Sandbox
 from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results
 from tests.dictionary import field
@@ -74,23 +74,40 @@ def test_a_run_tells_counts_and_names_alone(study: Study, listen: Listen) -> Non
 def test_checks_that_fail_tell_counts_and_names_alone(study: Study, listen: Listen) -> None:
     """With rows that drop, values out of range, types that change, and blanks where required."""
     asked = {"required_field": "y", "text_validation_min": "18"}
+    alone = {"field_annotation": "@NONEOFTHEABOVE=0"}
+    hidden = {"branching_logic": "[age] = '99'"}
     metadata = [METADATA[0], *({**row, **asked} for row in METADATA[1:])]
+    wrong = {"unasked": CANARY, "code": "-9", "own": CANARY, "ticks___0": "1", "ticks___1": "1"}
     token = study.sandbox.add_project(
         exports={
+            "project": {"missing_data_codes": "-9, Unknown", "secondary_unique_field": "own"},
             "metadata": [
                 *metadata,
                 field("free", "base"),
+                field("own", "base"),
+                field("unasked", "base", **hidden),
+                field("code", "base"),
+                field("twice", "base", type="calc", choices="2 * [age]"),
+                field(
+                    "ticks",
+                    "base",
+                    type="checkbox",
+                    choices="0, None | 1, One",
+                    field_annotation="@NONEOFTHEABOVE=0",
+                ),
                 field("arm", "base", type="radio", choices="1, Drug | 2, Drug"),
-            ]
+            ],
         },
         records=[
-            {**RECORDS[0], "free": "1", "arm": "1", "base_complete": "2"},
-            {"id": "2", "age": "5", "free": "1", "arm": "2", "base_complete": "2"},
+            {**RECORDS[0], **wrong, "free": "1", "arm": "1", "base_complete": "2"},
+            {"id": "2", "age": "5", **wrong, "free": "1", "arm": "2", "base_complete": "2"},
         ],
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_VARIABLE, token)
-        definitions = study.definitions(checks=CheckRules(max_drop=0, allow_shrink=True))
+        all_on = {name: CheckSettings(enabled=True) for name in CHECKS}
+        rules = CheckRules(settings=all_on, max_drop=0, allow_shrink=True)
+        definitions = study.definitions(checks=rules)
         results = [study.run(definitions)]
         study.sandbox.edit(token, record="2", field="free", value=CANARY)
         results.append(study.run(definitions))
@@ -108,6 +125,7 @@ def test_checks_that_fail_tell_counts_and_names_alone(study: Study, listen: List
         "keys_unique",
         "export_complete",
         "nothing_hidden",
+        "outliers",  # of two numbers, none is
     }
     heard = listen(study.instance)
     assert token not in heard

@@ -342,8 +342,9 @@ OPTIONS: dict[str, tuple[type, dict[str, Any], Any]] = {
             "severity": "error",
             "show_values": True,
             "confirmations": "confirmed.csv",
+            "workbook": "to_mend",
         },
-        QuerySettings(["within_range"], "error", True, "confirmed.csv"),
+        QuerySettings(["within_range"], "error", True, "confirmed.csv", "to_mend"),
     ),
     "freshness": (
         FreshnessSettings,

@@ -162,7 +162,7 @@ def _person(rng: np.random.Generator, number: int) -> Iterator[dict[str, str]]:
         sex=rng.integers(1, 3),
         smoker=(smoker := int(rng.random() < 0.2)),
         # For some smokers, nobody asked; one person smokes, and was ticked as if not.
-        cigarettes=12 if number == 77 else number % 17 + 4 if smoker and number % 5 else "",
+        cigarettes=12 if number == 76 else number % 17 + 4 if smoker and number % 5 else "",
         **{f"triggers___{code}": int(rng.random() < 0.4) for code in (1, 2, 3)},
         enrolment_complete=2,
         **visit(0),
