@@ -74,7 +74,6 @@ def test_a_run_tells_counts_and_names_alone(study: Study, listen: Listen) -> Non
 def test_checks_that_fail_tell_counts_and_names_alone(study: Study, listen: Listen) -> None:
     """With rows that drop, values out of range, types that change, and blanks where required."""
     asked = {"required_field": "y", "text_validation_min": "18"}
-    alone = {"field_annotation": "@NONEOFTHEABOVE=0"}
     hidden = {"branching_logic": "[age] = '99'"}
     metadata = [METADATA[0], *({**row, **asked} for row in METADATA[1:])]
     wrong = {"unasked": CANARY, "code": "-9", "own": CANARY, "ticks___0": "1", "ticks___1": "1"}

@@ -68,7 +68,7 @@ def test_a_visitor_makes_the_tables_and_looks_at_them(
     # One of the made-up people is too young for the trial, some were not asked for their age, and
     # one who does not smoke has a number of cigarettes.
     expect(page.get_by_text("Failed", exact=True)).to_have_count(3)
-    expect(page.get_by_text("All codes are known.")).to_be_visible()
+    expect(page.get_by_text("All calculated values are correct.")).to_be_visible()
 
     page.goto(f"{ui}/assets/asthma/status/forms?view=overview")
     metadata = page.get_by_role("row").filter(has_text="completeness")
