@@ -71,7 +71,7 @@ def test_a_visitor_makes_the_tables_and_looks_at_them(
     expect(page.get_by_text("All calculated values are correct.")).to_be_visible()
 
     page.goto(f"{ui}/assets/asthma/status/forms?view=overview")
-    completeness = page.get_by_role("row", name=re.compile("^redcap/completeness "))
+    completeness = page.get_by_role("row", name=re.compile("^redcap.completeness "))
     expect(completeness).to_contain_text("█████████░ 90 % (54 of 60)")
 
     queries = project.table("asthma_queries.open")
