@@ -43,7 +43,7 @@ class ClientSettings(BaseModel):
             ``FileTooLargeError``. Defaults to 1 GiB. None for no limit.
         concurrency: Requests of one export that run at the same time. Defaults to 2.
         max_failures: Requests of one export that fail in a row, each after its retries, until the
-            export gives up. A response with a row begins anew. Defaults to 20.
+            export gives up. A response with a row resets the count. Defaults to 20.
         progress_timeout: Seconds without a row after which an export gives up if a request fails.
             Until then, it tries smaller requests. Defaults to 7200.
         rate_limit: Requests per minute to one host, over all processes of this user on this

@@ -83,7 +83,7 @@ def query_results(
 
 
 def load_query_history(run: Run) -> pa.Table | None:
-    """Return the stored history; None if there is none of this project.
+    """Return the stored history; None if no history of this project is stored.
 
     Raises:
         StructureError: It is stored, but cannot be loaded.

@@ -70,7 +70,7 @@ def _list_conditional_tags(
 
 
 def _read_parentheses(text: str, start: int) -> tuple[str, int]:
-    """Return what stands before the closing parenthesis, and its end; -1 if there is none."""
+    """Return what stands before the closing parenthesis, and its end; -1 without a parenthesis."""
     open_signs = ["("]
     for at, character in _walk_unquoted(text, start):
         if character in _CLOSING:

@@ -6,7 +6,7 @@ from redcap_dagster.project.model import REDCapProject
 def find_event(
     project: REDCapProject, name: str, row_event: str, instrument: str | None
 ) -> str | None:
-    """Return the unique name of the event that a reference names, or None if there is none.
+    """Return the unique name of the event that a reference names, or None without such an event.
 
     ``previous-event-name`` and the like mean events of the row's arm: before a field, those for
     which its instrument is designated.

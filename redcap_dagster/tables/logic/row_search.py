@@ -5,7 +5,7 @@ What REDCap documents, or what was chosen where it does not say:
 - Without an event, a reference means the event of the row; without an instance, the instance of the
   row if the field is of the same repeating instrument or repeating event.
 - A row of anything else that refers to a repeating instrument without an instance may mean any of
-  its instances: it cannot be said, unless there is none.
+  its instances: it cannot be said, unless no instance exists.
 - ``previous-instance`` and ``next-instance`` are the numbers before and after that of the row;
   ``first-instance`` and ``last-instance`` the lowest and the highest number that there is.
 - A record that an older table does not have cannot be said.

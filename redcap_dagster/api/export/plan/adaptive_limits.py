@@ -50,7 +50,7 @@ _ONE_RECORD: Final = (
 
 @dataclass(frozen=True)
 class ExportBudget:
-    """When an export whose requests fail gives up. Each row that it receives begins anew.
+    """When an export whose requests fail gives up. Each row that it receives resets both limits.
 
     Attributes:
         max_failures: Requests that fail in a row, each after its retries. Defaults to 20.
