@@ -178,7 +178,7 @@ def test_clone_and_serve_made_up_records(
         process.terminate()
         process.communicate(timeout=120)
     assert [row["id"] for row in rows] == list("1234567")
-    (error,) = csv.DictReader(planted.open())
+    (error,) = csv.DictReader(planted.read_text().splitlines())
     assert (error["kind"], error["planted"], error["field"]) == ("C", "1", "age")
     assert not rows[int(error["id"]) - 1]["age"].isdecimal()
     assert {row["redcap_data_access_group"] for row in rows} - {"", "site_a", "site_b"} == {
