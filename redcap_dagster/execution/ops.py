@@ -16,7 +16,14 @@ from redcap_dagster.catalog.metadata import asset_result, project_metadata, time
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.checks.findings import dictionary_drift
 from redcap_dagster.execution.ahead import iterate_ahead
-from redcap_dagster.execution.all_forms import AllForms
+from redcap_dagster.execution.all_forms.forms import AllForms
+from redcap_dagster.execution.all_forms.queries import query_results
+from redcap_dagster.execution.all_forms.query_files import (
+    check_workbooks,
+    load_confirmations,
+    write_query_workbooks,
+)
+from redcap_dagster.execution.all_forms.status import status_results
 from redcap_dagster.execution.bucket_checks import merge_bucket_checks
 from redcap_dagster.execution.column_guard import refuse_new_columns
 from redcap_dagster.execution.instrument import instrument_results
@@ -28,17 +35,10 @@ from redcap_dagster.execution.op_failures import (
 )
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.project_guard import refuse_other_project
-from redcap_dagster.execution.queries import query_results
-from redcap_dagster.execution.query_files import (
-    check_workbooks,
-    load_confirmations,
-    write_query_workbooks,
-)
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run, export_selected, start_run
 from redcap_dagster.execution.shrink_guard import refuse_to_shrink
-from redcap_dagster.execution.status import status_results
 from redcap_dagster.execution.stored_tables import IO_MANAGER_KEY, fit_to_io_manager
 from redcap_dagster.failures import reason
 from redcap_dagster.partitions import buckets

@@ -8,7 +8,7 @@ import pytest
 
 from redcap_dagster.execution import ops
 from redcap_dagster.execution.ahead import iterate_ahead
-from redcap_dagster.execution.all_forms import AllForms
+from redcap_dagster.execution.all_forms.forms import AllForms
 from redcap_dagster.execution.instrument import instrument_results
 from redcap_dagster.execution.run import Result, Run
 from tests.dagster_runs import Study

@@ -9,7 +9,7 @@ import pyarrow as pa
 from redcap_dagster.api import REDCapError
 from redcap_dagster.catalog.column_schema import plain_schema
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
-from redcap_dagster.execution.all_forms import AllForms
+from redcap_dagster.execution.all_forms.forms import AllForms
 from redcap_dagster.execution.column_guard import refuse_new_columns
 from redcap_dagster.execution.project_guard import is_of_other_project
 from redcap_dagster.execution.run import Result, Run

@@ -6,8 +6,8 @@ import pyarrow as pa
 from upath import UPath
 
 from redcap_dagster.checks.rules import CHECKS
-from redcap_dagster.execution.all_forms import AllForms
-from redcap_dagster.execution.queries import load_query_history
+from redcap_dagster.execution.all_forms.forms import AllForms
+from redcap_dagster.execution.all_forms.queries import load_query_history
 from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.stored_tables import load_history
 from redcap_dagster.partitions import bucket_keys
