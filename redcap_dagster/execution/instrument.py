@@ -25,13 +25,9 @@ from redcap_dagster.execution.judging import (
     judge_row_count,
 )
 from redcap_dagster.execution.record_source import existing_instruments
-from redcap_dagster.execution.run import (
-    Records,
-    Result,
-    Run,
-    exported_records,
-    stored_records,
-)
+from redcap_dagster.execution.run import Result, Run
+from redcap_dagster.execution.run_records import Records, exported_records, stored_records
+from redcap_dagster.execution.study_tables import find_study
 from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.project import StructureError
 from redcap_dagster.tables import CleanTable, Contents, clean, read_contents
@@ -119,7 +115,7 @@ def _judge_stored_records(run: Run, records: Records) -> JudgedTable:
 def _judge_clean_table(run: Run, records: Records, forms: AllForms) -> JudgedTable:
     tables, rules = run.recipe.tables, run.recipe.rules
     spec = tables.clean[records.instrument]
-    study = run.study if rules.missing_reasons else None
+    study = find_study(run) if rules.missing_reasons else None
     cleaned = clean(records.table, records.instrument, records.project, rules, study=study)
     lineage = clean_lineage(
         tables.records[records.instrument].key, records.instrument, records.project, rules

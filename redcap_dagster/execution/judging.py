@@ -8,7 +8,9 @@ from redcap_dagster.checks import findings
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.checks.rules import MOST_OWN_CHECKS, OTHER_RULES
 from redcap_dagster.execution.record_source import has_header
-from redcap_dagster.execution.run import Records, Run
+from redcap_dagster.execution.run import Run
+from redcap_dagster.execution.run_records import Records
+from redcap_dagster.execution.study_tables import find_study
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables import (
     CleanTable,
@@ -108,7 +110,7 @@ def find_wrong(
         cleaned,
         records.project,
         run.recipe.rules,
-        run.study,
+        find_study(run),
         records.hidden,
         _find_required_rows(run, records.instrument),
         is_whole=_has_all_records(run),
@@ -140,8 +142,9 @@ def _has_all_records(run: Run) -> bool:
 
 def _find_own(run: Run, rule: OwnRule) -> list[RuleFindings]:
     """Return what one of the project's own rules finds, in each of its instruments."""
-    return run.study.remember(
-        ("own rule", rule), lambda: judge_own_rule(run.study, rule, is_whole=_has_all_records(run))
+    study = find_study(run)
+    return study.remember(
+        ("own rule", rule), lambda: judge_own_rule(study, rule, is_whole=_has_all_records(run))
     )
 
 

@@ -7,7 +7,8 @@ import dagster as dg
 
 from redcap_dagster.catalog.event_log import Metadata, last_metadata
 from redcap_dagster.execution.record_source import has_header
-from redcap_dagster.execution.run import Run, count_exported_rows
+from redcap_dagster.execution.run import Run
+from redcap_dagster.execution.run_records import count_exported_rows
 from redcap_dagster.project import StructureError
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.tables import hidden_columns

@@ -8,7 +8,8 @@ import pyarrow as pa
 from redcap_dagster.execution.judging import find_wrong
 from redcap_dagster.execution.project_guard import is_of_other_project
 from redcap_dagster.execution.record_source import existing_instruments
-from redcap_dagster.execution.run import Records, Run, exported_records, stored_records
+from redcap_dagster.execution.run import Run
+from redcap_dagster.execution.run_records import Records, exported_records, stored_records
 from redcap_dagster.execution.stored_tables import load_history
 from redcap_dagster.failures import reason
 from redcap_dagster.project import StructureError
