@@ -6,7 +6,7 @@ from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE, R
 from redcap_dagster.sandbox.calls.call import Call
 from redcap_dagster.sandbox.protocol.import_data import Row
 from redcap_dagster.sandbox.protocol.parameters import RequestError
-from redcap_dagster.sandbox.records.import_refusals import ImportRefusedError, InvalidValue
+from redcap_dagster.sandbox.records.record_import.refusals import ImportRefusedError, InvalidValue
 from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
 
 

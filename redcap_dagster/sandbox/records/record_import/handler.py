@@ -23,12 +23,12 @@ from redcap_dagster.sandbox.protocol.import_data import Row, read_rows
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, RequestError
 from redcap_dagster.sandbox.records.calculations import recalculate
 from redcap_dagster.sandbox.records.export import read_delimiter
-from redcap_dagster.sandbox.records.import_refusals import ImportRefusedError, InvalidValue
-from redcap_dagster.sandbox.records.import_row_keys import make_row_key_reader
 from redcap_dagster.sandbox.records.labels import build_event_labels
+from redcap_dagster.sandbox.records.record_import.refusals import ImportRefusedError, InvalidValue
+from redcap_dagster.sandbox.records.record_import.row_keys import make_row_key_reader
+from redcap_dagster.sandbox.records.record_import.values import DATE_FORMATS, validate_import_value
 from redcap_dagster.sandbox.records.record_names import find_next_record_name
 from redcap_dagster.sandbox.records.selection import make_record_arm_reader
-from redcap_dagster.sandbox.records.validation import DATE_FORMATS, validate_import_value
 from redcap_dagster.sandbox.store.columns import index_columns, to_stored_value
 from redcap_dagster.sandbox.store.loading import Cells
 from redcap_dagster.sandbox.store.rights import require, require_edit_rights
