@@ -1,12 +1,14 @@
 """What people do on REDCap's pages, called from Python: tests do it to a project while it runs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from redcap_dagster.sandbox.calls.log import log_deed
 from redcap_dagster.sandbox.calls.project_status import ProjectStatus, set_project_status
 from redcap_dagster.sandbox.records.editing import delete_record, edit_value
 from redcap_dagster.sandbox.records.randomization import add_randomization
 from redcap_dagster.sandbox.records.reports import add_report
+from redcap_dagster.sandbox.store.rights import Rights
 from redcap_dagster.sandbox.store.row_keys import RowKey
 from redcap_dagster.sandbox.store.store import Store, StoredProject
 
@@ -109,6 +111,60 @@ class ProjectActions:
             ...     sandbox.set_status(token, "production")
         """
         set_project_status(self._get_store(), self._get_project(token), status)
+
+    # -- users and rights -------------------------------------------------------------------
+
+    def add_user(self, token: str, username: str, rights: Mapping[str, Any] | None = None) -> str:
+        """Return the token of a new user of a project.
+
+        Args:
+            token: Token of the project.
+            username: Name of the user, which the project's log shows.
+            rights: Rights of the user, as in `add_project`. Defaults to all.
+
+        Raises:
+            ValueError: The project has this user already, or a right is invalid.
+            KeyError: No project has this token.
+        """
+        store, project = self._get_store(), self._get_project(token)
+        user_rights = Rights.from_row(rights or {})
+        with store.lock:
+            if username in store.list_users(project.id):
+                raise ValueError(
+                    "The project already has a user of this name; get_token returns its token."
+                )
+            store.save_user(project.id, username, user_rights)
+            return store.get_token(project.id, username)
+
+    def get_token(self, token: str, username: str) -> str:
+        """Return the token of another user of a project, such as one that was imported.
+
+        Args:
+            token: Token of the project.
+            username: Name of the user; the user whose token `add_project` returns is ``sandbox``.
+
+        Raises:
+            KeyError: The project does not have this user, or no project has this token.
+        """
+        return self._get_store().get_token(self._get_project(token).id, username)
+
+    # Earlier name.
+    token_of = get_token
+
+    def set_rights(self, token: str, rights: Mapping[str, Any]) -> None:
+        """Change some rights of the token's user, as an administrator would.
+
+        Args:
+            token: Token of the user.
+            rights: Rights to change, as in `add_project`; the others stay.
+
+        Raises:
+            ValueError: A name is not a right, or a value is invalid.
+            KeyError: No project has this token.
+        """
+        project = self._get_project(token)
+        changed = project.rights.with_changes(rights)
+        self._get_store().save_user(project.id, project.username, changed)
 
     # -- reports and randomization ----------------------------------------------------------
 

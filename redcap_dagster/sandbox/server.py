@@ -237,7 +237,7 @@ class Sandbox(ProjectActions):
         """
         self._get_injector().clear()
 
-    # -- projects and users -----------------------------------------------------------------
+    # -- projects ------------------------------------------------------------------------
 
     def add_project(
         self,
@@ -311,58 +311,6 @@ class Sandbox(ProjectActions):
         _check_token(token)
         user_rights = Rights.from_row(rights or {})
         return add_loaded_project(store, study.content, study.rows, token, user_rights)
-
-    def add_user(self, token: str, username: str, rights: Mapping[str, Any] | None = None) -> str:
-        """Return the token of a new user of a project.
-
-        Args:
-            token: Token of the project.
-            username: Name of the user, which the project's log shows.
-            rights: Rights of the user, as in `add_project`. Defaults to all.
-
-        Raises:
-            ValueError: The project has this user already, or a right is invalid.
-            KeyError: No project has this token.
-        """
-        store, project = self._get_store(), self._get_project(token)
-        user_rights = Rights.from_row(rights or {})
-        with store.lock:
-            if username in store.list_users(project.id):
-                raise ValueError(
-                    "The project already has a user of this name; get_token returns its token."
-                )
-            store.save_user(project.id, username, user_rights)
-            return store.get_token(project.id, username)
-
-    def get_token(self, token: str, username: str) -> str:
-        """Return the token of another user of a project, such as one that was imported.
-
-        Args:
-            token: Token of the project.
-            username: Name of the user; the user whose token `add_project` returns is ``sandbox``.
-
-        Raises:
-            KeyError: The project does not have this user, or no project has this token.
-        """
-        return self._get_store().get_token(self._get_project(token).id, username)
-
-    # Earlier name.
-    token_of = get_token
-
-    def set_rights(self, token: str, rights: Mapping[str, Any]) -> None:
-        """Change some rights of the token's user, as an administrator would.
-
-        Args:
-            token: Token of the user.
-            rights: Rights to change, as in `add_project`; the others stay.
-
-        Raises:
-            ValueError: A name is not a right, or a value is invalid.
-            KeyError: No project has this token.
-        """
-        project = self._get_project(token)
-        changed = project.rights.with_changes(rights)
-        self._get_store().save_user(project.id, project.username, changed)
 
     def _get_injector(self) -> FaultInjector:
         self._get_store()
