@@ -9,7 +9,7 @@ from operator import attrgetter
 import dagster as dg
 
 from redcap_dagster.catalog.column_schema import type_name
-from redcap_dagster.checks.rules import Layer
+from redcap_dagster.checks.checks import Layer
 from redcap_dagster.project import Field, Instrument, REDCapProject
 from redcap_dagster.tables import CleaningRules, Contents
 

@@ -1,9 +1,11 @@
-"""The checks of a project's tables: `rules` declares them, `findings` says what each one found.
+"""The checks of a project's tables: `checks` declares them, `findings` says what each one found.
 
-`specs` uses the rules first, `execution` the findings later. Imports `tables` and `project`.
+`rules` has their settings. `specs` uses these first, `execution` the findings later. Imports
+`tables` and `project`.
 """
 
+from redcap_dagster.checks.checks import CHECKS, Check
 from redcap_dagster.checks.query_settings import QuerySettings
-from redcap_dagster.checks.rules import CHECKS, Check, CheckRules, CheckSettings
+from redcap_dagster.checks.rules import CheckRules, CheckSettings
 
 __all__ = ["CHECKS", "Check", "CheckRules", "CheckSettings", "QuerySettings"]

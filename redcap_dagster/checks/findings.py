@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from redcap_dagster.checks.rules import CHECKS, OTHER_RULES, CheckSettings, Severity
+from redcap_dagster.checks.checks import CHECKS, OTHER_RULES, Severity
+from redcap_dagster.checks.rules import CheckSettings
 from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.project import Change
 from redcap_dagster.project.name_lists import list_names

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from redcap_dagster.checks.rules import CHECKS, Severity
+from redcap_dagster.checks.checks import CHECKS, Severity
 from redcap_dagster.options import option, shown_name
 
 QUERY_RULES: Final = (

@@ -22,7 +22,7 @@ from redcap_dagster.automation import (
     time_span,
 )
 from redcap_dagster.checks import CheckRules, QuerySettings
-from redcap_dagster.checks.rules import find_rules_file
+from redcap_dagster.component.paths import resolve_query_paths, resolve_rules_path
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
 from redcap_dagster.component.secrecy import SecretiveModel
 from redcap_dagster.component.state import is_due, read_state, write_state
@@ -32,7 +32,6 @@ from redcap_dagster.component.yaml_values import (
     OnCronModel,
     match_instruments,
     resolve_automation,
-    resolve_query_paths,
     resolve_texts,
     resolve_token,
     resolve_url,
@@ -363,7 +362,7 @@ class REDCapProjectComponent(dg.StateBackedComponent, dg.Model, dg.Resolvable):
             project=project,
             instruments=match_instruments(project, self.instruments),
             cleaning=self.cleaning,
-            checks=None if self.checks is None else find_rules_file(self.checks, root),
+            checks=resolve_rules_path(self.checks, root),
             partitions=self.partitions,
             storage=None if self.storage is None else self.storage.storage(root),
             schedule=self.schedule,

@@ -3,16 +3,13 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from redcap_dagster.automation import check_cron
-from redcap_dagster.checks import QuerySettings
 from redcap_dagster.component.secrecy import VARIABLE, check_token
 from redcap_dagster.component.yaml_options import OptionModel
 from redcap_dagster.options import shown_name
@@ -76,16 +73,6 @@ def resolve_texts(context: dg.ResolutionContext, given: Any) -> Any:
         if "{{" in str(value := getattr(given, name))
     }
     return type(given).model_validate({**given.model_dump(exclude_unset=True), **texts})
-
-
-def resolve_query_paths(queries: QuerySettings | bool, root: Path) -> QuerySettings | bool:
-    """Return the option ``queries`` with the paths of its files below a root."""
-    if isinstance(queries, bool):
-        return queries
-    confirmations, workbook = (
-        path and str(root / path) for path in (queries.confirmations, queries.workbook)
-    )
-    return replace(queries, confirmations=confirmations, workbook=workbook)
 
 
 def match_instruments(project: REDCapProject, patterns: Sequence[str] | None) -> list[str] | None:

@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 from redcap_dagster.catalog.column_schema import INFERRED, type_name
 from redcap_dagster.catalog.event_log import Metadata, last_metadata, previous_row_count
 from redcap_dagster.checks import findings
+from redcap_dagster.checks.checks import MOST_OWN_CHECKS, OTHER_RULES
 from redcap_dagster.checks.findings import Finding
-from redcap_dagster.checks.rules import MOST_OWN_CHECKS, OTHER_RULES
 from redcap_dagster.execution.record_source import has_header
 from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.run_records import Records

@@ -6,9 +6,10 @@ from typing import Self
 
 import dagster as dg
 
+from redcap_dagster.checks.checks import CHECKS, Severity
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.checks.query_settings import QuerySettings
-from redcap_dagster.checks.rules import CHECKS, CheckRules, Severity
+from redcap_dagster.checks.rules import CheckRules
 from redcap_dagster.frames import Frames
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import REDCapProject

@@ -14,8 +14,9 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 from redcap_dagster.automation import FreshnessSettings, automation_condition
 from redcap_dagster.catalog.column_schema import clean_schema
 from redcap_dagster.catalog.versions import code_version
+from redcap_dagster.checks.checks import Layer, own_check_specs
 from redcap_dagster.checks.query_settings import QuerySettings
-from redcap_dagster.checks.rules import CheckRules, Layer, apply_rules, own_check_specs
+from redcap_dagster.checks.rules import CheckRules, apply_rules
 from redcap_dagster.frames import Frames
 from redcap_dagster.io_managers import Storage, StorageSettings, place_metadata, storage_kind
 from redcap_dagster.options import refuse_mistakes, shown_name

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from redcap_dagster.checks.rules import Layer, default_check_specs
+from redcap_dagster.checks.checks import Layer, default_check_specs
 from redcap_dagster.options import refuse_mistakes
 from redcap_dagster.project import Instrument, REDCapProject, build_page_url
 

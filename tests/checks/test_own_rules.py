@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.checks import CheckRules, CheckSettings
-from redcap_dagster.checks.rules import MOST_OWN_CHECKS
+from redcap_dagster.checks.checks import MOST_OWN_CHECKS
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables.quality import QualityRule, resolve_rules
 from tests.dagster_runs import check_results, studying

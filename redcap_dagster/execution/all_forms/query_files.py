@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 from upath import UPath
 
-from redcap_dagster.checks.rules import CHECKS
+from redcap_dagster.checks.checks import CHECKS
 from redcap_dagster.execution.all_forms.forms import AllForms
 from redcap_dagster.execution.all_forms.queries import load_query_history
 from redcap_dagster.execution.run import Run

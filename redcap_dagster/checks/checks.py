@@ -1,0 +1,191 @@
+"""The checks that the tables of a project have, with their defaults."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import dagster as dg
+
+from redcap_dagster.tables.quality import OwnRule
+
+Layer = Literal["metadata", "records", "clean", "queries", "status"]
+Severity = Literal["warn", "error"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check with its defaults.
+
+    Attributes:
+        layer: The tables that have it: ``records`` or ``clean`` of each instrument, or the
+            ``metadata`` table of the fields.
+        severity: Severity of a result that did not pass.
+        blocking: Whether a failure stops what is made from the asset.
+        description: What the check expects of the table.
+        enabled: Whether tables have the check by default. Defaults to True.
+    """
+
+    layer: Layer
+    severity: Severity
+    blocking: bool
+    description: str
+    enabled: bool = True
+
+
+CHECKS: Mapping[str, Check] = {
+    "dictionary_drift": Check(
+        "metadata",
+        "warn",
+        False,
+        "Fields and choices are the same as when definitions were loaded. By default a difference "
+        "is a warning, or an error if the type or the choices of a field in use changed.",
+    ),
+    "keys_unique": Check(
+        "records",
+        "error",
+        True,
+        "No row has the key of another row. If the check is blocking, an instrument with duplicate "
+        "rows is not stored.",
+    ),
+    "export_complete": Check(
+        "records",
+        "error",
+        True,
+        "The export has every record that REDCap lists. An incomplete export replaces no table of "
+        "any instrument.",
+    ),
+    "nothing_hidden": Check(
+        "records",
+        "error",
+        False,
+        "The rights of the token's user hide no column of the instrument.",
+    ),
+    "rows_not_dropping": Check(
+        "records",
+        "error",
+        False,
+        "The number of rows did not drop by more than the largest drop that is allowed, compared "
+        "with the last materialization.",
+    ),
+    "values_fit_types": Check(
+        "clean",
+        "warn",
+        False,
+        "Values are valid for the validations of their fields and the types of their columns. "
+        "Values that do not have the type are null.",
+    ),
+    "choices_known": Check(
+        "clean",
+        "warn",
+        False,
+        "Codes are among the choices of their fields. Unknown codes are null.",
+    ),
+    "labels_distinct": Check(
+        "clean",
+        "warn",
+        False,
+        "Different codes of a field have different labels, so that the clean table tells them "
+        "apart.",
+    ),
+    "within_range": Check(
+        "clean",
+        "warn",
+        False,
+        "Values are between the minimum and the maximum that the dictionary gives.",
+    ),
+    "required_filled": Check(
+        "clean",
+        "warn",
+        False,
+        "Required fields that were asked are filled where the status of the instrument is "
+        "Complete.",
+    ),
+    "hidden_filled": Check(
+        "clean",
+        "warn",
+        False,
+        "No field has a value where its branching logic hides it. Calculated fields and missing "
+        "data codes are left out.",
+    ),
+    "calculations_correct": Check(
+        "clean",
+        "warn",
+        False,
+        "Calculated fields have the results of their calculations, where these can be evaluated.",
+    ),
+    "secondary_unique": Check(
+        "clean",
+        "warn",
+        False,
+        "No two records have the same value of the project's secondary unique field.",
+    ),
+    "ticks_allowed": Check(
+        "clean",
+        "warn",
+        False,
+        "The ticked options of checkboxes are those that @NONEOFTHEABOVE and @MAXCHECKED allow.",
+    ),
+    "blank_values": Check(
+        "clean", "warn", False, "Every field that was asked is filled.", enabled=False
+    ),
+    "outliers": Check(
+        "clean",
+        "warn",
+        False,
+        "Numbers are within two standard deviations of the mean of their field.",
+        enabled=False,
+    ),
+    "missing_codes_used": Check(
+        "clean", "warn", False, "Fields hold no missing data codes.", enabled=False
+    ),
+    "inferred_types_stable": Check(
+        "clean",
+        "warn",
+        False,
+        "Types that are inferred from values are the same as at the last materialization.",
+    ),
+}
+"""Every check, by name."""
+
+MOST_OWN_CHECKS = 50
+"""Most rules of its own for which an asset has a check each; one more check has the others."""
+
+OTHER_RULES = "other_rules"
+"""Name of that check."""
+
+
+def default_check_specs(layer: Layer, table: str, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """Return the specs of a table's checks with their defaults.
+
+    Args:
+        layer: Layer of the table.
+        table: Name of the table. In ``metadata`` only ``fields`` has a check; the census does not
+            have any.
+        key: Key of the table's asset.
+    """
+    if (layer == "metadata" and table != "fields") or table == "_census":
+        return []
+    return [
+        dg.AssetCheckSpec(name, asset=key, description=check.description, blocking=check.blocking)
+        for name, check in CHECKS.items()
+        if check.layer == layer
+    ]
+
+
+def own_check_specs(rules: Sequence[OwnRule], key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """Return the specs of the checks of the project's own rules.
+
+    Args:
+        rules: The rules whose checks the asset has.
+        key: Key of the asset.
+    """
+    specs = [
+        dg.AssetCheckSpec(
+            each.check, asset=key, description=f"The rule {each.rule.name!r} is true in no row."
+        )
+        for each in rules[:MOST_OWN_CHECKS]
+    ]
+    if len(rules) > MOST_OWN_CHECKS:
+        description = f"{len(rules) - MOST_OWN_CHECKS} other rules are true in no row."
+        specs.append(dg.AssetCheckSpec(OTHER_RULES, asset=key, description=description))
+    return specs
