@@ -1,39 +1,23 @@
 """Tables in a DuckDB file."""
-# ruff: noqa: S608 - names in queries are quoted, everything else is a parameter
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 from pydantic import Field, field_validator
 
 from redcap_dagster.io_managers.duckdb_connection import (
-    ROW_GROUP_SIZE,
     STORAGE_VERSION,
     connect,
 )
+from redcap_dagster.io_managers.duckdb_table import StoredTable, convert_durations
 from redcap_dagster.io_managers.location import TablePlace
-from redcap_dagster.io_managers.schema_evolution import concatenate, conform, merge_schemas
 from redcap_dagster.io_managers.table_io_manager import (
-    DESCRIPTION,
     TableIOManager,
-    add_partition_column,
     get_source,
 )
-from redcap_dagster.partitions import BUCKET, get_partitioning
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-_DURATION = pa.duration("us")
-
-_OWNER = "Dagster asset "
-"""Beginning of a table's comment, before the key of its asset; its source is the second line."""
 
 
 class DuckDBTableIOManager(TableIOManager):
@@ -88,7 +72,7 @@ class DuckDBTableIOManager(TableIOManager):
         with self._open(place) as stored:
             stored.refuse_foreign()
             stored.connection.execute("begin")
-            stored.replace(_convert_durations(table))
+            stored.replace(convert_durations(table))
             stored.write_owner(get_source(table))
             stored.connection.execute("commit")
 
@@ -97,9 +81,7 @@ class DuckDBTableIOManager(TableIOManager):
         with self._open(place) as stored:
             stored.refuse_foreign()
             stored.connection.execute("begin")
-            stored.replace_partitions(
-                {key: _convert_durations(part) for key, part in parts.items()}
-            )
+            stored.replace_partitions({key: convert_durations(part) for key, part in parts.items()})
             stored.write_owner()
             stored.connection.execute("commit")
 
@@ -122,262 +104,13 @@ class DuckDBTableIOManager(TableIOManager):
         return Path(self.database).absolute()
 
     @contextmanager
-    def _open(self, place: TablePlace) -> "Iterator[_Table]":
+    def _open(self, place: TablePlace) -> Iterator[StoredTable]:
         with connect(
             self._path,
             self.lock_timeout,
             purpose=f"table {place}",
             storage_version=self.storage_version,
         ) as connection:
-            stored = _Table(connection, place)
+            stored = StoredTable(connection, place)
             place.check_owner(stored.read_owner())
             yield stored
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A table of an open database, which may not exist yet."""
-
-    connection: "DuckDBPyConnection"
-    place: TablePlace
-
-    @cached_property
-    def schema_name(self) -> str:
-        # With the database, which is named after its file: a schema may have the same name.
-        database = self.connection.sql("select current_database()").fetchall()[0][0]
-        return f"{_quote(database)}.{_quote(self.place.schema)}"
-
-    @cached_property
-    def name(self) -> str:
-        return f"{self.schema_name}.{_quote(self.place.table)}"
-
-    def read_owner(self) -> str | None:
-        """Return the asset in the table's comment; None without a table or such a comment."""
-        return self._read_comment()[0]
-
-    def refuse_foreign(self) -> None:
-        """Refuse to replace a table or view that no asset made.
-
-        Raises:
-            ValueError: There is one.
-        """
-        found = self.connection.execute(
-            "select 1 from information_schema.tables where table_catalog = current_database() "
-            "and lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
-            [self.place.schema, self.place.table],
-        ).fetchall()
-        if found and self.read_owner() is None:
-            raise ValueError(
-                f"The database already has a table or view {self.place} that no Dagster asset "
-                "made, or that lost its comment, which names its asset. It is not replaced. "
-                f"Rename or drop it, or give asset {self.place.owner} another key."
-            )
-
-    def read_sources(self) -> Collection[str | None]:
-        """Return the source of each partition, or of the table; nothing without a table."""
-        if self.read_schema() is None:
-            return []
-        return [*self.read_partitions().values()] or [self._read_comment()[1]]
-
-    def _read_comment(self) -> tuple[str | None, str | None]:
-        """Return the asset and the source of the table, as far as its comment has them."""
-        # DuckDB ignores the case of names.
-        found = self.connection.execute(
-            "select comment from duckdb_tables() where database_name = current_database() "
-            "and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
-            [self.place.schema, self.place.table],
-        ).fetchall()
-        for (comment,) in found:
-            if (comment or "").startswith(_OWNER):
-                owner, _, source = comment.removeprefix(_OWNER).partition("\n")
-                return owner, source or None
-        return None, None
-
-    def write_owner(self, source: str | None = None) -> None:
-        """Write the asset and the source of the table into its comment."""
-        comment = _literal("\n".join(filter(None, (f"{_OWNER}{self.place.owner}", source))))
-        self.connection.execute(f"comment on table {self.name} is {comment}")
-
-    def read_schema(self) -> pa.Schema | None:
-        """Return the stored columns with the partition column; None without a table."""
-        # fetchall, always: DuckDB 2 does not run anything else before a result is read to its end.
-        found = self.connection.execute(
-            "select 1 from duckdb_tables() where database_name = current_database() "
-            "and schema_name = ? and table_name = ?",
-            [self.place.schema, self.place.table],
-        ).fetchall()
-        if not found:
-            return None
-        return self._fetch(f"from {self.name} limit 0").schema
-
-    def read_partitions(self) -> dict[str, str | None]:
-        """Return the partitions that were written, each with its source.
-
-        Those without rows have no other trace.
-        """
-        found = self.connection.execute(
-            "select comment from duckdb_columns() where database_name = current_database() "
-            "and schema_name = ? and table_name = ? and column_name = ? and comment is not null",
-            [self.place.schema, self.place.table, BUCKET],
-        ).fetchall()
-        stored = [json.loads(comment) for (comment,) in found]
-        # A list of keys is that of an older version.
-        return {key: source for one in stored for key, source in _as_mapping(one).items()}
-
-    def read(self, partition_keys: Sequence[str] | None) -> pa.Table:
-        """Return the table, or some of its partitions."""
-        columns = self.read_schema()
-        if columns is None or not set(partition_keys or ()) <= self.read_partitions().keys():
-            raise self.place.missing_error()
-        names = ", ".join(_quote(name) for name in columns.names if name != BUCKET)
-        query = f"select {names} from {self.name}"
-        if partition_keys is None:
-            return self._fetch(query)
-        partition_query = f"{query} where {_quote(BUCKET)} = ?"
-        return pa.concat_tables(self._fetch(partition_query, [key]) for key in partition_keys)
-
-    def _fetch(self, query: str, parameters: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows of a query, with DuckDB's intervals as durations."""
-        relation = self.connection.sql(query, params=parameters)
-        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-        durations = [name for name, kind in types.items() if kind == "INTERVAL"]
-        if not durations:
-            return relation.to_arrow_table()
-        counts = ", ".join(f"epoch_us({_quote(name)}) as {_quote(name)}" for name in durations)
-        table = relation.project(f"* replace ({counts})").to_arrow_table()
-        kinds = dict.fromkeys(durations, _DURATION)
-        fields = [field.with_type(kinds.get(field.name, field.type)) for field in table.schema]
-        return table.cast(pa.schema(fields))
-
-    def replace(self, table: pa.Table) -> None:
-        """Replace the table, with the descriptions of its columns as comments."""
-        self.connection.execute(f"create schema if not exists {self.schema_name}")
-        with self._register(conform(table, _replace_null_types(table.schema))):
-            self.connection.execute(
-                f"create or replace table {self.name} as select * from new_rows"
-            )
-        self._comment(table.schema)
-
-    def replace_partitions(self, parts: Mapping[str, pa.Table]) -> None:
-        """Replace the rows of partitions in a table whose schema evolves as needed."""
-        table = concatenate(add_partition_column(part, key) for key, part in parts.items())
-        present = {get_partitioning(key) for key in parts}
-        kept = {
-            key: source
-            for key, source in self.read_partitions().items()
-            if get_partitioning(key) in present and key not in parts
-        }
-        if kept:
-            self._exchange(table, kept.keys())
-        else:
-            self.replace(table)
-        # The keys are in the column's comment: they change and are dropped with the table.
-        sources = {**kept, **{key: get_source(part) for key, part in parts.items()}}
-        text = {DESCRIPTION: json.dumps(sources, sort_keys=True)}
-        self._comment(pa.schema([pa.field(BUCKET, pa.string(), metadata=text)]))
-
-    def _exchange(self, table: pa.Table, kept: Collection[str]) -> None:
-        """Replace all rows except those of the partitions to keep."""
-        stored = self._fetch(f"from {self.name} limit 0").schema
-        schema = _replace_null_types(merge_schemas(stored, table.schema))
-        if any(schema.field(column.name).type != column.type for column in stored):
-            # Rare. Arrow casts the rows: it refuses to lose a digit, where DuckDB rounds.
-            rows = self._fetch(f"from {self.name}")
-            self.replace(conform(rows, schema))
-            stored = schema
-        with self._register(conform(table, schema)) as types:
-            for added in schema.names[len(stored.names) :]:
-                self.connection.execute(
-                    f"alter table {self.name} add column {_quote(added)} {types[added]}"
-                )
-            self.connection.execute(
-                f"delete from {self.name} where not list_contains(?, {_quote(BUCKET)})",
-                [sorted(kept)],
-            )
-            self.connection.execute(f"insert into {self.name} by name select * from new_rows")
-        self._comment(table.schema)
-
-    @contextmanager
-    def _register(self, table: pa.Table) -> Iterator[dict[str, str]]:
-        """Let queries read a table as `new_rows`, and yield the DuckDB types of its columns."""
-        self.connection.register("new_rows", _read_in_row_groups(table))
-        relation = self.connection.sql("from new_rows")
-        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-        # DuckDB renames columns whose names it considers equal: data would get a wrong name.
-        if renamed := [name for name in table.column_names if name not in types]:
-            raise ValueError(
-                f"Table {self.place} has columns whose names differ from others by case only: "
-                f"{', '.join(renamed)}. DuckDB ignores the case. Rename them."
-            )
-        yield types
-        self.connection.unregister("new_rows")
-
-    def _comment(self, schema: pa.Schema) -> None:
-        """Write the descriptions of columns as their comments."""
-        for field in schema:
-            if text := (field.metadata or {}).get(DESCRIPTION, b"").decode():
-                self.connection.execute(
-                    f"comment on column {self.name}.{_quote(field.name)} is {_literal(text)}"
-                )
-
-
-def _as_mapping(partitions: dict[str, str | None] | list[str]) -> dict[str, str | None]:
-    return partitions if isinstance(partitions, dict) else dict.fromkeys(partitions)
-
-
-def _convert_durations(table: pa.Table) -> pa.Table:
-    """Return a table whose durations are in microseconds, as DuckDB stores them.
-
-    Raises:
-        ValueError: A duration has nanoseconds, or is within a list or another nested value.
-    """
-    for position, field in enumerate(table.schema):
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        problem = _holds_duration(kind)
-        if pa.types.is_duration(kind):
-            try:
-                column = table.column(position).cast(_DURATION)
-                table = table.set_column(position, field.with_type(_DURATION), column)
-                problem = False
-            except pa.ArrowInvalid:
-                pass
-        if problem:
-            raise ValueError(
-                f"Column {field.name!r} has durations that DuckDB cannot store: with nanoseconds, "
-                "too long, or in nested values. Round them with .dt.round('us'), or give them as "
-                "numbers."
-            )
-    return table
-
-
-def _read_in_row_groups(table: pa.Table) -> pa.RecordBatchReader:
-    """Return a reader of a table in batches of a row group, each of which one thread compresses."""
-    pieces = (
-        table.slice(first, ROW_GROUP_SIZE).combine_chunks()
-        for first in range(0, len(table), ROW_GROUP_SIZE)
-    )
-    return pa.RecordBatchReader.from_batches(
-        table.schema, (batch for piece in pieces for batch in piece.to_batches())
-    )
-
-
-def _holds_duration(kind: pa.DataType) -> bool:
-    fields = [kind.field(number) for number in range(kind.num_fields)]
-    return pa.types.is_duration(kind) or any(_holds_duration(field.type) for field in fields)
-
-
-def _replace_null_types(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with text for columns of only nulls, which DuckDB makes integer."""
-    return pa.schema(
-        field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema
-    )
-
-
-def _quote(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("\0", "").replace("'", "''")
-    return f"'{escaped}'"
