@@ -10,7 +10,7 @@ import pytest
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
-from tests.dictionary import field
+from tests.dictionary import VISIT_THEN_DRUG, field
 
 EXPORTS: dict[str, Any] = {
     "metadata": [
@@ -20,16 +20,7 @@ EXPORTS: dict[str, Any] = {
         field("scan", type="file"),
         field("dose", "drug", label="Dose"),
     ],
-    "arm": [{"arm_num": 1, "name": "One"}],
-    "event": [
-        {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1"},
-        {"event_name": "Then", "arm_num": 1, "unique_event_name": "then_arm_1"},
-    ],
-    "formEventMapping": [
-        {"arm_num": 1, "unique_event_name": "first_arm_1", "form": "visit"},
-        {"arm_num": 1, "unique_event_name": "then_arm_1", "form": "drug"},
-    ],
-    "repeatingFormsEvents": [{"event_name": "then_arm_1", "form_name": "drug"}],
+    **VISIT_THEN_DRUG,
 }
 RECORDS: list[dict[str, object]] = [
     {

@@ -1,7 +1,21 @@
 """The structures of made-up projects: a row for each field, and their events."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+VISIT_THEN_DRUG: Final[Mapping[str, Any]] = {
+    "arm": [{"arm_num": 1, "name": "One"}],
+    "event": [
+        {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1"},
+        {"event_name": "Then", "arm_num": 1, "unique_event_name": "then_arm_1"},
+    ],
+    "formEventMapping": [
+        {"arm_num": 1, "unique_event_name": "first_arm_1", "form": "visit"},
+        {"arm_num": 1, "unique_event_name": "then_arm_1", "form": "drug"},
+    ],
+    "repeatingFormsEvents": [{"event_name": "then_arm_1", "form_name": "drug"}],
+}
+"""Two events: a visit, then doses of a drug, which repeat."""
 
 
 def field(

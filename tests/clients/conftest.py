@@ -7,7 +7,7 @@ import pytest
 
 from redcap_dagster.sandbox import Sandbox
 from tests.clients.call_guard import RAN
-from tests.dictionary import field
+from tests.dictionary import VISIT_THEN_DRUG, field
 
 EXPORTS: dict[str, Any] = {
     "metadata": [
@@ -17,16 +17,7 @@ EXPORTS: dict[str, Any] = {
         field("scan", label="scan", type="file"),
         field("dose", "drug", label="dose"),
     ],
-    "arm": [{"arm_num": 1, "name": "One"}],
-    "event": [
-        {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1"},
-        {"event_name": "Then", "arm_num": 1, "unique_event_name": "then_arm_1"},
-    ],
-    "formEventMapping": [
-        {"arm_num": 1, "unique_event_name": "first_arm_1", "form": "visit"},
-        {"arm_num": 1, "unique_event_name": "then_arm_1", "form": "drug"},
-    ],
-    "repeatingFormsEvents": [{"event_name": "then_arm_1", "form_name": "drug"}],
+    **VISIT_THEN_DRUG,
 }
 PLACE = {
     "redcap_event_name": "first_arm_1",

@@ -22,7 +22,7 @@ from redcap_dagster.api import RecordImport, REDCapClient, REDCapFile
 from redcap_dagster.api.snippets import METHODS, Language, Value, find_method, snippet
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.people import roles
-from tests.dictionary import field
+from tests.dictionary import VISIT_THEN_DRUG, field
 
 CREATION = "Create A New Project"
 TOKEN = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
@@ -38,16 +38,7 @@ EXPORTS: dict[str, Any] = {
         field("remark"),
         field("dose", "drug", label="Dose"),
     ],
-    "arm": [{"arm_num": 1, "name": "One"}],
-    "event": [
-        {"event_name": "First", "arm_num": 1, "unique_event_name": "first_arm_1"},
-        {"event_name": "Then", "arm_num": 1, "unique_event_name": "then_arm_1"},
-    ],
-    "formEventMapping": [
-        {"arm_num": 1, "unique_event_name": "first_arm_1", "form": "visit"},
-        {"arm_num": 1, "unique_event_name": "then_arm_1", "form": "drug"},
-    ],
-    "repeatingFormsEvents": [{"event_name": "then_arm_1", "form_name": "drug"}],
+    **VISIT_THEN_DRUG,
 }
 RECORDS: list[dict[str, object]] = [
     {
