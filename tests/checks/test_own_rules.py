@@ -6,8 +6,7 @@ import pytest
 
 from redcap_dagster.checks import CheckRules, CheckSettings
 from redcap_dagster.checks.checks import MOST_OWN_CHECKS
-from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.tables.quality import QualityRule, resolve_rules
+from redcap_dagster.tables.quality import QualityRule
 from tests.dagster_runs import check_results, studying
 from tests.dictionary import field
 
@@ -64,22 +63,3 @@ def test_a_rule_of_a_field_that_does_not_exist_is_refused(tmp_path: Path) -> Non
 def test_a_rule_is_not_named_like_a_check() -> None:
     with pytest.raises(ValueError, match=r"named like checks of the package: \['outliers'\]"):
         CheckRules(own_rules=[QualityRule("outliers", "[weight] < 10")])
-
-
-@pytest.mark.parametrize(
-    ("logic", "problem"),
-    [
-        ("[wieght] < 10", r"does not have the fields wieght"),
-        ("[fever(3)] = '1'", r"does not have the options \[fever\(3\)\]"),
-        ("[fever] = '1'", r"does not have the options \[fever\]"),
-        ("[weight(1)] = '1'", r"does not have the options \[weight\(1\)\]"),
-        ("[weight] <", r"'Wrong': "),
-    ],
-)
-def test_rules_that_cannot_be_evaluated_are_refused_by_name(logic: str, problem: str) -> None:
-    metadata = [*METADATA, field("fever", "base", type="checkbox", choices="1, Day 1 | 2, Day 2")]
-    project = REDCapProject.from_exports(metadata=metadata)
-    rules = [QualityRule("Wrong", logic), QualityRule("Right", "[fever(1)] = '1'")]
-    with pytest.raises(StructureError, match=problem) as caught:
-        resolve_rules(rules, project)
-    assert "Right" not in str(caught.value)

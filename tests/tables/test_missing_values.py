@@ -1,50 +1,27 @@
 """Blanks, markers and missing data codes, and the reasons why a value is missing."""
 
-from typing import Any
-
 import pyarrow as pa
 import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import (
     CleaningRules,
-    CleanTable,
     StudyRows,
     clean,
     split_by_instrument,
 )
 from tests.dictionary import field
-
-PROJECT = REDCapProject.from_exports(
-    metadata=[
-        field("id", "f"),
-        field("age", "f", validation="integer"),
-        field("sure", "f", field_annotation="@NOMISSING"),
-        field("race", "f", type="checkbox", choices="1, A | 2, B, or C | 3,"),
-    ],
-    info={"missing_data_codes": "UNK, Unknown | -7, Refused"},
-    header=["f_timestamp"],
-)
-NO_BOX = {"race___1": "0", "race___2": "0", "race___3": "0", "race___unk": "0", "race____7": "0"}
-
-
-def _clean(*rows: dict[str, str], **rules: Any) -> CleanTable:
-    blank = {"id": "1", "age": "", "sure": "", "f_timestamp": "", "f_complete": "2", **NO_BOX}
-    export = pa.table({name: [(blank | row)[name] for row in rows] for name in blank})
-    # In two pieces, as exports come.
-    export = pa.concat_tables([export.slice(0, 1), export.slice(1)])
-    records = split_by_instrument(export, PROJECT)["f"]
-    return clean(records, "f", PROJECT, CleaningRules(**rules))
+from tests.tables.missing_codes import clean_rows
 
 
 def test_reasons_tell_blank_marker_code_and_unfit_apart() -> None:
     ages = ["7", "", "?", "UNK", "-7", "old"]
-    cleaned = _clean(*({"age": age} for age in ages), missing_reasons=True)
+    cleaned = clean_rows(*({"age": age} for age in ages), missing_reasons=True)
     assert cleaned.table["age"].to_pylist() == [7, None, None, None, None, None]
     reasons = cleaned.table["age_missing"].to_pylist()
     assert reasons == [None, "blank", "?", "Unknown", "Refused", "unfit"]
     assert (cleaned.replaced["age"], cleaned.invalid["age"]) == (3, 1)
-    codes = _clean(*({"age": age} for age in ages), missing_reasons=True, labels="codes")
+    codes = clean_rows(*({"age": age} for age in ages), missing_reasons=True, labels="codes")
     assert codes.table["age_missing"].to_pylist()[3:5] == ["UNK", "-7"]
 
 
@@ -97,19 +74,19 @@ def test_reasons_tell_what_was_not_asked_from_what_was_left_blank() -> None:
 
 
 def test_reasons_stand_beside_their_fields() -> None:
-    names = _clean({}, missing_reasons=True).table.column_names
+    names = clean_rows({}, missing_reasons=True).table.column_names
     assert names[:5] == ["id", "f_timestamp", "f_timestamp_missing", "age", "age_missing"]
     assert names[-2:] == ["race_missing", "f_complete"]
-    assert not [name for name in _clean({}).table.column_names if name.endswith("_missing")]
+    assert not [name for name in clean_rows({}).table.column_names if name.endswith("_missing")]
 
 
 def test_an_unfinished_survey_is_a_reason() -> None:
-    cleaned = _clean({"f_timestamp": "[not completed]"}, missing_reasons=True)
+    cleaned = clean_rows({"f_timestamp": "[not completed]"}, missing_reasons=True)
     assert cleaned.table["f_timestamp_missing"].to_pylist() == ["[not completed]"]
 
 
 def test_a_field_that_may_not_be_missing_has_no_codes() -> None:
-    cleaned = _clean({"sure": "UNK"}, {"sure": "?"})
+    cleaned = clean_rows({"sure": "UNK"}, {"sure": "?"})
     assert cleaned.table["sure"].to_pylist() == ["UNK", None]
 
 

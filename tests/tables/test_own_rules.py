@@ -99,21 +99,31 @@ def test_fields_that_are_unique_together() -> None:
     assert wrong_rows(QualityRule("both", unique=["code", "title"])) == {"sample": [False] * 3}
 
 
-def test_fields_that_are_hidden_cannot_be_said_to_be_unique() -> None:
-    tables = {**STUDY.tables, "sample": STUDY.tables["sample"].drop_columns(["code"])}
-    rule = resolved(QualityRule("once", unique=["code"]))
-    (found,) = judge_own_rule(StudyRows(PROJECT, tables), rule)
-    assert (found.count, found.uncertain) == (0, 3)
-
-
-def test_rules_that_cannot_be_evaluated_are_named_together() -> None:
-    rules = [
-        QualityRule("broken", "[name] = ("),
-        QualityRule("elsewhere", "[nobody] = 1"),
-        QualityRule("right", "[name] = 1"),
+@pytest.mark.parametrize(
+    ("logic", "problem"),
+    [
+        ("[nmae] = 'A'", r"does not have the fields nmae"),
+        ("[fever(3)] = '1'", r"does not have the options \[fever\(3\)\]"),
+        ("[fever] = '1'", r"does not have the options \[fever\]"),
+        ("[name(1)] = '1'", r"does not have the options \[name\(1\)\]"),
+        ("[name] = (", ""),
+    ],
+)
+def test_rules_that_cannot_be_evaluated_are_named_together(logic: str, problem: str) -> None:
+    metadata = [
+        field("id", "base"),
+        field("name", "base"),
+        field("fever", "base", type="checkbox", choices="1, Day 1 | 2, Day 2"),
     ]
-    with pytest.raises(StructureError, match=r"'broken'.*'elsewhere'.*nobody") as raised:
-        resolve_rules(rules, PROJECT)
+    rules = [
+        QualityRule("wrong", logic),
+        QualityRule("elsewhere", "[nobody] = 1"),
+        QualityRule("right", "[fever(1)] = '1'"),
+    ]
+    project = REDCapProject.from_exports(metadata=metadata)
+    both = rf"'wrong': .*{problem}.*'elsewhere'.*nobody"
+    with pytest.raises(StructureError, match=both) as raised:
+        resolve_rules(rules, project)
     assert "'right'" not in str(raised.value)
 
 
