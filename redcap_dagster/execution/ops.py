@@ -229,9 +229,9 @@ def _make_tables(run: Run) -> Iterator[Result]:
             queries = yield from query_results(run, forms, confirmed)
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             failed["the list of queries"] = reason(error)
-    if queries is not None and "the workbooks of queries" not in failed:
+    if confirmed and queries is not None and "the workbooks of queries" not in failed:
         try:
-            write_query_workbooks(run, forms, queries)
+            write_query_workbooks(run, forms, queries, confirmed)
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             failed["the workbooks of queries"] = reason(error)
     if selection.has_any(tables.status.values()):

@@ -1,11 +1,14 @@
 """The list of open queries as workbooks for the people who mend them, and what these send back."""
 
-from redcap_dagster.workbooks.reader import read_workbook
-from redcap_dagster.workbooks.writer import (
-    RuleDescription,
-    WorkbookError,
-    check_folder,
-    write_workbooks,
-)
+from redcap_dagster.workbooks.layout import WorkbookError
+from redcap_dagster.workbooks.reader import read_filled_in, read_workbook
+from redcap_dagster.workbooks.writer import RuleDescription, check_folder, write_workbooks
 
-__all__ = ["RuleDescription", "WorkbookError", "check_folder", "read_workbook", "write_workbooks"]
+__all__ = [
+    "RuleDescription",
+    "WorkbookError",
+    "check_folder",
+    "read_filled_in",
+    "read_workbook",
+    "write_workbooks",
+]

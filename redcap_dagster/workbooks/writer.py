@@ -1,5 +1,6 @@
 """Workbooks of open queries: one for each access group, with every cell as text."""
 
+import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ import pyarrow.compute as pc
 from upath import UPath
 
 from redcap_dagster.io_managers.atomic_files import write_file
-from redcap_dagster.project import StructureError
-
-QUERIES_SHEET: Final = "Queries"
-TO_FILL_IN: Final = ("who", "why")
-"""Columns that a data manager fills in to confirm a query."""
-
-_MADE_BY: Final = "Open queries of {}, written by redcap-dagster"
-"""The comment among a workbook's properties that tells our files from those of others."""
+from redcap_dagster.tables.queries.confirmations import TO_FILL_IN
+from redcap_dagster.workbooks.layout import (
+    MADE_BY,
+    QUERIES_SHEET,
+    WorkbookError,
+    is_own,
+    list_workbooks,
+)
 
 WITHOUT_GROUP: Final = "records_without_access_group"
 
@@ -27,14 +28,28 @@ _LONGEST_CELL: Final = 32_767
 _MOST_LINKS: Final = 65_530
 _MOST_ROWS: Final = 1_000_000
 _LONGEST_URL: Final = 2_079
+_GUIDE: Final = """
+Each row of the sheet Queries is about a value that breaks a rule. The column problem says what is \
+wrong, and the sheet Rules what each rule expects.
+Open the form with the link, and compare it with the source.
+If the value is wrong, correct it in REDCap. The row is gone after the next export.
+If the value is right, leave it. Write your name into the column who and the reason into the \
+column why, save the workbook as XLSX, and return it. The row is gone after the next export; it \
+is back if one of the values changes.
+Leave the names of the columns and the query ids as they are. You may sort and filter whole rows, \
+and add columns.
+A row whose state is not judged or hidden from this token could not be checked in the last \
+export. Wait until it is open again, or gone.
+Times are in UTC.
+""".strip().splitlines()
+_NO_RECORDS: Final = (
+    "The record id identifies persons, so it is left out, and so are links. Ask the sender for the "
+    "record of a query id."
+)
 _WIDTHS: Final[Mapping[str, int]] = {
     "label": 40, "problem": 60, _LINK: 12, "who": 20, "why": 40,
 }  # fmt: skip
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-class WorkbookError(StructureError):
-    """A workbook that cannot be written or read; the message holds no values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +76,15 @@ def write_workbooks(
     groups: Sequence[str] | None,
     identifiers: Collection[str] = (),
     record_id_is_identifier: bool = False,
+    filled_in: Mapping[str, tuple[str, str]] | None = None,
 ) -> Sequence[UPath]:
     """Write the open queries as XLSX files, and return their paths.
 
     There is a file for each access group and one for records without a group, also where it has
     no open query: a file of an earlier run is always replaced, that of a former group by an empty
-    list. Each has a sheet of the queries,
-    with blank columns ``who`` and ``why`` to be filled in, and a sheet of the rules.
-    All cells are text, so that nothing is calculated; the links are the only hyperlinks.
+    list. Each has a sheet of the queries, with columns ``who`` and ``why`` to be filled in, a
+    sheet that says what to do, and a sheet of the rules. All cells are text, so that nothing is
+    calculated; the links are the only hyperlinks.
 
     Args:
         queries: The open queries.
@@ -81,10 +97,12 @@ def write_workbooks(
             to none.
         record_id_is_identifier: Whether records and links, which hold the record, are left out
             as well. Defaults to false.
+        filled_in: What ``who`` and ``why`` hold, by query id. Defaults to nothing.
 
     Raises:
         WorkbookError: A file of somebody else stands in the place of a workbook, or there are
-            more queries than a sheet can hold. Nothing is written.
+            more queries than a sheet can hold: then nothing is written. Or a file cannot be
+            written.
     """
     shown = _remove_identifiers(queries, identifiers, hides_records=record_id_is_identifier)
     parts = {
@@ -92,10 +110,17 @@ def write_workbooks(
     }
     for path, part in parts.items():
         _check_place(path, name, part.num_rows)
-    for path in _find_earlier(folder, name):
+    for path in list_workbooks(folder, name):
         parts.setdefault(path, shown.slice(0, 0))
     for path, part in parts.items():
-        write_file(path, lambda file, part=part: _write(file, name, part, rules))  # type: ignore[misc]
+        book = _Book(name, part, rules, filled_in or {}, hides_records=record_id_is_identifier)
+        try:
+            write_file(path, book.write)
+        except OSError as error:
+            raise WorkbookError(
+                f"{path} cannot be written ({type(error).__name__}). Close it where it is open, "
+                "and see whether the disk is full."
+            ) from None
     return list(parts)
 
 
@@ -143,15 +168,16 @@ def _split(queries: pa.Table, groups: Sequence[str] | None) -> Iterator[tuple[st
     of_row = pc.fill_null(queries[_GROUP], "")
     found = {*groups, *of_row.unique().to_pylist()} - {""}
     for group in sorted(found):
-        # Unique names of groups are of these characters; anything else cannot leave the folder.
-        yield "_" + re.sub(r"[^a-z0-9_]", "-", group), queries.filter(pc.equal(of_row, group))
+        yield f"_{_name_group(group)}", queries.filter(pc.equal(of_row, group))
     yield f"_{WITHOUT_GROUP}", queries.filter(pc.equal(of_row, ""))
 
 
-def _find_earlier(folder: UPath, name: str) -> list[UPath]:
-    """Return the workbooks of a project in a folder, of this run's groups and of others."""
-    found = folder.glob(f"{name}_queries*.xlsx") if folder.is_dir() else ()
-    return [path for path in found if _is_own(path, name)]
+def _name_group(group: str) -> str:
+    """Return the name of a group's file: the group's own, or one that no other group has."""
+    name = re.sub(r"\W", "-", group.lower())[:30]
+    if name == group != WITHOUT_GROUP:
+        return group
+    return f"{name}-{hashlib.sha256(group.encode()).hexdigest()[:8]}"
 
 
 def _check_place(path: UPath, name: str, rows: int) -> None:
@@ -160,67 +186,83 @@ def _check_place(path: UPath, name: str, rows: int) -> None:
             f"{rows} queries are more than the {_MOST_ROWS} that a workbook holds. Read the list "
             "from the warehouse, and restrict the rules of the queries."
         )
-    if path.exists() and not _is_own(path, name):
+    if path.exists() and not is_own(path, name):
         raise WorkbookError(
             f"{path} is not a workbook of queries of this package, so it is not replaced. Move "
             "it, or name another folder."
         )
 
 
-def _is_own(path: UPath, name: str) -> bool:
-    """Return whether a file is a workbook that `write_workbooks` wrote for a project."""
-    from openpyxl import load_workbook
-
-    try:
-        with path.open("rb") as file:
-            book = load_workbook(file, read_only=True)
-            return bool(book.properties.description == _MADE_BY.format(name))
-    except Exception:  # noqa: BLE001 whatever a file of somebody else is
-        return False
-
-
 # -- one workbook ---------------------------------------------------------------------------------
 
 
-def _write(file: IO[bytes], name: str, queries: pa.Table, rules: Sequence[RuleDescription]) -> None:
-    from xlsxwriter import Workbook
+@dataclass(frozen=True)
+class _Book:
+    """What is in one workbook."""
 
-    book = Workbook(file, {"constant_memory": True, "strings_to_urls": False})
-    # The same queries give the same file.
-    book.set_properties({"comments": _MADE_BY.format(name), "created": _EPOCH.replace(tzinfo=None)})
-    formats = {
-        "text": book.add_format({"num_format": "@", "valign": "top"}),
-        "head": book.add_format({"bold": True, "bottom": 1}),
-        "link": book.add_format({"font_color": "#0563C1", "underline": 1, "valign": "top"}),
-        "wrap": book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"}),
-        "fill": book.add_format({"num_format": "@", "bg_color": "#FFF8DC", "valign": "top"}),
-    }
-    columns = queries.column_names
-    sheet = book.add_worksheet(QUERIES_SHEET)
-    _write_head(sheet, [*columns, *TO_FILL_IN], formats["head"])
-    links = 0
-    for row, values in enumerate(_read_rows(queries.select(columns)), 1):
-        for at, (column, value) in enumerate(zip(columns, values, strict=True)):
-            if column == _LINK and value and links < _MOST_LINKS and len(value) <= _LONGEST_URL:
-                sheet.write_url(row, at, value, formats["link"], "Open in REDCap")
-                links += 1
-            elif value:
-                sheet.write_string(row, at, value, formats["text"])
-        for at in (len(columns), len(columns) + 1):
-            sheet.write_blank(row, at, None, formats["fill"])
-    sheet.autofilter(0, 0, queries.num_rows, len(columns) + 1)
-    explained = book.add_worksheet("Rules")
-    _write_head(explained, ["rule", "REDCap's letter", "expects", "open queries"], formats["head"])
-    explained.set_column(2, 2, 90)
-    counts = {one["values"]: one["counts"] for one in pc.value_counts(queries["rule"]).to_pylist()}
-    for row, rule in enumerate(rules, 1):
-        count = f"{counts.get(rule.rule, 0)}"
-        for at, text in enumerate((rule.rule, rule.letter, rule.expects, count)):
-            explained.write_string(row, at, text, formats["wrap"])
-    book.close()
+    name: str
+    queries: pa.Table
+    rules: Sequence[RuleDescription]
+    filled_in: Mapping[str, tuple[str, str]]
+    hides_records: bool
+
+    def write(self, file: IO[bytes]) -> None:
+        from xlsxwriter import Workbook
+
+        book = Workbook(file, {"constant_memory": True, "strings_to_urls": False})
+        # The same queries give the same file.
+        created = _EPOCH.replace(tzinfo=None)
+        book.set_properties({"comments": MADE_BY.format(self.name), "created": created})
+        self._write_queries(book)
+        self._write_guide(book)
+        self._write_rules(book)
+        book.close()
+
+    def _write_queries(self, book: Any) -> None:
+        text = book.add_format({"num_format": "@", "valign": "top"})
+        link = book.add_format({"font_color": "#0563C1", "underline": 1, "valign": "top"})
+        fill = book.add_format({"num_format": "@", "bg_color": "#FFF8DC", "valign": "top"})
+        columns = self.queries.column_names
+        sheet = book.add_worksheet(QUERIES_SHEET)
+        _write_head(book, sheet, [*columns, *TO_FILL_IN])
+        links = 0
+        for row, values in enumerate(_read_rows(self.queries), 1):
+            for at, (column, value) in enumerate(zip(columns, values, strict=True)):
+                if column == _LINK and value and links < _MOST_LINKS and len(value) <= _LONGEST_URL:
+                    sheet.write_url(row, at, value, link, "Open in REDCap")
+                    links += 1
+                elif value:
+                    sheet.write_string(row, at, value, text)
+            filled = self.filled_in.get(values[columns.index("query_id")], ("", ""))
+            for at, value in enumerate(filled, len(columns)):
+                if value:
+                    sheet.write_string(row, at, value, fill)
+                else:
+                    sheet.write_blank(row, at, None, fill)
+        sheet.autofilter(0, 0, self.queries.num_rows, len(columns) + 1)
+
+    def _write_guide(self, book: Any) -> None:
+        sheet = book.add_worksheet("What to do")
+        sheet.set_column(0, 0, 110)
+        wrap = book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
+        for row, text in enumerate((*_GUIDE, *((_NO_RECORDS,) if self.hides_records else ()))):
+            sheet.write_string(row, 0, text, wrap)
+
+    def _write_rules(self, book: Any) -> None:
+        sheet = book.add_worksheet("Rules")
+        wrap = book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
+        _write_head(book, sheet, ["rule", "REDCap's letter", "expects", "open queries"])
+        sheet.set_column(2, 2, 90)
+        found = pc.value_counts(self.queries["rule"]).to_pylist()
+        counts = {one["values"]: one["counts"] for one in found}
+        for row, rule in enumerate(self.rules, 1):
+            count = f"{counts.get(rule.rule, 0)}"
+            for at, text in enumerate((rule.rule, rule.letter, rule.expects, count)):
+                sheet.write_string(row, at, text[:_LONGEST_CELL], wrap)
 
 
-def _write_head(sheet: Any, names: Sequence[str], head: Any) -> None:
+def _write_head(book: Any, sheet: Any, names: Sequence[str]) -> None:
+    head = book.add_format({"bold": True, "bottom": 1})
     sheet.freeze_panes(1, 0)
     for at, name in enumerate(names):
         sheet.set_column(at, at, _WIDTHS.get(name, 16))
@@ -228,10 +270,11 @@ def _write_head(sheet: Any, names: Sequence[str], head: Any) -> None:
 
 
 def _read_rows(table: pa.Table) -> Iterator[tuple[str, ...]]:
-    """Yield the rows as texts; blanks for nulls, and no text longer than a cell can be."""
+    """Yield the rows as texts; blanks for nulls, times to the minute, and no text too long."""
     for batch in table.to_batches(max_chunksize=10_000):
-        columns = [
-            pc.utf8_slice_codeunits(pc.fill_null(column.cast(pa.string()), ""), 0, _LONGEST_CELL)
-            for column in batch.columns
-        ]
+        columns = []
+        for column in batch.columns:
+            is_time = pa.types.is_timestamp(column.type)
+            text = pc.strftime(column, "%Y-%m-%d %H:%M") if is_time else column.cast(pa.string())
+            columns.append(pc.utf8_slice_codeunits(pc.fill_null(text, ""), 0, _LONGEST_CELL))
         yield from zip(*(column.to_pylist() for column in columns), strict=True)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import dagster as dg
@@ -66,8 +67,8 @@ def life(study: Study) -> Mapping[tuple[str, str], list[str]]:
     return found
 
 
-def read_workbook(path: Path) -> list[dict[str, str]]:
-    rows = load_workbook(path)["Queries"].iter_rows(values_only=True)
+def read_workbook(path: Path, sheet: str = "Queries") -> list[dict[str, str]]:
+    rows = load_workbook(path)[sheet].iter_rows(values_only=True)
     head = [f"{name}" for name in next(rows)]
     return [dict(zip(head, map(str, row), strict=True)) for row in rows]
 
@@ -297,7 +298,7 @@ def test_bad_confirmations_stop_the_queries_alone(study: Study, tmp_path: Path) 
     assert not result.success
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
     text = str(failure.step_failure_data.user_failure_data)
-    assert "the list of queries: The confirmations do not have the columns" in text
+    assert "the list of queries: The file confirmed.csv does not have a row with" in text
     assert {"study/clean/lab", "study/status/forms"} <= set(materializations(result))
 
 
@@ -381,6 +382,43 @@ def test_each_group_gets_a_workbook_that_confirms_queries_when_it_is_returned(
     refused = entry(materializations(result)["study/queries/open"], "redcap/refused_confirmations")
     assert refused == {"north.xlsx 3": "its query id belongs to another record"}
     assert len(read_workbook(sent / "study_queries_north.xlsx")) == 1
+
+
+def test_a_workbook_that_is_filled_in_where_it_is_loses_nothing(
+    study: Study, tmp_path: Path
+) -> None:
+    sent, returned = tmp_path / "sent", tmp_path / "returned"
+    returned.mkdir()
+    definitions = define(
+        study, queries=QuerySettings(workbook=str(sent), confirmations=str(returned))
+    )
+    assert study.run(definitions).success
+    path = sent / "study_queries_south.xlsx"
+    rules = {row["rule"]: row["REDCap's letter"] for row in read_workbook(path, "Rules")}
+    assert rules["choices_known"] == "G"  # although it found nothing
+
+    book = load_workbook(path)
+    names = [cell.value for cell in book["Queries"][1]]
+    for row, cells in {2: ("Ada", "so it is"), 3: ("Ada", None), 4: (None, "to do")}.items():
+        for name, value in zip(("who", "why"), cells, strict=True):
+            book["Queries"].cell(row, names.index(name) + 1).value = value
+    book.save(path)
+    assert study.run(definitions).success
+    kept = [(row["who"], row["why"]) for row in read_workbook(path)]
+    assert kept == [("Ada", "so it is"), ("Ada", "None"), ("None", "to do")]
+
+    copyfile(path, returned / "south.xlsx")
+    (returned / "~$south.xls").write_bytes(b"open in Excel")
+    result = study.run(definitions)
+    assert result.success
+    made = materializations(result)["study/queries/open"]
+    refused = entry(made, "redcap/refused_confirmations")
+    assert refused.keys() == {"south.xlsx 3", "south.xlsx 4"}
+    assert [(row["who"], row["why"]) for row in read_workbook(path)] == kept[1:]
+
+    (returned / "north.xls").touch()
+    failed = study.run(definitions)
+    assert "north.xls is neither XLSX nor CSV" in str(study_failure(failed))
 
 
 def test_a_workbook_that_cannot_be_written_stops_nothing_else(study: Study, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Workbooks of open queries: what is in them, what is never in them, what comes back."""
 
-import csv
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import ZipFile
@@ -8,6 +8,7 @@ from zipfile import ZipFile
 import pyarrow as pa
 import pytest
 from openpyxl import load_workbook
+from openpyxl.worksheet.worksheet import Worksheet
 from upath import UPath
 
 from redcap_dagster.project import REDCapProject
@@ -17,18 +18,19 @@ from redcap_dagster.workbooks import (
     RuleDescription,
     WorkbookError,
     check_folder,
+    read_filled_in,
     read_workbook,
     write_workbooks,
 )
 from tests.dictionary import field
 
 RULES = [RuleDescription("within_range", "D", "Values are between the minimum and the maximum.")]
-RECORDS = ["=1+1", "007", "north-é", "\x01\x02"]
-GROUPS = ["north", "south", None, "north"]
+RECORDS = ["=1+1", "007", "north-é", "\x01\x02", "2024-01-05"]
+GROUPS = ["north", "south", None, "north", None]
 
 
 def make_queries() -> QueryTables:
-    """Return the queries of four records, each with a wrong age and a wrong name."""
+    """Return the queries of five records, each with a wrong age and a wrong name."""
     project = REDCapProject.from_exports(
         metadata=[
             field("id"),
@@ -43,7 +45,7 @@ def make_queries() -> QueryTables:
         {
             "id": RECORDS,
             "redcap_data_access_group": GROUPS,
-            "age": ["@SUM(A1)", "400", "-4", "+5"],
+            "age": ["@SUM(A1)", "400", "-4", "+5", "5"],
             "name": ["Ada Lovelace"] * count,
             "visit_complete": ["2"] * count,
         }
@@ -95,8 +97,23 @@ def test_each_access_group_has_its_own_workbook(queries: QueryTables, tmp_path: 
         "trial_queries_north.xlsx": {"=1+1", "_x0001__x0002_"},
         "trial_queries_south.xlsx": {"007"},
         "trial_queries_west.xlsx": set(),
-        "trial_queries_records_without_access_group.xlsx": {"north-é"},
+        "trial_queries_records_without_access_group.xlsx": {"north-é", "2024-01-05"},
     }
+
+
+def test_no_group_gets_the_records_of_another(queries: QueryTables, tmp_path: Path) -> None:
+    """Their names would be the same on some file system, or leave the folder."""
+    groups = ["東京", "大阪", "North", "north", "a.b", "a-b", "../b", "x" * 300]
+    groups += ["records_without_access_group", "x" * 301]
+    rows = queries.open.take(list(range(len(groups))))
+    at = rows.column_names.index("access_group")
+    paths = write(
+        rows.set_column(at, "access_group", pa.array(groups)), tmp_path / "sent", groups=groups
+    )
+    assert len({path.name.casefold() for path in paths}) == len(groups) + 1
+    assert sorted((tmp_path / "sent").iterdir()) == sorted(paths)
+    found = [[row["access_group"] for row in read_rows(path)] for path in paths]
+    assert sorted(map(str, found)) == sorted(map(str, [[], *([group] for group in groups)]))
 
 
 def test_the_workbook_of_a_former_group_is_emptied(queries: QueryTables, tmp_path: Path) -> None:
@@ -148,7 +165,26 @@ def test_values_of_identifiers_are_never_in_a_workbook(
 def test_a_workbook_explains_its_rules(queries: QueryTables, tmp_path: Path) -> None:
     (path,) = write(queries.open, tmp_path, groups=None)
     rows = list(load_workbook(path)["Rules"].iter_rows(values_only=True))
-    assert rows[1] == ("within_range", "D", RULES[0].expects, "8")
+    assert rows[1] == ("within_range", "D", RULES[0].expects, "10")
+
+
+def test_a_workbook_says_what_to_do(queries: QueryTables, tmp_path: Path) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None, record_id_is_identifier=True)
+    text = " ".join(f"{row[0].value}" for row in load_workbook(path)["What to do"])
+    for words in ("correct it in REDCap", "column who", "return it", "in UTC", "left out"):
+        assert words in text
+    assert {row["since"] for row in read_rows(path)} == {"2026-01-31 00:00"}
+
+
+def test_a_file_that_is_open_elsewhere_is_named(
+    queries: QueryTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("as Windows does")
+
+    monkeypatch.setattr("redcap_dagster.workbooks.writer.write_file", refuse)
+    with pytest.raises(WorkbookError, match=r"north\.xlsx cannot be written .* Close it"):
+        write(queries.open, tmp_path)
 
 
 def test_workbooks_are_private_and_the_same_for_the_same_queries(
@@ -200,7 +236,7 @@ def test_filled_in_rows_confirm_their_queries(queries: QueryTables, tmp_path: Pa
         },
     )  # fmt: skip
     found = read_workbook(UPath(path), queries.history)
-    assert {one.row for one in found.by_query.values()} == {"2", "4"}
+    assert {one.row for one in found.given} == {"2", "4"}
     assert found.refused == {
         "3": "it does not say who confirmed the query and why",
         "5": "its query id belongs to another record",
@@ -217,12 +253,76 @@ def update_with(found: object) -> QueryTables:
     return update_queries(judgment, queries.history, found)  # type: ignore[arg-type]
 
 
+def test_what_is_filled_in_is_not_lost(queries: QueryTables, tmp_path: Path) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    cells = {(2, "who"): "Ada", (3, "why"): "to be looked up", (4, "who"): "Ada"}
+    fill_in(path, {**cells, (4, "record"): "of another row"})
+    filled_in = read_filled_in(UPath(tmp_path), "trial", queries.open)
+    write(queries.open.slice(1), tmp_path, groups=None, filled_in=filled_in)
+    found = [(row["who"], row["why"]) for row in read_rows(path)]
+    assert found == [(None, "to be looked up"), *[(None, None)] * (len(found) - 1)]
+
+
+def insert_title(sheet: Worksheet) -> None:
+    sheet.insert_rows(1)
+    sheet["A1"] = "To do until Friday"
+
+
+def change_names(sheet: Worksheet) -> None:
+    for cell in sheet[1]:
+        cell.value = f"{cell.value} ".title()
+
+
+def change_types(sheet: Worksheet) -> None:
+    changed: dict[object, object] = {"007": 7.0, "2024-01-05": datetime(2024, 1, 5)}  # noqa: DTZ001
+    for cell in sheet["B"]:
+        cell.value = changed.get(cell.value, cell.value)
+
+
+def write_stray_cell(sheet: Worksheet) -> None:
+    sheet["XFD90000"] = " "
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        insert_title,
+        change_names,
+        change_types,
+        write_stray_cell,
+        lambda sheet: sheet.insert_cols(1),
+        lambda sheet: sheet.delete_cols(2),
+        lambda sheet: sheet.delete_rows(30, 5),
+    ],
+)
+def test_a_workbook_is_read_as_a_person_returns_it(
+    queries: QueryTables, tmp_path: Path, change: Callable[[Worksheet], None]
+) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    rows = range(2, queries.open.num_rows + 2)
+    fill_in(path, {(row, name): " Ada " for row in rows for name in ("who", "why")})
+    book = load_workbook(path)
+    change(book["Queries"])
+    book.save(path)
+    found = read_workbook(UPath(path), queries.history)
+    assert found.refused == {}
+    assert {one.query_id for one in found.given} == set(queries.open["query_id"].to_pylist())
+    assert {(one.who, one.why) for one in found.given} == {("Ada", "Ada")}
+
+
+def test_a_column_that_is_there_twice_is_named(queries: QueryTables, tmp_path: Path) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    book = load_workbook(path)
+    book["Queries"].cell(1, 30).value = "Why"
+    book.save(path)
+    with pytest.raises(WorkbookError, match=r"trial_queries\.xlsx has columns twice: why"):
+        read_workbook(UPath(path), queries.history)
+
+
 def test_unreadable_files_are_refused_by_name(tmp_path: Path) -> None:
     path = UPath(tmp_path / "back.xlsx")
     path.write_bytes(b"PK\x03\x04 damaged")
     with pytest.raises(WorkbookError, match=r"back\.xlsx cannot be read"):
         read_workbook(path, None)
-    with pytest.raises(WorkbookError, match="missing"):
+    with pytest.raises(WorkbookError, match=r"absent\.xlsx does not exist"):
         read_workbook(UPath(tmp_path / "absent.xlsx"), None)
-    with (tmp_path / "back.csv").open("w") as file:
-        csv.writer(file).writerow(["query_id"])

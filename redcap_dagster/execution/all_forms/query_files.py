@@ -1,6 +1,8 @@
 """Files for people who mend queries: workbooks that a run writes, confirmations that it reads."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 from upath import UPath
@@ -12,40 +14,56 @@ from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.stored_tables import load_history
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project.system_columns import ACCESS_GROUP
-from redcap_dagster.tables.queries import Confirmations, read_confirmations
-from redcap_dagster.workbooks import RuleDescription, check_folder, read_workbook, write_workbooks
+from redcap_dagster.tables.quality import QualityRule
+from redcap_dagster.tables.queries import (
+    Confirmation,
+    ConfirmationError,
+    Confirmations,
+    read_confirmations,
+)
+from redcap_dagster.workbooks import (
+    RuleDescription,
+    check_folder,
+    read_filled_in,
+    read_workbook,
+    write_workbooks,
+)
+
+_WORKBOOKS: Final = (".xlsx", ".xlsm")
+_SPREADSHEETS: Final = (*_WORKBOOKS, ".csv", ".xls", ".xlsb", ".ods")
 
 
 def load_confirmations(run: Run) -> Confirmations:
     """Return what data managers confirmed, in the file or the folder that the settings name.
 
     Raises:
-        ConfirmationError: A CSV file cannot be read, or the file is missing.
+        ConfirmationError: A CSV file cannot be read, a file is of another type, or missing.
         StructureError: A workbook, or the stored history, cannot be read.
     """
     settings = run.recipe.queries
     if settings is None or settings.confirmations is None:
         return Confirmations()
     path = Path(settings.confirmations)
+    history = load_query_history(run)
     if not path.is_dir():
-        return _read_file(run, path)
-    found = Confirmations()
-    for file in sorted(each for each in path.iterdir() if _is_readable(each)):
-        one = _read_file(run, file)
-        refused = {f"{file.name} {row}": why for row, why in one.refused.items()}
-        found = Confirmations({**found.by_query, **one.by_query}, {**found.refused, **refused})
-    return found
+        return _read_file(path, history)
+    given: list[Confirmation] = []
+    refused: dict[str, str] = {}
+    # Lock files of spreadsheets begin with a tilde or a dot.
+    files = [each for each in path.iterdir() if not each.name.startswith(("~", "."))]
+    for file in sorted(each for each in files if each.suffix.lower() in _SPREADSHEETS):
+        one = _read_file(file, history)
+        given += [replace(each, row=f"{file.name} {each.row}") for each in one.given]
+        refused |= {f"{file.name} {row}": why for row, why in one.refused.items()}
+    return Confirmations(given, refused)
 
 
-def _is_readable(path: Path) -> bool:
-    """Whether a file of a folder can hold confirmations; Excel's lock files begin with a tilde."""
-    return path.suffix.lower() in (".csv", ".xlsx") and not path.name.startswith(("~", "."))
-
-
-def _read_file(run: Run, path: Path) -> Confirmations:
-    if path.suffix.lower() == ".xlsx":
-        return read_workbook(UPath(path), load_query_history(run))
-    return read_confirmations(path)
+def _read_file(path: Path, history: pa.Table | None) -> Confirmations:
+    if path.suffix.lower() == ".csv":
+        return read_confirmations(path, history)
+    if path.suffix.lower() in _WORKBOOKS:
+        return read_workbook(UPath(path), history)
+    raise ConfirmationError(f"{path.name} is neither XLSX nor CSV. Save it as XLSX: {path}")
 
 
 def check_workbooks(run: Run) -> None:
@@ -59,13 +77,16 @@ def check_workbooks(run: Run) -> None:
         check_folder(UPath(settings.workbook), run.recipe.tables.name)
 
 
-def write_query_workbooks(run: Run, forms: AllForms, queries: pa.Table) -> None:
+def write_query_workbooks(
+    run: Run, forms: AllForms, queries: pa.Table, confirmed: Confirmations
+) -> None:
     """Write the open queries of all buckets as workbooks, if the settings name a folder.
 
     Args:
         run: The run.
         forms: All instruments of the run.
         queries: The open list of the run's buckets.
+        confirmed: The confirmations that the run read. What workbooks hold besides is kept.
 
     Raises:
         StructureError: The census or the lists of other buckets cannot be loaded, or a workbook
@@ -86,24 +107,48 @@ def write_query_workbooks(run: Run, forms: AllForms, queries: pa.Table) -> None:
     identifiers = {
         field.field_name for field in run.project.fields if field.identifier.lower() == "y"
     }
+    folder = UPath(settings.workbook)
+    everything = pa.concat_tables([queries, *parts], promote_options="default")
+    filled_in = {
+        query_id: texts
+        for query_id, texts in read_filled_in(folder, tables.name, everything).items()
+        if query_id not in confirmed.by_query
+    }
+    if unread := sum(all(texts) for texts in filled_in.values()):
+        run.context.log.warning(
+            f"Rows that are filled in, in workbooks of {folder}: {unread}. They confirm nothing "
+            "there. Copy these workbooks to where the option confirmations looks for them."
+        )
     write_workbooks(
-        pa.concat_tables([queries, *parts], promote_options="default"),
-        UPath(settings.workbook),
+        everything,
+        folder,
         tables.name,
-        _describe_rules(run, queries),
+        _describe_rules(run, forms),
         groups=groups,
         identifiers=sorted(identifiers),
         record_id_is_identifier=run.project.record_id_field in identifiers,
+        filled_in=filled_in,
     )
 
 
-def _describe_rules(run: Run, queries: pa.Table) -> list[RuleDescription]:
-    letters = dict(zip(*(queries[name].to_pylist() for name in ("rule", "letter")), strict=True))
+def _describe_rules(run: Run, forms: AllForms) -> list[RuleDescription]:
+    letters = {each.rule: each.letter for several in forms.findings.values() for each in several}
+    own = {
+        each.rule.name: each.rule
+        for several in run.recipe.tables.own_rules.values()
+        for each in several
+    }
     return [
         RuleDescription(
             rule,
-            letters.get(rule) or "",
-            CHECKS[rule].description if rule in CHECKS else "A rule of the project's own.",
+            letters.get(rule, ""),
+            CHECKS[rule].description if rule in CHECKS else _describe_own_rule(own[rule]),
         )
         for rule in run.recipe.query_rules
     ]
+
+
+def _describe_own_rule(rule: QualityRule) -> str:
+    if rule.unique:
+        return f"No two rows have the same values of {', '.join(rule.unique)}."
+    return f"This logic of the project's own is not true: {rule.logic}"

@@ -1,5 +1,6 @@
 """The life of a query: its state, and the steps that its history keeps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -82,12 +83,18 @@ class Life:
                 return step
         return None
 
-    def confirm(self, given: Confirmation | None, at: datetime) -> "Life":
+    def confirm(self, given: Sequence[Confirmation], at: datetime) -> "Life":
         """Return the life after a data manager confirmed what the open list showed.
 
         A confirmation counts once: after the values changed, only another one confirms them.
         """
-        if given is None or not self.steps:
+        life = self
+        for one in given:
+            life = life._confirm_once(one, at)
+        return life
+
+    def _confirm_once(self, given: Confirmation, at: datetime) -> "Life":
+        if not self.steps:
             return self
         if any((step.who, step.why) == (given.who, given.why) for step in self.steps):
             return self

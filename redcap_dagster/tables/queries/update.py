@@ -125,7 +125,7 @@ def update_queries(
     at = judgment.at.astimezone(UTC).replace(tzinfo=None)
     cases = {case.query.query_id: case for case in _read_cases(history)}
     for query_id, case in cases.items():
-        case.life = case.life.confirm(given.by_query.get(query_id), at)
+        case.life = case.life.confirm(given.by_query.get(query_id, ()), at)
     wrong: dict[str, _Case] = {}
     for query, read, value in judgment.find_wrong():
         if query.query_id in wrong:  # of a duplicate row
@@ -134,7 +134,7 @@ def update_queries(
         life = Life(make_salt()) if known is None else known.life
         life = life.find_wrong(digest_values(life.salt, read), at)
         if known is None:
-            life = life.confirm(given.by_query.get(query.query_id), at)
+            life = life.confirm(given.by_query.get(query.query_id, ()), at)
         wrong[query.query_id] = _Case(query, life, value)
     others = [case for query_id, case in cases.items() if query_id not in wrong]
     said = judgment.look_up(case.query for case in others)
@@ -165,11 +165,7 @@ def read_history(stored: pa.Table) -> pa.Table:
 
 
 def _refuse_unknown(given: Confirmations, known: Mapping[str, _Case]) -> Mapping[str, str]:
-    return {
-        one.row: "no query has its id"
-        for one in given.by_query.values()
-        if one.query_id not in known
-    }
+    return {one.row: "no query has its id" for one in given.given if one.query_id not in known}
 
 
 def _read_cases(history: pa.Table | None) -> Iterator[_Case]:

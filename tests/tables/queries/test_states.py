@@ -167,7 +167,7 @@ class StudyOverTime(RuleBasedStateMachine):
                 sees_all_records=not self.hidden_records,
             ),
             pa.concat_tables(histories) if histories else None,
-            Confirmations(self.confirmations),
+            Confirmations(tuple(self.confirmations.values())),
         )
         self.store(tables, chosen)
         self.expect(forms, listed, chosen)

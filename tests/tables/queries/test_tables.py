@@ -1,5 +1,6 @@
 """The two tables: what a row says, where its link leads, and what no row holds."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.tables.quality import RuleFindings
 from redcap_dagster.tables.queries import (
+    Confirmation,
     ConfirmationError,
     Confirmations,
     JudgedForm,
@@ -142,14 +144,80 @@ def test_a_confirmation_is_of_what_the_list_showed(tmp_path: Path) -> None:
     assert again.history.equals(changed.history)
 
 
-@pytest.mark.parametrize("text", ["", "query_id,who\n", "query_id,who,why\n\xff\n"])
+def test_a_changed_value_is_confirmed_again_whatever_the_order_of_the_files() -> None:
+    first = update(judge({"age": ["bad 1"]}))
+    (query_id,) = first.open["query_id"].to_pylist()
+    old, new = (Confirmation(query_id, "Ada", why) for why in ("in the source", "still so"))
+    confirmed = update(judge({"age": ["bad 1"]}, at=LATER), first, confirmations=both(old))
+    for given in (both(old, new), both(new, old)):
+        changed = update(judge({"age": ["bad 2"]}, at=LATER), confirmed, confirmations=both(old))
+        assert changed.open.num_rows == 1
+        again = update(judge({"age": ["bad 2"]}, at=LATER), changed, confirmations=given)
+        assert again.open.num_rows == 0
+
+
+def both(*given: Confirmation) -> Confirmations:
+    return Confirmations(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("\ufeffquery_id;who;why\r\nQA;Zoë;a, b\r\n", {}),
+        ("sep=;\nquery_id;who;why\nQA;Zoë;a, b\n", {}),
+        ("query_id\twho\twhy\nQA\tZoë\ta, b\n", {}),
+        ('Why, Who ,QUERY_ID\r"a, b",Zoë, qa \r', {}),
+        ('query_id,who,why\n\nQA,Zoë,"a, b"\n\nQB,Zoë\n', {"5": "does not say who"}),
+        ("query_id,who,why\nQA,Zoë,a, b\n", {"2": "more cells than the header"}),
+        ("query_id,who,why\n,Zoë,a\nQB,,\n", {"2": "does not have a query id"}),
+    ],
+)
+def test_a_csv_file_is_read_as_spreadsheets_save_it(
+    tmp_path: Path, text: str, refused: Mapping[str, str]
+) -> None:
+    file = tmp_path / "confirmed.csv"
+    file.write_bytes(text.encode())
+    found = read_confirmations(file)
+    assert [(one.query_id, one.who, one.why) for one in found.given] in (
+        [("QA", "Zoë", "a, b")],
+        [],
+    )
+    assert bool(found.given) != ("2" in refused)
+    assert found.refused.keys() == refused.keys()
+    assert all(words in found.refused[row] for row, words in refused.items())
+
+
+def test_a_workbook_saved_as_csv_is_compared_with_its_queries(tmp_path: Path) -> None:
+    tables = update(judge({name: ["bad"] for name in ("age", "mail", "race___1")}))
+    rows = tables.open.select(["query_id", "field", "rule"]).to_pylist()
+    rows[0]["query_id"], rows[1]["query_id"] = rows[1]["query_id"], rows[0]["query_id"]
+    lines = [f"{row['query_id']},{row['field']},{row['rule']},Ada,so it is" for row in rows]
+    file = tmp_path / "confirmed.csv"
+    file.write_text("\n".join(["query_id,field,rule,who,why", *lines]))
+    found = read_confirmations(file, tables.history)
+    assert [one.row for one in found.given] == ["4"]
+    assert set(found.refused.values()) == {"its query id belongs to another field"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "query_id, who, why"),
+        ("query_id,who\n", "query_id, who, why"),
+        ("query_id,who,why,Why\n", "has columns twice: why"),
+        ("query_id,who,why\n\xff\n", "not in UTF-8"),
+        ('query_id,who,why\nQA,Ada,"so\n', "quotes of the file do not match"),
+    ],
+)
 def test_confirmations_that_cannot_be_read_are_refused_without_a_cell(
-    tmp_path: Path, text: str
+    tmp_path: Path, text: str, says: str
 ) -> None:
     file = tmp_path / "confirmed.csv"
     file.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ConfirmationError, match="query_id, who, why"):
+    with pytest.raises(ConfirmationError, match=says):
         read_confirmations(file)
+    with pytest.raises(ConfirmationError, match="no such file or folder"):
+        read_confirmations(tmp_path / "absent")
 
 
 def test_a_form_that_lost_an_event_or_moved_is_not_called_deleted() -> None:

@@ -1,0 +1,88 @@
+"""What the writer and the reader of workbooks agree on: names, and the cells of the sheet."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime, time
+from typing import Final
+
+from upath import UPath
+
+from redcap_dagster.project import StructureError
+
+QUERIES_SHEET: Final = "Queries"
+
+MADE_BY: Final = "Open queries of {}, written by redcap-dagster"
+"""The comment among a workbook's properties that tells our files from those of others."""
+
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+"""A character that XML does not have, as workbooks write it."""
+
+_LARGEST_FILE: Final = 50_000_000
+
+
+class WorkbookError(StructureError):
+    """A workbook that cannot be written or read; the message holds no values."""
+
+
+def is_own(path: UPath, name: str) -> bool:
+    """Return whether a file is a workbook that this package wrote for a project."""
+    from openpyxl import load_workbook
+
+    try:
+        with path.open("rb") as file:
+            book = load_workbook(file, read_only=True)
+            return bool(book.properties.description == MADE_BY.format(name))
+    except Exception:  # noqa: BLE001 whatever a file of somebody else is
+        return False
+
+
+def list_workbooks(folder: UPath, name: str) -> list[UPath]:
+    """Return the workbooks of a project in a folder."""
+    found = folder.glob(f"{name}_queries*.xlsx") if folder.is_dir() else ()
+    return sorted(path for path in found if is_own(path, name))
+
+
+def read_sheet(path: UPath) -> Iterator[Sequence[str]]:
+    """Yield the rows of the sheet of queries as texts.
+
+    Raises:
+        WorkbookError: The file cannot be read, or lacks the sheet.
+    """
+    from openpyxl import load_workbook
+
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise WorkbookError(f"{path.name} is too large: {size} of {_LARGEST_FILE} bytes.")
+        with path.open("rb") as file:
+            book = load_workbook(file, read_only=True, data_only=True)
+            if QUERIES_SHEET not in book.sheetnames:
+                raise WorkbookError(
+                    f"{path.name} lacks the sheet {QUERIES_SHEET}. Return the workbook that was "
+                    "written, with this sheet under its own name."
+                )
+            sheet = book[QUERIES_SHEET]
+            sheet.reset_dimensions()  # a stray cell must not fill up all rows and columns
+            for row in sheet.iter_rows(values_only=True):
+                yield [_to_text(cell) for cell in row]
+    except WorkbookError:
+        raise
+    except FileNotFoundError:
+        raise WorkbookError(f"{path} does not exist. Write the path of a workbook.") from None
+    except Exception:  # noqa: BLE001 a damaged file can fail anywhere, in words that hold cells
+        raise WorkbookError(
+            f"{path.name} cannot be read as a workbook: it is damaged, protected by a password, or "
+            "of another type than its name says. Open it in a spreadsheet, and save it as XLSX "
+            "without a password."
+        ) from None
+
+
+def _to_text(value: object) -> str:
+    """Return a cell as text; a spreadsheet may have made numbers and dates of ids."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, datetime) and value.time() == time():
+        value = value.date()
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), f"{value}").strip()
