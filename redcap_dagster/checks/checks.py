@@ -6,7 +6,7 @@ from typing import Literal
 
 import dagster as dg
 
-from redcap_dagster.tables.quality import OwnRule
+from redcap_dagster.tables.quality import DESCRIPTIONS, OwnRule
 
 Layer = Literal["metadata", "records", "clean", "queries", "status"]
 Severity = Literal["warn", "error"]
@@ -30,6 +30,11 @@ class Check:
     blocking: bool
     description: str
     enabled: bool = True
+
+
+def _judge_rows(rule: str, *, enabled: bool = True) -> Check:
+    """Return the check of a rule that judges the rows of clean tables."""
+    return Check("clean", "warn", False, DESCRIPTIONS[rule].expects, enabled)
 
 
 CHECKS: Mapping[str, Check] = {
@@ -67,19 +72,8 @@ CHECKS: Mapping[str, Check] = {
         "The number of rows did not drop by more than the largest drop that is allowed, compared "
         "with the last materialization.",
     ),
-    "values_fit_types": Check(
-        "clean",
-        "warn",
-        False,
-        "Values are valid for the validations of their fields and the types of their columns. "
-        "Values that do not have the type are null.",
-    ),
-    "choices_known": Check(
-        "clean",
-        "warn",
-        False,
-        "Codes are among the choices of their fields. Unknown codes are null.",
-    ),
+    "values_fit_types": _judge_rows("values_fit_types"),
+    "choices_known": _judge_rows("choices_known"),
     "labels_distinct": Check(
         "clean",
         "warn",
@@ -87,57 +81,15 @@ CHECKS: Mapping[str, Check] = {
         "Different codes of a field have different labels, so that the clean table tells them "
         "apart.",
     ),
-    "within_range": Check(
-        "clean",
-        "warn",
-        False,
-        "Values are between the minimum and the maximum that the dictionary gives.",
-    ),
-    "required_filled": Check(
-        "clean",
-        "warn",
-        False,
-        "Required fields that were asked are filled where the status of the instrument is "
-        "Complete.",
-    ),
-    "hidden_filled": Check(
-        "clean",
-        "warn",
-        False,
-        "No field has a value where its branching logic hides it. Calculated fields and missing "
-        "data codes are left out.",
-    ),
-    "calculations_correct": Check(
-        "clean",
-        "warn",
-        False,
-        "Calculated fields have the results of their calculations, where these can be evaluated.",
-    ),
-    "secondary_unique": Check(
-        "clean",
-        "warn",
-        False,
-        "No two records have the same value of the project's secondary unique field.",
-    ),
-    "ticks_allowed": Check(
-        "clean",
-        "warn",
-        False,
-        "The ticked options of checkboxes are those that @NONEOFTHEABOVE and @MAXCHECKED allow.",
-    ),
-    "blank_values": Check(
-        "clean", "warn", False, "Every field that was asked is filled.", enabled=False
-    ),
-    "outliers": Check(
-        "clean",
-        "warn",
-        False,
-        "Numbers are within two standard deviations of the mean of their field.",
-        enabled=False,
-    ),
-    "missing_codes_used": Check(
-        "clean", "warn", False, "Fields hold no missing data codes.", enabled=False
-    ),
+    "within_range": _judge_rows("within_range"),
+    "required_filled": _judge_rows("required_filled"),
+    "hidden_filled": _judge_rows("hidden_filled"),
+    "calculations_correct": _judge_rows("calculations_correct"),
+    "secondary_unique": _judge_rows("secondary_unique"),
+    "ticks_allowed": _judge_rows("ticks_allowed"),
+    "blank_values": _judge_rows("blank_values", enabled=False),
+    "outliers": _judge_rows("outliers", enabled=False),
+    "missing_codes_used": _judge_rows("missing_codes_used", enabled=False),
     "inferred_types_stable": Check(
         "clean",
         "warn",
@@ -181,7 +133,9 @@ def own_check_specs(rules: Sequence[OwnRule], key: dg.AssetKey) -> list[dg.Asset
     """
     specs = [
         dg.AssetCheckSpec(
-            each.check, asset=key, description=f"The rule {each.rule.name!r} is true in no row."
+            each.check,
+            asset=key,
+            description=f"{each.rule.name}. {each.description.expects}",
         )
         for each in rules[:MOST_OWN_CHECKS]
     ]

@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from redcap_dagster.catalog.column_schema import INFERRED, type_name
 from redcap_dagster.catalog.event_log import Metadata, last_metadata, previous_row_count
 from redcap_dagster.checks import findings
@@ -11,7 +14,7 @@ from redcap_dagster.execution.record_source import has_header
 from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.run_records import Records
 from redcap_dagster.execution.study_tables import find_study
-from redcap_dagster.project.system_columns import status_column
+from redcap_dagster.project.system_columns import ACCESS_GROUP, status_column
 from redcap_dagster.tables import (
     CleanTable,
     count_duplicate_rows,
@@ -104,6 +107,7 @@ def find_wrong(
         cleaned: The clean table that is made from them.
         rules: Names of the rules: of `RULES`, or the project's own.
     """
+    unique = records.project.info.secondary_unique_field
     rows = InstrumentRows(
         records.instrument,
         records.table,
@@ -113,7 +117,10 @@ def find_wrong(
         find_study(run),
         records.hidden,
         _find_required_rows(run, records.instrument),
-        is_whole=_has_all_records(run),
+        is_whole=_has_all_buckets(run),
+        # A run asks REDCap only where the rule of unique values needs it.
+        sees_all_records=unique not in records.table.column_names
+        or _sees_all_records(run, records.table),
     )
     own = [
         each
@@ -122,7 +129,12 @@ def find_wrong(
         if each.rule.name in rules and records.instrument in each.instruments
     ]
     return [
-        *(each for name, judge in RULES.items() if name in rules for each in judge(rows)),
+        *(
+            _count_once(run, each)
+            for name, judge in RULES.items()
+            if name in rules
+            for each in judge(rows)
+        ),
         *(
             each
             for rule in own
@@ -136,16 +148,47 @@ def _find_required_rows(run: Run, instrument: str) -> RequiredOf:
     return run.recipe.checks.settings_for("required_filled", instrument).of or "complete"
 
 
-def _has_all_records(run: Run) -> bool:
+def _has_all_buckets(run: Run) -> bool:
     return len(run.selection.buckets) == run.recipe.tables.buckets
+
+
+def _sees_all_records(run: Run, table: pa.Table) -> bool:
+    """Whether records are certainly those of all access groups.
+
+    REDCap leaves the column of the groups out for a user in a group, but also for one who may not
+    read the groups, and in a project without groups.
+    """
+    return ACCESS_GROUP in table.column_names or run.has_no_groups
+
+
+def _count_once(run: Run, found: RuleFindings) -> RuleFindings:
+    """Return what a rule found, with one wrong row for each query that it is listed as.
+
+    Of duplicate rows it is the first. Records that are not listed any more have none: their rows
+    are in the stored tables of instruments that are not in the run.
+    """
+    study = find_study(run)
+    if run.census is not None and not run.replaces(found.instrument):
+        name = run.project.record_id_field
+        listed = run.census[name].combine_chunks()
+        found = found.keep(pc.is_in(study.read_column(found.instrument, name), listed))
+    return found.keep_first(study.find_keys(found.instrument)) if found.count > 1 else found
 
 
 def _find_own(run: Run, rule: OwnRule) -> list[RuleFindings]:
     """Return what one of the project's own rules finds, in each of its instruments."""
     study = find_study(run)
-    return study.remember(
-        ("own rule", rule), lambda: judge_own_rule(study, rule, is_whole=_has_all_records(run))
-    )
+
+    def find() -> list[RuleFindings]:
+        is_whole = not rule.rule.unique or all(
+            _has_all_buckets(run) and _sees_all_records(run, study.tables[name])
+            for name in rule.instruments
+            if name in study.tables
+        )
+        found = judge_own_rule(study, rule, is_whole=is_whole)
+        return [_count_once(run, each) for each in found]
+
+    return study.remember(("own rule", rule), find)
 
 
 def _judge_own_rules(run: Run, instrument: str, selected: Collection[str]) -> list[Finding]:

@@ -15,7 +15,7 @@ from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.tables import CleaningRules
-from redcap_dagster.tables.quality import OwnRule
+from redcap_dagster.tables.quality import DESCRIPTIONS, OwnRule, RuleDescription
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ class Recipe:
         own = {each.rule.name: each.rule.severity for each in self._own_rules}
         given = self.checks.settings_for(rule, instrument).severity
         return given or own.get(rule) or CHECKS[rule].severity
+
+    def describe_rule(self, rule: str) -> RuleDescription:
+        """Return the letter of a rule, and what it expects."""
+        own = {each.rule.name: each.description for each in self._own_rules}
+        return own.get(rule) or DESCRIPTIONS[rule]
 
     def is_on(self, rule: str, instrument: str) -> bool:
         """Whether the settings do not switch a rule off, in an instrument."""

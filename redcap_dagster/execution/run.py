@@ -14,6 +14,7 @@ from redcap_dagster.api import (
     ProjectStructure,
     RecordExport,
     REDCapClient,
+    REDCapError,
 )
 from redcap_dagster.catalog.metadata import (
     export_metadata,
@@ -103,8 +104,16 @@ class Run:
         found: _T = self._remembered[key]
         return found
 
+    @cached_property
+    def has_no_groups(self) -> bool:
+        """Whether the project certainly has no access groups; asked of REDCap when it is read."""
+        try:
+            return not self.client.groups.export()
+        except REDCapError:  # without the right to the groups, nobody can say
+            return False
+
     def replaces(self, instrument: str) -> bool:
-        """Whether the run replaces the stored records."""
+        """Whether the run replaces the stored records of an instrument."""
         return self.selection.has(self.recipe.tables.records[instrument])
 
     def needs_export(self, instrument: str) -> bool:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from upath import UPath
 
 from redcap_dagster.io_managers.atomic_files import write_file
+from redcap_dagster.tables.quality import RuleDescription
 from redcap_dagster.tables.queries.confirmations import TO_FILL_IN
 from redcap_dagster.workbooks.layout import (
     MADE_BY,
@@ -50,21 +51,6 @@ _WIDTHS: Final[Mapping[str, int]] = {
     "label": 40, "problem": 60, _LINK: 12, "who": 20, "why": 40,
 }  # fmt: skip
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleDescription:
-    """A rule as the second sheet of a workbook explains it.
-
-    Attributes:
-        rule: Name of the rule, as in the list of queries.
-        letter: REDCap's letter; blank for a rule that REDCap does not have.
-        expects: What the rule expects, in a sentence.
-    """
-
-    rule: str
-    letter: str
-    expects: str
 
 
 def write_workbooks(

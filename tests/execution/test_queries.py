@@ -1,12 +1,15 @@
 """Queries of a project that changes between runs: ids, states, history, and what Dagster gets."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 import requests
 from openpyxl import load_workbook
@@ -15,13 +18,16 @@ from redcap_dagster import (
     CheckRules,
     CheckSettings,
     PartitionSettings,
+    QualityRule,
     QuerySettings,
     REDCapProject,
 )
+from redcap_dagster.api import RecordExport, REDCapClient
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.tables.quality import DESCRIPTIONS
 from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, entry, materializations
 from tests.dictionary import field
 
@@ -170,6 +176,66 @@ def test_a_run_of_one_form_judges_the_others_as_they_are_stored(begun: Study) ->
     assert after.to_pylist() == left
     assert life(begun)["1", "age"] == ["found", "solved"]
     assert life(begun)["2", "hb"] == ["found"]
+
+
+def test_duplicate_rows_are_one_query_and_counted_once(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = REDCapClient.export_snapshot
+
+    def doubled(*given: Any, **selection: Any) -> RecordExport:
+        export = honest(*given, **selection)
+        return replace(export, table=pa.concat_tables([export.table] * 2))
+
+    monkeypatch.setattr(REDCapClient, "export_snapshot", doubled)
+    rules = CheckRules(
+        settings={"keys_unique": CheckSettings(severity="warn")},
+        own_rules=[QualityRule("Much hemoglobin", "[hb] > 11")],
+    )
+    found = check_results(study.run(define(study, checks=rules)))
+    assert entry(found["study/records/visit", "keys_unique"], "redcap/count") == len(RECORDS)
+    rows = [row["rule"] for row in study.table("study_queries.open").to_pylist()]
+    for rule, check, count in (
+        ("within_range", "within_range", 5),
+        ("Much hemoglobin", "rule_much_hemoglobin", 3),
+    ):
+        counts = [entry(one, "redcap/count") for (_, name), one in found.items() if name == check]
+        assert sum(counts) == rows.count(rule) == count
+
+
+def test_a_record_that_is_gone_is_neither_counted_nor_listed(begun: Study) -> None:
+    begun.sandbox.delete_record(begun.token, "2")
+    select = ["records/visit", "clean/visit", "clean/lab", "queries/open", "queries/history"]
+    result = begun.run(define(begun), select=[f"study/{key}" for key in select])
+    assert entry(check_results(result)["study/clean/lab", "within_range"], "redcap/count") == 1
+    assert {record for record, name in open_list(begun) if name == "hb"} == {CANARY}
+
+
+def test_a_value_that_another_group_may_have_is_not_called_solved(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports = {"metadata": METADATA, "project": {"secondary_unique_field": "age"}}
+    records = [{**row, "age": "40"} for row in RECORDS[1:3]]
+    monkeypatch.setenv(TOKEN_VARIABLE, study.sandbox.add_project(exports=exports, records=records))
+    token = os.environ[TOKEN_VARIABLE]
+    rules = CheckRules(allow_shrink=True, own_rules=[QualityRule("Once", unique=["age", "mail"])])
+    definitions = define(
+        study, checks=rules, queries=QuerySettings(rules=["secondary_unique", "Once"])
+    )
+    assert study.run(definitions).success
+    both = ["Once", "Once", "secondary_unique", "secondary_unique"]
+    assert sorted(study.table("study_queries.open")["rule"].to_pylist()) == both
+    study.sandbox.set_rights(token, {"data_access_group": "north"})
+    assert study.run(definitions).success
+    rows = study.table("study_queries.open").to_pylist()
+    assert {(row["record"], row["state"]) for row in rows} == {
+        ("2", "not judged"),
+        ("3", "hidden from this token"),
+    }
+    study.sandbox.set_rights(token, {"data_access_group": ""})
+    study.sandbox.edit(token, record="3", field="age", value="41")
+    assert study.run(definitions).success
+    assert study.table("study_queries.open").num_rows == 0
 
 
 @pytest.mark.slow
@@ -355,7 +421,13 @@ def test_each_group_gets_a_workbook_that_confirms_queries_when_it_is_returned(
     sent, returned = tmp_path / "sent", tmp_path / "returned"
     returned.mkdir()
     settings = QuerySettings(workbook=str(sent), confirmations=str(returned), show_values=True)
-    assert study.run(define(study, queries=settings)).success
+    early = CheckRules(own_rules=[QualityRule("Never", "[age] = 'none'")])
+    assert study.run(define(study, queries=settings, checks=early)).success
+    explained = load_workbook(sent / "study_queries_north.xlsx")["Rules"].values
+    assert {row[:3] for row in explained} >= {
+        ("within_range", "D", DESCRIPTIONS["within_range"].expects),
+        ("Never", "", "In no row is it true that [age] = 'none'"),
+    }
 
     files = {path.name: read_workbook(path) for path in sent.iterdir()}
     assert {

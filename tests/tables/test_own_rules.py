@@ -99,6 +99,22 @@ def test_fields_that_are_unique_together() -> None:
     assert wrong_rows(QualityRule("both", unique=["code", "title"])) == {"sample": [False] * 3}
 
 
+def test_values_that_may_be_in_other_records_are_not_certainly_unique() -> None:
+    (found,) = judge_own_rule(
+        STUDY, resolved(QualityRule("both", unique=["code", "title"])), is_whole=False
+    )
+    assert found.count == 0
+    assert found.certain.to_pylist() == [False, False, True]
+
+
+def test_a_rule_says_what_it_expects() -> None:
+    rules = [QualityRule("early", "[name] < 5"), QualityRule("once", unique=["code", "title"])]
+    assert [own.description.expects for own in resolve_rules(rules, PROJECT)] == [
+        "In no row is it true that [name] < 5",
+        "No two rows have the same values of code, title.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("logic", "problem"),
     [

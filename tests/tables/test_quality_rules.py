@@ -75,7 +75,10 @@ def test_calculated_text() -> None:
 def test_a_blank_that_branching_logic_hides_is_not_incorrect() -> None:
     hidden = field("y", "a", type="calc", choices="1 + 1", branching_logic="[x] = '1'")
     given = rows_of({"x": ["1", "2"], "y": [None, None]}, field("x", "a"), hidden)
-    assert verdicts(judge_calculations(given)[0]) == [True, None]
+    assert verdicts(judge_calculations(given)[0]) == [True, False]
+    depends = field("y", "a", type="calc", choices="1 + 1", branching_logic="[x] < 3")
+    given = rows_of({"x": ["1", "7", None], "y": [None, None, None]}, field("x", "a"), depends)
+    assert verdicts(judge_calculations(given)[0]) == [True, False, None]
 
 
 def test_a_form_that_nobody_has_saved_is_not_calculated() -> None:
@@ -97,6 +100,13 @@ def test_outliers_are_beyond_two_standard_deviations() -> None:
     cells: dict[str, list[str | None]] = {"x": ["1", "2", "1", "2", "1", "2", "1", "90", "NI"]}
     (found,) = judge_outliers(rows_of(cells, field("x", "a", validation="integer")))
     assert verdicts(found) == [False] * 7 + [True, False]
+
+
+def test_rows_of_some_buckets_do_not_tell_outliers() -> None:
+    cells: dict[str, list[str | None]] = {"x": ["1", "2", "1", "2", "1", "2", "1", "90", "NI"]}
+    given = rows_of(cells, field("x", "a", validation="integer"))
+    (found,) = judge_outliers(replace(given, is_whole=False))
+    assert verdicts(found) == [None] * 8 + [False]
 
 
 def test_missing_codes_are_found_where_they_are_not_own_choices() -> None:
@@ -136,6 +146,9 @@ def test_no_two_records_share_the_secondary_unique_field() -> None:
     )
     (found,) = judge_secondary_unique(given)
     assert verdicts(found) == [True, False, True, False, False, False, False]
+    for unseen in ({"is_whole": False}, {"sees_all_records": False}):
+        (found,) = judge_secondary_unique(replace(given, **unseen))  # type: ignore[arg-type]
+        assert verdicts(found) == [True, None, True, False, False, None, None]
 
 
 def test_a_limit_that_is_another_field() -> None:

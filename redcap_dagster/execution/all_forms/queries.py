@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from redcap_dagster.api import REDCapError
 from redcap_dagster.catalog.column_schema import plain_schema
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
 from redcap_dagster.execution.all_forms.forms import AllForms
@@ -140,10 +139,7 @@ def _sees_all_records(run: Run) -> bool:
         return False
     if ACCESS_GROUP in run.census.column_names:
         return True  # REDCap leaves it out for a user in a group
-    try:
-        return not run.client.groups.export()
-    except REDCapError:  # without the right to the groups, nobody can say
-        return False
+    return run.has_no_groups
 
 
 def _count_open(run: Run, forms: AllForms, made: QueryTables) -> Mapping[str, Any]:

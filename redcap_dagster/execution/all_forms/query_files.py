@@ -7,14 +7,12 @@ from typing import Final
 import pyarrow as pa
 from upath import UPath
 
-from redcap_dagster.checks.checks import CHECKS
 from redcap_dagster.execution.all_forms.forms import AllForms
 from redcap_dagster.execution.all_forms.queries import load_query_history
 from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.stored_tables import load_history
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project.system_columns import ACCESS_GROUP
-from redcap_dagster.tables.quality import QualityRule
 from redcap_dagster.tables.queries import (
     Confirmation,
     ConfirmationError,
@@ -22,7 +20,6 @@ from redcap_dagster.tables.queries import (
     read_confirmations,
 )
 from redcap_dagster.workbooks import (
-    RuleDescription,
     check_folder,
     read_filled_in,
     read_workbook,
@@ -123,32 +120,9 @@ def write_query_workbooks(
         everything,
         folder,
         tables.name,
-        _describe_rules(run, forms),
+        list(map(run.recipe.describe_rule, run.recipe.query_rules)),
         groups=groups,
         identifiers=sorted(identifiers),
         record_id_is_identifier=run.project.record_id_field in identifiers,
         filled_in=filled_in,
     )
-
-
-def _describe_rules(run: Run, forms: AllForms) -> list[RuleDescription]:
-    letters = {each.rule: each.letter for several in forms.findings.values() for each in several}
-    own = {
-        each.rule.name: each.rule
-        for several in run.recipe.tables.own_rules.values()
-        for each in several
-    }
-    return [
-        RuleDescription(
-            rule,
-            letters.get(rule, ""),
-            CHECKS[rule].description if rule in CHECKS else _describe_own_rule(own[rule]),
-        )
-        for rule in run.recipe.query_rules
-    ]
-
-
-def _describe_own_rule(rule: QualityRule) -> str:
-    if rule.unique:
-        return f"No two rows have the same values of {', '.join(rule.unique)}."
-    return f"This logic of the project's own is not true: {rule.logic}"

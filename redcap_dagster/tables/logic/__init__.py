@@ -11,9 +11,10 @@ from redcap_dagster.tables.logic.resolution import (
     resolve,
     resolve_smart_variable,
 )
-from redcap_dagster.tables.logic.study import StudyRows
+from redcap_dagster.tables.logic.study import RowKeys, StudyRows
 
 __all__ = [
+    "RowKeys",
     "StudyRows",
     "evaluate_calculations",
     "evaluate_conditions",

@@ -3,13 +3,15 @@
 Each rule is a function of `InstrumentRows` that returns `RuleFindings`, one for each field that it
 judges. Checks count these, and queries list them: so a count and its rows are the same.
 
-In the order of use: `findings`, then a module for each kind of rule, `own_rules` and `rule_files`.
+In the order of use: `descriptions`, `findings`, then a module for each kind of rule, `own_rules`
+and `rule_files`.
 """
 
 from collections.abc import Callable, Mapping
 
 from redcap_dagster.tables.quality.asked import is_required, judge_hidden, judge_required
 from redcap_dagster.tables.quality.calculations import judge_calculations
+from redcap_dagster.tables.quality.descriptions import DESCRIPTIONS, RuleDescription
 from redcap_dagster.tables.quality.findings import (
     InstrumentRows,
     RequiredOf,
@@ -49,12 +51,14 @@ RULES: Mapping[str, Callable[[InstrumentRows], list[RuleFindings]]] = {
 """What judges the rows of an instrument, by name of the check."""
 
 __all__ = [
+    "DESCRIPTIONS",
     "RULES",
     "InstrumentRows",
     "OwnRule",
     "QualityRule",
     "Ranges",
     "RequiredOf",
+    "RuleDescription",
     "RuleFindings",
     "check_ranges",
     "count_wrong",

@@ -15,6 +15,7 @@ from redcap_dagster.project import Column, Field
 from redcap_dagster.project.logic import Reference
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables.logic import find_column, resolve
+from redcap_dagster.tables.quality.descriptions import HIDDEN_FILLED, REQUIRED_FILLED
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.visibility import (
     find_asked,
@@ -65,8 +66,8 @@ def judge_required(rows: InstrumentRows) -> list[RuleFindings]:
     read = _ReadValues(rows)
     found = [
         RuleFindings(
-            "required_filled",
-            "B",
+            REQUIRED_FILLED.rule,
+            REQUIRED_FILLED.letter,
             rows.instrument,
             field.field_name,
             pa.array(cells[field].wrong & ~of_form),
@@ -81,8 +82,8 @@ def judge_required(rows: InstrumentRows) -> list[RuleFindings]:
         return found
     columns_of_form = [column for columns in fields.values() for column in columns]
     form = RuleFindings(
-        "required_filled",
-        "B",
+        REQUIRED_FILLED.rule,
+        REQUIRED_FILLED.letter,
         rows.instrument,
         "",
         pa.array(of_form),
@@ -115,8 +116,8 @@ def judge_hidden(rows: InstrumentRows) -> list[RuleFindings]:
         unknown = filled & _read(pc.is_null(is_shown), unknown=False)
         found.append(
             RuleFindings(
-                "hidden_filled",
-                "F",
+                HIDDEN_FILLED.rule,
+                HIDDEN_FILLED.letter,
                 rows.instrument,
                 field.field_name,
                 pa.array(filled & ~_read(is_shown, unknown=True)),

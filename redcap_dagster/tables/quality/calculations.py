@@ -18,6 +18,7 @@ from redcap_dagster.project.logic import (
 )
 from redcap_dagster.tables.column_types import DOUBLE, cast_text
 from redcap_dagster.tables.logic import evaluate_calculations, resolve
+from redcap_dagster.tables.quality.descriptions import CALCULATIONS_CORRECT
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.visibility import find_shown
 
@@ -83,19 +84,19 @@ def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
         certain = pc.and_(result.is_valid(), pc.invert(pc.is_in(stored, codes)))
         if rows.rules.keep_unsaved:  # REDCap need not calculate what nobody has saved
             certain = pc.and_(certain, rows.find_saved())
-        # Nor what its branching logic hides.
-        shown = find_shown(rows.study, rows.instrument).get(name)
-        if shown is not None:
-            is_hidden_blank = pc.and_(pc.equal(stored, ""), pc.invert(combine(shown)))
-            certain = pc.and_not(certain, is_hidden_blank)
+        is_blank = pc.equal(stored, "")
+        is_shown = find_shown(rows.study, rows.instrument)[name]
+        certain = pc.and_(certain, pc.or_(pc.invert(is_blank), combine(is_shown)))
         for reference in list_references(node):
             values = resolve(rows.study, reference, rows.instrument)
             read[str(reference)] = values
             certain = pc.and_not(certain, pc.is_in(values, codes))
         wrong = pc.and_(certain, pc.invert(_are_equal(stored, result, _find_unit(node))))
+        # REDCap does not calculate what branching logic hides: there, a blank is right.
+        certain = pc.or_(certain, pc.and_(is_blank, combine(pc.invert(is_shown))))
     return RuleFindings(
-        "calculations_correct",
-        "H",
+        CALCULATIONS_CORRECT.rule,
+        CALCULATIONS_CORRECT.letter,
         rows.instrument,
         name,
         wrong,

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Literal, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,7 +16,7 @@ from redcap_dagster.tables.cells import read_values
 from redcap_dagster.tables.cleaning import CleanTable
 from redcap_dagster.tables.cleaning_rules import CleaningRules
 from redcap_dagster.tables.instruments import find_saved
-from redcap_dagster.tables.logic import StudyRows
+from redcap_dagster.tables.logic import RowKeys, StudyRows
 
 RequiredOf = Literal["complete", "saved", "all"]
 """Which rows of an instrument need their required fields."""
@@ -37,6 +38,8 @@ class InstrumentRows:
             (``complete``), those that were saved (``saved``) or ``all``. Defaults to ``complete``.
         is_whole: Whether they are all rows of the instrument, not those of some buckets. Defaults
             to True.
+        sees_all_records: Whether they are certainly those of all access groups, not only of that
+            of the token's user. Defaults to True.
     """
 
     instrument: str
@@ -48,6 +51,7 @@ class InstrumentRows:
     hidden: Collection[str] = ()
     required_of: RequiredOf = "complete"
     is_whole: bool = True
+    sees_all_records: bool = True
 
     def find_values(self, column: Column) -> pa.ChunkedArray:
         """Return the text of a column, with missing markers and missing data codes null."""
@@ -106,6 +110,31 @@ class RuleFindings:
     read: pa.Table = dataclasses.field(repr=False)
     text: str
     unevaluated: str = ""
+
+    def keep(self, rows: pa.BooleanArray) -> Self:
+        """Return the findings with those wrong rows that are among some rows.
+
+        Args:
+            rows: Whether each row is one of them.
+        """
+        return dataclasses.replace(self, wrong=pc.and_(self.wrong, rows))
+
+    def keep_first(self, keys: RowKeys) -> Self:
+        """Return the findings with one wrong row of those that have the same key.
+
+        Duplicate rows are one place in REDCap, and so one query.
+
+        Args:
+            keys: The keys of the rows.
+        """
+        rows = np.flatnonzero(self.wrong.to_numpy(zero_copy_only=False))
+        found = np.stack([keys.record[rows], keys.event[rows], keys.instance[rows]])
+        _, first = np.unique(found, axis=1, return_index=True)
+        if len(first) == len(rows):
+            return self
+        kept = np.zeros(len(self.wrong), np.bool_)
+        kept[rows[first]] = True
+        return self.keep(pa.array(kept))
 
     @property
     def count(self) -> int:

@@ -30,6 +30,7 @@ from redcap_dagster.tables.logic import (
     names_field,
     resolve,
 )
+from redcap_dagster.tables.quality.descriptions import RuleDescription
 from redcap_dagster.tables.quality.findings import RuleFindings, combine
 
 
@@ -83,6 +84,14 @@ class OwnRule:
     check: str
     instruments: tuple[str, ...]
     node: Node | None = dataclasses.field(repr=False)
+
+    @property
+    def description(self) -> RuleDescription:
+        """What the rule is called, and what it expects."""
+        expects = f"In no row is it true that {self.rule.logic.strip()}"
+        if self.node is None:
+            expects = f"No two rows have the same values of {list_names(self.rule.unique)}."
+        return RuleDescription(self.rule.name, "", expects)
 
 
 def resolve_rules(rules: Sequence[QualityRule], project: REDCapProject) -> tuple[OwnRule, ...]:
@@ -159,8 +168,8 @@ def judge_own_rule(study: StudyRows, own: OwnRule, *, is_whole: bool = True) -> 
     Args:
         study: The rows of all instruments.
         own: The rule.
-        is_whole: Whether the study has all records, which a rule of unique fields needs. Defaults
-            to True.
+        is_whole: Whether the study has the records of all buckets and access groups, which a rule
+            of unique fields needs. Defaults to True.
     """
     found = []
     taken: set[tuple[int, ...]] = set()
@@ -190,6 +199,8 @@ def _judge_instrument(
         read = {name: study.tables[instrument][name] for name in shown}
         wrong = find_duplicates(study, instrument, shown) if is_shown else pa.repeat(False, count)
         certain = pa.repeat(True, count) if is_whole and is_shown else wrong
+        if is_shown and not is_whole:
+            certain = pc.or_(wrong, pc.invert(_find_filled(study, instrument, shown)))
         text = f"Another row has the same values of {list_names(own.rule.unique)}."
     else:
         read = {
@@ -277,13 +288,17 @@ def find_duplicates(study: StudyRows, instrument: str, fields: Sequence[str]) ->
         fields: Columns of its records table.
     """
     columns = [study.read_column(instrument, field) for field in fields]
-    codes = pa.array([code.code for code in study.project.missing_data_codes], pa.string())
-    filled = reduce(
-        pc.and_, [pc.and_not(each.is_valid(), pc.is_in(each, codes)) for each in columns]
-    )
     texts = [
         pc.fill_null(column.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False)
         for column in columns
     ]
     _, where, counts = np.unique(np.stack(texts), axis=1, return_inverse=True, return_counts=True)
+    filled = _find_filled(study, instrument, fields)
     return pc.and_(filled, pa.array(counts[where.reshape(-1)] > 1))
+
+
+def _find_filled(study: StudyRows, instrument: str, fields: Sequence[str]) -> pa.BooleanArray:
+    """Return whether each row has a value in all of some fields; a missing data code is none."""
+    codes = pa.array([code.code for code in study.project.missing_data_codes], pa.string())
+    columns = [study.read_column(instrument, field) for field in fields]
+    return reduce(pc.and_, [pc.and_not(each.is_valid(), pc.is_in(each, codes)) for each in columns])

@@ -10,6 +10,7 @@ from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.project.validations import get_validation
 from redcap_dagster.tables.cells import missing_code_columns
 from redcap_dagster.tables.column_types import DOUBLE, DOUBLE_COMMA, cast_text
+from redcap_dagster.tables.quality.descriptions import BLANK_VALUES, MISSING_CODES_USED, OUTLIERS
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.visibility import find_asked
 
@@ -20,6 +21,7 @@ def judge_outliers(rows: InstrumentRows) -> list[RuleFindings]:
     """Return the rows of each numeric field that are beyond two standard deviations: rule E.
 
     Mean and standard deviation (of a sample) are those of all values of the field in the rows.
+    Rows of some buckets do not tell them: there, no number can be judged.
 
     Args:
         rows: The rows of an instrument.
@@ -32,16 +34,18 @@ def judge_outliers(rows: InstrumentRows) -> list[RuleFindings]:
         numbers = cast_text(rows.find_values(column), DOUBLE_COMMA if validation.comma else DOUBLE)
         mean, deviation = pc.mean(numbers), pc.stddev(numbers, ddof=1)
         distance = pc.abs(pc.subtract(numbers, mean))
+        is_far = pc.greater(distance, pc.multiply(deviation, _DEVIATIONS))
         found.append(
             RuleFindings(
-                "outliers",
-                "E",
+                OUTLIERS.rule,
+                OUTLIERS.letter,
                 rows.instrument,
                 field.field_name,
-                combine(pc.greater(distance, pc.multiply(deviation, _DEVIATIONS))),
-                rows.repeat(True),
+                combine(is_far) if rows.is_whole else rows.repeat(False),
+                rows.repeat(True) if rows.is_whole else combine(numbers.is_null()),
                 rows.records.select([column.name]),
                 "The value is more than two standard deviations from the mean of the field.",
+                "" if rows.is_whole else "the mean of all buckets",
             )
         )
     return found
@@ -68,8 +72,8 @@ def judge_missing_codes(rows: InstrumentRows) -> list[RuleFindings]:
             wrong = combine(pc.is_in(rows.records[field.field_name], others))
         found.append(
             RuleFindings(
-                "missing_codes_used",
-                "I",
+                MISSING_CODES_USED.rule,
+                MISSING_CODES_USED.letter,
                 rows.instrument,
                 field.field_name,
                 wrong,
@@ -96,8 +100,8 @@ def judge_blanks(rows: InstrumentRows) -> list[RuleFindings]:
         is_asked = asked[field.field_name]
         found.append(
             RuleFindings(
-                "blank_values",
-                "A",
+                BLANK_VALUES.rule,
+                BLANK_VALUES.letter,
                 rows.instrument,
                 field.field_name,
                 pc.and_(blank, combine(is_asked)),

@@ -18,6 +18,7 @@ from redcap_dagster.tables.column_types import (
     get_column_type,
 )
 from redcap_dagster.tables.logic import resolve
+from redcap_dagster.tables.quality.descriptions import WITHIN_RANGE
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 
 _LIMIT_TYPES = {
@@ -96,8 +97,8 @@ def judge_ranges(rows: InstrumentRows) -> list[RuleFindings]:
         read = {name: rows.records[name], **{limits[end]: each.read for end, each in own.items()}}
         found.append(
             RuleFindings(
-                "within_range",
-                "D",
+                WITHIN_RANGE.rule,
+                WITHIN_RANGE.letter,
                 rows.instrument,
                 name,
                 judged.wrong,

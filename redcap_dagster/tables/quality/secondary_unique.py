@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.tables.quality.descriptions import SECONDARY_UNIQUE
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 
 
@@ -16,19 +17,27 @@ def judge_secondary_unique(rows: InstrumentRows) -> list[RuleFindings]:
     if not name or name not in rows.records.column_names or name in rows.hidden:
         return []
     wrong = _find_shared(rows, name)
+    unseen = _describe_unseen(rows)
     return [
         RuleFindings(
-            "secondary_unique",
-            "",
+            SECONDARY_UNIQUE.rule,
+            SECONDARY_UNIQUE.letter,
             rows.instrument,
             name,
             wrong,
-            rows.repeat(True) if rows.is_whole else wrong,
+            pc.or_(wrong, combine(rows.records[name].is_null())) if unseen else rows.repeat(True),
             rows.records.select([name]),
             "Another record has the same value of the secondary unique field.",
-            "" if rows.is_whole else "the records of other buckets",
+            unseen,
         )
     ]
+
+
+def _describe_unseen(rows: InstrumentRows) -> str:
+    """Return which records may have the same values and are not among the rows."""
+    if not rows.is_whole:
+        return "the records of other buckets"
+    return "" if rows.sees_all_records else "the records of other access groups"
 
 
 def _find_shared(rows: InstrumentRows, name: str) -> pa.BooleanArray:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Column, Field
 from redcap_dagster.project.action_tags import list_action_tags
+from redcap_dagster.tables.quality.descriptions import TICKS_ALLOWED
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 
 
@@ -31,8 +32,8 @@ def judge_ticks(rows: InstrumentRows) -> list[RuleFindings]:
         )
         found.append(
             RuleFindings(
-                "ticks_allowed",
-                "",
+                TICKS_ALLOWED.rule,
+                TICKS_ALLOWED.letter,
                 rows.instrument,
                 field.field_name,
                 wrong,

@@ -11,6 +11,7 @@ from redcap_dagster.project.columns import is_timestamp_field
 from redcap_dagster.project.validations import NO_VALIDATION, Validation, get_validation
 from redcap_dagster.tables.cells import find_type
 from redcap_dagster.tables.column_types import TEXT
+from redcap_dagster.tables.quality.descriptions import CHOICES_KNOWN, VALUES_FIT_TYPES
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.validity import choice_columns
 
@@ -49,8 +50,8 @@ def judge_choices(rows: InstrumentRows) -> list[RuleFindings]:
     with_choices = _find_choice_fields(rows)
     return [
         RuleFindings(
-            "choices_known",
-            "G",
+            CHOICES_KNOWN.rule,
+            CHOICES_KNOWN.letter,
             rows.instrument,
             field.field_name,
             _find_invalid(rows, columns),
@@ -92,8 +93,8 @@ def _judge_field(rows: InstrumentRows, field: Field, columns: Sequence[Column]) 
         else:
             certain = pc.or_(wrong, combine(values.is_null()))
     return RuleFindings(
-        "values_fit_types",
-        "C",
+        VALUES_FIT_TYPES.rule,
+        VALUES_FIT_TYPES.letter,
         rows.instrument,
         field.field_name,
         wrong,
