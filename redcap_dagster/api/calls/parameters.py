@@ -89,7 +89,7 @@ def write_list(name: str, values: Sequence[str | int]) -> dict[str, str]:
     items = list(values)
     if not items:
         raise ValueError(f"{name}: the list is empty. Give None for all {name}.")
-    if any(isinstance(item, bool) or not isinstance(item, str | int) for item in items):
+    if any(kind is bool or not issubclass(kind, str | int) for kind in {*map(type, items)}):
         raise TypeError(f"{name}: not every item of the list is text. Give a list of texts.")
     return {f"{name}[{number}]": str(item) for number, item in enumerate(items)}
 

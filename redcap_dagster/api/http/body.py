@@ -31,7 +31,8 @@ def encode_form(parameters: Mapping[str, str]) -> bytes:
 
 
 def _quote(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else quote_plus(text)
+    is_plain = (text.isascii() and text.isalnum()) or _PLAIN.fullmatch(text)
+    return text if is_plain else quote_plus(text)
 
 
 _quote_name = lru_cache(1 << 12)(quote_plus)  # each request has records[0], records[1], ...

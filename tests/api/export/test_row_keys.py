@@ -11,11 +11,29 @@ from hypothesis import strategies as st
 from redcap_dagster.api import MalformedResponseError, REDCapClient
 from redcap_dagster.api.export.reader import csv_blocks as blocks
 from redcap_dagster.api.export.reader import csv_reader as api_rows
-from redcap_dagster.api.export.reader.row_keys import check_row_keys
+from redcap_dagster.api.export.reader.row_keys import (
+    check_row_keys,
+    drop_records,
+    fold_record_ids,
+)
 from redcap_dagster.api.http import body
 from tests.fake_server import CANARY, Reply, Server
 
 SCHEMA = pa.schema({"id": pa.string()})
+
+
+@given(st.lists(st.text("aZ9 -_\x7f") | st.none()))
+def test_ids_of_plain_letters_compare_as_beside_others(ids: list[str | None]) -> None:
+    alone = fold_record_ids(pa.array(ids, pa.string()))
+
+    assert alone.to_pylist() == fold_record_ids(pa.array([*ids, "é"])).to_pylist()[:-1]
+
+
+def test_a_table_of_which_no_record_is_dropped_is_not_copied() -> None:
+    rows = pa.table({"id": ["1", "2"]})
+
+    assert drop_records(rows, ["3"], "id") is rows
+    assert drop_records(rows, ["1", "3"], "id").to_pylist() == [{"id": "2"}]
 
 
 @given(st.lists(st.lists(st.integers(0, 60), max_size=8), max_size=30))

@@ -6,9 +6,10 @@ request. Such rows look right: only a comparison with the request shows that the
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any, Final, Self
 
 import pyarrow as pa
@@ -33,6 +34,11 @@ _HASH: Final = re.compile(r"[0-9a-f]{32,}")
 
 _NAME: Final = "^[a-z0-9_]+$"
 """The name of a column."""
+
+_FLAGS: Final = frozenset(
+    {"combineCheckboxOptions", "exportDataAccessGroups", "exportSurveyFields"}
+)
+"""The parameters that change the columns of a response."""
 
 
 @dataclass(frozen=True)
@@ -86,44 +92,30 @@ class Requested:
             (['x'], ['age'])
         """
         labeled = parameters.get("rawOrLabel") == "label"
-        records, events = (_read_list(parameters, name) for name in ("records", "events"))
+        lists = _read_lists(parameters)
         requested = cls(
             record_id_field,
             len(parameters) + 1,  # the token
-            frozenset(records) or None,
-            None if labeled else frozenset(events) or None,
+            lists.get("records"),
+            None if labeled else lists.get("events"),
         )
         if project is None:
             return requested
-        names, forms = (frozenset(_read_list(parameters, name)) for name in ("fields", "forms"))
-        everything = not names and not forms
-        fields: dict[str, tuple[str, ...] | None] = {}
-        instruments = {project.fields[0].form_name}
-        for form in (row.instrument_name for row in project.instruments):
-            own = {
-                one.field_name
-                for one in project.instrument_fields(form)
-                if not is_timestamp_field(one)
-                and (everything or form in forms or one.field_name in names)
-            }
-            fields |= _list_columns(project, form, own, "combineCheckboxOptions" in parameters)
-            if own:
-                instruments.add(form)
-        added = {record_id_field, EVENT_NAME, *REPEAT_COLUMNS}
-        if "exportDataAccessGroups" in parameters:
-            added.add(ACCESS_GROUP)
-        if "exportSurveyFields" in parameters:
-            added |= {SURVEY_IDENTIFIER, *map(timestamp_column, instruments)}
-        return cls(
-            requested.record_id_field,
-            requested.parameters,
-            requested.records,
-            requested.events,
-            None if everything or labeled else frozenset(instruments),
-            project.has_repeating,
-            project.is_longitudinal,
-            fields,
-            frozenset(added),
+        none = frozenset[str]()
+        columns = _RequestedColumns.read(
+            project,
+            record_id_field,
+            lists.get("fields", none),
+            lists.get("forms", none),
+            _FLAGS.intersection(parameters),
+        )
+        return replace(
+            requested,
+            instruments=None if labeled else columns.instruments,
+            repeats=project.has_repeating,
+            longitudinal=project.is_longitudinal,
+            fields=columns.fields,
+            added=columns.added,
         )
 
     # -- columns ------------------------------------------------------------------------------
@@ -273,6 +265,52 @@ class Requested:
         return batch.filter(pc.is_in(batch[REPEAT_INSTRUMENT], wanted))
 
 
+@dataclass(frozen=True)
+class _RequestedColumns:
+    """The columns of a request; all requests of a plan may ask for the same.
+
+    Attributes:
+        fields: The export columns of each field, as in `Requested`.
+        added: The columns that REDCap adds to them.
+        instruments: The instruments whose instances may be among the rows. None for all.
+    """
+
+    fields: Mapping[str, tuple[str, ...] | None]
+    added: frozenset[str]
+    instruments: frozenset[str] | None
+
+    @classmethod
+    @lru_cache(16)
+    def read(
+        cls,
+        project: REDCapProject,
+        record_id_field: str,
+        names: frozenset[str],
+        forms: frozenset[str],
+        flags: frozenset[str],
+    ) -> Self:
+        """Return the columns of some fields and instruments, or of all where none is named."""
+        everything = not names and not forms
+        fields: dict[str, tuple[str, ...] | None] = {}
+        instruments = {project.fields[0].form_name}
+        for form in (row.instrument_name for row in project.instruments):
+            own = {
+                one.field_name
+                for one in project.instrument_fields(form)
+                if not is_timestamp_field(one)
+                and (everything or form in forms or one.field_name in names)
+            }
+            fields |= _list_columns(project, form, own, "combineCheckboxOptions" in flags)
+            if own:
+                instruments.add(form)
+        added = {record_id_field, EVENT_NAME, *REPEAT_COLUMNS}
+        if "exportDataAccessGroups" in flags:
+            added.add(ACCESS_GROUP)
+        if "exportSurveyFields" in flags:
+            added |= {SURVEY_IDENTIFIER, *map(timestamp_column, instruments)}
+        return cls(fields, frozenset(added), None if everything else frozenset(instruments))
+
+
 def _list_columns(
     project: REDCapProject, form: str, fields: set[str], combined: bool
 ) -> dict[str, tuple[str, ...] | None]:
@@ -293,8 +331,14 @@ def _list_columns(
     return found
 
 
-def _read_list(parameters: Mapping[str, str], name: str) -> list[str]:
-    return [value for key, value in parameters.items() if key.startswith(f"{name}[")]
+def _read_lists(parameters: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Return the lists of a request by their names, such as ``records``."""
+    lists: defaultdict[str, set[str]] = defaultdict(set)
+    for key, value in parameters.items():
+        name, bracket, _ = key.partition("[")
+        if bracket:
+            lists[name].add(value)
+    return {name: frozenset(values) for name, values in lists.items()}
 
 
 def _count_others(

@@ -124,7 +124,10 @@ def fold_record_ids(ids: Any) -> Any:
         >>> fold_record_ids(pa.array(["É-1 ", "e-1", "й"])).to_pylist()
         ['e-1', 'e-1', 'й']
     """
-    letters = pc.utf8_normalize(pc.utf8_rtrim(ids, " "), form="NFD")
+    ids = pc.utf8_rtrim(ids, " ")
+    if pc.all(pc.string_is_ascii(ids), min_count=0).as_py():  # the usual case
+        return pc.utf8_lower(ids)
+    letters = pc.utf8_normalize(ids, form="NFD")
     plain = pc.replace_substring_regex(letters, r"([A-Za-z])[\x{0300}-\x{036F}]+", r"\1")
     return pc.utf8_lower(pc.utf8_normalize(plain, form="NFC"))
 
@@ -181,4 +184,6 @@ def select_records(rows: pa.Table, records: Sequence[str], record_id_field: str)
 def drop_records(rows: pa.Table, records: Iterable[str], record_id_field: str) -> pa.Table:
     """Return the rows of all but some records."""
     dropped = pc.is_in(rows[record_id_field], pa.array([*records], pa.string()))
+    if not pc.any(dropped, min_count=0).as_py():  # to filter copies all columns
+        return rows
     return rows.filter(pc.invert(dropped))

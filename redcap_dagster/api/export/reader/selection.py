@@ -188,7 +188,11 @@ def csv_parameters(parameters: dict[str, str]) -> dict[str, str]:
     Lists are last, fields as the very last: if a server ignores the end of a request, columns are
     missing in its response.
     """
-    lists = {name: value for name, value in parameters.items() if name.endswith("]")}
+    plain: dict[str, str] = {}
+    lists: dict[str, dict[str, str]] = {name: {} for name in _ORDER}
+    for name, value in parameters.items():
+        kind = name.partition("[")[0]
+        (plain if kind == name else lists[kind])[name] = value
     return {
         "content": "record",
         "action": "export",
@@ -196,8 +200,8 @@ def csv_parameters(parameters: dict[str, str]) -> dict[str, str]:
         "type": "flat",
         "csvDelimiter": ",",  # the server may have another default
         "returnFormat": "json",
-        **{name: value for name, value in parameters.items() if name not in lists},
-        **dict(sorted(lists.items(), key=lambda one: _ORDER.index(one[0].partition("[")[0]))),
+        **plain,
+        **{name: value for kind in _ORDER for name, value in lists[kind].items()},
     }
 
 
@@ -217,10 +221,12 @@ def split_records(parameters: dict[str, str], most: int) -> list[dict[str, str]]
         [{'fields[0]': 'age', 'records[0]': '1', 'records[1]': '2'}, \
 {'fields[0]': 'age', 'records[0]': '3'}]
     """
+    if len(parameters) < most:  # with the token
+        return [parameters]
     records = [value for name, value in parameters.items() if name.startswith("records[")]
     others = {name: value for name, value in parameters.items() if not name.startswith("records[")}
     room = most - 1 - len(others)
-    if len(records) <= room or room < 1:
+    if room < 1:
         return [parameters]
     return [
         others | write_list("records", records[start : start + room])
