@@ -193,13 +193,13 @@ class InstrumentColumns:
         if field is None or name != field.field_name:
             return []
         limits = {"min": field.text_validation_min, "max": field.text_validation_max}
-        required = ["required"] if field.required_field.lower() == "y" else []
+        required = ["required"] if field.is_required else []
         return [*required, *(f"{end} {limit}" for end, limit in limits.items() if limit)]
 
     def is_identifier(self, name: str) -> bool:
         """Whether the values of a column identify people."""
         field = self._field(name)
-        return name == SURVEY_IDENTIFIER or (field is not None and field.identifier.lower() == "y")
+        return name == SURVEY_IDENTIFIER or (field is not None and field.is_identifier)
 
     def _field(self, name: str) -> Field | None:
         """Return the field that a column belongs to, alone or as one of its checkboxes."""

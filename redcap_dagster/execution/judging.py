@@ -26,7 +26,6 @@ from redcap_dagster.tables.quality import (
     OwnRule,
     RequiredOf,
     RuleFindings,
-    is_required,
     judge_own_rule,
 )
 
@@ -211,7 +210,7 @@ def _judge_own_rules(run: Run, instrument: str, selected: Collection[str]) -> li
 def _list_hidden_required(run: Run, records: Records) -> list[str]:
     """Return the required columns that cannot be judged, as export rights hide them."""
     columns = records.project.columns(records.instrument)
-    required = [column.name for column in columns if is_required(column.field)]
+    required = [column.name for column in columns if column.field.is_required]
     judged = _find_required_rows(run, records.instrument)
     if judged == "complete" and status_column(records.instrument) in records.hidden:
         return required

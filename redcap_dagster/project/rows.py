@@ -77,6 +77,16 @@ class Field:
         return self.text_validation_type_or_show_slider_number
 
     @property
+    def is_required(self) -> bool:
+        """Whether a value is required, where the field is asked."""
+        return self.required_field.strip().lower() == "y"
+
+    @property
+    def is_identifier(self) -> bool:
+        """Whether the dictionary says that the value identifies people."""
+        return self.identifier.strip().lower() == "y"
+
+    @property
     def is_calculated(self) -> bool:
         """Whether REDCap calculates the value, even in an instrument that nobody saved."""
         return self.field_type == "calc" or any(

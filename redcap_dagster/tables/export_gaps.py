@@ -145,7 +145,7 @@ def has_hashed_ids(export: pa.Table, project: REDCapProject) -> bool:
         >>> has_hashed_ids(pa.table({"id": ["1f3870be274f6c49b3e31a0c6728957f"]}), project)
         True
     """
-    if project.fields[0].identifier != "y":
+    if not project.fields[0].is_identifier:
         return False
     ids = export_text(export, project.record_id_field).unique().drop_null()
     hashed = pc.match_substring_regex(ids, HASHED_ID)

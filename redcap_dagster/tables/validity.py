@@ -145,7 +145,7 @@ def is_required(field: Field) -> bool:
         >>> is_required(Field("age", "visit", required_field="y"))
         True
     """
-    return field.required_field.lower() == "y" and not field.branching_logic.strip()
+    return field.is_required and not field.branching_logic.strip()
 
 
 def _is_blank(records: pa.Table, column: Column) -> pa.ChunkedArray:

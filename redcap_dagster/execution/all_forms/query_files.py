@@ -101,9 +101,7 @@ def write_query_workbooks(
     groups = None
     if ACCESS_GROUP in census.column_names:
         groups = [group for group in census[ACCESS_GROUP].unique().to_pylist() if group]
-    identifiers = {
-        field.field_name for field in run.project.fields if field.identifier.lower() == "y"
-    }
+    identifiers = {field.field_name for field in run.project.fields if field.is_identifier}
     folder = UPath(settings.workbook)
     everything = pa.concat_tables([queries, *parts], promote_options="default")
     filled_in = {

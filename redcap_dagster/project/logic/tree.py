@@ -21,12 +21,21 @@ class Reference:
         event: Unique event name, or a smart variable such as ``previous-event-name``. Defaults to
             a blank, for the event of the row.
         instance: Number, or a smart variable such as ``last-instance``. Defaults to a blank.
+
+    Example:
+        >>> str(Reference("race", "2", instance="last-instance"))
+        '[race(2)][last-instance]'
     """
 
     field: str
     code: str | None = None
     event: str = ""
     instance: str = ""
+
+    def __str__(self) -> str:
+        """Return the reference as logic has it."""
+        field = self.field if self.code is None else f"{self.field}({self.code})"
+        return "".join(f"[{part}]" for part in (self.event, field, self.instance) if part)
 
 
 @dataclass(frozen=True, slots=True)

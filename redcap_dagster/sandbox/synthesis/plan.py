@@ -189,7 +189,7 @@ def _plan_field(
         parse(high, False) if "[" in high else None,
         dict.fromkeys(names, "0" if field.field_type == "checkbox" else ""),
         field.is_calculated,
-        field.required_field.lower() == "y",
+        field.is_required,
         any(tag.name == "HIDDEN" and not tag.conditions for tag in tags),
         () if "@NOMISSING" in field.field_annotation or _is_system_field(field) else missing,
         frozenset(_read_codes(field, "NONEOFTHEABOVE")),

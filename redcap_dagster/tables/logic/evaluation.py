@@ -127,7 +127,7 @@ class _Rows:
             return self.evaluate_distinct(node, evaluate_condition, pa.bool_())
         texts = {side: self.read_values(side) for side in (left, right)}
         compared, is_compared = compare_columns(
-            node.sign, texts[left], texts[right], self._missing_codes
+            node.sign, texts[left], texts[right], self.study.missing_codes
         )
         others = np.flatnonzero(~is_compared.to_numpy(zero_copy_only=False))
         if not len(others):
@@ -170,14 +170,7 @@ class _Rows:
             text = texts[variable]
             return UNKNOWN if text is None else text
 
-        return Facts(read, read, self._missing_codes)
-
-    @property
-    def _missing_codes(self) -> frozenset[str]:
-        return self.study.remember(
-            "missing codes",
-            lambda: frozenset(code.code for code in self.study.project.missing_data_codes),
-        )
+        return Facts(read, read, self.study.missing_codes)
 
     def _encode(self, variable: _Variable) -> "_Encoded":
         key = ("encoded", self.instrument, variable)

@@ -67,7 +67,7 @@ def resolve(study: StudyRows, reference: Reference, instrument: str) -> pa.Strin
 def _read_record_ids(study: StudyRows, instrument: str) -> pa.StringArray:
     """Return the record ids, null where REDCap sent hashes instead of them."""
     ids = study.read_column(instrument, study.project.record_id_field)
-    if study.project.fields[0].identifier != "y":
+    if not study.project.fields[0].is_identifier:
         return ids
     return pc.if_else(pc.match_substring_regex(ids, HASHED_ID), _NULL, ids)
 

@@ -92,6 +92,15 @@ class StudyRows:
         names = [event.unique_event_name for event in self.project.events]
         return {name: number for number, name in enumerate(names or [""])}
 
+    @cached_property
+    def missing_codes(self) -> frozenset[str]:
+        """The missing data codes of the project."""
+        return frozenset(choice.code for choice in self.project.missing_data_codes)
+
+    def find_missing_codes(self, texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """Return whether each text is a missing data code of the project."""
+        return pc.is_in(texts, pa.array(sorted(self.missing_codes), pa.string()))
+
     def find_keys(self, instrument: str) -> "RowKeys":
         """Return the keys of an instrument's rows."""
         if instrument not in self._keys:

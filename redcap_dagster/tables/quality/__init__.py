@@ -9,7 +9,7 @@ and `rule_files`.
 
 from collections.abc import Callable, Mapping
 
-from redcap_dagster.tables.quality.asked import is_required, judge_hidden, judge_required
+from redcap_dagster.tables.quality.asked import judge_hidden, judge_required
 from redcap_dagster.tables.quality.calculations import judge_calculations
 from redcap_dagster.tables.quality.descriptions import DESCRIPTIONS, RuleDescription
 from redcap_dagster.tables.quality.findings import (
@@ -62,7 +62,6 @@ __all__ = [
     "RuleFindings",
     "check_ranges",
     "count_wrong",
-    "is_required",
     "judge_blanks",
     "judge_calculations",
     "judge_choices",

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import groupby
 from typing import Self
 
 import numpy as np
@@ -46,7 +45,7 @@ def judge_required(rows: InstrumentRows) -> list[RuleFindings]:
         The findings of each field, and last those of the form. Fields that export rights hide are
         left out.
     """
-    fields = {field: columns for field, columns in _group_columns(rows) if is_required(field)}
+    fields = {field: columns for field, columns in rows.group_columns() if field.is_required}
     status = status_column(rows.instrument)
     if not fields or (rows.required_of == "complete" and status in rows.hidden):
         return []
@@ -59,7 +58,7 @@ def judge_required(rows: InstrumentRows) -> list[RuleFindings]:
     unseen = [
         _RequiredCells.read_hidden(asked[field.field_name])
         for field in rows.project.instrument_fields(rows.instrument)
-        if is_required(field) and field not in fields and field.field_name in asked
+        if field.is_required and field not in fields and field.field_name in asked
     ]
     of_form, form_is_unknown = _find_blank_forms([*cells.values(), *unseen])
     problems = find_logic_problems(rows.study)
@@ -103,11 +102,11 @@ def judge_hidden(rows: InstrumentRows) -> list[RuleFindings]:
         rows: The rows of an instrument.
     """
     shown = find_shown(rows.study, rows.instrument)
-    codes = {code.code for code in rows.project.missing_data_codes}
+    codes = rows.study.missing_codes
     problems = find_logic_problems(rows.study)
     read = _ReadValues(rows)
     found = []
-    for field, all_columns in _group_columns(rows):
+    for field, all_columns in rows.group_columns():
         if not field.branching_logic.strip() or field.is_calculated:
             continue
         columns = [each for each in all_columns if not (each.choice and each.choice.code in codes)]
@@ -128,24 +127,6 @@ def judge_hidden(rows: InstrumentRows) -> list[RuleFindings]:
             )
         )
     return found
-
-
-def is_required(field: Field) -> bool:
-    """Return whether a field is required, where it is asked.
-
-    Example:
-        >>> is_required(Field("age", "visit", required_field="y"))
-        True
-    """
-    return field.required_field.strip().lower() == "y"
-
-
-def _group_columns(rows: InstrumentRows) -> list[tuple[Field, list[Column]]]:
-    """Return the fields of an instrument with their columns, without hidden ones."""
-    columns = [
-        column for column in rows.project.columns(rows.instrument) if column.name not in rows.hidden
-    ]
-    return [(field, list(own)) for field, own in groupby(columns, key=lambda each: each.field)]
 
 
 def _find_judged_rows(rows: InstrumentRows, status: str) -> Booleans:
@@ -234,7 +215,7 @@ class _ReadValues:
         names = [*(column.name for column in columns), *others]
         read = {name: self._rows.records[name] for name in names if name not in self._rows.hidden}
         for reference in list_deciding_references(field) if field else ():
-            read[_format_reference(reference)] = self._resolve(reference)
+            read[str(reference)] = self._resolve(reference)
         return pa.table(read)
 
     def _resolve(self, reference: Reference) -> pa.Array | pa.ChunkedArray:
@@ -249,9 +230,3 @@ class _ReadValues:
         if is_own and column and column.field.form_name == rows.instrument:
             return rows.records[column.name]  # the same for the digest, and not copied
         return resolve(rows.study, reference, rows.instrument)
-
-
-def _format_reference(reference: Reference) -> str:
-    code = "" if reference.code is None else f"({reference.code})"
-    parts = (reference.event, f"{reference.field}{code}", reference.instance)
-    return "".join(f"[{part}]" for part in parts if part)

@@ -75,13 +75,12 @@ def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
     read = {name: rows.records[name]}
     wrong = certain = rows.repeat(False)
     if node is not None:
-        stored = pc.fill_null(rows.read_text(name), "")
+        stored = rows.read_text(name)
         result = evaluate_calculations(rows.study, rows.instrument, node)
         if calculation.is_number:
             is_result = combine(cast_text(pa.chunked_array([result]), DOUBLE).is_valid())
             result = pc.if_else(pc.or_(is_result, result.is_null()), result, "")
-        codes = pa.array([code.code for code in rows.project.missing_data_codes], pa.string())
-        certain = pc.and_(result.is_valid(), pc.invert(pc.is_in(stored, codes)))
+        certain = pc.and_not(result.is_valid(), rows.study.find_missing_codes(stored))
         if rows.rules.keep_unsaved:  # REDCap need not calculate what nobody has saved
             certain = pc.and_(certain, rows.find_saved())
         is_blank = pc.equal(stored, "")
@@ -90,7 +89,7 @@ def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
         for reference in list_references(node):
             values = resolve(rows.study, reference, rows.instrument)
             read[str(reference)] = values
-            certain = pc.and_not(certain, pc.is_in(values, codes))
+            certain = pc.and_not(certain, rows.study.find_missing_codes(values))
         wrong = pc.and_(certain, pc.invert(_are_equal(stored, result, _find_unit(node))))
         # REDCap does not calculate what branching logic hides: there, a blank is right.
         certain = pc.or_(certain, pc.and_(is_blank, combine(pc.invert(is_shown))))

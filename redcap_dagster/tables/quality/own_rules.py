@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.options import option
 from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.project.logic import LogicError, Node, Reference, list_references, parse_logic
+from redcap_dagster.project.logic import LogicError, Node, list_references, parse_logic
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import REPEAT_INSTRUMENT
 from redcap_dagster.tables.logic import (
@@ -141,7 +141,7 @@ def _resolve_rule(rule: QualityRule, project: REDCapProject) -> OwnRule:
         references = list_references(node)
         names = [reference.field for reference in references]
         study = StudyRows(project, {})
-        options = [_describe(each) for each in references if not names_field(study, each)]
+        options = [str(each) for each in references if not names_field(study, each)]
     unknown = [name for name in names if name not in forms and name != record_id.field_name]
     if unknown:
         raise StructureError(f"the project does not have the fields {list_names(unknown)}")
@@ -203,9 +203,7 @@ def _judge_instrument(
             certain = pc.or_(wrong, pc.invert(_find_filled(study, instrument, shown)))
         text = f"Another row has the same values of {list_names(own.rule.unique)}."
     else:
-        read = {
-            _describe(each): resolve(study, each, instrument) for each in list_references(own.node)
-        }
+        read = {str(each): resolve(study, each, instrument) for each in list_references(own.node)}
         truth = _evaluate(study, own.node, instrument)
         wrong, certain = combine(truth), truth.is_valid()
         text = f"The rule {own.rule.name!r} is true."
@@ -269,14 +267,6 @@ def _list_keys(study: StudyRows, instrument: str) -> list[tuple[int, ...]]:
     return list(zip(*(column.tolist() for column in numbers), strict=True))
 
 
-def _describe(reference: Reference) -> str:
-    """Return a reference as logic has it."""
-    code = "" if reference.code is None else f"({reference.code})"
-    event = f"[{reference.event}]" if reference.event else ""
-    instance = f"[{reference.instance}]" if reference.instance else ""
-    return f"{event}[{reference.field}{code}]{instance}"
-
-
 def find_duplicates(study: StudyRows, instrument: str, fields: Sequence[str]) -> pa.BooleanArray:
     """Return whether each row has the values of another row in some fields, all of them filled.
 
@@ -299,6 +289,7 @@ def find_duplicates(study: StudyRows, instrument: str, fields: Sequence[str]) ->
 
 def _find_filled(study: StudyRows, instrument: str, fields: Sequence[str]) -> pa.BooleanArray:
     """Return whether each row has a value in all of some fields; a missing data code is none."""
-    codes = pa.array([code.code for code in study.project.missing_data_codes], pa.string())
     columns = [study.read_column(instrument, field) for field in fields]
-    return reduce(pc.and_, [pc.and_not(each.is_valid(), pc.is_in(each, codes)) for each in columns])
+    return reduce(
+        pc.and_, [pc.and_not(each.is_valid(), study.find_missing_codes(each)) for each in columns]
+    )

@@ -57,18 +57,19 @@ def judge_missing_codes(rows: InstrumentRows) -> list[RuleFindings]:
     Args:
         rows: The rows of an instrument.
     """
-    codes = [code.code for code in rows.project.missing_data_codes]
+    codes = rows.study.missing_codes
     found = []
     for field, columns in rows.group_columns():
         if not codes or is_status_field(field) or is_timestamp_field(field):
             continue
-        own = {choice.code for choice in field.choices}
         wrong = rows.repeat(False)
         if field.field_type == "checkbox":
             for column in missing_code_columns(columns):
                 wrong = pc.or_(wrong, combine(pc.equal(rows.records[column.name], "1")))
         else:
-            others = pa.array([code for code in codes if code not in own], pa.string())
+            others = pa.array(
+                sorted(codes - {choice.code for choice in field.choices}), pa.string()
+            )
             wrong = combine(pc.is_in(rows.records[field.field_name], others))
         found.append(
             RuleFindings(

@@ -144,7 +144,6 @@ def _resolve_limits(rows: InstrumentRows, field: Field, kind: pa.DataType) -> di
     """Return the limits of a field that refer to another field."""
     found: dict[str, _OwnLimit] = {}
     grammar = _find_grammar(field, kind)
-    codes = pa.array([code.code for code in rows.project.missing_data_codes], pa.string())
     for end, limit in _find_limits(field).items():
         try:
             node = parse_logic(limit)
@@ -155,7 +154,9 @@ def _resolve_limits(rows: InstrumentRows, field: Field, kind: pa.DataType) -> di
         texts = resolve(rows.study, node, rows.instrument)
         if texts.null_count == len(texts):
             continue
-        numbers = pc.if_else(pc.is_in(texts, codes), pa.scalar(None, pa.string()), texts)
+        numbers = pc.if_else(
+            rows.study.find_missing_codes(texts), pa.scalar(None, pa.string()), texts
+        )
         values = cast_text(pa.chunked_array([numbers]), grammar)
         is_blank = pc.fill_null(pc.equal(texts, ""), False)
         found[end] = _OwnLimit(values, pc.or_(combine(values.is_valid()), is_blank), texts)

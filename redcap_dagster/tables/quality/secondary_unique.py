@@ -43,9 +43,8 @@ def _describe_unseen(rows: InstrumentRows) -> str:
 def _find_shared(rows: InstrumentRows, name: str) -> pa.BooleanArray:
     """Return whether each row has a value that another record has, too; not a missing data code."""
     ids = rows.records[rows.project.record_id_field]
-    codes = pa.array([code.code for code in rows.project.missing_data_codes], pa.string())
     table = pa.table({"value": rows.records[name], "record": ids}).drop_null()
-    table = table.filter(pc.invert(pc.is_in(table["value"], codes)))
+    table = table.filter(pc.invert(rows.study.find_missing_codes(table["value"])))
     counted = table.group_by("value").aggregate([("record", "count_distinct")])
     shared = counted.filter(pc.greater(counted["record_count_distinct"], 1))["value"]
     return combine(pc.is_in(rows.records[name], shared))

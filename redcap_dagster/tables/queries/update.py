@@ -249,7 +249,7 @@ def _find_label(judgment: Judgment, query: Query) -> str:
 
 def _show_value(judgment: Judgment, case: _Case) -> str:
     field_now = judgment.fields.get(case.query.field)
-    is_identifier = field_now is not None and field_now.identifier.lower() == "y"
+    is_identifier = field_now is not None and field_now.is_identifier
     return "" if is_identifier else case.value
 
 
