@@ -16,6 +16,9 @@ from redcap_dagster.project.name_lists import list_names
 SPAN = re.compile(r"(\d+)\s*([mhdw])")
 """How a span of time is written, such as 36h."""
 
+FOLLOWS_CHANGES = "redcap/follows_changes"
+"""Tag of runs that the change sensor requests: what they do not export did not change."""
+
 # For a schema of YAML, which sees templates as they stand.
 SpanText = Annotated[str, Field(json_schema_extra=written_as(SPAN), examples=["36h"])]
 

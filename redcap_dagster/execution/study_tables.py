@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from redcap_dagster.automation import FOLLOWS_CHANGES
 from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.run_records import exported_records, find_stored, stored_records
 from redcap_dagster.project import StructureError
@@ -15,7 +16,7 @@ def find_study(run: Run) -> StudyRows:
     """Return the records of all instruments, in which the references of logic are looked up.
 
     They are those of the run's export; of instruments that it does not replace, the stored ones,
-    which are loaded when logic refers to them.
+    which are loaded when logic refers to them. Only rows that were exported together are compared.
     """
     return run.remember("study", lambda: _make_study(run))
 
@@ -29,8 +30,29 @@ def _make_study(run: Run) -> StudyRows:
             has_access_groups=known.has_access_groups,
             has_survey_identifier=known.has_survey_identifier,
         )
-    stored = [name for name in run.recipe.tables.records if not run.replaces(name)]
-    return StudyRows(project, _StudyTables(run), frozenset(stored if run.export else ()))
+    return StudyRows(project, _StudyTables(run), lambda name: _find_moment(run, name))
+
+
+def _find_moment(run: Run, instrument: str) -> object:
+    """Return what tells when the rows of an instrument were exported, in each bucket."""
+
+    def find() -> object:
+        if run.replaces(instrument) or FOLLOWS_CHANGES in run.context.run.tags:
+            return "this run"
+        return [metadata.get("redcap/exported_at") for metadata in find_stored(run, instrument)]
+
+    moment = run.remember(("moment", instrument), find)
+    first, first_moment = run.remember("first moment", lambda: (instrument, moment))
+    if moment != first_moment:
+        run.remember(
+            ("other moment", instrument),
+            lambda: run.context.log.info(
+                f"The records of {instrument!r} and {first!r} were not exported together. What "
+                "logic compares between them cannot be said in this run: records may have changed "
+                "in between. Materialize both in one run."
+            ),
+        )
+    return moment
 
 
 class _StudyTables(Mapping[str, pa.Table]):

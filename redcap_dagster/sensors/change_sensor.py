@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from redcap_dagster.automation import FOLLOWS_CHANGES
 from redcap_dagster.failures import reason
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.resource import get_project_client
@@ -237,6 +238,7 @@ def _build_request(bucket: str, keys: Sequence[dg.AssetKey], *reasons: str) -> d
     return dg.RunRequest(
         run_key=f"{bucket}-{digest}" if bucket else digest,
         asset_selection=list(keys),
+        tags={FOLLOWS_CHANGES: "true"},
         partition_key=bucket or None,
     )
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from redcap_dagster import REDCapResource, build_redcap_change_sensor
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.automation import FOLLOWS_CHANGES
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.sandbox.dialects import DIALECTS
 from redcap_dagster.sandbox.faults import Cost, Status
@@ -89,6 +90,7 @@ def test_to_keep_up_costs_few_requests_and_sends_one_bucket(study: Study) -> Non
     client(study).records.import_([{"record_id": "7", "dose": "3"}])
     before = len(study.sandbox.requests)
     (request,) = ticks.tick().run_requests or []
+    assert request.tags[FOLLOWS_CHANGES] == "true"
     bucket = str(request.partition_key)
     assert run(study, [bucket]).success
     sent = study.sandbox.requests[before:]

@@ -8,7 +8,7 @@ What REDCap documents, or what was chosen where it does not say:
   its instances: it cannot be said, unless no instance exists.
 - ``previous-instance`` and ``next-instance`` are the numbers before and after that of the row;
   ``first-instance`` and ``last-instance`` the lowest and the highest number that there is.
-- A record that an older table does not have cannot be said.
+- What is in rows that were exported at another moment cannot be said.
 - An event that the project does not have, an event that the instrument is not designated for, and
   an instance that is not there have no row: a blank.
 """
@@ -112,8 +112,8 @@ class _Search:
         )
         unsaved = designated & is_sure & (at < 0) & ~of_form & (~of_event | event_is_there)
         unknown = ~is_sure & any_is_there
-        if self._other in self._study.older:
-            unknown |= ~np.isin(rows.record, self._other_rows.record)
+        if not self._study.are_of_one_moment(self._instrument, self._other):
+            unknown = np.ones(len(target), np.bool_)
         return FoundRows(at, unsaved, designated & unknown)
 
     def _find_events(self, event: str) -> Numbers:
@@ -165,7 +165,11 @@ class _Search:
     def _knows_all(self, of_event: Booleans) -> Booleans:
         """Return whether all rows are known that can have an instance."""
         forms = self._list_repeating_with_events()
-        return ~of_event | all(form in self._study.tables for form in forms)
+        known = (
+            form in self._study.tables and self._study.are_of_one_moment(self._instrument, form)
+            for form in forms
+        )
+        return ~of_event | all(known)
 
     def _event_rows(self) -> tuple[Numbers, Numbers]:
         """Return the place and the instance of each row of a repeating event."""

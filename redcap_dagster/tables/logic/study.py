@@ -1,6 +1,6 @@
 """The records of a study as logic reads them: the rows of all instruments, with their keys."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -33,8 +33,9 @@ class StudyRows:
         tables: Records table of each instrument, as text with blanks null; they may be read when
             they are asked for. An instrument that is not among them was not exported: its values
             cannot be said. Neither can those of a column that its table does not have.
-        older: Instruments whose tables are older than the others. A record that such a table does
-            not have may have rows by now: its values cannot be said. Defaults to none.
+        find_moment: Returns what tells when an instrument's rows were exported. What a row refers
+            to in rows of another moment cannot be said, as it may have changed in between. Defaults
+            to one moment for all.
 
     Example:
         >>> project = REDCapProject.from_exports(metadata=[
@@ -45,7 +46,7 @@ class StudyRows:
 
     project: REDCapProject = field(repr=False)
     tables: Mapping[str, pa.Table] = field(repr=False)
-    older: Collection[str] = ()
+    find_moment: Callable[[str], object] = field(default=lambda _: None, repr=False)
     _remembered: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     _always: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     _keys: dict[str, "RowKeys"] = field(default_factory=dict, init=False, repr=False)
@@ -54,6 +55,10 @@ class StudyRows:
     def count_rows(self, instrument: str) -> int:
         """Return the number of rows of an instrument."""
         return int(self.tables[instrument].num_rows)
+
+    def are_of_one_moment(self, instrument: str, other: str) -> bool:
+        """Return whether the rows of two instruments were exported together."""
+        return instrument == other or self.find_moment(instrument) == self.find_moment(other)
 
     def remember(self, key: Any, make: Callable[[], _T]) -> _T:
         """Return the result of a function, which is called once for the same key.

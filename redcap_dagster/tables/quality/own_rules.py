@@ -236,7 +236,7 @@ def _evaluate(study: StudyRows, node: Node, instrument: str) -> pa.BooleanArray:
         for name, table in study.tables.items()
         if name in _list_instruments(study, node) or name == instrument
     }
-    base_rows = StudyRows(study.project, without_instances, study.older)
+    base_rows = StudyRows(study.project, without_instances, study.find_moment)
     outside = evaluate_conditions(base_rows, instrument, node)
     return pc.if_else(in_instance, truth, outside)
 

@@ -217,7 +217,7 @@ def test_the_values_of_a_form_that_was_not_exported_cannot_be_said() -> None:
     assert resolve(StudyRows(CLASSIC, seen), Reference("due"), "person").to_pylist() == [None] * 3
 
 
-def test_a_record_that_an_older_table_does_not_have_cannot_be_said() -> None:
+def test_values_of_another_moment_cannot_be_said() -> None:
     project = REDCapProject.from_exports(
         metadata=[field("id", "a"), field("x", "a"), field("y", "b")]
     )
@@ -228,8 +228,9 @@ def test_a_record_that_an_older_table_does_not_have_cannot_be_said() -> None:
         ),
     }
     assert resolve(StudyRows(project, tables), Reference("y"), "a").to_pylist() == ["", ""]
-    older = StudyRows(project, tables, {"b"})
-    assert resolve(older, Reference("y"), "a").to_pylist() == ["", None]
+    apart = StudyRows(project, tables, lambda form: form)
+    assert resolve(apart, Reference("y"), "a").to_pylist() == [None, None]
+    assert resolve(apart, Reference("x"), "a").to_pylist() == ["1", "1"]
 
 
 def test_the_end_of_a_repeating_event_cannot_be_said_without_all_of_its_forms() -> None:
