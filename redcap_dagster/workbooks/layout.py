@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, time
-from typing import Final
+from typing import Any, Final
+from zipfile import ZipFile
 
 from upath import UPath
 
@@ -13,6 +14,9 @@ QUERIES_SHEET: Final = "Queries"
 
 MADE_BY: Final = "Open queries of {}, written by redcap-dagster"
 """The comment among a workbook's properties that tells our files from those of others."""
+
+MADE_AT: Final = datetime(2000, 1, 1)  # noqa: DTZ001 workbooks have no time zones
+"""When a workbook was made, as it says: the same queries give the same file."""
 
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 """A character that XML does not have, as workbooks write it."""
@@ -26,14 +30,30 @@ class WorkbookError(StructureError):
 
 def is_own(path: UPath, name: str) -> bool:
     """Return whether a file is a workbook that this package wrote for a project."""
+    found = _read_properties(path)
+    return found is not None and bool(found.description == MADE_BY.format(name))
+
+
+def is_as_written(path: UPath) -> bool:
+    """Return whether nobody has saved a workbook of this package since it was written.
+
+    Some programs keep the time, others write texts beside the cells, which this package does not.
+    """
+    found = _read_properties(path)
+    with path.open("rb") as file, ZipFile(file) as parts:
+        is_saved = "xl/sharedStrings.xml" in parts.namelist()
+    return not is_saved and bool(found.modified == MADE_AT)
+
+
+def _read_properties(path: UPath) -> Any:
+    """Return the properties of a workbook; None for whatever else a file is."""
     from openpyxl import load_workbook
 
     try:
         with path.open("rb") as file:
-            book = load_workbook(file, read_only=True)
-            return bool(book.properties.description == MADE_BY.format(name))
-    except Exception:  # noqa: BLE001 whatever a file of somebody else is
-        return False
+            return load_workbook(file, read_only=True).properties
+    except Exception:  # noqa: BLE001 a file of somebody else can fail anywhere
+        return None
 
 
 def list_workbooks(folder: UPath, name: str) -> list[UPath]:

@@ -14,6 +14,7 @@ from redcap_dagster.tables.queries.confirmations import (
 from redcap_dagster.workbooks.layout import (
     QUERIES_SHEET,
     WorkbookError,
+    is_as_written,
     list_workbooks,
     read_sheet,
 )
@@ -51,6 +52,8 @@ def read_filled_in(folder: UPath, name: str, queries: pa.Table) -> Mapping[str, 
     """
     found: dict[str, tuple[str, str]] = {}
     for path in list_workbooks(folder, name):
+        if is_as_written(path):
+            continue
         try:
             found |= list_filled_in(read_sheet(path), queries, _name_sheet(path))
         except (ConfirmationError, WorkbookError):  # there is no such row

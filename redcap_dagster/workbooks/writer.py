@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import IO, Any, Final
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ from redcap_dagster.io_managers.atomic_files import write_file
 from redcap_dagster.tables.quality import RuleDescription
 from redcap_dagster.tables.queries.confirmations import TO_FILL_IN
 from redcap_dagster.workbooks.layout import (
+    MADE_AT,
     MADE_BY,
     QUERIES_SHEET,
     WorkbookError,
@@ -50,7 +50,6 @@ _NO_RECORDS: Final = (
 _WIDTHS: Final[Mapping[str, int]] = {
     "label": 40, "problem": 60, _LINK: 12, "who": 20, "why": 40,
 }  # fmt: skip
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def write_workbooks(
@@ -196,9 +195,7 @@ class _Book:
         from xlsxwriter import Workbook
 
         book = Workbook(file, {"constant_memory": True, "strings_to_urls": False})
-        # The same queries give the same file.
-        created = _EPOCH.replace(tzinfo=None)
-        book.set_properties({"comments": MADE_BY.format(self.name), "created": created})
+        book.set_properties({"comments": MADE_BY.format(self.name), "created": MADE_AT})
         self._write_queries(book)
         self._write_guide(book)
         self._write_rules(book)
