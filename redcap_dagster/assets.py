@@ -1,7 +1,6 @@
 """The assets of one project: metadata, records, clean."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import dagster as dg
@@ -93,9 +92,9 @@ def build_redcap_assets_definitions(
         cleaning,
         checks or CheckRules(),
         op or OpSettings(),
-        spec_options(partitions, storage, freshness, automation, translator),
-        queries,
-        status=status,
+        spec_options(
+            partitions, storage, freshness, automation, translator, queries, status=status
+        ),
     )
 
 
@@ -107,21 +106,18 @@ def build_assets(
     checks: CheckRules,
     op: OpSettings,
     options: SpecOptions,
-    queries: QuerySettings | bool = False,
-    *,
-    status: bool = False,
 ) -> list[dg.AssetsDefinition]:
     """Return the assets of one project; see `build_redcap_assets_definitions`."""
     rules = cleaning_rules(cleaning, options.buckets)
     _check_fields(project, rules)
     check_rules(checks, project, rules)
     checks = load_own_rules(checks)
-    options = replace(options, queries=bool(queries), status=status)
     tables = table_specs(name, project, instruments, rules, checks, options)
-    settings = QuerySettings() if queries is True else queries or None
-    if settings is not None:
-        settings.check_rules([rule.name for rule in checks.own_rules])
-    recipe = Recipe(tables, project, rules, checks, op.preview_rows, options.frames, settings)
+    if options.queries is not None:
+        options.queries.check_rules([rule.name for rule in checks.own_rules])
+    recipe = Recipe(
+        tables, project, rules, checks, op.preview_rows, options.frames, options.queries
+    )
     return [
         metadata_asset(recipe, op, f"{op.name or name}__metadata"),
         tables_asset(recipe, op, op.name or f"{name}__tables"),

@@ -153,7 +153,9 @@ def build_redcap_definitions(
     if not isinstance(storage, StorageSettings):
         storage = storage or ParquetTableIOManager()
         resources[f"{name}__io_manager"] = storage
-    options = spec_options(partitions, storage, freshness, automation, translator, url)
+    options = spec_options(
+        partitions, storage, freshness, automation, translator, queries, status=status, url=url
+    )
 
     def build(structure: REDCapProject) -> dg.Definitions:
         assets = build_assets(
@@ -164,8 +166,6 @@ def build_redcap_definitions(
             checks or CheckRules(),
             op or OpSettings(),
             options,
-            queries,
-            status=status,
         )
         served: Any = redcap
         if demo is not None and is_demo():

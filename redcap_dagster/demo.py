@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import dagster as dg
+from pydantic import Field
 
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.options import option
@@ -37,9 +38,9 @@ class DemoSettings:
             to the structure of the project itself.
     """
 
-    records: int = 500
+    records: Annotated[int, Field(ge=0)] = 500
     seed: int = 1
-    errors: float = 0.0
+    errors: Annotated[float, Field(ge=0, le=1)] = 0.0
     structure: str | None = None
 
 

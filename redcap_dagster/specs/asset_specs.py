@@ -56,7 +56,7 @@ class SpecOptions:
     automation: dg.AutomationCondition[Any] | None = None
     translator: DagsterREDCapTranslator = field(default_factory=DagsterREDCapTranslator)
     url: str = ""
-    queries: bool = False
+    queries: QuerySettings | None = None
     status: bool = False
 
     @property
@@ -126,10 +126,8 @@ def load_redcap_asset_specs(
     """
     if not isinstance(project, REDCapProject):
         project = from_xml(project)
-    options = replace(
-        spec_options(partitions, storage, freshness, automation, translator),
-        queries=bool(queries),
-        status=status,
+    options = spec_options(
+        partitions, storage, freshness, automation, translator, queries, status=status
     )
     cleaning = cleaning_rules(cleaning, options.buckets)
     return table_specs(name, project, instruments, cleaning, CheckRules(), options).all
@@ -141,6 +139,9 @@ def spec_options(
     freshness: FreshnessSettings | dg.FreshnessPolicy | None,
     automation: dg.AutomationCondition[Any] | Literal["on_change"] | None,
     translator: DagsterREDCapTranslator | None,
+    queries: QuerySettings | bool,
+    *,
+    status: bool,
     url: str = "",
 ) -> SpecOptions:
     """Return options as Dagster's own values.
@@ -163,6 +164,8 @@ def spec_options(
         automation=automation_condition(automation),
         translator=translator or DagsterREDCapTranslator(),
         url=url,
+        queries=QuerySettings() if queries is True else queries or None,
+        status=status,
     )
 
 
@@ -263,7 +266,8 @@ def table_specs(
     }
     census = spec("records", "_census", None, fields)
     queries = {
-        table: spec("queries", table, None, *clean.values()) for table in _QUERIES * options.queries
+        table: spec("queries", table, None, *clean.values())
+        for table in _QUERIES * bool(options.queries)
     }
     of_status = (census, *records.values(), *queries.values())
     status = {table: spec("status", table, None, *of_status) for table in _STATUS * options.status}
