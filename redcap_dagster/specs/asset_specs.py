@@ -267,10 +267,13 @@ def table_specs(
     census = spec("records", "_census", None, fields)
     queries = {
         table: spec("queries", table, None, *clean.values())
-        for table in _QUERIES * bool(options.queries)
+        for table in (_QUERIES if options.queries else ())
     }
     of_status = (census, *records.values(), *queries.values())
-    status = {table: spec("status", table, None, *of_status) for table in _STATUS * options.status}
+    status = {
+        table: spec("status", table, None, *of_status)
+        for table in (_STATUS if options.status else ())
+    }
     return TableSpecs(
         name,
         metadata,

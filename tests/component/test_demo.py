@@ -113,6 +113,15 @@ def load(folder: Path | None, **attributes: Any) -> dg.Definitions:
             return definitions
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [({"records": -1}, "records should be greater"), ({"errors": 2}, "errors should be less")],
+)
+def test_numbers_out_of_range_are_refused(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        DemoSettings(**given)
+
+
 def test_a_demo_from_yaml(tmp_path: Path) -> None:
     """Neither a token nor a state is needed if a file has the structure."""
     definitions = load(
