@@ -201,10 +201,7 @@ def _build_columns(
             codes = [choice.code for choice in choices]
             columns[f"{name}_code"] = look_up_codes(cells[0].values, codes, codes)
     if rules.missing_reasons and not is_status_field(form_field):
-        always = pa.repeat(pa.scalar(True), len(cells[0].text))
-        columns[f"{name}_missing"] = find_missing_reasons(
-            cells, project, rules, asked.get(name, always)
-        )
+        columns[f"{name}_missing"] = find_missing_reasons(cells, project, rules, asked[name])
     return columns
 
 

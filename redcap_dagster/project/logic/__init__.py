@@ -22,6 +22,7 @@ from redcap_dagster.project.logic.evaluation import (
     evaluate_calculation,
     evaluate_condition,
 )
+from redcap_dagster.project.logic.number_functions import find_rounding_unit
 from redcap_dagster.project.logic.parser import parse_logic
 from redcap_dagster.project.logic.tokens import LogicError
 from redcap_dagster.project.logic.tree import (
@@ -54,6 +55,7 @@ __all__ = [
     "evaluate_calculated_field",
     "evaluate_calculation",
     "evaluate_condition",
+    "find_rounding_unit",
     "list_references",
     "list_smart_variables",
     "parse_logic",

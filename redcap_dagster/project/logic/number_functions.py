@@ -4,7 +4,13 @@ Each raises an ArithmeticError or a ValueError where it has no result, or none t
 """
 
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from typing import Final
 
+from redcap_dagster.project.logic.tree import Function, Literal, Node
+
+_ROUNDING: Final = ("round", "roundup", "rounddown")
+_MOST_PLACES: Final = 2
+"""Most digits of a number of decimals; with more, the last place is too small to matter."""
 _ZERO = Decimal(0)
 
 
@@ -60,3 +66,24 @@ def get_logarithm(number: Decimal, base: Decimal | None = None) -> Decimal:
         return number.ln()
     # The logarithms of 10 are exact.
     return number.log10() / base.log10()
+
+
+def find_rounding_unit(calculation: Node) -> Decimal:
+    """Return one unit of the last place of an outermost rounding, which may be in an ``if``.
+
+    Servers and browsers may round a value in the middle of two differently: such results differ by
+    one unit. It is 0 without such a rounding.
+
+    Example:
+        >>> from redcap_dagster.project.logic import parse_logic
+        >>> find_rounding_unit(parse_logic("if([a] = '', '', round([a] / 3, 2))"))
+        Decimal('0.01')
+    """
+    match calculation:
+        case Function(name, (_,)) if name in _ROUNDING:
+            return Decimal(1)
+        case Function(name, (_, Literal(places))) if name in _ROUNDING and places.isdecimal():
+            return Decimal(f"1e-{places}") if len(places) <= _MOST_PLACES else _ZERO
+        case Function("if", (_, chosen, other)):
+            return max(find_rounding_unit(chosen), find_rounding_unit(other))
+    return _ZERO

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from redcap_dagster.project.logic import Function, Literal, Node
+from redcap_dagster.project.logic import find_rounding_unit
 from redcap_dagster.project.logic.values import to_number
 from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan
@@ -14,7 +14,6 @@ from redcap_dagster.sandbox.synthesis.values import Bounds, find_mistake
 _COMPLETE: Final = "2"
 _SEVERAL: Final = 2
 _RELATIVE: Final = Decimal("1e-9")
-_ROUNDING: Final = ("round", "roundup", "rounddown")
 _MOVING: Final = ("today", "now")
 
 
@@ -93,16 +92,6 @@ def _is_miscalculated(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bo
     if first is None or second is None:
         return expected != value
     tolerance = max(abs(first), abs(second)) * _RELATIVE
-    return abs(first - second) > max(tolerance, _find_unit(calculation.node) * (1 + _RELATIVE))
-
-
-def _find_unit(node: Node) -> Decimal:
-    """Return one unit of the last place of an outermost rounding, or of one in an outermost if."""
-    match node:
-        case Function(name, (_,)) if name in _ROUNDING:
-            return Decimal(1)
-        case Function(name, (_, Literal(places))) if name in _ROUNDING and places.isdecimal():
-            return Decimal(1).scaleb(-int(places))
-        case Function("if", (_, chosen, other)):
-            return max(_find_unit(chosen), _find_unit(other))
-    return Decimal(0)
+    return abs(first - second) > max(
+        tolerance, find_rounding_unit(calculation.node) * (1 + _RELATIVE)
+    )

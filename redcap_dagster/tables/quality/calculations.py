@@ -9,10 +9,9 @@ import pyarrow.compute as pc
 from redcap_dagster.project import Field
 from redcap_dagster.project.action_tags import list_action_tags
 from redcap_dagster.project.logic import (
-    Function,
-    Literal,
     LogicError,
     Node,
+    find_rounding_unit,
     list_references,
     parse_logic,
 )
@@ -23,7 +22,6 @@ from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings,
 from redcap_dagster.tables.visibility import find_shown
 
 _RELATIVE: Final = 1e-9
-_ROUNDING: Final = ("round", "roundup", "rounddown")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,9 @@ def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
             values = resolve(rows.study, reference, rows.instrument)
             read[str(reference)] = values
             certain = pc.and_not(certain, rows.study.find_missing_codes(values))
-        wrong = pc.and_(certain, pc.invert(_are_equal(stored, result, _find_unit(node))))
+        wrong = pc.and_(
+            certain, pc.invert(_are_equal(stored, result, float(find_rounding_unit(node))))
+        )
         # REDCap does not calculate what branching logic hides: there, a blank is right.
         certain = pc.or_(certain, pc.and_(is_blank, combine(pc.invert(is_shown))))
     return RuleFindings(
@@ -121,15 +121,3 @@ def _are_equal(stored: pa.StringArray, result: pa.StringArray, unit: float) -> p
     tolerance = pc.max_element_wise(pc.multiply(largest, _RELATIVE), unit * (1 + _RELATIVE))
     is_near = combine(pc.less_equal(difference, tolerance))
     return combine(pa.chunked_array([pc.or_(is_near, pc.equal(stored, result))]))
-
-
-def _find_unit(node: Node) -> float:
-    """Return one unit of the last place of an outermost rounding, or of one in an outermost if."""
-    match node:
-        case Function(name, (_,)) if name in _ROUNDING:
-            return 1.0
-        case Function(name, (_, Literal(places))) if name in _ROUNDING and places.isdecimal():
-            return float(f"1e-{places}")
-        case Function("if", (_, chosen, other)):
-            return max(_find_unit(chosen), _find_unit(other))
-    return 0.0
