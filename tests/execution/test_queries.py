@@ -459,8 +459,7 @@ def test_each_group_gets_a_workbook_that_confirms_queries_when_it_is_returned(
 def test_a_workbook_that_is_filled_in_where_it_is_loses_nothing(
     study: Study, tmp_path: Path
 ) -> None:
-    sent, returned = tmp_path / "sent", tmp_path / "returned"
-    returned.mkdir()
+    sent, returned = tmp_path / "sent", tmp_path / "returned"  # which the run makes
     definitions = define(
         study, queries=QuerySettings(workbook=str(sent), confirmations=str(returned))
     )

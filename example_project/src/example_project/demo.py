@@ -69,6 +69,8 @@ def main(xml: Path | None = None) -> None:
     for key, metadata in stored.items():
         if (found := metadata.get("redcap/open_queries")) is not None:
             console.print(f"What to mend: {found} rows in {key.to_user_string()}")
+            if (books := PROJECT / "to_mend").is_dir() and not is_own_study():
+                console.print(f"              and as workbooks in {_short(books)}")
     ui = "make ui" if xml is None else f"make ui XML={shlex.quote(str(xml))}"
     console.print(
         f"{len(stored)} tables in {time.monotonic() - started:.0f} s. What next:\n"

@@ -33,6 +33,8 @@ _SPREADSHEETS: Final = (*_WORKBOOKS, ".csv", ".xls", ".xlsb", ".ods")
 def load_confirmations(run: Run) -> Confirmations:
     """Return what data managers confirmed, in the file or the folder that the settings name.
 
+    A missing folder is made if the one that it is in exists.
+
     Raises:
         ConfirmationError: A CSV file cannot be read, a file is of another type, or missing.
         StructureError: A workbook, or the stored history, cannot be read.
@@ -42,6 +44,8 @@ def load_confirmations(run: Run) -> Confirmations:
         return Confirmations()
     path = Path(settings.confirmations)
     history = load_query_history(run)
+    if not path.suffix and path.parent.is_dir():
+        path.mkdir(exist_ok=True)
     if not path.is_dir():
         return _read_file(path, history)
     given: list[Confirmation] = []
