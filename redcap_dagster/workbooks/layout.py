@@ -18,6 +18,9 @@ MADE_BY: Final = "Open queries of {}, written by redcap-dagster"
 MADE_AT: Final = datetime(2000, 1, 1)  # noqa: DTZ001 workbooks have no time zones
 """When a workbook was made, as it says: the same queries give the same file."""
 
+MADE_FILLED_IN: Final = datetime(2001, 1, 1)  # noqa: DTZ001
+"""The same of a workbook that was written with what an earlier one held in who and why."""
+
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 """A character that XML does not have, as workbooks write it."""
 
@@ -35,7 +38,7 @@ def is_own(path: UPath, name: str) -> bool:
 
 
 def is_as_written(path: UPath) -> bool:
-    """Return whether nobody has saved a workbook of this package since it was written.
+    """Return whether nothing is filled in, as nobody has saved a workbook of this package.
 
     Some programs keep the time, others write texts beside the cells, which this package does not.
     """

@@ -16,6 +16,7 @@ from redcap_dagster.tables.queries.confirmations import TO_FILL_IN
 from redcap_dagster.workbooks.layout import (
     MADE_AT,
     MADE_BY,
+    MADE_FILLED_IN,
     QUERIES_SHEET,
     WorkbookError,
     is_own,
@@ -195,7 +196,8 @@ class _Book:
         from xlsxwriter import Workbook
 
         book = Workbook(file, {"constant_memory": True, "strings_to_urls": False})
-        book.set_properties({"comments": MADE_BY.format(self.name), "created": MADE_AT})
+        made = MADE_FILLED_IN if self.filled_in else MADE_AT
+        book.set_properties({"comments": MADE_BY.format(self.name), "created": made})
         self._write_queries(book)
         self._write_guide(book)
         self._write_rules(book)
