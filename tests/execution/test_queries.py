@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from redcap_dagster import (
 from redcap_dagster.api import RecordExport, REDCapClient
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.io_managers.location import TablePlace
-from redcap_dagster.partitions import bucket_keys
+from redcap_dagster.partitions import assign_buckets, bucket_keys
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.tables.quality import DESCRIPTIONS
 from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, entry, materializations
@@ -331,6 +332,56 @@ def test_buckets_have_the_states_of_the_whole_project(
     }
     ids = {row["query_id"] for row in first}
     assert {row["query_id"] for row in read("open")} <= ids
+
+
+def test_a_run_of_several_buckets_counts_each_and_one_of_a_bucket_knows_its_own_queries(
+    study: Study, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert study.run(define(study)).success
+    queries = [
+        row for row in study.table("study_queries.open").to_pylist() if row["field"] == "age"
+    ]
+    file = tmp_path / "confirmed.csv"
+    ids = [row["query_id"] for row in queries]
+    file.write_text("query_id,who,why\n" + "".join(f"{one},Ada,right\n" for one in ids))
+    other = Study(study.sandbox, study.token, study.instance, tmp_path / "buckets.duckdb")
+    definitions = define(
+        other,
+        partitions=PartitionSettings(3),
+        queries=QuerySettings(confirmations=str(file)),
+    )
+    job = definitions.resolve_implicit_global_asset_job_def()
+    keys = [dg.AssetKey(["study", "queries", name]) for name in ("open", "history")]
+    keys += [dg.AssetKey(["study", layer, "visit"]) for layer in ("records", "clean")]
+
+    def run(first: str, last: str) -> Mapping[str, dg.AssetMaterialization]:
+        place = "dagster/asset_partition_range"
+        result = job.execute_in_process(
+            instance=study.instance,
+            asset_selection=keys,
+            tags={f"{place}_start": first, f"{place}_end": last},
+            raise_on_error=False,
+        )
+        assert result.success
+        return {
+            str(one.partition): one
+            for one in result.asset_materializations_for_node("study__tables")
+            if one.asset_key == keys[0]
+        }
+
+    records = pa.chunked_array([[row["record"] for row in queries]])
+    counts = Counter(assign_buckets(records, 3).to_pylist())
+    assert len(counts) > 1
+    bucket = next(iter(counts))
+    assert entry(run(bucket, bucket)[bucket], "redcap/refused_confirmations") == {}
+    assert "queries are not in the buckets of this run" in capfd.readouterr().err
+    file.write_text("query_id,who,why\n")
+    buckets = bucket_keys(3)
+    made = run(buckets[0], buckets[-1])
+    assert {one: entry(made[one], "redcap/open_queries") for one in buckets} == {
+        one: 0 if one == bucket else counts[one]  # whose queries are confirmed
+        for one in buckets
+    }
 
 
 def test_query_ids_are_those_of_another_machine(study: Study, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """The tables of queries: what is to be mended, after the rules judged all instruments of a run."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from redcap_dagster.catalog.column_schema import plain_schema
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
@@ -14,6 +15,7 @@ from redcap_dagster.execution.project_guard import is_of_other_project
 from redcap_dagster.execution.run import Result, Run
 from redcap_dagster.execution.stored_tables import load_history
 from redcap_dagster.markdown import build_markdown_table
+from redcap_dagster.partitions import assign_buckets
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.tables import has_hashed_ids, read_contents
@@ -27,6 +29,7 @@ from redcap_dagster.tables.queries import (
 )
 
 _NO_GROUP = "no group"
+_SEVERAL = 2
 
 
 def query_results(
@@ -59,12 +62,19 @@ def query_results(
     if made.refused:
         rows = list_names([f"{row} ({reason})" for row, reason in sorted(made.refused.items())])
         run.context.log.warning(f"Rows of the confirmations that were refused: {rows}.")
+    if made.not_found:
+        run.context.log.info(
+            "Rows of the confirmations whose queries are not in the buckets of this run: "
+            f"{list_names(made.not_found)}. Other buckets may have them; a run of all buckets "
+            "refuses ids that no query has."
+        )
     if forms.failed:
         run.context.log.warning(
             "Instruments that were not judged, so that their queries stay as they were: "
             f"{list_names(list(forms.failed))}."
         )
-    counted = {"open": _count_open(run, forms, made), "history": _count_states(made)}
+    counted = _count(run, forms, made)
+    by_bucket = dict(_count_buckets(run, forms, made))
     for name, table in (("open", made.open), ("history", made.history)):
         spec, schema = tables.queries[name], plain_schema(table)
         if not run.selection.has(spec):
@@ -75,6 +85,8 @@ def query_results(
             **time_metadata(run.began),
             **counted[name],
         }
+        for bucket, counts in by_bucket.items():
+            run.context.add_asset_metadata(counts[name], asset_key=spec.key, partition_key=bucket)
         yield asset_result(
             spec, read_contents(table), schema, run.client.digest_key, metadata=metadata
         )
@@ -142,6 +154,28 @@ def _sees_all_records(run: Run) -> bool:
     return run.has_no_groups
 
 
+def _count(run: Run, forms: AllForms, made: QueryTables) -> Mapping[str, Mapping[str, Any]]:
+    """Return the numbers of queries that the metadata of each table has."""
+    states = {"redcap/query_states": dict(made.count_states())}
+    return {"open": _count_open(run, forms, made), "history": states}
+
+
+def _count_buckets(
+    run: Run, forms: AllForms, made: QueryTables
+) -> Iterator[tuple[str, Mapping[str, Mapping[str, Any]]]]:
+    """Yield the buckets of a run of several, with the numbers of queries in each."""
+    if len(run.selection.buckets) < _SEVERAL:
+        return
+    tables = (made.open, made.history)
+    buckets = [assign_buckets(each["record"], run.recipe.tables.buckets) for each in tables]
+    for bucket in run.selection.buckets:
+        of_open, of_history = (
+            table.filter(pc.equal(of_row, bucket))
+            for table, of_row in zip(tables, buckets, strict=True)
+        )
+        yield bucket, _count(run, forms, QueryTables(of_open, of_history, made.refused))
+
+
 def _count_open(run: Run, forms: AllForms, made: QueryTables) -> Mapping[str, Any]:
     """Return the numbers of queries in the open list, by rule and by access group."""
     counts = made.count_open()
@@ -164,7 +198,3 @@ def _count_open(run: Run, forms: AllForms, made: QueryTables) -> Mapping[str, An
         "redcap/not_judged": dict(forms.failed),
         "redcap/refused_confirmations": {str(row): why for row, why in made.refused.items()},
     }
-
-
-def _count_states(made: QueryTables) -> Mapping[str, Any]:
-    return {"redcap/query_states": dict(made.count_states())}

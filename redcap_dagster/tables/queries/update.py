@@ -25,6 +25,7 @@ def _build_schema(*names: str) -> pa.Schema:
     return pa.schema([(name, _KINDS.get(name, pa.string())) for name in names])
 
 
+_UNKNOWN: Final = "no query has its id"
 _OF_QUERY: Final = tuple(each.name for each in fields(Query))
 _OF_STEP: Final = tuple(each.name for each in fields(Step))
 
@@ -46,11 +47,14 @@ class QueryTables:
         open: The open list: one row per query that nobody has mended or confirmed.
         history: One row per step in the life of each query.
         refused: Why a confirmation was refused, by the number of its row.
+        not_found: Rows of the confirmations whose ids the run does not know, but other records may
+            have. Defaults to none, as in a run about all records.
     """
 
     open: pa.Table = field(repr=False)
     history: pa.Table = field(repr=False)
     refused: Mapping[str, str] = field(default_factory=dict)
+    not_found: Sequence[str] = ()
 
     def count_states(self) -> Mapping[str, int]:
         """Return how many queries have each state."""
@@ -141,11 +145,13 @@ def update_queries(
     for case in others:
         case.life = case.life.miss(said[case.query.query_id], at)
     cases |= wrong
+    unknown = [one.row for one in given.given if one.query_id not in cases]
     listed = [case for case in (*wrong.values(), *others) if case.life.state in LISTED]
     return QueryTables(
         _build_open(judgment, listed, url, show_values=show_values),
         _build_history(cases.values()),
-        {**given.refused, **(_refuse_unknown(given, cases) if judgment.is_whole else {})},
+        {**given.refused, **dict.fromkeys(unknown if judgment.is_whole else (), _UNKNOWN)},
+        () if judgment.is_whole else unknown,
     )
 
 
@@ -162,10 +168,6 @@ def read_history(stored: pa.Table) -> pa.Table:
             "replaced. Rename or drop that table."
         )
     return stored.select(HISTORY_SCHEMA.names).cast(HISTORY_SCHEMA)
-
-
-def _refuse_unknown(given: Confirmations, known: Mapping[str, _Case]) -> Mapping[str, str]:
-    return {one.row: "no query has its id" for one in given.given if one.query_id not in known}
 
 
 def _read_cases(history: pa.Table | None) -> Iterator[_Case]:
