@@ -8,6 +8,8 @@ from typing import Final
 _TAG: Final = re.compile(r"(?<![\w.%+-])@([A-Z][A-Z0-9]*(?:[-_][A-Z0-9]+)*)(?![\w-])")
 _VALUE: Final = re.compile(r"""\s*=\s*("[^"]*"|'[^']*'|[^\s"'(),]+)""")
 _CLOSING: Final = {"(": ")", "[": "]"}
+_MOST_CONDITIONS: Final = 50
+"""How deeply ``@IF`` is read that stands in others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ ActionTag(name='HIDDEN', argument='', conditions=(("[sex] = '1'", True),)))
 
 
 def _list_tags(text: str, conditions: tuple[tuple[str, bool], ...]) -> Iterator[ActionTag]:
+    if len(conditions) == _MOST_CONDITIONS:
+        names = [found[1] for found in _TAG.finditer(text) if found[1] != "IF"]
+        yield from (ActionTag(name, "", (*conditions, ("", True))) for name in names)
+        return
     at = 0
     while found := _TAG.search(text, at):
         name, at = found[1], found.end()
@@ -94,12 +100,12 @@ def _split_arguments(text: str) -> list[str]:
 
 
 def _walk_unquoted(text: str, start: int) -> Iterator[tuple[int, str]]:
-    """Yield the characters outside of quotes, each with its position."""
+    r"""Yield the characters outside of quotes, each with its position; ``\'`` ends no quotes."""
     quote = ""
     for at in range(start, len(text)):
         character = text[at]
         if quote:
-            quote = "" if character == quote else quote
+            quote = "" if character == quote and text[at - 1] != "\\" else quote
         elif character in "\"'":
             quote = character
         else:

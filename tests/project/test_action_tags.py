@@ -32,6 +32,23 @@ from redcap_dagster.project.action_tags import ActionTag, list_action_tags
             "@IF (([a(1)] = 1 or sum([b], 2) > 3), @IF([c]='(', '', '@HIDDEN'), '')",
             [("HIDDEN", "", (("([a(1)] = 1 or sum([b], 2) > 3)", True), ("[c]='('", False)))],
         ),
+        ("@HIDDENx @HIDDEN- @Hidden", []),
+        (
+            "@READONLY, @HIDDEN\n@HIDDEN-PDF",
+            [(name, "", ()) for name in ("READONLY", "HIDDEN", "HIDDEN-PDF")],
+        ),
+        (
+            "@NONEOFTHEABOVE='98, 99' @MAXCHECKED = 3",
+            [("NONEOFTHEABOVE", "98, 99", ()), ("MAXCHECKED", "3", ())],
+        ),
+        (
+            "@CALCTEXT(if([f]='4', 'The user\\'s guide', 'else')) @HIDDEN",
+            [("CALCTEXT", "if([f]='4', 'The user\\'s guide', 'else')", ()), ("HIDDEN", "", ())],
+        ),
+        (
+            "@IF([x]='1', @HIDDEN, @READONLY, '')",
+            [("HIDDEN", "", (("", True),)), ("READONLY", "", (("", True),))],
+        ),
         ("@IF([a]='1', @HIDDEN", [("HIDDEN", "", (("", True),))]),
         ("@IF([a]='1', @HIDDEN)", [("HIDDEN", "", (("", True),))]),
     ],
@@ -40,6 +57,13 @@ def test_action_tags_are_read(
     annotation: str, expected: list[tuple[str, str, tuple[tuple[str, bool], ...]]]
 ) -> None:
     assert list_action_tags(annotation) == tuple(ActionTag(*each) for each in expected)
+
+
+@pytest.mark.parametrize("opening", ["@IF(1,", "@IF('", "@IF([a]=1,@HIDDEN,"])
+def test_deeply_nested_conditions_are_read_in_part(opening: str) -> None:
+    found = list_action_tags(opening * 1_000 + "@HIDDEN" + ")" * 1_000)
+    assert all(tag.name == "HIDDEN" and tag.conditions[-1] == ("", True) for tag in found[-5:])
+    assert found or "'" in opening
 
 
 @given(st.text(alphabet="@IFHIDEN-(),'\"[]= \n1a", max_size=60))

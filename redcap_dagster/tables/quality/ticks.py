@@ -53,7 +53,7 @@ def _read_limits(field: Field) -> list[tuple[str, str]]:
         if not tag.conditions
         and (
             (tag.name == "NONEOFTHEABOVE" and tag.argument)
-            or (tag.name == "MAXCHECKED" and tag.argument.isdecimal())
+            or (tag.name == "MAXCHECKED" and tag.argument.strip().isdecimal())
         )
     ]
 
