@@ -3,12 +3,13 @@
 One table for the clean tables, the import of records and the sandbox. The patterns match the values
 that a server accepts and exports; they are valid in `re` and in RE2. Dates are imported and
 exported as ``Y-M-D``, whatever the display format (recorded from real servers). The patterns of
-numbers, dates and times match values of real servers; those of other texts are guesses.
+numbers, dates and times match values of real servers. Those of other texts are not documented, only
+examples are: each has a second pattern of what a server may accept, too.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal
@@ -25,6 +26,8 @@ class Validation:
     Attributes:
         kind: Kind of value.
         pattern: Regular expression that a whole value matches.
+        tolerated: Regular expression of the values that a server may accept beyond `pattern`;
+            whether it does cannot be said. Blank if `pattern` is all.
         decimals: Number of decimals that a value must have; None for any.
         comma: Whether the decimal character is a comma.
         clock: Parts of a time of day: ``H:M``, ``H:M:S`` or ``M:S``; blank without a time.
@@ -32,6 +35,7 @@ class Validation:
 
     kind: Kind
     pattern: str
+    tolerated: str = field(default="", kw_only=True)
     decimals: int | None = None
     comma: bool = False
     clock: Literal["", "H:M", "H:M:S", "M:S"] = ""
@@ -54,6 +58,11 @@ CLOCKS: Final[Mapping[str, str]] = {
 def build_number_pattern(point: str) -> str:
     """Return a pattern of numbers whose decimal character has the pattern `point`."""
     return rf"[-+]?(?:\d+{point}?\d*|{point}\d+)(?:[eE][-+]?\d+)?"
+
+
+def _tolerate_phone(least: int, most: int) -> str:
+    """Return a pattern of a number of digits in any notation, with an extension."""
+    return rf"\W*(?:\d\W*){{{least},{most}}}(?:[a-zA-Z][\w.:# ]*)?"
 
 
 _DATED: Final[Mapping[str, Validation]] = {
@@ -81,25 +90,53 @@ VALIDATIONS: Final[Mapping[str, Validation]] = {
     "time": Validation("time", CLOCKS["H:M"], clock="H:M"),
     "time_hh_mm_ss": Validation("time", CLOCKS["H:M:S"], clock="H:M:S"),
     "time_mm_ss": Validation("time", CLOCKS["M:S"], clock="M:S"),
-    "email": Validation("text", r"[^@\s]+@[^@\s]+\.[^@\s.]+"),
-    "alpha_only": Validation("text", r"[a-zA-Z]+"),
-    "zipcode": Validation("text", r"\d{5}(?:-\d{4})?"),
-    "ssn": Validation("text", r"\d{3}-\d{2}-\d{4}"),
+    "email": Validation(
+        "text",
+        r"[\w.+-]+@(?:[\w-]+\.)+[A-Za-z]{2,}",
+        tolerated=r"\s*[^@\s]+@[^@\s]+\.[^@\s.]+\s*",
+    ),
+    "alpha_only": Validation("text", r"[a-zA-Z]+", tolerated=r"[^\x00-@\[-`{-\x7f]+"),
+    "zipcode": Validation("text", r"\d{5}(?:-\d{4})?", tolerated=r"\d{5}[- ]?\d{4}"),
+    "ssn": Validation("text", r"\d{3}-\d{2}-\d{4}", tolerated=r"\d{3}[- ]?\d{2}[- ]?\d{4}"),
     "mrn_10d": Validation("text", r"\d{10}"),
-    "mrn_generic": Validation("text", r"[a-zA-Z0-9_-]+"),
-    "phone": Validation("text", r"[-+0-9(). x]*\d{3}[-. ]?\d{4}.*"),
-    "postalcode_australia": Validation("text", r"\d{4}"),
-    "postalcode_germany": Validation("text", r"\d{5}"),
-    "postalcode_french": Validation("text", r"\d{5}"),
-    "postalcode_canada": Validation("text", r"[A-Za-z]\d[A-Za-z][ -]?\d[A-Za-z]\d"),
-    "postalcode_uk": Validation("text", r"[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}"),
-    "phone_australia": Validation("text", r"(?:\+61[ -]?\(?0?\)?|\(?0)[2-478]\)?(?:[ -]?\d){8}"),
-    "phone_uk": Validation("text", r"(?:\+44[ -]?(?:\(0\))?|\(?0)(?:[ ()-]{0,2}\d){9,10}"),
+    "mrn_generic": Validation("text", r"[a-zA-Z0-9_-]+", tolerated=r"[\s\S]*[a-zA-Z0-9][\s\S]*"),
+    "phone": Validation(
+        "text",
+        r"(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ]?)[2-9]\d\d[-. ]?\d{4}",
+        tolerated=_tolerate_phone(10, 15),
+    ),
+    "phone_australia": Validation(
+        "text",
+        r"(?:\+61[ -]?\(?0?\)?|\(?0)[2-478]\)?(?:[ -]?\d){8}",
+        tolerated=_tolerate_phone(6, 15),
+    ),
+    "phone_uk": Validation(
+        "text",
+        r"(?:\+44[ -]?(?:\(0\))?|\(?0)(?:[ ()-]{0,2}\d){9,10}",
+        tolerated=_tolerate_phone(9, 15),
+    ),
+    "postalcode_australia": Validation("text", r"\d{4}", tolerated=r"\d{3}"),
+    "postalcode_canada": Validation(
+        "text",
+        r"[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d",
+        tolerated=r"[A-Za-z]\d[A-Za-z][ -]*\d[A-Za-z]\d",
+    ),
+    "postalcode_french": Validation(
+        "text", r"(?:0[1-9]|[1-8]\d|9[0-8])\d{3}", tolerated=r"\d{4,5}"
+    ),
+    "postalcode_germany": Validation("text", r"\d{5}", tolerated=r"(?:DE?[- ]?)?\d{4,5}"),
+    "postalcode_uk": Validation(
+        "text",
+        r"(?:[A-Za-z]{1,2}\d[A-Za-z\d]?|[Gg][Ii][Rr]) ?\d[A-Za-z]{2}",
+        tolerated=r"[A-Za-z]{1,4}\d{0,2}[A-Za-z]? *\d[A-Za-z]{2}",
+    ),
 }
 """The validations by their name in the data dictionary. Servers may have more of their own."""
 
 NO_VALIDATION: Final = Validation("text", r"[\s\S]*")
 """The validation of a field that takes any text."""
+
+_OTHER_ORDERS: Final = tuple(f"{name}_{order}" for name in _DATED for order in ("mdy", "dmy"))
 
 _CALCULATED: Final = VALIDATIONS["number"]
 _SLIDER: Final = VALIDATIONS["integer"]
@@ -115,6 +152,18 @@ def get_validation(field: Field) -> Validation:
     if field.field_type != "text":
         return {"calc": _CALCULATED, "slider": _SLIDER}.get(field.field_type, NO_VALIDATION)
     return VALIDATIONS.get(field.validation, NO_VALIDATION)
+
+
+def shows_other_dates(field: Field) -> bool:
+    """Return whether a form shows the dates of a field in another order than the stored ``Y-M-D``.
+
+    Example:
+        >>> name = "text_validation_type_or_show_slider_number"
+        >>> [shows_other_dates(Field("due", "visit", **{name: f"date_{order}"}))
+        ...  for order in ("ymd", "dmy")]
+        [False, True]
+    """
+    return field.field_type == "text" and field.validation in _OTHER_ORDERS
 
 
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)

@@ -101,7 +101,12 @@ def find_invalid_value(field: Field) -> str:
     if field.field_type != "text":
         return ""
     validation = get_validation(field)
-    refused = (text for text in _INVALID if not _is_taken(text, validation))
+    refused = (
+        text
+        for text in _INVALID
+        if not _is_taken(text, validation)
+        and not re.fullmatch(validation.tolerated, text, re.ASCII)
+    )
     return next(refused, "")
 
 

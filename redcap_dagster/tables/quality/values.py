@@ -89,7 +89,10 @@ def _judge_field(rows: InstrumentRows, field: Field, columns: Sequence[Column]) 
     if field.field_type == "text" and field.validation and not is_timestamp_field(field):
         values = rows.find_values(columns[0])
         if validation is not NO_VALIDATION:
-            wrong = pc.or_(wrong, _find_refused(values, validation))
+            refused = _find_unlike(values, validation, validation.pattern)
+            tolerated = pc.invert(_find_unlike(values, validation, validation.tolerated))
+            wrong = pc.or_(wrong, pc.and_not(refused, tolerated))
+            certain = pc.or_(wrong, pc.invert(refused))
         else:
             certain = pc.or_(wrong, combine(values.is_null()))
     return RuleFindings(
@@ -112,16 +115,16 @@ def _find_invalid(rows: InstrumentRows, columns: Sequence[Column]) -> pa.Boolean
     return reduce(pc.or_, found, rows.repeat(False))
 
 
-def _find_refused(values: pa.ChunkedArray, validation: Validation) -> pa.BooleanArray:
-    """Return whether each value does not match a validation; False without a value."""
+def _find_unlike(values: pa.ChunkedArray, validation: Validation, pattern: str) -> pa.BooleanArray:
+    """Return whether each value does not match a pattern of a validation; False without a value."""
     encoded = values.dictionary_encode().chunks
     if not encoded:
         return pa.array([], pa.bool_())
     texts = encoded[0].dictionary
     if validation.kind == "datetime":
         texts = pc.replace_substring(texts, "T", " ")
-    refused = pc.invert(pc.match_substring_regex(texts, f"^(?:{validation.pattern})$"))
-    return combine(pa.chunked_array([refused.take(chunk.indices) for chunk in encoded]))
+    unlike = pc.invert(pc.match_substring_regex(texts, f"^(?:{pattern})$"))
+    return combine(pa.chunked_array([unlike.take(chunk.indices) for chunk in encoded]))
 
 
 def _describe(field: Field, validation: Validation) -> str:
