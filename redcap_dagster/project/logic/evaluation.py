@@ -15,10 +15,12 @@ from redcap_dagster.project.logic.tree import (
     SmartVariable,
 )
 from redcap_dagster.project.logic.values import (
+    MOST_DIGITS,
     UNKNOWN,
     Facts,
     Known,
     MissingCode,
+    OtherDate,
     Unknown,
     Value,
     to_number,
@@ -26,7 +28,7 @@ from redcap_dagster.project.logic.values import (
     to_truth,
 )
 
-_DIGITS: Final = Context(prec=14)
+_DIGITS: Final = Context(prec=MOST_DIGITS)
 
 
 def evaluate(node: Node, facts: Facts) -> Value:
@@ -103,7 +105,6 @@ def evaluate_calculation(node: Node, facts: Facts) -> str | Unknown:
     if value is UNKNOWN:
         return UNKNOWN
     try:
-        # The number of digits that PHP shows (guess).
         return to_text(_DIGITS.plus(value) if isinstance(value, Decimal) else value)
     except ArithmeticError:  # too large for a number, once it is rounded
         return UNKNOWN
@@ -126,6 +127,8 @@ def evaluate_calculated_field(node: Node, facts: Facts) -> str | Unknown:
 def _read_reference(reference: Reference, facts: Facts) -> Value:
     value = facts.read_value(reference)
     # An option of a checkbox is 0 or 1, never a code.
-    if value is UNKNOWN or reference.code is not None or value not in facts.missing_codes:
+    if value is UNKNOWN or reference.code is not None:
         return value
-    return MissingCode(value)
+    if value in facts.missing_codes:
+        return MissingCode(value)
+    return OtherDate(value) if value and reference.field in facts.other_dates else value

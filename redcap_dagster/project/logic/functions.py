@@ -14,7 +14,16 @@ from redcap_dagster.project.logic import date_functions as dates
 from redcap_dagster.project.logic import number_functions as numbers
 from redcap_dagster.project.logic import text_functions as texts
 from redcap_dagster.project.logic.operators import calculate, get_remainder
-from redcap_dagster.project.logic.values import UNKNOWN, Facts, Known, Value, to_number, to_text
+from redcap_dagster.project.logic.values import (
+    MOST_DIGITS,
+    UNKNOWN,
+    Facts,
+    Known,
+    OtherDate,
+    Value,
+    to_number,
+    to_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,26 @@ def _make_aggregate(
 def _make_textual(
     call: Callable[..., Value], least: int = 1, most: int | None = 1
 ) -> LogicFunction:
-    """Return a function of texts; numbers are converted to texts."""
-    return LogicFunction((least, most), lambda _, values: call(*map(to_text, values)))
+    """Return a function of texts; numbers are converted to texts.
+
+    It is `UNKNOWN` of what is not one text everywhere: a date that a form shows in another
+    notation, a number with more digits than PHP shows.
+    """
+
+    def call_with_texts(_: Facts, values: Sequence[Known]) -> Value:
+        return call(*map(to_text, values)) if all(map(_has_one_text, values)) else UNKNOWN
+
+    return LogicFunction((least, most), call_with_texts)
+
+
+def _has_one_text(value: Known) -> bool:
+    if isinstance(value, Decimal):
+        return len(value.normalize().as_tuple().digits) <= MOST_DIGITS
+    return not isinstance(value, OtherDate)
 
 
 def _make_test(test: Callable[[Facts, str], bool]) -> LogicFunction:
-    """Return a function that says whether a value is blank or a missing data code."""
+    """Return a function that tests the text of a value."""
     return LogicFunction((1, 1), lambda facts, values: test(facts, to_text(values[0])))
 
 
@@ -69,7 +92,8 @@ def _find_nothing(_: Facts, __: Sequence[Known]) -> Value:
 
 
 FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
-    "minus": _make_numeric(lambda number: -number),
+    "-": _make_numeric(lambda number: -number),
+    "^": LogicFunction((2, 2), _find_nothing),
     "datediff": LogicFunction((3, 5), dates.subtract_dates),
     "age_at_date": LogicFunction((2, 3), dates.get_age),
     "dayoftheweek": LogicFunction((1, 1), dates.get_day_of_week),
@@ -92,8 +116,8 @@ FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
     "stdev": _make_aggregate(statistics.stdev),
     "min": _make_aggregate(min),
     "max": _make_aggregate(max),
-    "isnumber": _make_textual(lambda text: to_number(text) is not None),
-    "isinteger": _make_textual(texts.is_integer),
+    "isnumber": _make_test(lambda _, text: to_number(text) is not None),
+    "isinteger": _make_test(lambda _, text: texts.is_integer(text)),
     "isblankormissingcode": _make_test(lambda facts, text: text in {"", *facts.missing_codes}),
     "isblanknotmissingcode": _make_test(lambda _, text: text == ""),
     "ismissingcode": _make_test(lambda facts, text: text in facts.missing_codes),

@@ -22,6 +22,8 @@ _DATES: Final = {
 ORDERS: Final = tuple(_DATES)
 """The orders of the parts of a date, as datediff names them."""
 
+_CLOCK_WORDS: Final = ("today", "now")
+
 
 def read_date(text: str, order: str = "ymd") -> datetime | None:
     """Return the date of a text, at midnight if it does not have a time; None if it has no date.
@@ -60,6 +62,13 @@ def read_moment(value: Known) -> Moment | None:
     return timedelta(hours=hours, minutes=minutes, seconds=seconds) if hours < 60 else None
 
 
+def may_be_date(value: Known) -> bool:
+    """Return whether a value may be a date in another notation than the stored one."""
+    if not isinstance(value, str):
+        return False
+    return value.lower() in _CLOCK_WORDS or any(read_date(value, order) for order in ORDERS)
+
+
 def read_argument(facts: Facts, value: Known, order: str = "ymd") -> Moment | None:
     """Return the moment of a function's argument, None if it has none or is not known.
 
@@ -69,7 +78,7 @@ def read_argument(facts: Facts, value: Known, order: str = "ymd") -> Moment | No
         order: Order of the parts of a literal. Defaults to ``ymd``.
     """
     text = to_text(value)
-    if text.lower() in ("today", "now"):
+    if text.lower() in _CLOCK_WORDS:
         if facts.now is None:
             return None
         now = facts.now.replace(tzinfo=None, microsecond=0)

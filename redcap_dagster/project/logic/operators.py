@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from redcap_dagster.project.logic.moments import read_moment
+from redcap_dagster.project.logic.moments import may_be_date, read_moment
 from redcap_dagster.project.logic.values import (
     UNKNOWN,
     Known,
@@ -54,7 +54,12 @@ def _is_equal(left: Known, right: Known) -> bool | Unknown:
         computed = isinstance(left, Decimal) or isinstance(right, Decimal)
         return UNKNOWN if computed and _are_close(first, second) else first == second
     moments = read_moment(left), read_moment(right)
-    return moments[0] is not None and moments[0] == moments[1]
+    if None in moments:
+        # Such as 12/31/2024: it cannot be said whether REDCap takes it for a date.
+        dates = [isinstance(moment, datetime) for moment in moments]
+        may_be = any(dates) and may_be_date(left) and may_be_date(right)
+        return UNKNOWN if may_be else False
+    return moments[0] == moments[1]
 
 
 def _compare(ordering: Callable[[Any, Any], bool], left: Known, right: Known) -> bool | Unknown:

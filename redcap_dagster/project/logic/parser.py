@@ -1,7 +1,10 @@
 """The parser of logic.
 
-From weak to strong: or, and, not, comparisons, + and -, ``* / %``, minus, ^. Only ^ joins from the
-right. Names, words and fields may be written in capitals.
+From weak to strong: or, and, not, comparisons, + and -, ``* / %``, minus, ^. Names, words and
+fields may be written in capitals.
+
+REDCap documents ^ between two parts in brackets, ``(4)^(3)``, and says that ``4^3`` does not work:
+any other power is read, and cannot be said.
 """
 
 import re
@@ -26,15 +29,16 @@ MAX_DEPTH: Final = 200
 
 # Words without quotes, such as the last argument of datediff.
 _WORDS: Final = {"true": "1", "false": "0", "today": "today", "now": "now"}
+_COMPARISON: Final = 4
 _STRENGTHS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("or", "||"), 1),
     **dict.fromkeys(("and", "&&"), 2),
-    **dict.fromkeys(("=", "<>", "!=", "<", "<=", ">", ">="), 4),
+    **dict.fromkeys(("=", "<>", "!=", "<", "<=", ">", ">="), _COMPARISON),
     **dict.fromkeys(("+", "-"), 5),
     **dict.fromkeys(("*", "/", "%"), 6),
     "^": 8,
 }
-_NOT: Final = 4  # what it applies to: a comparison
+_NOT: Final = _COMPARISON  # what it applies to
 _MINUS: Final = 7
 _SAME: Final = {"||": "or", "&&": "and", "!=": "<>"}
 _ARITIES: Final[Mapping[str, tuple[int, int | None]]] = {
@@ -47,6 +51,7 @@ _PART: Final = re.compile(r"\[([^\[\]]+)\]")
 _FIELD: Final = re.compile(r"([A-Za-z0-9_]+)(?:\((.+)\))?(?::value)?", re.DOTALL)
 _SMART: Final = re.compile(r"[A-Za-z0-9_-]+")
 _INSTANCE: Final = re.compile(r"[0-9]{1,9}|(first|last|current|previous|next|new)-instance")
+_EVENT: Final = re.compile(r"[^-]+|((first|last|previous|next)-)?event-name")
 
 
 def parse_logic(logic: str) -> Node:
@@ -89,6 +94,7 @@ class _Parser:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise LogicError("it is nested too deeply")
+        has_brackets = self._is_next("(")
         node = self._parse_operand()
         while (strength := self._get_strength()) >= weakest:
             sign = self._take().text
@@ -99,9 +105,16 @@ class _Parser:
                     self._take()
                     conditions.append(self._parse_operations(strength + 1))
                 node = Junction(sign, tuple(conditions))
+            elif sign == "^":
+                is_power = has_brackets and self._is_next("(")
+                right = self._parse_operand()
+                node = Operation("^", node, right) if is_power else Function("^", (node, right))
+                has_brackets = False
             else:
-                right = self._parse_operations(strength if sign == "^" else strength + 1)
-                node = Operation(sign, node, right)
+                node = Operation(sign, node, self._parse_operations(strength + 1))
+                if strength == _COMPARISON == self._get_strength():
+                    at = self._token.at + 1
+                    raise LogicError(f"the sign at character {at} compares a third value")
         self._depth -= 1
         return node
 
@@ -125,7 +138,7 @@ class _Parser:
             case "name", name:
                 return self._parse_call(name, token)
             case "sign", "-":
-                return Function("minus", (self._parse_operations(_MINUS),))
+                return Function("-", (self._parse_operations(_MINUS),))
             case "sign", "+":
                 return self._parse_operations(_MINUS)
             case "sign", "(":
@@ -199,11 +212,14 @@ def _read_reference(token: Token) -> Reference | SmartVariable:
         event = rest.pop().lower()
     if rest:
         raise LogicError(f"the reference at character {token.at + 1} has too many parts")
+    if event and not _EVENT.fullmatch(event):
+        raise LogicError(f"the reference at character {token.at + 1} does not name an event")
     field = _FIELD.fullmatch(last)
     if field and not field[1].isdecimal():
         code = field[2]
         return Reference(field[1].lower(), code and code.strip(), event, instance)
     name, *arguments = (part.strip() for part in last.split(":"))
-    if field or not _SMART.fullmatch(name):
+    is_modified = bool(arguments) and _FIELD.fullmatch(name) is not None
+    if field or not (is_modified or _SMART.fullmatch(name)):
         raise LogicError(f"the reference at character {token.at + 1} does not name a field")
     return SmartVariable(name.lower(), tuple(arguments), event, instance)

@@ -74,7 +74,10 @@ class Junction:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function with its arguments; ``not`` and the minus sign of a value are functions too."""
+    """A function with its arguments.
+
+    ``not`` is one, and so is the sign ``-`` before a value, and ``^`` without brackets.
+    """
 
     name: str
     arguments: "tuple[Node, ...]"

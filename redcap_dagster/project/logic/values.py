@@ -1,7 +1,7 @@
 """The values that logic has, and the facts that it is evaluated with."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -41,7 +41,16 @@ class MissingCode(str):
     __slots__ = ()
 
 
-_MOST_DIGITS: Final = 60
+class OtherDate(str):
+    """A date or time that a form shows in another notation than the stored one, which it has."""
+
+    __slots__ = ()
+
+
+MOST_DIGITS: Final = 14
+"""Most digits of a number that PHP shows (guess)."""
+
+_LONGEST: Final = 60
 _NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*")
 
 
@@ -60,12 +69,14 @@ class Facts:
             `UNKNOWN` for all.
         missing_codes: Missing data codes of the project. Defaults to none.
         now: Server's time. Defaults to None: ``today`` and ``now`` are `UNKNOWN`.
+        other_dates: Fields whose dates a form shows as ``M-D-Y`` or ``D-M-Y``. Defaults to none.
     """
 
     read_value: Callable[[Reference], str | Unknown] = field(repr=False)
     read_smart_variable: Callable[[SmartVariable], Value] = field(default=_find_nothing, repr=False)
     missing_codes: frozenset[str] = frozenset()
     now: datetime | None = None
+    other_dates: Collection[str] = ()
 
 
 def to_number(value: Known) -> Decimal | None:
@@ -82,7 +93,7 @@ def to_text(value: Known) -> str:
         case bool():
             return str(int(value))
         case Decimal():
-            text = f"{value:f}" if abs(value.adjusted()) < _MOST_DIGITS else str(value)
+            text = f"{value:f}" if abs(value.adjusted()) < _LONGEST else str(value)
             return text.rstrip("0").rstrip(".") if "." in text and "E" not in text else text
     return value
 

@@ -15,6 +15,7 @@ from redcap_dagster.project.logic import (
 )
 from redcap_dagster.project.logic.events import find_event
 from redcap_dagster.project.system_columns import status_column
+from redcap_dagster.project.validations import shows_other_dates
 from redcap_dagster.sandbox.store.columns import index_columns
 from redcap_dagster.sandbox.store.row_keys import RowKey, list_row_forms
 from redcap_dagster.sandbox.store.store import Store, StoredProject
@@ -160,6 +161,7 @@ def make_facts_reader(
         return value.replace(",", ".") if column.field.validation.endswith(_COMMA) else value
 
     codes = frozenset(choice.code for choice in structure.missing_data_codes)
+    other_dates = frozenset(each.field_name for each in structure.fields if shows_other_dates(each))
     now = store.now()
 
     def read_facts(row_key: RowKey) -> Facts:
@@ -171,6 +173,7 @@ def make_facts_reader(
             lambda variable: _SMART[variable.name](row),
             codes,
             now,
+            other_dates,
         )
 
     return read_facts

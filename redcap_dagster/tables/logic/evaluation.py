@@ -170,7 +170,7 @@ class _Rows:
             text = texts[variable]
             return UNKNOWN if text is None else text
 
-        return Facts(read, read, self.study.missing_codes)
+        return Facts(read, read, self.study.missing_codes, other_dates=self.study.other_dates)
 
     def _encode(self, variable: _Variable) -> "_Encoded":
         key = ("encoded", self.instrument, variable)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Column, REDCapProject
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE
+from redcap_dagster.project.validations import shows_other_dates
 
 Numbers = npt.NDArray[np.int64]
 """One whole number for each row."""
@@ -96,6 +97,12 @@ class StudyRows:
         """The number of each event, by its unique name; a classic project has one without name."""
         names = [event.unique_event_name for event in self.project.events]
         return {name: number for number, name in enumerate(names or [""])}
+
+    @cached_property
+    def other_dates(self) -> frozenset[str]:
+        """The fields whose dates a form shows in another order than the stored one."""
+        fields = self.project.fields
+        return frozenset(field.field_name for field in fields if shows_other_dates(field))
 
     @cached_property
     def missing_codes(self) -> frozenset[str]:

@@ -4,6 +4,7 @@ What each source is:
 
 - ``kb``: articles of a knowledge base for REDCap 16, github.com/bdeveer/REDCap_KB_RAG, ``kb/``
 - ``kb:functions``: its list of functions with their arguments
+- ``kb:syntax-fixer``, ``kb:syntax-builder``: how to mend and how to write logic, in the same place
 - ``roscoelai``: github.com/roscoelai/reference, ``reference-REDCap.md``
 - ``ccts-bsc``: ccts-bsc.netlify.app/redcap/date-difference
 - ``rios``: tests of another implementation, github.com/prometheusresearch/rios.conversion
@@ -11,11 +12,21 @@ What each source is:
   github.com/NghaReformer/redcap-universal-validator
 - ``REDCapDM``: documentation of an R package, rdrr.io/cran/REDCapDM/man/rd_recalculate.html
 - ``uf-guide``: a guide of the University of Florida, scribd.com/document/628776406
+- ``uf-branching``: its guide of branching logic, vdocuments.site, "Branching Logic in REDCap"
+- ``alberta``: rules of a study, help.redcap.ualberta.ca, "Example Data Quality Rules"
+- ``rdcrn``: rdcrn.atlassian.net, pages 2828697616 (quotes) and 2829254666 (checkboxes)
+- ``iths``: slides of the University of Washington, paperzz.com/doc/7252271
+- ``utah``: utahctsi.atlassian.net, page 804388866
+- ``nacc``: docs.naccdata.org, "Action Tags"
+- ``perinatal``: a unit's list of functions, in the data set nvidia/Nemotron-CC-Math-v1
+- ``api-help``: a server's help page of the API, chi-redcap.dshs.texas.gov/redcap/api/help
+- ``rsvc``: REDCap's validation suite, as in github.com/aldefouw/redcap_cypress
 - ``dictionaries``: notations of public data dictionaries
 - ``issue-tracker``: an issue on GitHub
 - ``choice``: ours, mostly because sources disagree, or because JavaScript and PHP do
 
-The missing data codes are UNK and -99; it is 13:30 on the 30th of March 2024.
+The missing data codes are UNK and -99; it is 13:30 on the 30th of March 2024. A form shows the
+dates of fields whose names end in mdy or dmy in these orders.
 """
 
 import csv
@@ -52,7 +63,12 @@ def make_facts(text: str) -> Facts:
         name, _, value = part.partition(":")
         values[read_reference(name)] = value.strip()
     now = datetime(2024, 3, 30, 13, 30)  # noqa: DTZ001
-    return Facts(values.__getitem__, missing_codes=frozenset({"UNK", "-99"}), now=now)
+    return Facts(
+        values.__getitem__,
+        missing_codes=frozenset({"UNK", "-99"}),
+        now=now,
+        other_dates={each.field for each in values if each.field.endswith(("_mdy", "_dmy"))},
+    )
 
 
 @pytest.mark.parametrize(("expression", "values", "result", "source"), ROWS)

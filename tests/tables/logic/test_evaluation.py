@@ -80,6 +80,7 @@ columns = st.integers(1, 12).flatmap(
 values = st.one_of(
     st.sampled_from(_REFERENCES).map(lambda name: f"[{name}]"),
     st.sampled_from(["''", "'2'", "2", "'x'", "0.5", "'2020-01-01'", "'10:15'", "'UNK'"]),
+    st.sampled_from(["'01/02/2020'", "'today'"]),
     st.sampled_from(["[record-name]", "[user-name]"]),
 )
 comparisons = st.builds(
@@ -90,6 +91,7 @@ calculations = st.one_of(
     st.builds("sum({}, {}, 1)".format, values, values),
     st.builds("datediff({}, {}, 'd')".format, values, values),
     st.builds("if({}, {}, 'other')".format, comparisons, values),
+    st.builds("left({}, 4)".format, values),
 )
 conditions = st.recursive(
     st.one_of(
@@ -130,7 +132,8 @@ def _evaluate_rows(
             text = by_variable[variable][row]
             return UNKNOWN if text is None else text
 
-        result = evaluate(node, Facts(read, read, frozenset({"-99", "UNK"})))
+        facts = Facts(read, read, frozenset({"-99", "UNK"}), other_dates={"when", "at"})
+        result = evaluate(node, facts)
         results.append(None if result is UNKNOWN else result)
     return results
 
