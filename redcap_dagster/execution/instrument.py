@@ -17,7 +17,7 @@ from redcap_dagster.catalog.column_summary import summary_metadata, total_metada
 from redcap_dagster.catalog.metadata import asset_result, preview_metadata, type_metadata
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.all_forms.forms import AllForms
-from redcap_dagster.execution.column_guard import refuse_new_columns
+from redcap_dagster.execution.guards.new_columns import refuse_new_columns
 from redcap_dagster.execution.judging import (
     judge_clean,
     judge_export,

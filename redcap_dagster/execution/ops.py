@@ -25,7 +25,9 @@ from redcap_dagster.execution.all_forms.query_files import (
 )
 from redcap_dagster.execution.all_forms.status import status_results
 from redcap_dagster.execution.bucket_checks import merge_bucket_checks
-from redcap_dagster.execution.column_guard import refuse_new_columns
+from redcap_dagster.execution.guards.new_columns import refuse_new_columns
+from redcap_dagster.execution.guards.other_project import refuse_other_project
+from redcap_dagster.execution.guards.shrinking import refuse_to_shrink
 from redcap_dagster.execution.instrument import instrument_results
 from redcap_dagster.execution.op_failures import (
     CheckId,
@@ -34,11 +36,9 @@ from redcap_dagster.execution.op_failures import (
     will_be_retried,
 )
 from redcap_dagster.execution.op_settings import OpSettings
-from redcap_dagster.execution.project_guard import refuse_other_project
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run, export_selected, start_run
-from redcap_dagster.execution.shrink_guard import refuse_to_shrink
 from redcap_dagster.execution.stored_tables import IO_MANAGER_KEY, fit_to_io_manager
 from redcap_dagster.failures import reason
 from redcap_dagster.partitions import buckets

@@ -10,9 +10,9 @@ import pytest
 
 from redcap_dagster import OpSettings, PartitionSettings, REDCapProject, REDCapResource
 from redcap_dagster.checks import CHECKS
-from redcap_dagster.execution.column_guard import ALLOW_NEW_COLUMNS
-from redcap_dagster.execution.project_guard import ALLOW_OTHER_PROJECT
-from redcap_dagster.execution.shrink_guard import ALLOW_SHRINK
+from redcap_dagster.execution.guards.new_columns import ALLOW_NEW_COLUMNS
+from redcap_dagster.execution.guards.other_project import ALLOW_OTHER_PROJECT
+from redcap_dagster.execution.guards.shrinking import ALLOW_SHRINK
 from redcap_dagster.partitions import bucket_keys
 from tests.dagster_runs import TOKEN_VARIABLE, Study, studying
 from tests.dictionary import field

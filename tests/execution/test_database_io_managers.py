@@ -8,8 +8,8 @@ import pytest
 from dagster_duckdb_pandas import DuckDBPandasIOManager
 
 from redcap_dagster import OpSettings, StorageSettings, build_redcap_definitions
-from redcap_dagster.execution.column_guard import ALLOW_NEW_COLUMNS
-from redcap_dagster.execution.project_guard import ALLOW_OTHER_PROJECT
+from redcap_dagster.execution.guards.new_columns import ALLOW_NEW_COLUMNS
+from redcap_dagster.execution.guards.other_project import ALLOW_OTHER_PROJECT
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.resource import REDCapResource
 from tests.checks.conftest import reasons

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from redcap_dagster.execution.guards.other_project import is_of_other_project
 from redcap_dagster.execution.judging import find_wrong
-from redcap_dagster.execution.project_guard import is_of_other_project
 from redcap_dagster.execution.record_source import existing_instruments
 from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.run_records import Records, exported_records, stored_records

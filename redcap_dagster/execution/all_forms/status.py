@@ -8,7 +8,7 @@ import pyarrow as pa
 from redcap_dagster.catalog.column_schema import plain_schema
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
 from redcap_dagster.execution.all_forms.forms import AllForms
-from redcap_dagster.execution.column_guard import refuse_new_columns
+from redcap_dagster.execution.guards.new_columns import refuse_new_columns
 from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run
 from redcap_dagster.execution.stored_tables import load_history
