@@ -1,12 +1,16 @@
 """The action tags of a field's annotation, with the conditions of ``@IF`` that they stand under."""
 
 import re
+from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 _TAG: Final = re.compile(r"(?<![\w.%+-])@([A-Z][A-Z0-9]*(?:[-_][A-Z0-9]+)*)(?![\w-])")
 _VALUE: Final = re.compile(r"""\s*=\s*("[^"]*"|'[^']*'|[^\s"'(),]+)""")
+_COMMENT: Final = re.compile(
+    r"(?<!:)//[^\r\n]*|^[ \t]*#[^\r\n]*|/\*(?s:.*?)(?:\*/|\Z)", re.MULTILINE
+)
 _CLOSING: Final = {"(": ")", "[": "]"}
 _MOST_CONDITIONS: Final = 50
 """How deeply ``@IF`` is read that stands in others."""
@@ -21,8 +25,8 @@ class ActionTag:
         argument: What stands after ``=`` without its quotes, or in parentheses. Defaults to a
             blank.
         conditions: Logic of each ``@IF`` around the tag, and whether it must be true or false for
-            the tag to apply. An ``@IF`` that cannot be read has a blank as its logic. Defaults to
-            none.
+            the tag to apply. An ``@IF`` that cannot be read has a blank as its logic, and so has a
+            comment, of which it is not known whether REDCap applies its tags. Defaults to none.
     """
 
     name: str
@@ -42,25 +46,29 @@ ActionTag(name='HIDDEN', argument='', conditions=(("[sex] = '1'", True),)))
 
 
 def _list_tags(text: str, conditions: tuple[tuple[str, bool], ...]) -> Iterator[ActionTag]:
-    if len(conditions) == _MOST_CONDITIONS:
+    if len(conditions) >= _MOST_CONDITIONS:
         names = [found[1] for found in _TAG.finditer(text) if found[1] != "IF"]
         yield from (ActionTag(name, "", (*conditions, ("", True))) for name in names)
         return
+    comments = [comment.span() for comment in _COMMENT.finditer(text)]
     at = 0
     while found := _TAG.search(text, at):
         name, at = found[1], found.end()
+        before = bisect(comments, (found.start(), len(text))) - 1
+        is_comment = before >= 0 and found.end() <= comments[before][1]
+        under = (*conditions, ("", True)) if is_comment else conditions
         opening = re.compile(r"\s*\(").match(text, at)
         value = _VALUE.match(text, at)
         argument = ""
         if opening and (name == "IF" or opening.end() == at + 1):
             argument, end = _read_parentheses(text, opening.end())
             if name == "IF":
-                yield from _list_conditional_tags(argument, conditions, is_closed=end > 0)
+                yield from _list_conditional_tags(argument, under, is_closed=end > 0)
             at = end if end > 0 else len(text)
         elif value:
             argument, at = value[1].strip("\"'"), value.end()
         if name != "IF":
-            yield ActionTag(name, argument, conditions)
+            yield ActionTag(name, argument, under)
 
 
 def _list_conditional_tags(

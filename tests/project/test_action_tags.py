@@ -49,6 +49,18 @@ from redcap_dagster.project.action_tags import ActionTag, list_action_tags
             "@IF([x]='1', @HIDDEN, @READONLY, '')",
             [("HIDDEN", "", (("", True),)), ("READONLY", "", (("", True),))],
         ),
+        (
+            "@READONLY // not @HIDDEN any more\n# @HIDDEN\n/* @HIDDEN\n*/ @NOW",
+            [
+                ("READONLY", "", ()),
+                *[("HIDDEN", "", (("", True),))] * 3,
+                ("NOW", "", ()),
+            ],
+        ),
+        (
+            "@IF([a] = '1' // one\n, '@HIDDEN', '') see http://x.org @NOW",
+            [("HIDDEN", "", (("[a] = '1' // one", True),)), ("NOW", "", ())],
+        ),
         ("@IF([a]='1', @HIDDEN", [("HIDDEN", "", (("", True),))]),
         ("@IF([a]='1', @HIDDEN)", [("HIDDEN", "", (("", True),))]),
     ],
