@@ -49,7 +49,10 @@ def _is_equal(left: Known, right: Known) -> bool | Unknown:
     """Compare as numbers or moments if both are, else as texts: exactly."""
     if left == right:
         return True
-    first, second = to_number(left), to_number(right)
+    # A missing data code is a number here, as -99: `[a] = -99` is how people ask for it.
+    first, second = (
+        to_number(str(side) if isinstance(side, MissingCode) else side) for side in (left, right)
+    )
     if first is not None and second is not None:
         computed = isinstance(left, Decimal) or isinstance(right, Decimal)
         return UNKNOWN if computed and _are_close(first, second) else first == second

@@ -12,6 +12,8 @@ What each source is:
   github.com/NghaReformer/redcap-universal-validator
 - ``REDCapDM``: documentation of an R package, rdrr.io/cran/REDCapDM/man/rd_recalculate.html
 - ``uf-guide``: a guide of the University of Florida, scribd.com/document/628776406
+- ``faq``: REDCap's own, in a copy, naccaderle160.amebaownd.com/posts/27912766: a value that is not
+  a number gives other results in the browser than on the server
 - ``uf-branching``: its guide of branching logic, vdocuments.site, "Branching Logic in REDCap"
 - ``alberta``: rules of a study, help.redcap.ualberta.ca, "Example Data Quality Rules"
 - ``rdcrn``: rdcrn.atlassian.net, pages 2828697616 (quotes) and 2829254666 (checkboxes)
@@ -46,6 +48,7 @@ from redcap_dagster.project.logic import (
     evaluate_condition,
     parse_logic,
 )
+from redcap_dagster.project.logic.tokens import tokenize
 
 with Path(__file__).with_name("expressions.csv").open(encoding="utf-8", newline="") as file:
     ROWS = [tuple(row.values()) for row in csv.DictReader(file)]
@@ -86,6 +89,16 @@ def test_expressions(expression: str, values: str, result: str, source: str) -> 
         case _:
             expected = "" if result == "blank" else result
             assert evaluate_calculation(node, facts) == expected, source
+
+
+def test_no_expression_is_read_without_one_of_its_brackets() -> None:
+    for expression, _, result, _ in ROWS:
+        tokens = [] if result == "error" else tokenize(expression)
+        for token in tokens:
+            if token.kind == "reference" or token.text in ("(", ")"):
+                lost = expression[: token.at] + expression[token.at + 1 :]
+                with pytest.raises(LogicError):
+                    parse_logic(lost)
 
 
 def test_the_table_is_held_to_something_else_than_this_engine() -> None:
