@@ -1,6 +1,6 @@
 """The two ops of a project: one for its metadata, one for its records and clean tables."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -41,6 +41,7 @@ from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run, export_selected, start_run
 from redcap_dagster.execution.stored_tables import IO_MANAGER_KEY, fit_to_io_manager
 from redcap_dagster.failures import reason
+from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import (
     Event,
@@ -53,11 +54,13 @@ from redcap_dagster.project import (
     StructureError,
     compare_projects,
 )
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.resource import get_project_client
 from redcap_dagster.tables import (
     census_table,
     choices_table,
+    list_logic_problems,
     read_contents,
     structure_table,
 )
@@ -103,6 +106,7 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
                         **project_metadata(client.url, project),
                         **time_metadata(began),
                         **structure_request_metadata(client.url, name),
+                        **(_describe_logic(context, project) if name == "fields" else {}),
                     },
                     check_results=results,
                 )
@@ -111,6 +115,23 @@ def metadata_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Ass
 
     specs = list(tables.metadata.values())
     return _build_op(recipe, settings, op_name, specs, make_metadata)
+
+
+def _describe_logic(
+    context: dg.AssetExecutionContext, project: REDCapProject
+) -> Mapping[str, dg.MarkdownMetadataValue]:
+    """Return the fields whose logic cannot be evaluated as metadata, if there are any."""
+    problems = list_logic_problems(project)
+    if not problems:
+        return {}
+    names = list_names(list(dict.fromkeys(each.field for each in problems)))
+    context.log.warning(
+        f"Fields whose logic cannot be evaluated, so that it cannot be said whether they were "
+        f"asked, or what they should hold: {names}. Correct it in REDCap's Online Designer."
+    )
+    rows = [(each.field, each.instrument, each.text) for each in problems]
+    table = build_markdown_table(["field", "instrument", "problem"], rows)
+    return {"redcap/logic_problems": dg.MetadataValue.md(table)}
 
 
 def _metadata_tables(structure: ProjectStructure, project: REDCapProject) -> dict[str, pa.Table]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from redcap_dagster.project.rows import Field
+
 _TAG: Final = re.compile(r"(?<![\w.%+-])@([A-Z][A-Z0-9]*(?:[-_][A-Z0-9]+)*)(?![\w-])")
 _VALUE: Final = re.compile(r"""\s*=\s*("[^"]*"|'[^']*'|[^\s"'(),]+)""")
 _COMMENT: Final = re.compile(
@@ -32,6 +34,27 @@ class ActionTag:
     name: str
     argument: str = ""
     conditions: tuple[tuple[str, bool], ...] = ()
+
+
+def read_calculation(field: Field) -> str:
+    """Return the calculation of a field as logic: of ``calc``, ``@CALCTEXT`` or ``@CALCDATE``.
+
+    It is blank without a calculation, and where it depends on an ``@IF``.
+
+    Args:
+        field: The field.
+
+    Example:
+        >>> read_calculation(Field("due", "visit", field_annotation="@CALCDATE([seen], 4, 'd')"))
+        "calcdate([seen], 4, 'd')"
+    """
+    if field.field_type == "calc":
+        return field.select_choices_or_calculations
+    every = list_action_tags(field.field_annotation)
+    tags = [tag for tag in every if tag.name in ("CALCTEXT", "CALCDATE")]
+    if len(tags) != 1 or tags[0].conditions or not tags[0].argument.strip():
+        return ""
+    return tags[0].argument if tags[0].name == "CALCTEXT" else f"calcdate({tags[0].argument})"
 
 
 def list_action_tags(annotation: str) -> tuple[ActionTag, ...]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Field, REDCapProject
-from redcap_dagster.project.action_tags import ActionTag, list_action_tags
+from redcap_dagster.project.action_tags import ActionTag, list_action_tags, read_calculation
 from redcap_dagster.project.logic import LogicError, Node, Reference, list_references, parse_logic
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import timestamp_column
@@ -24,7 +24,7 @@ _HIDING: Final = ("HIDDEN", "HIDDEN-FORM", "HIDDEN-SURVEY")
 
 @dataclass(frozen=True, slots=True)
 class LogicProblem:
-    """Branching logic, or a condition of an action tag, that cannot be evaluated.
+    """Branching logic, a calculation, or a condition of an action tag that cannot be evaluated.
 
     Attributes:
         field: Name of the field.
@@ -179,7 +179,7 @@ def _find_survey_responses(study: StudyRows, instrument: str) -> pa.BooleanArray
 
 
 def list_logic_problems(project: REDCapProject) -> tuple[LogicProblem, ...]:
-    """Return the fields whose branching logic or conditions of action tags cannot be evaluated.
+    """Return the fields whose branching logic, calculation or action tags cannot be evaluated.
 
     Logic that cannot be read, that refers to fields or options that the project does not have, or
     that depends on itself through the branching logic of other fields.
@@ -195,6 +195,17 @@ def list_logic_problems(project: REDCapProject) -> tuple[LogicProblem, ...]:
         ['its branching logic refers to what the project does not have: sex']
     """
     study = StudyRows(project, {})
+    calculations = [
+        LogicProblem(field.field_name, field.form_name, f"its calculation {wrong}")
+        for field in project.fields
+        if (text := read_calculation(field)).strip() and (wrong := _describe_problem(study, text))
+    ]
+    return (*_list_problems_of_asking(study), *calculations)
+
+
+def _list_problems_of_asking(study: StudyRows) -> tuple[LogicProblem, ...]:
+    """Return what is wrong with the logic that decides whether fields are asked."""
+    project = study.project
     circular = _find_circular(project)
     problems: list[LogicProblem] = []
     for field in project.fields:
@@ -209,14 +220,14 @@ def list_logic_problems(project: REDCapProject) -> tuple[LogicProblem, ...]:
 
 
 def find_logic_problems(study: StudyRows) -> Mapping[str, str]:
-    """Return what is wrong with the logic of fields, by name of the field.
+    """Return why it cannot be evaluated whether fields are asked, by name of the field.
 
     Args:
         study: The rows of all instruments, of whose project the fields are.
     """
 
     def find() -> Mapping[str, str]:
-        return {problem.field: problem.text for problem in list_logic_problems(study.project)}
+        return {problem.field: problem.text for problem in _list_problems_of_asking(study)}
 
     return study.remember_always("logic problems", find)
 

@@ -22,7 +22,7 @@ PAGE = (REPOSITORY / "docs" / "reference" / "metadata.md").read_text()
 METADATA = [
     field("id", "base", identifier="y"),
     field("seen", "base", validation="date_ymd", maximum="today"),
-    field("score", "base"),
+    field("score", "base", branching_logic="[nobody] = '1'"),
     field("sex", "base", type="radio", choices="1, Male | 9, Male"),
     field("diagnosis", "base"),
     field("site", "base", validation="integer"),

@@ -1,5 +1,6 @@
 """Logic that refers to other instruments: from the run's export, from storage, within buckets."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from redcap_dagster import CheckRules, CheckSettings, CleaningRules, PartitionSettings
 from redcap_dagster.automation import FOLLOWS_CHANGES
-from tests.dagster_runs import Study, check_results, studying
+from tests.dagster_runs import Study, check_results, entry, materializations, studying
 from tests.dictionary import field
 
 METADATA = [
@@ -68,6 +69,13 @@ def test_references_are_looked_up_in_the_export_or_in_storage(study: Study) -> N
     assert_found(study.check(definitions, CHECKS), FOUND)
     reasons = study.table("study_clean.visit")["weeks_missing"].to_pylist()
     assert sorted(map(str, reasons)) == ["None", "blank", "blank", *["not asked"] * 3]
+
+
+def test_logic_that_cannot_be_evaluated_is_on_the_page_of_the_fields(study: Study) -> None:
+    made = materializations(study.run(study.definitions(), select=["study/metadata/fields"]))
+    table = entry(made["study/metadata/fields"], "redcap/logic_problems")
+    assert re.search(r"\| broken \| visit \| its branching logic cannot be read: ", table)
+    assert table.count("\n") == 2  # the others can be evaluated
 
 
 def test_records_of_different_moments_are_not_compared(study: Study) -> None:

@@ -99,6 +99,8 @@ def test_problems_of_the_dictionary_are_named() -> None:
             field("last_time", branching_logic="[last_time][previous-instance] = 1"),
             field("tagged", field_annotation="@IF([good] = , @HIDDEN, '') @IF(, @READONLY, '')"),
             field("told", type="descriptive", branching_logic="[nothing] = 1"),
+            field("sum", type="calc", choices="[good] + [nothing]"),
+            field("text", field_annotation="@CALCTEXT(if([good] = 1, 'a', ')"),
         ]
     )
     found = {problem.field: problem.text for problem in list_logic_problems(project)}
@@ -107,5 +109,7 @@ def test_problems_of_the_dictionary_are_named() -> None:
     lost = "its branching logic refers to what the project does not have: "
     assert found.pop("lost") == f"{lost}nothing, tick, tick(3)"
     assert found.pop("told") == f"{lost}nothing"
+    assert found.pop("sum") == "its calculation refers to what the project does not have: nothing"
+    assert found.pop("text").startswith("its calculation cannot be read: ")
     circular = "its branching logic depends on itself"
     assert found == dict.fromkeys(("first", "second", "third", "itself"), circular)

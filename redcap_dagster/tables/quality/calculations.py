@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.project import Field
-from redcap_dagster.project.action_tags import list_action_tags
+from redcap_dagster.project.action_tags import read_calculation
 from redcap_dagster.project.logic import (
     LogicError,
     Node,
@@ -50,18 +50,9 @@ def judge_calculations(rows: InstrumentRows) -> list[RuleFindings]:
 def _read_calculation(field: Field) -> _Calculation | None:
     """Return the calculation of a field; None if it does not have one for certain."""
     is_number = field.field_type == "calc"
-    logic = field.select_choices_or_calculations
-    if not is_number:
-        tags = [
-            tag
-            for tag in list_action_tags(field.field_annotation)
-            if tag.name in ("CALCTEXT", "CALCDATE")
-        ]
-        if len(tags) != 1 or tags[0].conditions or not tags[0].argument.strip():
-            return None
-        logic = tags[0].argument
-        if tags[0].name == "CALCDATE":
-            logic = f"calcdate({logic})"
+    logic = read_calculation(field)
+    if not (is_number or logic):
+        return None
     try:
         return _Calculation(field, parse_logic(logic), is_number)
     except LogicError:
