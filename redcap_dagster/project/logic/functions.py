@@ -4,6 +4,7 @@ Evidence: a community list of REDCap 16's functions, held by ``tests/project/log
 disagree, or JavaScript and PHP would, a function is `UNKNOWN`.
 """
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ class LogicFunction:
     call: Callable[[Facts, Sequence[Known]], Value]
 
 
-def _make_numeric(call: Callable[..., Decimal], least: int = 1, most: int = 1) -> LogicFunction:
+def _make_numeric(
+    call: Callable[..., Decimal], least: int = 1, most: int | None = 1
+) -> LogicFunction:
     """Return a function of numbers, blank if one is blank."""
     return LogicFunction((least, most), lambda _, values: calculate(call, *values))
 
@@ -92,6 +95,8 @@ def _find_nothing(_: Facts, __: Sequence[Known]) -> Value:
 
 
 FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
+    "+": _make_numeric(lambda *numbers: sum(numbers, Decimal(0)), 2, None),
+    "*": _make_numeric(lambda *numbers: math.prod(numbers, start=Decimal(1)), 2, None),
     "-": _make_numeric(lambda number: -number),
     "^": LogicFunction((2, 2), _find_nothing),
     "datediff": LogicFunction((3, 5), dates.subtract_dates),

@@ -25,9 +25,6 @@ _ORDERINGS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
 }
 _ARITHMETIC: Final[Mapping[str, Callable[[Decimal, Decimal], Decimal]]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
     "/": operator.truediv,
     "^": operator.pow,
 }

@@ -97,25 +97,39 @@ class _Parser:
         has_brackets = self._is_next("(")
         node = self._parse_operand()
         while (strength := self._get_strength()) >= weakest:
-            sign = self._take().text
-            sign = _SAME.get(sign, sign)
+            sign = _SAME.get(self._token.text, self._token.text)
             if sign in ("or", "and"):
-                conditions = [node, self._parse_operations(strength + 1)]
-                while self._get_strength() == strength:
-                    self._take()
-                    conditions.append(self._parse_operations(strength + 1))
-                node = Junction(sign, tuple(conditions))
-            elif sign == "^":
-                is_power = has_brackets and self._is_next("(")
-                right = self._parse_operand()
-                node = Operation("^", node, right) if is_power else Function("^", (node, right))
-                has_brackets = False
+                node = Junction(sign, self._parse_chain(node, strength))
+            elif sign in ("+", "-"):
+                node = Function("+", self._parse_chain(node, strength))
+            elif sign == "*":
+                node = Function("*", self._parse_chain(node, strength, "*"))
             else:
-                node = Operation(sign, node, self._parse_operations(strength + 1))
-                if strength == _COMPARISON == self._get_strength():
-                    at = self._token.at + 1
-                    raise LogicError(f"the sign at character {at} compares a third value")
+                node = self._parse_right_side(node, sign, has_brackets=has_brackets)
+                has_brackets = False
         self._depth -= 1
+        return node
+
+    def _parse_chain(self, first: Node, strength: int, only: str = "") -> tuple[Node, ...]:
+        """Parse all operands of operators of one strength; one after a minus is negated."""
+        parts = [first]
+        while self._get_strength() == strength and only in ("", self._token.text):
+            sign = self._take().text
+            part = self._parse_operations(strength + 1)
+            parts.append(Function("-", (part,)) if sign == "-" else part)
+        return tuple(parts)
+
+    def _parse_right_side(self, left: Node, sign: str, *, has_brackets: bool) -> Node:
+        """Parse the operator after an operand, which may have brackets, and its other operand."""
+        strength = _STRENGTHS[self._take().text]
+        if sign == "^":
+            is_power = has_brackets and self._is_next("(")
+            right = self._parse_operand()
+            return Operation("^", left, right) if is_power else Function("^", (left, right))
+        node = Operation(sign, left, self._parse_operations(strength + 1))
+        if strength == _COMPARISON == self._get_strength():
+            at = self._token.at + 1
+            raise LogicError(f"the sign at character {at} compares a third value")
         return node
 
     def _parse_operand(self) -> Node:

@@ -76,7 +76,8 @@ class Junction:
 class Function:
     """A function with its arguments.
 
-    ``not`` is one, and so is the sign ``-`` before a value, and ``^`` without brackets.
+    ``not`` is one, and so are the signs ``+`` and ``*`` between any number of values, ``-`` before
+    a value, and ``^`` without brackets.
     """
 
     name: str

@@ -132,10 +132,17 @@ def test_the_deepest_tree_is_as_good_as_any(make_logic: object) -> None:
     assert hash(node) == hash(parse_logic(make_logic(MAX_DEPTH // 2 - 1)))
     assert evaluate(node, BLANKS) is not UNKNOWN
     with pytest.raises(LogicError, match="nested too deeply"):
-        parse_logic("1" + "+1" * MAX_DEPTH)
+        parse_logic("1" + "/1" * MAX_DEPTH)
     for levels in (MAX_DEPTH, 10 * MAX_DEPTH):
         with pytest.raises(LogicError, match="nested too deeply"):
             parse_logic(make_logic(levels))
+
+
+@pytest.mark.parametrize(("sign", "result"), [("+", "5001"), ("-", "-4999"), ("*", "1")])
+def test_long_sums_are_not_nested(sign: str, result: str) -> None:
+    node = parse_logic("1" + f" {sign} 1" * 5_000)
+    assert node == pickle.loads(pickle.dumps(node))  # noqa: S301
+    assert evaluate_calculated_field(node, BLANKS) == result
 
 
 # -- what cannot be said --------------------------------------------------------------------------
