@@ -83,6 +83,19 @@ class Source:
     comma: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where rows of one kind find the inputs of an expression.
+
+    Attributes:
+        inputs: The source of each input; smart variables stand for themselves.
+        own: Columns of the row itself that have all inputs; None if one is elsewhere.
+    """
+
+    inputs: tuple[Source | SmartVariable, ...]
+    own: tuple[str, ...] | None
+
+
 ANY: Final = "any"
 """Instance of a reference that may mean any row."""
 
@@ -170,6 +183,29 @@ def read_tag(field: Field, name: str) -> str:
     """Return the argument of an action tag that always applies; a blank without one."""
     tags = list_action_tags(field.field_annotation)
     return next((tag.argument for tag in tags if tag.name == name and not tag.conditions), "")
+
+
+def find_sources(
+    project: REDCapProject, columns: Mapping[str, Column], expression: Expression, kind: RowKind
+) -> Sources:
+    """Return where a row finds the inputs of an expression.
+
+    Args:
+        project: Structure of the project.
+        columns: Its export columns by name.
+        expression: The expression.
+        kind: Kind of the row that has it.
+    """
+    inputs = tuple(
+        find_source(project, columns, each, kind) if isinstance(each, Reference) else each
+        for each in expression.inputs
+    )
+    own = [
+        each.column
+        for each in inputs
+        if isinstance(each, Source) and each.kind is None and not each.comma
+    ]
+    return Sources(inputs, tuple(own) if len(own) == len(inputs) else None)
 
 
 def find_source(

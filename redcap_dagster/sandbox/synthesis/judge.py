@@ -70,9 +70,9 @@ def is_mostly_blank(record: MadeUpRecord, places: Iterable[Place]) -> bool:
     """Return whether several and most required fields of a form are blank: another finding."""
     for place in places:
         blanks: dict[str, list[bool]] = {form: [] for form in record.saved[place]}
-        for plan in record.plan.kinds[place[0]]:
+        for plan in record.plan.required[place[0]]:
             form = plan.field.form_name
-            if plan.required and form in blanks and is_required(record, plan, place):
+            if form in blanks and is_required(record, plan, place):
                 blanks[form].append(is_blank_required(record, plan, place))
         if any(sum(each) >= _SEVERAL and 2 * sum(each) > len(each) for each in blanks.values()):
             return True

@@ -7,7 +7,7 @@ from functools import cached_property
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.action_tags import list_action_tags
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
-from redcap_dagster.project.logic import Literal, Operation, Reference, SmartVariable
+from redcap_dagster.project.logic import Literal, Operation, Reference
 from redcap_dagster.project.logic.tree import walk_nodes
 from redcap_dagster.project.logic.values import to_number, to_text
 from redcap_dagster.sandbox.store.columns import index_columns
@@ -15,9 +15,9 @@ from redcap_dagster.sandbox.store.row_keys import list_row_forms
 from redcap_dagster.sandbox.synthesis.expressions import (
     Expression,
     RowKind,
-    Source,
+    Sources,
     find_calculation,
-    find_source,
+    find_sources,
     parse_expression,
     read_tag,
 )
@@ -40,6 +40,8 @@ class FieldPlan:
         is_calculated: Whether the server, not a person, gives the value.
         required: Whether it must not be blank.
         hidden: Whether an action tag hides it always.
+        is_status: Whether it is the status of its form.
+        is_system: Whether REDCap adds it to each form: the status, and the timestamp of a survey.
         missing_codes: Missing data codes that it takes.
         exclusive: Codes of a checkbox that exclude all others.
         most_ticked: How many options of a checkbox can be ticked, or None.
@@ -57,14 +59,11 @@ class FieldPlan:
     is_calculated: bool
     required: bool
     hidden: bool
+    is_status: bool
+    is_system: bool
     missing_codes: tuple[str, ...] = ()
     exclusive: frozenset[str] = frozenset()
     most_ticked: int | None = None
-
-    @property
-    def is_system(self) -> bool:
-        """Whether REDCap adds it to each form: the status, and the timestamp of a survey."""
-        return _is_system_field(self.field)
 
     @property
     def may_be_hidden(self) -> bool:
@@ -107,9 +106,7 @@ class StudyPlan:
         }
         order, self.circular = _sort_fields(plans)
         self.fields = {name: plans[name] for name in order}
-        self._sources: dict[RowKind, dict[Expression, Sequence[Source | SmartVariable]]] = {
-            kind: {} for kind in self.kinds
-        }
+        self._sources: dict[RowKind, dict[Expression, Sources]] = {kind: {} for kind in self.kinds}
 
     @cached_property
     def kinds(self) -> Mapping[RowKind, Sequence[FieldPlan]]:
@@ -125,6 +122,14 @@ class StudyPlan:
                         plan for plan in self.fields.values() if plan.field.form_name in forms
                     ]
         return found
+
+    @cached_property
+    def required(self) -> Mapping[RowKind, Sequence[FieldPlan]]:
+        """The required fields of each kind of row that people fill."""
+        return {
+            kind: [each for each in fields if each.required and not each.is_calculated]
+            for kind, fields in self.kinds.items()
+        }
 
     @cached_property
     def dependents(self) -> Mapping[str, Sequence[FieldPlan]]:
@@ -149,19 +154,13 @@ class StudyPlan:
                         found.setdefault(name, {}).update(dict.fromkeys(_list_beside(text)))
         return {name: tuple(filter(None, values)) for name, values in found.items()}
 
-    def find_sources(
-        self, kind: RowKind, expression: Expression
-    ) -> Sequence[Source | SmartVariable]:
+    def find_sources(self, kind: RowKind, expression: Expression) -> Sources:
         """Return where rows of a kind find the inputs of an expression."""
         known = self._sources[kind]
         found = known.get(expression)
         if found is None:
-            found = known[expression] = [
-                find_source(self.project, self.columns, each, kind)
-                if isinstance(each, Reference)
-                else each
-                for each in expression.inputs
-            ]
+            found = find_sources(self.project, self.columns, expression, kind)
+            known[expression] = found
         return found
 
 
@@ -176,6 +175,8 @@ def _plan_field(
     shown = set(codes) - set(_read_codes(field, "HIDECHOICE"))
     missing = tuple(choice.code for choice in project.missing_data_codes)
     most = read_tag(field, "MAXCHECKED")
+    is_status = is_status_field(field)
+    is_system = is_status or is_timestamp_field(field)
     names = [column.name for column in columns]
     low, high = field.text_validation_min, field.text_validation_max
     return FieldPlan(
@@ -191,14 +192,12 @@ def _plan_field(
         field.is_calculated,
         field.is_required,
         any(tag.name == "HIDDEN" and not tag.conditions for tag in tags),
-        () if "@NOMISSING" in field.field_annotation or _is_system_field(field) else missing,
+        is_status,
+        is_system,
+        () if "@NOMISSING" in field.field_annotation or is_system else missing,
         frozenset(_read_codes(field, "NONEOFTHEABOVE")),
         int(most) if most.isdecimal() else None,
     )
-
-
-def _is_system_field(field: Field) -> bool:
-    return is_status_field(field) or is_timestamp_field(field)
 
 
 def _read_codes(field: Field, tag: str) -> list[str]:

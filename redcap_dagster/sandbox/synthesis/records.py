@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from redcap_dagster.project.columns import is_status_field
 from redcap_dagster.project.logic import UNKNOWN, SmartVariable, Unknown
 from redcap_dagster.project.logic.values import Value
 from redcap_dagster.project.system_columns import status_column
@@ -107,12 +106,17 @@ class MadeUpRecord:
     # -- reading ------------------------------------------------------------------------------
 
     def _read_inputs(self, expression: Expression, place: Place) -> tuple[Value, ...]:
+        sources = self.plan.find_sources(place[0], expression)
+        if sources.own is not None:  # most are, and their values are there
+            values = tuple(map(self.rows[place].get, sources.own))
+            if None not in values:
+                return values
         return tuple(
             [
                 self._read_smart_variable(source, place)
                 if isinstance(source, SmartVariable)
                 else self._read(source, place)
-                for source in self.plan.find_sources(place[0], expression)
+                for source in sources.inputs
             ]
         )
 
@@ -203,7 +207,7 @@ class MadeUpRecord:
         wish = self._find_wish(plan.name, place)
         if wish is not None and (fits(plan.field, wish, bounds) if wish else not plan.required):
             return wish
-        if is_status_field(plan.field):
+        if plan.is_status:
             return self.rng.choice(_STATUSES)
         share = self.rng.random()
         if not plan.required and share < _BLANK_SHARE:
@@ -270,9 +274,9 @@ class MadeUpRecord:
     def _mark_incomplete(self) -> None:
         """Mark forms as incomplete in which no value of a required field would be right."""
         for place, row in self.rows.items():
-            for plan in self.plan.kinds[place[0]]:
+            for plan in self.plan.required[place[0]]:
                 status = status_column(plan.field.form_name)
-                if not plan.required or plan.is_calculated or status not in row:
+                if status not in row:
                     continue
                 is_blank = all(row[column] == blank for column, blank in plan.blanks.items())
                 if is_blank and status not in self.plan.dependents and self.is_asked(plan, place):
