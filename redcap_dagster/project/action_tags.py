@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from redcap_dagster.project.rows import Field
+from redcap_dagster.project.validations import get_validation
 
 _TAG: Final = re.compile(r"(?<![\w.%+-])@([A-Z][A-Z0-9]*(?:[-_][A-Z0-9]+)*)(?![\w-])")
 _VALUE: Final = re.compile(r"""\s*=\s*("[^"]*"|'[^']*'|[^\s"'(),]+)""")
@@ -39,14 +40,15 @@ class ActionTag:
 def read_calculation(field: Field) -> str:
     """Return the calculation of a field as logic: of ``calc``, ``@CALCTEXT`` or ``@CALCDATE``.
 
-    It is blank without a calculation, and where it depends on an ``@IF``.
+    It is blank without a calculation, and where it depends on an ``@IF``. The last argument of
+    ``calcdate`` is the clock of the field's validation, if that is one of dates.
 
     Args:
         field: The field.
 
     Example:
-        >>> read_calculation(Field("due", "visit", field_annotation="@CALCDATE([seen], 4, 'd')"))
-        "calcdate([seen], 4, 'd')"
+        >>> read_calculation(Field("due", "visit", field_annotation="@CALCTEXT([a] + 1)"))
+        '[a] + 1'
     """
     if field.field_type == "calc":
         return field.select_choices_or_calculations
@@ -54,7 +56,12 @@ def read_calculation(field: Field) -> str:
     tags = [tag for tag in every if tag.name in ("CALCTEXT", "CALCDATE")]
     if len(tags) != 1 or tags[0].conditions or not tags[0].argument.strip():
         return ""
-    return tags[0].argument if tags[0].name == "CALCTEXT" else f"calcdate({tags[0].argument})"
+    if tags[0].name == "CALCTEXT":
+        return tags[0].argument
+    validation = get_validation(field)
+    is_dated = validation.kind in ("date", "datetime")
+    clock = f"\n, '{validation.clock}'" if is_dated else ""  # the argument may end with a comment
+    return f"calcdate({tags[0].argument}{clock})"
 
 
 def list_action_tags(annotation: str) -> tuple[ActionTag, ...]:

@@ -100,6 +100,7 @@ VALIDATIONS: Final[Mapping[str, Validation]] = {
     "ssn": Validation("text", r"\d{3}-\d{2}-\d{4}", tolerated=r"\d{3}[- ]?\d{2}[- ]?\d{4}"),
     "mrn_10d": Validation("text", r"\d{10}"),
     "mrn_generic": Validation("text", r"[a-zA-Z0-9_-]+", tolerated=r"[\s\S]*[a-zA-Z0-9][\s\S]*"),
+    "vmrn": Validation("text", r"0*[1-9]\d{3,8}"),  # 4 to 9 digits, after leading zeros
     "phone": Validation(
         "text",
         r"(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ]?)[2-9]\d\d[-. ]?\d{4}",

@@ -42,6 +42,26 @@ def test_calculated_values(calculation: str, expected: list[bool | None]) -> Non
     assert set(found.read.column_names) >= {"y"}
 
 
+@pytest.mark.parametrize(
+    ("validation", "stored", "expected"),
+    [
+        ("date_mdy", "2024-03-05", False),
+        ("date_mdy", "2024-03-06", True),
+        ("date_mdy", None, True),
+        ("datetime_dmy", "2024-03-05 00:00", False),
+        ("datetime_seconds_ymd", "2024-03-05 00:00:00", False),
+        ("datetime_seconds_ymd", "2024-03-05 00:00", True),
+    ],
+)
+def test_calculated_dates(validation: str, stored: str | None, expected: bool) -> None:
+    due = field(
+        "due", "a", validation=validation, field_annotation="@CALCDATE([x], 7, 'd') @READONLY"
+    )
+    cells: dict[str, list[str | None]] = {"x": ["2024-02-27", "NI"], "due": [stored, stored]}
+    (found,) = judge_calculations(rows_of(cells, field("x", "a", validation="date_ymd"), due))
+    assert verdicts(found) == [expected, None]
+
+
 def test_numbers_are_equal_to_a_tolerance() -> None:
     cells: dict[str, list[str | None]] = {
         "x": ["1", "1", "1"],

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from redcap_dagster.project.logic.moments import ORDERS, Moment, read_argument
-from redcap_dagster.project.logic.values import UNKNOWN, Facts, Known, Value, to_text
+from redcap_dagster.project.logic.values import UNKNOWN, Facts, Known, Value, to_number, to_text
 
 _SECONDS: Final = {
     "y": Decimal("31556952"),  # 365.2425 days
@@ -16,6 +16,7 @@ _SECONDS: Final = {
     "m": Decimal(60),
     "s": Decimal(1),
 }
+_NOON: Final = 12
 _SIGNED: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
@@ -46,6 +47,29 @@ def _subtract(first: Moment | None, second: Moment | None) -> timedelta | None:
     if isinstance(first, timedelta) and isinstance(second, timedelta):
         return second - first
     return None  # of a date and a time of day, or not known
+
+
+def shift_date(facts: Facts, values: Sequence[Known]) -> Value:
+    """Return a date that is so many units after another one, as ``@CALCDATE`` does.
+
+    After the unit stands the clock of the result, as in `Validation`: blank for a date. `UNKNOWN`
+    without one. A part of a day is cut off: `UNKNOWN` if it is half a day or more, as servers may
+    round it.
+    """
+    if "" in values[:2]:
+        return ""
+    start, number = read_argument(facts, values[0]), to_number(values[1])
+    unit, *clocks = map(to_text, values[2:])
+    if not isinstance(start, datetime) or number is None or unit not in _SECONDS or not clocks:
+        return UNKNOWN
+    try:
+        shifted = start + timedelta(seconds=float(number * _SECONDS[unit]))
+    except (ArithmeticError, ValueError):
+        return UNKNOWN
+    if clocks[0]:
+        seconds = ":%S" if clocks[0] == "H:M:S" else ""
+        return f"{shifted:%Y-%m-%d %H:%M{seconds}}"
+    return f"{shifted:%Y-%m-%d}" if shifted.hour < _NOON else UNKNOWN
 
 
 def get_age(facts: Facts, values: Sequence[Known]) -> Value:

@@ -100,6 +100,7 @@ FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
     "-": _make_numeric(lambda number: -number),
     "^": LogicFunction((2, 2), _find_nothing),
     "datediff": LogicFunction((3, 5), dates.subtract_dates),
+    "calcdate": LogicFunction((3, 4), dates.shift_date),
     "age_at_date": LogicFunction((2, 3), dates.get_age),
     "dayoftheweek": LogicFunction((1, 1), dates.get_day_of_week),
     "year": LogicFunction((1, 1), dates.make_part_reader("year")),

@@ -165,20 +165,6 @@ def parse_expression(
         return None
 
 
-def find_calculation(field: Field) -> str:
-    """Return the logic by which a field is calculated, or a blank.
-
-    Example:
-        >>> find_calculation(
-        ...     Field("bmi", "visit", field_annotation="@HIDDEN @CALCTEXT(if([a]=1,'(',''))"))
-        "if([a]=1,'(','')"
-    """
-    if field.field_type == "calc":
-        return field.select_choices_or_calculations
-    date = read_tag(field, "CALCDATE")
-    return f"calcdate({date})" if date else read_tag(field, "CALCTEXT")
-
-
 def read_tag(field: Field, name: str) -> str:
     """Return the argument of an action tag that always applies; a blank without one."""
     tags = list_action_tags(field.field_annotation)

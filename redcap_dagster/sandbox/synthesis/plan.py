@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from redcap_dagster.project import Column, Field, REDCapProject
-from redcap_dagster.project.action_tags import list_action_tags
+from redcap_dagster.project.action_tags import list_action_tags, read_calculation
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.project.logic import Literal, Operation, Reference
 from redcap_dagster.project.logic.tree import walk_nodes
@@ -16,7 +16,6 @@ from redcap_dagster.sandbox.synthesis.expressions import (
     Expression,
     RowKind,
     Sources,
-    find_calculation,
     find_sources,
     parse_expression,
     read_tag,
@@ -185,7 +184,7 @@ def _plan_field(
         tuple((column.name, column.choice.code if column.choice else "") for column in columns),
         tuple(code for code in codes if code in shown) or codes,
         parse(field.branching_logic, False),
-        parse(find_calculation(field), field.field_type == "calc"),
+        parse(read_calculation(field), field.field_type == "calc"),
         parse(low, False) if "[" in low else None,
         parse(high, False) if "[" in high else None,
         dict.fromkeys(names, "0" if field.field_type == "checkbox" else ""),

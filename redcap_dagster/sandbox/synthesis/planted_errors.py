@@ -3,13 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import islice
 from random import Random
 from typing import Final
 
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.logic.values import to_number, to_text
 from redcap_dagster.project.system_columns import (
     EVENT_NAME,
     REPEAT_INSTANCE,
@@ -22,6 +20,7 @@ from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
 from redcap_dagster.sandbox.synthesis.values import (
     draw_value,
     find_invalid_value,
+    find_other_value,
     find_values_out_of_range,
 )
 
@@ -287,8 +286,7 @@ def _make_wrong(
             other = [code for code in _UNKNOWN_CODES if code not in known]
             return {name: other[0]} if other else None
         case "H":
-            number = to_number(row[name])
-            return {name: f"{row[name]}x" if number is None else to_text(number + Decimal(7))}
+            return {name: find_other_value(field.field, row[name])}
         case "unique":
             return _take_value(records, rng, cell)
     by_code = {code: column for column, code in field.columns}

@@ -110,7 +110,7 @@ class MadeUpRecord:
         if sources.own is not None:  # most are, and their values are there
             values = tuple(map(self.rows[place].get, sources.own))
             if None not in values:
-                return values
+                return values  # type: ignore[return-value]
         return tuple(
             [
                 self._read_smart_variable(source, place)

@@ -10,6 +10,7 @@ from random import Random
 from typing import Final
 
 from redcap_dagster.project import Field
+from redcap_dagster.project.logic.values import to_number, to_text
 from redcap_dagster.project.validations import (
     VALIDATIONS,
     Validation,
@@ -30,6 +31,7 @@ _WORDS: Final = (
 )
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _FEW: Final = 20
+_OTHER: Final = 7
 _LAST_YEARS: Final = timedelta(days=3650)
 _LONG_AFTER: Final = NOW + timedelta(days=7300)
 """A moment that is after today, whenever today is: for a minimum of ``today``."""
@@ -50,7 +52,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "postalcode_french": "75999",
     "postalcode_germany": "10999",
     "postalcode_uk": "SW1A 1AA",
-    "vmrn": "a99999",
+    "vmrn": "199999",
 }
 _INVALID: Final = ("12:99", "1.2.3", "2021-02-30", "?")
 
@@ -162,6 +164,18 @@ def find_values_out_of_range(field: Field, bounds: Bounds) -> tuple[str, ...]:
         elif 0 <= limit.hour + sign < 24 and validation.clock != "M:S":
             found.append(_write_time(limit.replace(hour=limit.hour + sign), validation))
     return tuple(found)
+
+
+def find_other_value(field: Field, value: str) -> str:
+    """Return a value of the same kind as another one: another number, date or text."""
+    number = to_number(value)
+    if number is not None:
+        return to_text(number + _OTHER)
+    validation = get_validation(field)
+    moment = read_value(value, validation)
+    if isinstance(moment, date):
+        return _write_moment(moment + timedelta(days=_OTHER), validation)
+    return f"{value}x"
 
 
 # -- numbers --------------------------------------------------------------------------------------

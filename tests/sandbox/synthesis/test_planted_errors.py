@@ -1,6 +1,7 @@
 """Planted errors: each is listed with what it brings with it, and nothing else is wrong."""
 
 from collections import Counter
+from datetime import date, timedelta
 from random import Random
 from typing import Any
 
@@ -19,6 +20,8 @@ METADATA = [
     field("id"),
     field("code", required_field="y"),
     field("born", validation="date_ymd", maximum="2020-01-01", required_field="y"),
+    field("seen", validation="date_ymd", maximum="2024-01-01"),
+    field("due", validation="date_mdy", field_annotation="@CALCDATE([seen], 7, 'd')"),
     field("smokes", type="yesno", required_field="y"),
     field("packs", validation="integer", minimum="1", maximum="9",
           branching_logic="[smokes] = '1'", required_field="y"),
@@ -87,7 +90,12 @@ def test_errors_have_consequences() -> None:
             case "G":
                 assert row[error.field] not in {"0", "1", "2"}
             case "D":
-                beyond = {"packs": {"0", "10"}, "dose": {"-1.0", "6.0"}, "born": {"2020-01-02"}}
+                beyond = {
+                    "packs": {"0", "10"},
+                    "dose": {"-1.0", "6.0"},
+                    "born": {"2020-01-02"},
+                    "seen": {"2024-01-02"},
+                }
                 assert row[error.field] in beyond[error.field]
             case "unique":
                 (other,) = error.consequences
@@ -97,10 +105,23 @@ def test_errors_have_consequences() -> None:
         ("G", "smokes", "F", "years"),  # by a code that does not exist
         ("B", "years", "H", "total"),  # a calculation that is due
         ("D", "packs", "H", "total"),
+        ("D", "seen", "H", "due"),
     } <= seen
     assert {field for _, _, _, field in seen}.isdisjoint({"age", "hidden"})
     drivers = [error for error in study.errors if error.field in ("smokes", "packs", "years")]
     assert len(drivers) >= len(study.errors) / 5
+
+
+def test_calculated_dates_are_dates_also_wrong_ones() -> None:
+    study = make_up_study(PROJECT, records=60, errors={"H": 0.2})
+    wrong = {error.row_key for error in study.errors if error.field == "due"}
+    apart: dict[bool, set[timedelta]] = {True: set(), False: set()}
+    for key, row in study.rows:
+        values = dict(row)
+        if {"due", "seen"} <= values.keys() and values["seen"] != "UNK":
+            between = date.fromisoformat(values["due"]) - date.fromisoformat(values["seen"])
+            apart[key in wrong].add(between)
+    assert apart == {True: {timedelta(days=14)}, False: {timedelta(days=7)}}
 
 
 def test_the_records_are_those_without_errors() -> None:
