@@ -65,7 +65,7 @@ def _make_textual(
     """Return a function of texts; numbers are converted to texts.
 
     It is `UNKNOWN` of what is not one text everywhere: a date that a form shows in another
-    notation, a number with more digits than PHP shows.
+    notation, a number with more digits than PHP shows, a character that JavaScript counts as two.
     """
 
     def call_with_texts(_: Facts, values: Sequence[Known]) -> Value:
@@ -77,7 +77,7 @@ def _make_textual(
 def _has_one_text(value: Known) -> bool:
     if isinstance(value, Decimal):
         return len(value.normalize().as_tuple().digits) <= MOST_DIGITS
-    return not isinstance(value, OtherDate)
+    return not isinstance(value, OtherDate) and max(to_text(value), default="") <= "\uffff"
 
 
 def _make_test(test: Callable[[Facts, str], bool]) -> LogicFunction:
@@ -137,9 +137,9 @@ FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
     "right": _make_textual(texts.take_right, 2, 2),
     "mid": _make_textual(texts.take_middle, 3, 3),
     "length": _make_textual(lambda text: Decimal(len(text))),
-    "trim": _make_textual(str.strip),
-    "upper": _make_textual(str.upper),
-    "lower": _make_textual(str.lower),
+    "trim": _make_textual(texts.trim),
+    "upper": _make_textual(texts.to_upper),
+    "lower": _make_textual(texts.to_lower),
     "replace_text": _make_textual(texts.replace_part, 3, 3),
     "concat": _make_textual(lambda *parts: "".join(parts), 1, None),
     "concat_ws": _make_textual(

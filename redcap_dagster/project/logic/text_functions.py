@@ -1,15 +1,21 @@
 """The functions of texts. Capital letters do not matter when a text is searched.
 
 Where a text is cut by something that is not a count of characters, or a blank is searched,
-JavaScript and PHP differ: the result is `UNKNOWN`.
+JavaScript and PHP differ: the result is `UNKNOWN`. So is what depends on the capitals of letters
+beyond A to Z, which PHP may not know.
 """
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from string import ascii_lowercase, ascii_uppercase
+from typing import Final, TypeVar
 
 from redcap_dagster.project.logic.values import UNKNOWN, Unknown, to_number
 
+_Found = TypeVar("_Found", bool, Decimal)
+_TO_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+_TO_UPPER: Final = str.maketrans(ascii_lowercase, ascii_uppercase)
 _LONGEST: Final = 1_000_000
 
 
@@ -20,27 +26,53 @@ def is_integer(text: str) -> bool:
 
 def contains(text: str, part: str) -> bool | Unknown:
     """Return whether a text contains a part."""
-    return part.lower() in text.lower() if part else UNKNOWN
+    return _search(lambda text, part: part in text, text, part)
 
 
 def does_not_contain(text: str, part: str) -> bool | Unknown:
     """Return whether a text does not contain a part."""
-    return part.lower() not in text.lower() if part else UNKNOWN
+    return _search(lambda text, part: part not in text, text, part)
 
 
 def starts_with(text: str, part: str) -> bool | Unknown:
     """Return whether a text starts with a part."""
-    return text.lower().startswith(part.lower()) if part else UNKNOWN
+    return _search(str.startswith, text, part)
 
 
 def ends_with(text: str, part: str) -> bool | Unknown:
     """Return whether a text ends with a part."""
-    return text.lower().endswith(part.lower()) if part else UNKNOWN
+    return _search(str.endswith, text, part)
 
 
 def find_part(part: str, text: str) -> Decimal | Unknown:
     """Return the position of a part in a text from 1, or 0 if the text does not contain it."""
-    return Decimal(text.lower().find(part.lower()) + 1) if part else UNKNOWN
+    return _search(lambda text, part: Decimal(text.find(part) + 1), text, part)
+
+
+def _search(search: Callable[[str, str], _Found], text: str, part: str) -> _Found | Unknown:
+    if not part:
+        return UNKNOWN
+    results = {search(lower(text), lower(part)) for lower in (str.lower, _lower_ascii)}
+    return results.pop() if len(results) == 1 else UNKNOWN
+
+
+def _lower_ascii(text: str) -> str:
+    return text.translate(_TO_LOWER)
+
+
+def to_upper(text: str) -> str | Unknown:
+    """Return a text in capital letters."""
+    return text.upper() if text.upper() == text.translate(_TO_UPPER) else UNKNOWN
+
+
+def to_lower(text: str) -> str | Unknown:
+    """Return a text in small letters."""
+    return text.lower() if text.lower() == _lower_ascii(text) else UNKNOWN
+
+
+def trim(text: str) -> str | Unknown:
+    """Return a text without blanks around it; `UNKNOWN` if some are blanks in JavaScript only."""
+    return text.strip() if text.strip() == text.strip(" \t\n\r\v") else UNKNOWN
 
 
 def take_left(text: str, count: str) -> str | Unknown:
