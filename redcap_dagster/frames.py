@@ -84,6 +84,11 @@ def to_frame(table: Rows, frames: Frames = "pandas") -> pd.DataFrame:
     return frame
 
 
+def get_text_type(frames: Frames) -> pa.DataType:
+    """Return the Arrow type of text that `to_frame` does not have to convert."""
+    return pa.large_string() if frames == "pandas" else pa.string()
+
+
 def _get_pandas_field(field: pa.Field) -> pa.Field:
     """Return a field with a type that pandas has: not a date, and not null."""
     if pa.types.is_date(field.type):

@@ -11,7 +11,10 @@ from redcap_dagster.project import REDCapProject
 
 
 def export_at_once(
-    transport: Transport, parameters: dict[str, str], project: REDCapProject
+    transport: Transport,
+    parameters: dict[str, str],
+    project: REDCapProject,
+    text: pa.DataType,
 ) -> pa.Table:
     """Return exported records as a table.
 
@@ -19,6 +22,7 @@ def export_at_once(
         transport: The connection.
         parameters: The parameters of the export.
         project: The structure.
+        text: The type of all columns but keys.
 
     Raises:
         ProjectChangedError: The dictionary was changed since it was exported.
@@ -26,7 +30,12 @@ def export_at_once(
     """
     id_field, received = project.record_id_field, set[str]()
     table = read_records(
-        transport, parameters, id_field, project=project, on_header=received.update
+        transport,
+        parameters,
+        id_field,
+        project=project,
+        on_header=received.update,
+        text=text,
     )
     if not is_blank(table):
         exported = ExportedColumns(id_field)

@@ -204,6 +204,7 @@ def export_table(
             should_retry,
             project=project,
             on_header=received.update,
+            text=settings.text,
         )
         return table, check_columns(transport, query, table, ExportedColumns(id_field), received)
 
@@ -307,6 +308,7 @@ def _export_undivided(fetcher: Fetcher, listing: Listing) -> Outcome:
             should_retry_whole,
             project=query.project,
             on_header=fetcher.received.update,
+            text=fetcher.settings.text,
         )
         if query.records_where:
             table = select_records(table, listing.records, id_field)

@@ -1,6 +1,7 @@
 """Exports of records, as methods of the client."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Unpack
 
@@ -25,7 +26,7 @@ from redcap_dagster.api.export.verification.census import check_complete, read_c
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames
 from redcap_dagster.api.methods.structure import StructureExports
-from redcap_dagster.frames import Frames, to_frame
+from redcap_dagster.frames import Frames, get_text_type, to_frame
 
 
 class RecordExports(StructureExports):
@@ -78,7 +79,8 @@ class RecordExports(StructureExports):
         labeled = (
             check_one_of("raw_or_label_headers", raw_or_label_headers, RAW_OR_LABEL) == "label"
         )
-        table = self.export_records_table(records_where=records_where, **selection)
+        text = get_text_type(self._frames)
+        table = self._export_table(replace(self._settings, text=text), records_where, selection)
         if labeled:
             table = label_columns(self._transport, *self._write_parameters(selection), table)
         return to_frame(table, self._frames)
@@ -87,15 +89,22 @@ class RecordExports(StructureExports):
         self, *, records_where: str | None = None, **selection: Unpack[RecordSelection]
     ) -> pa.Table:
         """Return records like `export_records`, as an Arrow table."""
+        return self._export_table(self._settings, records_where, selection)
+
+    def _export_table(
+        self, settings: ExportSettings, records_where: str | None, selection: RecordSelection
+    ) -> pa.Table:
         if records_where is not None:
             check_required("records_where", records_where)
         parameters, _ = self._write_parameters(selection)
-        limits = self._settings.limits
+        limits = settings.limits
         others = sum(not name.startswith("records[") for name in parameters)
         filtered = records_where or any(selection.get(name) for name in DATES)
         if limits.max_cells is None and not filtered and others < limits.max_names:
             return self._names.use_current(
-                lambda: export_at_once(self._transport, parameters, self._names.project)
+                lambda: export_at_once(
+                    self._transport, parameters, self._names.project, settings.text
+                )
             )
         return self._names.use_current(
             lambda: export_table(
@@ -103,7 +112,7 @@ class RecordExports(StructureExports):
                 self._names.dictionary,
                 self.export_structure,
                 selection,
-                self._settings,
+                settings,
                 records_where,
             )
         )

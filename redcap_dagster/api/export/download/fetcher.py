@@ -36,11 +36,13 @@ class ExportSettings:
         limits: The limits of one request.
         concurrency: Number of requests in parallel. Defaults to 2.
         budget: When the export gives up. Defaults to that of `ExportBudget`.
+        text: The Arrow type of all columns but keys. Defaults to `pyarrow.string`.
     """
 
     limits: Limits = field(default_factory=Limits)
     concurrency: int = 2
     budget: ExportBudget = field(default_factory=ExportBudget)
+    text: pa.DataType = field(default_factory=pa.string)
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ class Fetcher:
             self.adaptive_limits.choose_retries(request),
             project=self.query.project,
             on_header=self.received.update,
+            text=self.settings.text,
         )
 
 

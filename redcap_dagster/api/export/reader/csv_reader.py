@@ -29,8 +29,16 @@ from redcap_dagster.api.http.response import (
     not_utf8_error,
     read_start,
 )
+from redcap_dagster.project.system_columns import (
+    ACCESS_GROUP,
+    EVENT_NAME,
+    REPEAT_COLUMNS,
+    SURVEY_IDENTIFIER,
+)
 
 T = TypeVar("T")
+
+_KEY_TYPE = pa.string()
 
 # A batch of several blocks makes fewer, larger batches.
 _BLOCKS_PER_BATCH = 4
@@ -90,16 +98,23 @@ def collect_batches(response: Response, batches: Iterator[pa.RecordBatch]) -> pa
 
 def empty_batch(columns: tuple[str, ...]) -> pa.RecordBatch:
     """Return a batch that has columns of text and no rows."""
-    return pa.record_batch([pa.nulls(0, pa.string())] * len(columns), names=columns)
+    return pa.record_batch([pa.nulls(0, _KEY_TYPE)] * len(columns), names=columns)
 
 
-def open_csv(response: Response, must_have: str | None, delimiter: str = ",") -> CSVResponse:
+def open_csv(
+    response: Response,
+    must_have: str | None,
+    delimiter: str = ",",
+    text: pa.DataType = _KEY_TYPE,
+) -> CSVResponse:
     """Return the header of a CSV and its rows, which are read as they are received.
 
     Args:
         response: A response with status 200.
         must_have: A required column, the record id. None for a report, which may have any columns.
         delimiter: The delimiter between two cells. Defaults to a comma.
+        text: The type of the cells, except those of keys, which are always `pyarrow.string`.
+            Defaults to the same.
 
     Raises:
         REDCapError: The response is not a CSV with that column. The type says what it is. The
@@ -124,7 +139,9 @@ def open_csv(response: Response, must_have: str | None, delimiter: str = ",") ->
     if not newline:
         raise malformed_error(response, "it ends within its header", broke_off=True)
     form = Form(columns, must_have, delimiter)
-    batches = _batches(response, form, chain((rows,), response.chunks))
+    keys = {must_have, EVENT_NAME, *REPEAT_COLUMNS, ACCESS_GROUP, SURVEY_IDENTIFIER}
+    schema = pa.schema([(name, _KEY_TYPE if name in keys else text) for name in columns])
+    batches = _batches(response, form, schema, chain((rows,), response.chunks))
     return CSVResponse(columns, batches, response)
 
 
@@ -163,7 +180,9 @@ def parse_first_row(response: Response, text: str, delimiter: str) -> list[str]:
     raise malformed_error(response, "its header cannot be read as a row of a CSV")
 
 
-def _batches(response: Response, form: Form, chunks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
+def _batches(
+    response: Response, form: Form, schema: pa.Schema, chunks: Iterator[bytes]
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of several blocks as one batch; at least one batch.
 
     Raises:
@@ -174,7 +193,7 @@ def _batches(response: Response, form: Form, chunks: Iterator[bytes]) -> Iterato
             response,
             "its header names a column twice, as it does where two fields have the same column",
         )
-    parse = partial(_parse, empty_batch(form.columns).schema, form.delimiter)
+    parse = partial(_parse, schema, form.delimiter)
     before = 0
     for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, form, chunks))):
         if isinstance(parsed, _BadBlock):
@@ -192,7 +211,7 @@ def _batches(response: Response, form: Form, chunks: Iterator[bytes]) -> Iterato
         before += parsed.num_rows
         yield from parsed.to_batches()
     if not before:
-        yield empty_batch(form.columns)
+        yield pa.RecordBatch.from_pylist([], schema)
 
 
 def _group_blocks(blocks: Iterator[memoryview]) -> Iterator[list[memoryview]]:
@@ -254,7 +273,10 @@ def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Ta
                     delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
                 ),
                 convert_options=pa_csv.ConvertOptions(
-                    column_types=schema, null_values=[""], strings_can_be_null=True
+                    column_types=schema,
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    check_utf8=not bytes(rows).isascii(),  # quicker than to check each cell
                 ),
             )
         except pa.ArrowException as error:
@@ -262,7 +284,24 @@ def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Ta
         if len(rows) > _LONGEST_CELL and (column := _find_long_cell(table)):
             return _BadBlock(long_column=column)
         tables.append(table.slice(1))
-    return pa.concat_tables(tables).combine_chunks()
+    return _share_offsets(pa.concat_tables(tables).combine_chunks())
+
+
+def _share_offsets(rows: pa.Table) -> pa.Table:
+    """Return rows in which all columns with one byte in each cell have the same offsets.
+
+    Such columns, as those of checkboxes, are common, and their offsets take more memory than cells.
+    """
+    shared: dict[pa.DataType, pa.Buffer] = {}
+    columns: list[pa.Array] = []
+    for column in rows.columns if rows.num_rows else ():
+        cells = column.chunk(0)
+        if not cells.null_count and pc.sum(pc.binary_length(cells)).as_py() == len(cells):
+            _, offsets, text = cells.buffers()
+            buffers = [None, shared.setdefault(cells.type, offsets), text]
+            cells = pa.Array.from_buffers(cells.type, len(cells), buffers, 0, cells.offset)
+        columns.append(cells)
+    return pa.table(columns, rows.schema) if columns else rows
 
 
 def _find_long_cell(rows: pa.Table) -> str:
@@ -282,6 +321,9 @@ def list_rows_named(rows: pa.Table | pa.RecordBatch, column: str) -> list[list[s
 
     Capitals do not matter, except where it is the only column: a record may be called `ID`.
     """
+    longest = pc.max(pc.binary_length(rows[column])).as_py() or 0
+    if column.isascii() and longest < len(column.strip(_AROUND_NAMES)):  # the usual case
+        return []
     cells, name = pc.utf8_trim(rows[column], _AROUND_NAMES), column
     if rows.num_columns > 1:
         cells, name = pc.utf8_lower(cells), fold_name(column)

@@ -32,6 +32,7 @@ def read_records(
     *,
     project: REDCapProject | None = None,
     on_header: OnHeader | None = None,
+    text: pa.DataType = pa.string(),  # noqa: B008 (immutable)
 ) -> pa.Table:
     """Return exported records as a table: one row per record, event and instance.
 
@@ -45,6 +46,7 @@ def read_records(
         project: The structure. With it, columns that were not requested are left out. Defaults to
             None.
         on_header: Is called with all columns of each response. Defaults to nothing.
+        text: The type of all columns but keys. Defaults to `pyarrow.string`.
 
     Raises:
         MalformedResponseError: Rows have no record id, or are duplicate rows.
@@ -53,7 +55,7 @@ def read_records(
     """
 
     def receive(response: Response, part: Mapping[str, str], requested: Requested) -> pa.Table:
-        rows = _read_batches(response, part, requested, on_header)
+        rows = _read_batches(response, part, requested, on_header, text)
         return collect_batches(response, _check_keys(part)(rows, record_id_field))
 
     tables = fetch_parts(transport, parameters, receive, record_id_field, project, should_retry)
@@ -224,8 +226,10 @@ def _read_batches(
     parameters: Mapping[str, str],
     requested: Requested,
     on_header: OnHeader | None,
+    text: pa.DataType = pa.string(),  # noqa: B008 (immutable)
 ) -> Iterator[pa.RecordBatch]:
-    received = open_csv(response, requested.record_id_field, get_delimiter(parameters))
+    delimiter = get_delimiter(parameters)
+    received = open_csv(response, requested.record_id_field, delimiter, text)
     if on_header:
         on_header(received.columns)
     return requested.check_rows(received.batches)
