@@ -10,7 +10,7 @@ from redcap_dagster.project.rows import Field
 from redcap_dagster.project.validations import get_validation
 
 _TAG: Final = re.compile(r"(?<![\w.%+-])@([A-Z][A-Z0-9]*(?:[-_][A-Z0-9]+)*)(?![\w-])")
-_VALUE: Final = re.compile(r"""\s*=\s*("[^"]*"|'[^']*'|[^\s"'(),]+)""")
+_VALUE: Final = re.compile(r"""\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'(),]+))""")
 _COMMENT: Final = re.compile(
     r"(?<!:)//[^\r\n]*|^[ \t]*#[^\r\n]*|/\*(?s:.*?)(?:\*/|\Z)", re.MULTILINE
 )
@@ -96,7 +96,7 @@ def _list_tags(text: str, conditions: tuple[tuple[str, bool], ...]) -> Iterator[
                 yield from _list_conditional_tags(argument, under, is_closed=end > 0)
             at = end if end > 0 else len(text)
         elif value:
-            argument, at = value[1].strip("\"'"), value.end()
+            argument, at = value[value.lastindex or 0], value.end()
         if name != "IF":
             yield ActionTag(name, argument, under)
 

@@ -61,6 +61,10 @@ from redcap_dagster.project.action_tags import ActionTag, list_action_tags
             "@IF([a] = '1' // one\n, '@HIDDEN', '') see http://x.org @NOW",
             [("HIDDEN", "", (("[a] = '1' // one", True),)), ("NOW", "", ())],
         ),
+        (
+            '@INSTANCETABLE_FILTER=\'[a]<>"" AND [b(1)]<>"1"\'\n@HIDDEN',
+            [("INSTANCETABLE_FILTER", '[a]<>"" AND [b(1)]<>"1"', ()), ("HIDDEN", "", ())],
+        ),
         ("@IF([a]='1', @HIDDEN", [("HIDDEN", "", (("", True),))]),
         ("@IF([a]='1', @HIDDEN)", [("HIDDEN", "", (("", True),))]),
     ],
