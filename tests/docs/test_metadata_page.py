@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from redcap_dagster import OpSettings, PartitionSettings, REDCapProject, REDCapResource
+from redcap_dagster.automation import FOLLOWS_CHANGES
 from redcap_dagster.checks import CHECKS
 from redcap_dagster.execution.guards.new_columns import ALLOW_NEW_COLUMNS
 from redcap_dagster.execution.guards.other_project import ALLOW_OTHER_PROJECT
@@ -148,5 +149,6 @@ def test_observations_and_tags(runs: list[dg.DagsterEvent]) -> None:
     found = {pair for each in seen for pair in recorded(each.metadata, kind_of(each.asset_key))}
     assert found == on_page("On observations", kinds)
     assert all(
-        f"| `{tag}` |" in PAGE for tag in (ALLOW_SHRINK, ALLOW_OTHER_PROJECT, ALLOW_NEW_COLUMNS)
+        f"| `{tag}` |" in PAGE
+        for tag in (ALLOW_SHRINK, ALLOW_OTHER_PROJECT, ALLOW_NEW_COLUMNS, FOLLOWS_CHANGES)
     )

@@ -2,8 +2,10 @@
 
 import os
 import re
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
@@ -24,6 +26,7 @@ from redcap_dagster import (
     REDCapProject,
 )
 from redcap_dagster.api import RecordExport, REDCapClient
+from redcap_dagster.execution.all_forms import queries as all_queries
 from redcap_dagster.io_managers import DuckDBTableIOManager, ParquetTableIOManager
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import assign_buckets, bucket_keys
@@ -406,6 +409,38 @@ def test_a_history_that_cannot_be_loaded_is_not_replaced(begun: Study, tmp_path:
     assert file.read_bytes() == b"damaged"
     assert "study/clean/visit" in materializations(result)
     assert "study/queries/open" not in materializations(result)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["find_last_stored", "update_queries", "_count"])
+def test_of_two_runs_at_once_one_stores_its_queries(
+    begun: Study, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The second run begins and ends before the first one judges or stores."""
+    others: list[dg.ExecuteInProcessResult] = []
+    honest = getattr(all_queries, moment)
+
+    def run_another(*given: Any, **options: Any) -> Any:
+        if threading.current_thread() is first and not others:
+            edit(begun, "2", "age", "17")
+            with ThreadPoolExecutor(1) as pool:
+                others.append(pool.submit(begun.run, define(begun)).result())
+        return honest(*given, **options)
+
+    first = threading.current_thread()
+    edit(begun, "4", "age", "17")
+    monkeypatch.setattr(all_queries, moment, run_another)
+    results = [begun.run(define(begun)), *others]
+    assert len(results) == 2
+    stored, judged = results if moment == "_count" else reversed(results)
+    assert stored.success
+    assert not judged.success
+    assert "another run stored the queries since this run began" in str(study_failure(judged))
+    assert "study/clean/lab" in materializations(judged)
+    assert "study/queries/open" not in materializations(judged)
+    monkeypatch.undo()
+    assert begun.run(define(begun)).success
+    assert life(begun)["2", "age"] == life(begun)["4", "age"] == ["found"]
 
 
 def test_bad_confirmations_stop_the_queries_alone(study: Study, tmp_path: Path) -> None:

@@ -10,6 +10,10 @@ import pyarrow.compute as pc
 from redcap_dagster.catalog.column_schema import plain_schema
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
 from redcap_dagster.execution.all_forms.forms import AllForms
+from redcap_dagster.execution.all_forms.history_guard import (
+    find_last_stored,
+    refuse_other_histories,
+)
 from redcap_dagster.execution.guards.new_columns import refuse_new_columns
 from redcap_dagster.execution.guards.other_project import is_of_other_project
 from redcap_dagster.execution.run import Result, Run
@@ -46,10 +50,12 @@ def query_results(
         The open list.
 
     Raises:
-        StructureError: The stored history cannot be loaded, or a table cannot be stored.
+        StructureError: The stored history cannot be loaded, a table cannot be stored, or another
+            run stored the queries meanwhile.
     """
     tables, settings = run.recipe.tables, run.recipe.queries
     assert settings is not None  # noqa: S101 else there are no such assets
+    loaded = find_last_stored(run)
     before = load_query_history(run)
     forms.collect(judged=True)
     made = update_queries(
@@ -73,6 +79,8 @@ def query_results(
             "Instruments that were not judged, so that their queries stay as they were: "
             f"{list_names(list(forms.failed))}."
         )
+    if run.selection.has(tables.queries["history"]):
+        refuse_other_histories(run, loaded)
     counted = _count(run, forms, made)
     by_bucket = dict(_count_buckets(run, forms, made))
     for name, table in (("open", made.open), ("history", made.history)):
