@@ -11,6 +11,7 @@ from tests.example.conftest import Project, read_until
 
 # The parts of the page that are pictures worth having: without navigation and buttons.
 GRAPH: FloatRect = {"x": 290, "y": 245, "width": 1160, "height": 675}
+FORM: FloatRect = {"x": 0, "y": 0, "width": 920, "height": 610}
 ASSET: FloatRect = {"x": 240, "y": 0, "width": 1260, "height": 1180}
 
 
@@ -74,6 +75,14 @@ def test_a_visitor_makes_the_tables_and_looks_at_them(
     completeness = page.get_by_role("row", name=re.compile("^redcap.completeness "))
     expect(completeness).to_contain_text("█████████░ 90 % (54 of 60)")
 
+    page.goto(f"{ui}/assets/asthma/queries/open?view=overview")
+    by_rule = page.get_by_role("row", name=re.compile("^redcap.queries "))
+    expect(by_rule).to_contain_text("within_range")
+    by_rule.scroll_into_view_if_needed()
+    place = by_rule.bounding_box()
+    assert place is not None
+    page.screenshot(path=pictures / "queries.png", clip={**place, "width": 828})
+
     queries = project.table("asthma_queries.open")
     assert {"within_range", "required_filled", "hidden_filled"} <= set(queries["rule"])
     books = sorted(path.name for path in (project.root / "to_mend").iterdir())
@@ -86,3 +95,4 @@ def test_a_visitor_makes_the_tables_and_looks_at_them(
     page.goto(too_young["link"])
     expect(page.locator(f"#{too_young['field']}-tr")).to_contain_text("17")
     expect(page.get_by_role("definition").first).to_have_text(too_young["record"])
+    page.screenshot(path=pictures / "query-form.png", clip=FORM)

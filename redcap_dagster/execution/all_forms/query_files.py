@@ -44,14 +44,20 @@ def load_confirmations(run: Run) -> Confirmations:
         return Confirmations()
     path = Path(settings.confirmations)
     history = load_query_history(run)
-    if not path.suffix and path.parent.is_dir():
-        path.mkdir(exist_ok=True)
-    if not path.is_dir():
-        return _read_file(path, history)
+    try:
+        if not path.suffix and not path.exists() and path.parent.is_dir():
+            path.mkdir()
+        if not path.is_dir():
+            return _read_file(path, history)
+        # Lock files of spreadsheets begin with a tilde or a dot.
+        files = [each for each in path.iterdir() if not each.name.startswith(("~", "."))]
+    except OSError as error:
+        raise ConfirmationError(
+            f"The folder of the confirmations cannot be read ({type(error).__name__}). Allow the "
+            f"user of this process to read it: {path}"
+        ) from None
     given: list[Confirmation] = []
     refused: dict[str, str] = {}
-    # Lock files of spreadsheets begin with a tilde or a dot.
-    files = [each for each in path.iterdir() if not each.name.startswith(("~", "."))]
     for file in sorted(each for each in files if each.suffix.lower() in _SPREADSHEETS):
         one = _read_file(file, history)
         given += [replace(each, row=f"{file.name} {each.row}") for each in one.given]
