@@ -16,6 +16,7 @@ from redcap_dagster import DuckDBTableIOManager, REDCapResource, build_redcap_de
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.sandbox.dialects import Dialect
+from redcap_dagster.sandbox.synthesis import MadeUpStudy
 
 TOKEN_VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
 
@@ -89,14 +90,15 @@ def studying(
     *arguments: Any,
     version: str | None = None,
     dialect: str | Dialect = "default",
+    study: MadeUpStudy | None = None,
     **project: Any,
 ) -> Iterator[Study]:
-    """Put a project into a sandbox of its own; arguments are those of `Sandbox.add_project`."""
+    """Put a made-up study into a sandbox of its own, or a project as `Sandbox.add_project` does."""
     with (
         Sandbox(version=version, dialect=dialect) as sandbox,
         dg.DagsterInstance.ephemeral(tempdir=str(folder)) as instance,
     ):
-        token = sandbox.add_project(*arguments, **project)
+        token = sandbox.add_study(study) if study else sandbox.add_project(*arguments, **project)
         before = os.environ.get(TOKEN_VARIABLE)
         os.environ[TOKEN_VARIABLE] = token
         try:
