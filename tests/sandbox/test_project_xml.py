@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from redcap_dagster.project.xml.reader import read_odm
 from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.tables.quality import read_quality_rules
 from tests.sandbox.conftest import Ask
 
 SETTINGS = """
@@ -26,6 +28,26 @@ def test_xml_of_the_requested_rows(longitudinal: str, ask: Ask) -> None:
     some = ask(longitudinal, content="project_xml", fields="id,age", events="first_arm_2")
     assert 'ItemOID="age" Value="3"' in some.text
     assert 'ItemOID="age" Value="2"' not in some.text
+
+
+def test_quality_rules_of_a_file_are_exported_again(
+    classic: str, sandbox: Sandbox, ask: Ask, tmp_path: Path
+) -> None:
+    xml = ask(classic, content="project_xml").text
+    assert "DataQualityRules" not in xml
+    rules = """<redcap:DataQualityRulesGroup>
+<redcap:DataQualityRules rule_order="1" rule_name="Old &lt; &quot;x&quot;"
+ rule_logic="[age]&gt;90&#10;or [age]&lt;1" real_time_execute="0"/>
+<redcap:DataQualityRules rule_order="2" rule_name="B" rule_logic="[age]=2" real_time_execute="1"/>
+</redcap:DataQualityRulesGroup></GlobalVariables>"""
+    (path := tmp_path / "project.xml").write_text(xml.replace("</GlobalVariables>", rules, 1))
+    token = sandbox.add_project(path)
+    (again := tmp_path / "again.xml").write_text(ask(token, content="project_xml").text)
+    assert read_odm(again).quality_rules == read_odm(path).quality_rules
+    assert [(rule.name, rule.logic) for rule in read_quality_rules(again)] == [
+        ('Old < "x"', "[age]>90\nor [age]<1"),
+        ("B", "[age]=2"),
+    ]
 
 
 def test_roles_reports_and_surveys_of_a_file_are_there(

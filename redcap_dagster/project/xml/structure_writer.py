@@ -33,18 +33,34 @@ _TAG = re.compile(r"<[^<>]*>")
 
 
 def write_study(
-    root: Element, project: REDCapProject, access_groups: Iterable[str]
+    root: Element,
+    project: REDCapProject,
+    access_groups: Iterable[str],
+    quality_rules: Iterable[Mapping[str, str]] = (),
 ) -> Mapping[str, str]:
     """Write the structure below `root`, and return the item group of each item."""
     study = SubElement(root, "Study", {"OID": "Project"})
-    _write_settings(study, project, access_groups)
+    settings = _write_settings(study, project)
+    _write_group(settings, "DataQualityRules", quality_rules)
+    if project.has_access_groups:
+        # Groups without records are unknown here; a blank name says that there are groups.
+        names = list(access_groups) or [""]
+        _write_group(settings, "DataAccessGroups", [{"group_name": name} for name in names])
     return _write_metadata(study, project)
 
 
 # -- settings -------------------------------------------------------------------------------------
 
 
-def _write_settings(study: Element, project: REDCapProject, groups: Iterable[str]) -> None:
+def _write_group(settings: Element, name: str, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write rows of attributes as a group of elements; nothing without rows."""
+    written = list(rows)
+    group = SubElement(settings, f"redcap:{name}Group") if written else settings
+    for row in written:
+        SubElement(group, f"redcap:{name}", dict(row))
+
+
+def _write_settings(study: Element, project: REDCapProject) -> Element:
     settings = SubElement(study, "GlobalVariables")
     for name in ("StudyName", "StudyDescription", "ProtocolName"):
         SubElement(settings, name).text = project.info.project_title
@@ -64,11 +80,7 @@ def _write_settings(study: Element, project: REDCapProject, groups: Iterable[str
                 "redcap:CustomLabel": row.custom_form_label,
             }
             SubElement(forms, "redcap:RepeatingInstrument", written)
-    if project.has_access_groups:
-        written_groups = SubElement(settings, "redcap:DataAccessGroupsGroup")
-        # Groups without records are unknown here; a blank name says that there are groups.
-        for name in list(groups) or [""]:
-            SubElement(written_groups, "redcap:DataAccessGroups", {"group_name": name})
+    return settings
 
 
 # -- structure ------------------------------------------------------------------------------------

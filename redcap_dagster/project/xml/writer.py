@@ -29,13 +29,21 @@ _NAMESPACES = {
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_odm(project: REDCapProject, points: Iterable[DataPoint], *, with_files: bool) -> bytes:
+def write_odm(
+    project: REDCapProject,
+    points: Iterable[DataPoint],
+    *,
+    with_files: bool,
+    quality_rules: Iterable[Mapping[str, str]] = (),
+) -> bytes:
     """Return a project and its records as project XML.
 
     Args:
         project: Structure of the project.
         points: Data points, those of each record, event and instance together.
         with_files: Whether files are embedded; if not, their fields are blank (a guess).
+        quality_rules: Attributes of each data quality rule, by their names in the XML. Defaults to
+            none.
 
     Returns:
         The XML in UTF-8. Characters that XML cannot hold are U+FFFD.
@@ -62,7 +70,7 @@ def write_odm(project: REDCapProject, points: Iterable[DataPoint], *, with_files
             "SourceSystemVersion": project.version,
         },
     )
-    groups_of_items = write_study(root, project, groups)
+    groups_of_items = write_study(root, project, groups, quality_rules)
     data = SubElement(root, "ClinicalData", {"StudyOID": "Project", "MetaDataVersionOID": "M"})
     oids = {
         (field.field_name, choice.code): oid

@@ -12,6 +12,7 @@ from redcap_dagster.sandbox.people.roles import add_project_roles
 from redcap_dagster.sandbox.protocol.import_data import Row
 from redcap_dagster.sandbox.protocol.parameters import FORMATS, Parameters, RequestError
 from redcap_dagster.sandbox.records.files import save_embedded_files
+from redcap_dagster.sandbox.records.project_xml import add_quality_rules
 from redcap_dagster.sandbox.records.reports import add_project_reports
 from redcap_dagster.sandbox.store.loading import Cells, read_data_points
 from redcap_dagster.sandbox.store.rights import Rights
@@ -32,7 +33,7 @@ def add_loaded_project(
     token: str | None = None,
     rights: Rights | None = None,
 ) -> str:
-    """Add a project with its records, files, user roles and reports, and return its token.
+    """Add a project with its records, files, roles, reports and rules, and return its token.
 
     Args:
         store: Store.
@@ -48,6 +49,7 @@ def add_loaded_project(
         save_embedded_files(store, project, odm.points)
         add_project_roles(store, project, odm.roles)
         add_project_reports(store, project, odm.reports)
+        add_quality_rules(store, project, odm.quality_rules)
     return token
 
 

@@ -1,6 +1,7 @@
-"""The export of a project as XML: its structure, and the records that the user may see."""
+"""The export of a project as XML: its structure, its rules and the records of the user."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from redcap_dagster.project.system_columns import ACCESS_GROUP
@@ -19,6 +20,14 @@ from redcap_dagster.sandbox.records.selection import (
 )
 from redcap_dagster.sandbox.store.columns import index_columns
 from redcap_dagster.sandbox.store.row_keys import RowKey
+from redcap_dagster.sandbox.store.store import Store, StoredProject
+
+_RULES: Final = """
+create table if not exists quality_rule (
+    id integer primary key, project integer not null references project on delete cascade,
+    attributes text not null
+)
+"""
 
 
 def export_project_xml(call: Call) -> Response:
@@ -27,9 +36,30 @@ def export_project_xml(call: Call) -> Response:
         () if call.parameters.get_flag("returnMetadataOnly") else tuple(build_data_points(call))
     )
     with_files = call.parameters.get_flag("exportFiles")
-    xml = write_odm(call.project.structure, points, with_files=with_files)
+    rules = _list_quality_rules(call.store, call.project)
+    xml = write_odm(call.project.structure, points, with_files=with_files, quality_rules=rules)
     log_management(call, "Export project XML (API)")
     return Response(xml, CONTENT_TYPES["xml"])
+
+
+def add_quality_rules(
+    store: Store, project: StoredProject, rules: Iterable[Mapping[str, str]]
+) -> None:
+    """Add the data quality rules of a project XML, by its attributes."""
+    with store.lock, store.connection as database:
+        database.execute(_RULES)
+        database.executemany(
+            "insert into quality_rule (project, attributes) values (?, ?)",
+            [(project.id, json.dumps(dict(rule))) for rule in rules],
+        )
+
+
+def _list_quality_rules(store: Store, project: StoredProject) -> list[Mapping[str, str]]:
+    store.connection.execute(_RULES)
+    found = store.connection.execute(
+        "select attributes from quality_rule where project = ? order by id", (project.id,)
+    )
+    return [json.loads(attributes) for (attributes,) in found]
 
 
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {("project_xml", "export"): export_project_xml}
