@@ -102,7 +102,7 @@ def evaluate_calculation(node: Node, facts: Facts) -> str | Unknown:
         facts: Values of the row, and the time.
     """
     value = evaluate(node, facts)
-    if value is UNKNOWN:
+    if value is UNKNOWN or isinstance(value, OtherDate):
         return UNKNOWN
     try:
         return to_text(_DIGITS.plus(value) if isinstance(value, Decimal) else value)
