@@ -74,6 +74,7 @@ HEADS = [b"", b"record_id,", b"record_id,a,b\n", b'record_id,a,b\n1,"']
 
 @settings(max_examples=50)
 @example(head=b"", unit=b'",",",', size=16)
+@example(head=b'record_id,a,b\n1,"', unit=b'1,2,\n",",', size=200)
 @given(
     head=st.sampled_from(HEADS),
     unit=st.lists(st.sampled_from(UNITS), min_size=1, max_size=3).map(b"".join),
@@ -87,9 +88,9 @@ def test_work_grows_with_the_response_and_not_with_its_square(
 
     with mock.patch.multiple(csv_blocks, _BLOCK=1000, _LONGEST_ROW=1 << 20):
         work(2_000)  # compiles patterns
-        # Of two lengths, as an odd number of quotes may end it early.
-        small = max(work(2_000), work(2_000 + len(unit)))
-        large = work(16_000)
+        # Of two lengths, as an odd number of quotes may end it early. The start is most of 2,000.
+        small = max(work(4_000), work(4_000 + len(unit)))
+        large = work(32_000)
 
     assert large < 8 * 2 * small + 2_000  # a square would be 64 times as much
 

@@ -40,8 +40,8 @@ T = TypeVar("T")
 
 _KEY_TYPE = pa.string()
 
-# A batch of several blocks makes fewer, larger batches.
-_BLOCKS_PER_BATCH = 4
+# A batch of several blocks makes fewer, larger batches. All in progress are in memory twice.
+_BLOCKS_PER_BATCH = 2
 
 # Bytes. A header of 40,000 fields has been seen.
 _LONGEST_HEADER = 1 << 24
@@ -52,11 +52,12 @@ _LONGEST_NAME = 1 << 17
 
 _LONGEST_CELL = 1 << 22
 
-# Bytes. REDCap builds a response in PHP's memory, which is rarely as large.
-_LARGEST_TABLE = 1 << 30
+# Bytes. REDCap builds a response in PHP's memory, where half of it rarely fits. With offsets of 64
+# bits, a table is at most twice as large as with those of 32 bits.
+_LARGEST_TABLE = 1 << 31
 
 # Batches that are parsed ahead of the reader.
-_AHEAD = 2
+_AHEAD = 1
 
 _AROUND_NAMES = "\ufeff\xa0 \t\r\n"
 """What may stand around a name of a second header: a byte order mark, and blanks."""
