@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
+from math import prod
 from typing import Final
 
 from redcap_dagster.project.logic import (
@@ -22,8 +23,8 @@ from redcap_dagster.sandbox.synthesis.expressions import NOW
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
 from redcap_dagster.sandbox.synthesis.values import list_numbers
 
-_MOST_REFERENCES: Final = 2
-"""References of a comparison that is solved; those with more are left to chance."""
+_MOST_COMBINATIONS: Final = 2000
+"""Combinations of likely values that are tried; a comparison with more is left to chance."""
 
 _MOST_ATTEMPTS: Final = 40
 _DEEPEST: Final = 12
@@ -140,10 +141,10 @@ def _solve_all(
 def _try_values(plan: StudyPlan, node: Node, truth: bool) -> Iterator[Solution]:
     """Yield those of the likely values of references with which a comparison has a result."""
     references = list_references(node)
-    if len(references) > _MOST_REFERENCES or list_smart_variables(node):
+    likely = [_list_values(plan, each, node) for each in references]
+    if prod(map(len, likely)) > _MOST_COMBINATIONS or list_smart_variables(node):
         yield {}  # left to chance
         return
-    likely = [_list_values(plan, each, node) for each in references]
     for values in product(*likely):
         solution = dict(zip(references, values, strict=True))
         if evaluate_condition(node, Facts(solution.__getitem__, now=NOW)) is truth:

@@ -44,6 +44,8 @@ class FieldPlan:
         missing_codes: Missing data codes that it takes.
         exclusive: Codes of a checkbox that exclude all others.
         most_ticked: How many options of a checkbox can be ticked, or None.
+        most_characters: How many characters a text without validation can have, or None.
+        ranked_with: Names of the other fields of its matrix, if each code is chosen once in it.
     """
 
     field: Field
@@ -63,6 +65,8 @@ class FieldPlan:
     missing_codes: tuple[str, ...] = ()
     exclusive: frozenset[str] = frozenset()
     most_ticked: int | None = None
+    most_characters: int | None = None
+    ranked_with: tuple[str, ...] = ()
 
     @property
     def may_be_hidden(self) -> bool:
@@ -174,6 +178,10 @@ def _plan_field(
     shown = set(codes) - set(_read_codes(field, "HIDECHOICE"))
     missing = tuple(choice.code for choice in project.missing_data_codes)
     most = read_tag(field, "MAXCHECKED")
+    longest = (
+        read_tag(field, "CHARLIMIT") if field.field_type != "text" or not field.validation else ""
+    )
+    is_ranked = field.matrix_ranking.lower() == "y" and field.matrix_group_name
     is_status = is_status_field(field)
     is_system = is_status or is_timestamp_field(field)
     names = [column.name for column in columns]
@@ -196,6 +204,12 @@ def _plan_field(
         () if "@NOMISSING" in field.field_annotation or is_system else missing,
         frozenset(_read_codes(field, "NONEOFTHEABOVE")),
         int(most) if most.isdecimal() else None,
+        int(longest) if longest.isdecimal() else None,
+        tuple(
+            each.field_name
+            for each in project.fields
+            if is_ranked and each.matrix_group_name == field.matrix_group_name and each != field
+        ),
     )
 
 

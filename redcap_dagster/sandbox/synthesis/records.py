@@ -205,6 +205,9 @@ class MadeUpRecord:
     def _draw(self, plan: FieldPlan, place: Place) -> str:
         bounds = self.find_bounds(plan, place)
         wish = self._find_wish(plan.name, place)
+        codes = self._list_codes(plan, place)
+        if wish and plan.ranked_with and wish not in codes:
+            wish = None
         if wish is not None and (fits(plan.field, wish, bounds) if wish else not plan.required):
             return wish
         if plan.is_status:
@@ -219,7 +222,16 @@ class MadeUpRecord:
             value = self.rng.choice(compared)
             if fits(plan.field, value, bounds):
                 return value
-        return draw_value(self.rng, plan.field, bounds, plan.codes)
+        if plan.codes and not codes:
+            return ""
+        return draw_value(self.rng, plan.field, bounds, codes)[: plan.most_characters]
+
+    def _list_codes(self, plan: FieldPlan, place: Place) -> tuple[str, ...]:
+        """Return the codes that can be chosen; in a ranking, those that no other field has."""
+        if not plan.ranked_with:
+            return plan.codes
+        taken = {self.rows[place].get(name) for name in plan.ranked_with}
+        return tuple(code for code in plan.codes if code not in taken)
 
     def _draw_compared(self, plan: FieldPlan, place: Place) -> str:
         """Return a value that logic asks about, for a calculation that only the server knows."""

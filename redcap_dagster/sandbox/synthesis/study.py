@@ -223,8 +223,12 @@ def _explain(plan: StudyPlan, goals: _Goals) -> dict[str, str]:
             reasons[name] = "its branching logic cannot be read"
         elif name in plan.circular:
             reasons[name] = "its branching logic is circular"
-        elif each.low or each.high:
+        elif each.field.field_type in ("radio", "dropdown", "checkbox") and not each.codes:
+            reasons[name] = "it does not have choices"
+        elif each.branching is None or each.low or each.high:
             reasons[name] = "no value is between its limits"
+        elif not each.branching.is_certain:
+            reasons[name] = "its branching logic depends on the time, a user or the server"
         elif goals.values[name] is None:
             reasons[name] = "no values were found with which its branching logic asks it"
         else:

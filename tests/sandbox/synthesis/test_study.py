@@ -79,6 +79,55 @@ def test_each_required_field_is_asked_or_named(study: MadeUpStudy) -> None:
     assert set(study.circular) == {"loop_a", "loop_b"}
 
 
+def test_a_ranking_and_limits_of_characters() -> None:
+    limit = {"field_annotation": "@CHARLIMIT=3"}
+    ranked = {"matrix_group_name": "m", "matrix_ranking": "y"}
+    choices = {"type": "radio", "choices": "1, A | 2, B | 3, C"}
+    project = REDCapProject.from_exports(
+        metadata=[
+            field("id"),
+            *(field(f"rank_{n}", required_field="y", **choices, **ranked) for n in "abc"),
+            field("other", required_field="y", **choices, matrix_group_name="m"),
+            field("same", branching_logic="[rank_a] = '2' and [rank_b] = '2'"),
+            field("sum", branching_logic="[rank_a] + [rank_b] + [other] = 8", required_field="y"),
+            field("short", required_field="y", **limit),
+            field("day", required_field="y", validation="date_ymd", **limit),
+        ]
+    )
+    study = make_up_study(project, records=60)
+    rows = [dict(values) for _, values in study.rows]
+    for row in rows:
+        assert {row[f"rank_{n}"] for n in "abc"} == {"1", "2", "3"}
+        assert len(row["short"]) <= 3
+        assert len(row["day"]) == 10
+    assert any("sum" in row for row in rows)
+    assert {row["other"] for row in rows} == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        ({"type": "radio"}, "it does not have choices"),
+        (
+            {"validation": "integer", "minimum": "9", "maximum": "1"},
+            "no value is between its limits",
+        ),
+        (
+            {"branching_logic": "[user-name] = 'me'"},
+            "its branching logic depends on the time, a user or the server",
+        ),
+        ({"branching_logic": "[a"}, "its branching logic cannot be read"),
+        ({"branching_logic": "[x] = ''"}, "its branching logic is circular"),
+        ({"type": "calc", "choices": "'a'"}, "its calculation has no result"),
+    ],
+)
+def test_why_a_required_field_is_never_asked(own: dict[str, str], reason: str) -> None:
+    project = REDCapProject.from_exports(
+        metadata=[field("id"), field("x", required_field="y", **own)]
+    )
+    assert make_up_study(project, records=5).never_asked == {"x": reason}
+
+
 def test_the_seed_decides() -> None:
     project = REDCapProject.from_exports(metadata=CLASSIC, info=INFO)
     first, again, other = (make_up_study(project, records=9, seed=seed) for seed in (1, 1, 2))
