@@ -123,7 +123,7 @@ VALIDATIONS: Final[Mapping[str, Validation]] = {
         tolerated=r"[A-Za-z]\d[A-Za-z][ -]*\d[A-Za-z]\d",
     ),
     "postalcode_french": Validation(
-        "text", r"(?:0[1-9]|[1-8]\d|9[0-8])\d{3}", tolerated=r"\d{4,5}"
+        "text", r"(?:0[1-9]|[1-8]\d|9[0-578])\d{3}", tolerated=r"\d{4,5}"
     ),
     "postalcode_germany": Validation("text", r"\d{5}", tolerated=r"(?:DE?[- ]?)?\d{4,5}"),
     "postalcode_uk": Validation(

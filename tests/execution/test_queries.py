@@ -443,6 +443,23 @@ def test_of_two_runs_at_once_one_stores_its_queries(
     assert life(begun)["2", "age"] == life(begun)["4", "age"] == ["found"]
 
 
+@pytest.mark.slow
+def test_a_run_that_has_stored_its_queries_is_not_waited_for(begun: Study) -> None:
+    """Another run continues the history while the first one still analyzes it."""
+    others: list[dg.ExecuteInProcessResult] = []
+
+    @dg.asset(deps=[dg.AssetKey(["study", "queries", "history"])])
+    def analysis() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            others.append(pool.submit(begun.run, define(begun)).result())
+
+    result = begun.run(dg.Definitions.merge(define(begun), dg.Definitions(assets=[analysis])))
+    (other,) = others
+    assert result.success
+    assert other.success
+    assert "study/queries/history" in materializations(other)
+
+
 def test_bad_confirmations_stop_the_queries_alone(study: Study, tmp_path: Path) -> None:
     file = tmp_path / "confirmed.csv"
     file.write_text("query,who\n")

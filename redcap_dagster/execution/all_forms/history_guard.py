@@ -85,6 +85,14 @@ def _find_earlier_claims(run: Run) -> Iterator[str]:
             continue
         buckets = set(metadata[STORES_QUERIES].value)
         overlaps = not run.selection.buckets or not buckets.isdisjoint(run.selection.buckets)
-        other = instance.get_run_by_id(claim.run_id)
-        if overlaps and other is not None and not other.is_finished:
+        if overlaps and not _is_settled(run, claim):
             yield claim.run_id
+
+
+def _is_settled(run: Run, claim: dg.EventLogRecord) -> bool:
+    """Whether the run of a claim has stored the history since, or has ended without it."""
+    instance, key = run.context.instance, run.recipe.tables.queries["history"].key
+    stored = dg.AssetRecordsFilter(key, after_storage_id=claim.storage_id)
+    of_runs = {one.run_id for one in instance.fetch_materializations(stored, _MOST_CLAIMS).records}
+    other = instance.get_run_by_id(claim.run_id)
+    return claim.run_id in of_runs or other is None or other.is_finished
