@@ -94,15 +94,15 @@ def evaluate_condition(node: Node, facts: Facts) -> bool | Unknown:
 def evaluate_calculation(node: Node, facts: Facts) -> str | Unknown:
     """Return the result of a calculation as text, a blank if it has no result, or `UNKNOWN`.
 
-    A condition is 1 or 0. The result may be a text, as for ``@CALCTEXT``; see
-    `evaluate_calculated_field`.
+    What a field holds whose calculation is a condition alone is not documented: it is `UNKNOWN`.
+    The result may be a text, as for ``@CALCTEXT``; see `evaluate_calculated_field`.
 
     Args:
         node: Tree of the calculation.
         facts: Values of the row, and the time.
     """
     value = evaluate(node, facts)
-    if value is UNKNOWN or isinstance(value, OtherDate):
+    if value is UNKNOWN or isinstance(value, OtherDate | bool):
         return UNKNOWN
     try:
         return to_text(_DIGITS.plus(value) if isinstance(value, Decimal) else value)

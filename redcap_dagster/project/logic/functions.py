@@ -59,6 +59,18 @@ def _make_aggregate(
     return LogicFunction((1, None), call_with_numbers)
 
 
+def _find_deviation(_: Facts, values: Sequence[Known]) -> Value:
+    """Return the standard deviation where that of a sample is that of a population: 0.
+
+    REDCap does not document which of them it is.
+    """
+    known = [value for value in values if value != ""]
+    if not known:
+        return ""
+    spread = calculate(lambda *numbers: max(numbers) - min(numbers), *known)
+    return spread if spread == 0 and len(known) > 1 else UNKNOWN
+
+
 def _make_textual(
     call: Callable[..., Value], least: int = 1, most: int | None = 1
 ) -> LogicFunction:
@@ -119,7 +131,7 @@ FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
     "sum": _make_aggregate(lambda numbers: sum(numbers, Decimal(0)), of_blanks=Decimal(0)),
     "mean": _make_aggregate(statistics.mean),
     "median": _make_aggregate(statistics.median),
-    "stdev": _make_aggregate(statistics.stdev),
+    "stdev": LogicFunction((1, None), _find_deviation),
     "min": _make_aggregate(min),
     "max": _make_aggregate(max),
     "isnumber": _make_test(lambda _, text: to_number(text) is not None),
