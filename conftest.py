@@ -99,13 +99,29 @@ def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module in one process if they share a fixture; all others go anywhere."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a module in one process if they share a fixture; all others go anywhere.
+
+    With another dialect than the default, tests that would do the same as without it are left out.
+    """
+    if config.option.redcap_dialect != "default":
+        same = [item for item in items if not _speaks_dialect(item)]
+        config.hook.pytest_deselected(items=same)
+        items[:] = [item for item in items if _speaks_dialect(item)]
     for item in items:
         fixtures = getattr(item, "_fixtureinfo", None)
         known = fixtures.name2fixturedefs.values() if fixtures else ()
         if {definitions[-1].scope for definitions in known} & {"class", "module", "package"}:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _speaks_dialect(item: pytest.Item) -> bool:
+    """Return whether a test has a server of the dialect that the command line names."""
+    names = getattr(item, "fixturenames", ())
+    pinned = getattr(getattr(item, "callspec", None), "params", ())
+    return "redcap_dialect" not in pinned and not {"redcap_dialect", "running_sandbox"}.isdisjoint(
+        names
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""What CI makes of a test that is skipped, and which tests a clone that stands alone leaves out."""
+"""What CI makes of a skipped test; which tests a lone clone and another dialect leave out."""
 
 from pathlib import Path
 
@@ -82,3 +82,24 @@ def test_a_workspace_that_lost_the_responses_is_red(pytester: pytest.Pytester) -
     result = pytester.runpytest(project)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*tests/fixture_projects cannot run: *shared/fixtures is not"])
+
+
+def test_another_dialect_repeats_no_test_that_has_no_server_of_it(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(CONFTEST.read_text())
+    pytester.makepyfile("""
+        import pytest
+
+        def test_without_a_server():
+            pass
+
+        def test_of_a_server(redcap_dialect):
+            assert redcap_dialect == "older"
+
+        @pytest.mark.parametrize("redcap_dialect", ["default"])
+        def test_of_one_dialect(redcap_dialect):
+            pass
+    """)
+    pytester.runpytest().assert_outcomes(passed=2, failed=1)
+    pytester.runpytest("--redcap-dialect=older").assert_outcomes(passed=1, deselected=2)
