@@ -8,7 +8,7 @@ from tests.soak.run import ROUND, run_soak
 from tests.soak.verdict import COMPLETE
 
 SEED = 20240131
-EXPORTS = 300
+EXPORTS = 200
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def test_a_row_that_two_forms_share_counts_once() -> None:
 def test_a_row_that_cannot_be_said_is_not_a_discrepancy() -> None:
     found = judge_own_rule(STUDY, resolved(QualityRule("early", "[name] < 'now' and [name] > 5")))
     assert [each.count for each in found] == [0]
-    assert found[0].uncertain == 3
+    assert found[0].certain.false_count == 3
 
 
 def test_fields_that_are_unique_together() -> None:
@@ -178,4 +178,4 @@ def test_unique_fields_that_rights_hide_or_that_hold_missing_codes() -> None:
     (found,) = judge_own_rule(StudyRows(project, {"a": shown}), own)
     assert found.wrong.to_pylist() == [False, False, True, True]
     (found,) = judge_own_rule(StudyRows(project, {"a": shown.select(["id"])}), own)
-    assert (found.count, found.uncertain) == (0, 4)
+    assert (found.count, found.certain.false_count) == (0, 4)

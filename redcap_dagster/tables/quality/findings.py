@@ -141,11 +141,6 @@ class RuleFindings:
         """Number of rows that are wrong."""
         return int(self.wrong.true_count)
 
-    @property
-    def uncertain(self) -> int:
-        """Number of rows of which it cannot be said."""
-        return int(self.certain.false_count)
-
 
 def count_wrong(findings: Sequence[RuleFindings]) -> dict[str, int]:
     """Return the number of wrong rows by field; fields without any are left out.
