@@ -21,9 +21,10 @@ from redcap_dagster.tables.column_types import (
     ColumnType,
     cast_text,
     get_column_type,
-    infer_type,
 )
 from redcap_dagster.tables.labels import look_up_codes
+from redcap_dagster.tables.text_bytes import find_texts, pack_flags, view_bytes
+from redcap_dagster.tables.type_inference import infer_type
 
 _NULL = pa.scalar(None, pa.string())
 
@@ -71,16 +72,27 @@ class Cells:
         """Count of whole numbers that lose leading zeros as integers."""
         if self.typed.type != INTEGER.arrow:
             return 0
-        found = pc.match_substring_regex(self.values, r"^[-+]?0\d")
-        return int(pc.sum(found, min_count=0).as_py())
+        found = 0
+        for chunk in self.values.chunks:
+            seen = view_bytes(chunk)
+            may_have = (seen.lengths > 1) & (seen.first <= ord("0"))  # a sign is lower than 0
+            if may_have.any():
+                has = pc.match_substring_regex(chunk.filter(pack_flags(may_have)), r"^[-+]?0\d")
+                found += has.true_count
+        return found
 
     @property
     def rounded(self) -> int:
         """Count of numbers with more digits than a double can hold."""
         if self.typed.type != DOUBLE.arrow:
             return 0
-        is_long = pc.match_substring_regex(self.values, r"(?:\d[.,]?){16}")
-        found = self.values.filter(pc.and_(is_long, self.typed.is_valid())).value_counts()
+        is_long = pa.chunked_array(
+            [pack_flags(view_bytes(chunk).lengths > 15) for chunk in self.values.chunks], pa.bool_()
+        )
+        if not pc.any(is_long).as_py():
+            return 0
+        long = self.values.filter(pc.and_(is_long, self.typed.is_valid()))
+        found = long.filter(pc.match_substring_regex(long, r"(?:\d[.,]?){16}")).value_counts()
         # Arrow has no decimal of any length and exponent; few distinct values are so long.
         return sum(each["counts"] for each in found.to_pylist() if _is_rounded(each["values"]))
 
@@ -159,9 +171,8 @@ def read_values(
     markers = [marker.code for marker in find_markers(column, project, rules)]
     if not markers:
         return text
-    if len(markers) == 1:
-        return pc.if_else(pc.equal(text, markers[0]), _NULL, text)  # much faster than a look-up
-    return pc.if_else(pc.is_in(text, pa.array(markers, pa.string())), _NULL, text)
+    found = find_texts(text, markers)
+    return pc.if_else(found, _NULL, text) if pc.any(found).as_py() else text
 
 
 def read_checkbox(records: pa.Table, columns: Sequence[Column]) -> list[Cells]:

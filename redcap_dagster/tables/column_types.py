@@ -5,10 +5,14 @@ numbers. A grammar matches all that REDCap's own validation accepts (``07``, ``9
 ``6:23``), and only what the cast accepts: a cast cannot fail, and its result does not depend on
 locale, time zone or machine. REDCap exports dates and times as ``Y-M-D`` and
 ``H:M[:S]``, whatever the field's display format (recorded from real servers), without a time zone.
+
+Matching takes most of the time, so plain values are not matched: of texts with the characters and
+lengths of a `PlainForm`, Arrow alone accepts only what the grammar matches.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 import pyarrow as pa
@@ -16,6 +20,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Field
 from redcap_dagster.project.validations import CLOCKS, VALIDATIONS, build_number_pattern
+from redcap_dagster.tables.text_bytes import pack_flags, view_bytes
 
 _LEAP_YEAR = r"(?:\d{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 _YEAR = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"
@@ -26,7 +31,24 @@ _DATE = (
 )
 _TIME = f"(?:{CLOCKS['H:M']}|{CLOCKS['H:M:S']})"
 
+_NULL = pa.scalar(None, pa.string())
 _MAX_INTEGER = {"": str(2**63 - 1), "-": str(2**63)}
+
+
+@dataclass(frozen=True)
+class PlainForm:
+    """The form of nearly all values of a type, which Arrow casts without a grammar.
+
+    Attributes:
+        characters: The lowest and the highest ASCII character of the values.
+        lengths: Lengths of the values in bytes.
+        cast: Function from text in this form to the Arrow type. It raises `pa.ArrowInvalid` for a
+            value that the type's grammar does not match, or returns null for it.
+    """
+
+    characters: str
+    lengths: range
+    cast: Callable[[pa.Array], pa.Array]
 
 
 @dataclass(frozen=True)
@@ -38,12 +60,14 @@ class ColumnType:
         arrow: Arrow type of the cast column.
         grammar: Regular expression (RE2) that a whole value must match; None for any text.
         cast: Function from text that matches to the Arrow type.
+        plain: Form of values that need not be matched; None for any text.
     """
 
     name: str
     arrow: pa.DataType
     grammar: str | None
     cast: Callable[[pa.Array], pa.Array]
+    plain: PlainForm | None = None
 
 
 def _cast_integer(text: pa.Array) -> pa.Array:
@@ -55,7 +79,7 @@ def _cast_integer(text: pa.Array) -> pa.Array:
     fits = pc.or_(
         pc.less(length, most), pc.and_(pc.equal(length, most), pc.less_equal(digits, limit))
     )
-    return pc.if_else(fits, plain, pa.scalar(None, pa.string())).cast(pa.int64())
+    return pc.if_else(fits, plain, _NULL).cast(pa.int64())
 
 
 def _cast_double(text: pa.Array) -> pa.Array:
@@ -89,14 +113,81 @@ def _cast_minutes(text: pa.Array) -> pa.Array:
     return _cast_time(pc.binary_join_element_wise("00", text, ":"))
 
 
+def _cast_short_integer(text: pa.Array) -> pa.Array:
+    return text.cast(pa.int64())
+
+
+def _cast_short_double(text: pa.Array) -> pa.Array:
+    return text.cast(pa.float64())
+
+
+def _cast_short_double_comma(text: pa.Array) -> pa.Array:
+    return pc.replace_substring(text, ",", ".").cast(pa.float64())
+
+
+def _cast_digit(text: pa.Array) -> pa.Array:
+    seen = view_bytes(text)
+    return pack_flags(seen.first == ord("1"), seen.is_valid)
+
+
+def _cast_day(text: pa.Array) -> pa.Array:
+    return _drop_year_zero(text.cast(pa.date32()))
+
+
+def _cast_minute(text: pa.Array) -> pa.Array:
+    return _drop_year_zero(text.cast(pa.timestamp("us")))
+
+
+def _drop_year_zero(days: pa.Array) -> pa.Array:
+    """Return dates, null in the year 0, which Python does not have."""
+    first = pa.scalar(date.min).cast(days.type)
+    return pc.if_else(pc.less(days, first), pa.scalar(None, days.type), days)
+
+
 TEXT = ColumnType("text", pa.string(), None, lambda text: text)
-INTEGER = ColumnType("integer", pa.int64(), VALIDATIONS["integer"].pattern, _cast_integer)
-DOUBLE = ColumnType("double", pa.float64(), build_number_pattern(r"\."), _cast_double)
+INTEGER = ColumnType(
+    "integer",
+    pa.int64(),
+    VALIDATIONS["integer"].pattern,
+    _cast_integer,
+    PlainForm("-9", range(1, 19), _cast_short_integer),
+)
+DOUBLE = ColumnType(
+    "double",
+    pa.float64(),
+    build_number_pattern(r"\."),
+    _cast_double,
+    PlainForm("-9", range(1, 100), _cast_short_double),
+)
 # The server writes a comma, or a point if the export requests it as decimal character.
-DOUBLE_COMMA = ColumnType("double", pa.float64(), build_number_pattern("[.,]"), _cast_double_comma)
-BOOLEAN = ColumnType("boolean", pa.bool_(), "[01]", lambda text: pc.equal(text, "1"))
-DATE = ColumnType("date", pa.date32(), _DATE, lambda text: text.cast(pa.date32()))
-DATETIME = ColumnType("datetime", pa.timestamp("us"), f"{_DATE}[ T]{_TIME}", _cast_datetime)
+DOUBLE_COMMA = ColumnType(
+    "double",
+    pa.float64(),
+    build_number_pattern("[.,]"),
+    _cast_double_comma,
+    PlainForm(",9", range(1, 100), _cast_short_double_comma),
+)
+BOOLEAN = ColumnType(
+    "boolean",
+    pa.bool_(),
+    "[01]",
+    lambda text: pc.equal(text, "1"),
+    PlainForm("01", range(1, 2), _cast_digit),
+)
+DATE = ColumnType(
+    "date",
+    pa.date32(),
+    _DATE,
+    lambda text: text.cast(pa.date32()),
+    PlainForm("-9", range(10, 11), _cast_day),
+)
+DATETIME = ColumnType(
+    "datetime",
+    pa.timestamp("us"),
+    f"{_DATE}[ T]{_TIME}",
+    _cast_datetime,
+    PlainForm(" :", range(16, 20), _cast_minute),
+)
 TIME = ColumnType("time", pa.time64("us"), _TIME, _cast_time)
 TIME_MM_SS = ColumnType("time", pa.time64("us"), CLOCKS["M:S"], _cast_minutes)
 
@@ -162,17 +253,50 @@ def cast_text(text: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
     """
     if kind.grammar is None:
         return text
+    return pa.chunked_array([cast_array(chunk, kind) for chunk in text.chunks], kind.arrow)
+
+
+def cast_array(text: pa.Array, kind: ColumnType) -> pa.Array:
+    """Return values cast to a type; invalid ones are null.
+
+    Those in the plain form are cast by Arrow alone, the others by the grammar.
+
+    Args:
+        text: Array of text.
+        kind: Type that has a grammar.
+
+    Example:
+        >>> cast_array(pa.array(["2024-05-01", "May"]), DATE).to_pylist()
+        [datetime.date(2024, 5, 1), None]
+    """
+    if kind.plain is None:
+        return cast_by_grammar(text, kind)
+    others = view_bytes(text).find_others(kind.plain.characters, kind.plain.lengths)
+    rows = pack_flags(others) if others.any() else None
+    try:
+        cast = kind.plain.cast(text if rows is None else pc.if_else(rows, _NULL, text))
+    except pa.ArrowInvalid:
+        return cast_by_grammar(text, kind)
+    if rows is None:
+        return cast
+    return pc.replace_with_mask(cast, rows, cast_by_grammar(text.filter(rows), kind))
+
+
+def cast_by_grammar(text: pa.Array, kind: ColumnType) -> pa.Array:
+    """Return values cast to a type, each distinct value matched once; null where one is invalid.
+
+    Args:
+        text: Array of text.
+        kind: Type that has a grammar.
+    """
     if not _has_repeats(text):
-        return pa.chunked_array([_cast_values(chunk, kind) for chunk in text.chunks], kind.arrow)
-    # Matching takes the time: each distinct value is matched once, then put in its rows.
-    encoded = text.dictionary_encode().chunks
-    cast = _cast_values(encoded[0].dictionary, kind)
-    spread = [pc.take(cast, chunk.indices, boundscheck=False) for chunk in encoded]
-    return pa.chunked_array(spread, kind.arrow)
+        return _cast_values(text, kind)
+    encoded = text.dictionary_encode()
+    return pc.take(_cast_values(encoded.dictionary, kind), encoded.indices, boundscheck=False)
 
 
-def _has_repeats(text: pa.ChunkedArray) -> bool:
-    """Whether many values of a column are repeated, judged by the first rows."""
+def _has_repeats(text: pa.Array) -> bool:
+    """Whether many values are repeated, judged by the first rows."""
     first = text.slice(0, 2000).drop_null()
     return len(first.unique()) < 0.9 * len(first)
 
@@ -180,71 +304,4 @@ def _has_repeats(text: pa.ChunkedArray) -> bool:
 def _cast_values(text: pa.Array, kind: ColumnType) -> pa.Array:
     """Return values cast to a type; null where the grammar does not match."""
     is_valid = pc.match_substring_regex(text, f"^(?:{kind.grammar})$")
-    return kind.cast(pc.if_else(is_valid, text, pa.scalar(None, pa.string())))
-
-
-@dataclass(frozen=True)
-class Inference:
-    """The type that was inferred from the values of a column.
-
-    Attributes:
-        kind: Type of the column.
-        merging: Type of number that was not inferred, as different texts would become one number
-            or could not be restored: ``345.1`` and ``345.10``, ``007``, 17 digits. Defaults to
-            None.
-    """
-
-    kind: ColumnType
-    merging: ColumnType | None = None
-
-
-def infer_type(text: pa.ChunkedArray) -> Inference:
-    """Return integer or double if every value of a column is a number written in one form.
-
-    Numbers are in one form if each is as short as possible (``4``, ``4.5``), or if all have the
-    same count of decimals (``4.50``, ``5.00``): then different texts are different numbers, and
-    each text can be restored. ``345.1`` beside ``345.10`` stays text: these may be two diagnoses. A
-    number has at most 15 significant digits, which both types hold exactly. A column without values
-    is text.
-
-    Args:
-        text: Column of text.
-
-    Example:
-        >>> columns = (pa.chunked_array([values])
-        ...     for values in (["1", "2.5"], ["007"], ["1.1", "1.10"]))
-        >>> [infer_type(column).kind.name for column in columns]
-        ['double', 'text', 'text']
-    """
-    if _find_number_type(text.slice(0, 100).unique().drop_null()) is TEXT:
-        return Inference(TEXT)  # most columns of words are recognized by their first rows
-    values = text.unique().drop_null()
-    kind = _find_number_type(values)
-    if not len(values) or kind is TEXT:
-        return Inference(TEXT)
-    is_exact = _are_plain_numbers(values) and _have_one_form(values)
-    return Inference(kind) if is_exact else Inference(TEXT, kind)
-
-
-def _find_number_type(values: pa.Array) -> ColumnType:
-    """Return the type of number to which all values can be cast; text if there is none."""
-    kinds = (kind for kind in (INTEGER, DOUBLE) if not _cast_values(values, kind).null_count)
-    return next(kinds, TEXT)
-
-
-def _are_plain_numbers(values: pa.Array | pa.ChunkedArray) -> bool:
-    """Whether all values are decimal numbers with at most 15 significant digits."""
-    plain = pc.match_substring_regex(values, r"^-?(?:0|[1-9]\d*)(?:\.\d+)?$")
-    digits = pc.replace_substring_regex(values, r"^-?0?\.?0*|\.", "")
-    exact = pc.less_equal(pc.binary_length(digits), 15)
-    return bool(pc.all(pc.and_(plain, exact)).as_py())
-
-
-def _have_one_form(values: pa.Array | pa.ChunkedArray) -> bool:
-    """Whether all plain numbers are as short as can be, or have the same count of decimals."""
-    if pc.any(pc.match_substring_regex(values, r"^-0(?:\.0*)?$")).as_py():
-        return False  # as a number it is 0
-    if not pc.any(pc.match_substring_regex(values, r"\.\d*0$")).as_py():
-        return True
-    decimals = pc.replace_substring_regex(values, r"^[^.]*\.?", "")
-    return len(pc.unique(pc.binary_length(decimals))) == 1
+    return kind.cast(pc.if_else(is_valid, text, _NULL))

@@ -6,8 +6,6 @@ configuration and the row itself, never on other rows: the first instance of one
 change the tables of the others.
 """
 
-from functools import reduce
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +18,7 @@ from redcap_dagster.project.system_columns import (
     EVENT_NAME,
     REPEAT_INSTRUMENT,
 )
+from redcap_dagster.tables.text_bytes import find_texts, has_blank
 
 
 def split_by_instrument(
@@ -200,12 +199,14 @@ def find_saved(
         columns: Columns of the instrument.
         blank_status: As for `split_by_instrument`.
     """
-    tests = [
-        _proves_saved(export_text(export, column.name), column, blank_status=blank_status)
-        for column in columns
-        if not column.field.is_calculated
-    ]
-    return reduce(pc.or_, tests, _repeat_value(export, value=False))
+    rows = _repeat_value(export, value=False)
+    entered = [column for column in columns if not column.field.is_calculated]
+    for column in entered:
+        if pc.all(rows).as_py():
+            break
+        text = export_text(export, column.name)
+        rows = pc.or_(rows, _proves_saved(text, column, blank_status=blank_status))
+    return rows
 
 
 def _proves_saved(
@@ -213,14 +214,12 @@ def _proves_saved(
 ) -> pa.ChunkedArray:
     """Return True for each value that only a saved instrument has."""
     if column.field.field_type == "checkbox":
-        test = pc.equal(values, "1")
-    elif is_timestamp_field(column.field):
-        test = pc.not_equal(values, NOT_COMPLETED)
-    elif is_status_field(column.field) and not blank_status:
-        test = pc.is_in(values, pa.array(["1", "2"]))
-    else:
-        test = pc.is_valid(values)
-    return pc.fill_null(test, False)
+        return find_texts(values, ["1"])
+    if is_timestamp_field(column.field):
+        return pc.fill_null(pc.not_equal(values, NOT_COMPLETED), False)
+    if is_status_field(column.field) and not blank_status:
+        return find_texts(values, ["1", "2"])
+    return pc.is_valid(values)
 
 
 def _find_arms(export: pa.Table, project: REDCapProject) -> pa.ChunkedArray:
@@ -295,10 +294,9 @@ def export_text(export: pa.Table, name: str) -> pa.ChunkedArray:
     if position < 0:
         return pa.chunked_array([pa.nulls(export.num_rows, pa.string())])
     column = export.column(position).cast(pa.string())
-    blank = pc.equal(column, "")
-    return (
-        pc.if_else(blank, pa.scalar(None, pa.string()), column) if pc.any(blank).as_py() else column
-    )
+    if not has_blank(column):
+        return column
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def _repeat_value(export: pa.Table, *, value: bool) -> pa.ChunkedArray:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.frames import Rows
 from redcap_dagster.project import Choice, REDCapProject, StructureError
 from redcap_dagster.tables.instruments import read_text
+from redcap_dagster.tables.text_bytes import index_texts, pack_positions
 
 CODED: Final = pa.dictionary(pa.int32(), pa.string())
 """Type of a column of choices."""
@@ -30,15 +32,14 @@ def look_up_codes(
     """
     distinct = list(dict.fromkeys(values))
     entries = {value: index for index, value in enumerate(distinct)}
-    entry = pa.array([entries[value] for value in values], pa.int32())
-    value_set = pa.array(known, pa.string())
+    entry_of_code = np.array([*(entries[value] for value in values), -1], np.int32)
+    # At least one chunk: pandas reads the choices of a column from it.
+    chunks = codes.chunks or [pa.array([], pa.string())]
+    found = [entry_of_code.take(index_texts(chunk, known)) for chunk in chunks]
     return pa.chunked_array(
         [
-            pa.DictionaryArray.from_arrays(
-                entry.take(pc.index_in(chunk, value_set)), pa.array(distinct, pa.string())
-            )
-            # At least one chunk: pandas reads the choices of a column from it.
-            for chunk in codes.chunks or [pa.array([], pa.string())]
+            pa.DictionaryArray.from_arrays(pack_positions(indices), pa.array(distinct, pa.string()))
+            for indices in found
         ],
         CODED,
     )

@@ -24,8 +24,8 @@ from redcap_dagster.tables.column_types import (
     TIME_MM_SS,
     cast_text,
     get_column_type,
-    infer_type,
 )
+from redcap_dagster.tables.type_inference import infer_type
 
 
 def _cast(values: list[str | None], kind: Any) -> list[Any]:
