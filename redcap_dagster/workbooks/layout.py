@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, time
+from importlib.util import find_spec
 from typing import Any, Final
 from zipfile import ZipFile
 
@@ -29,6 +30,15 @@ _LARGEST_FILE: Final = 50_000_000
 
 class WorkbookError(StructureError):
     """A workbook that cannot be written or read; the message holds no values."""
+
+
+def check_libraries() -> None:
+    """Raise `WorkbookError` if the libraries of workbooks are not installed."""
+    if any(find_spec(name) is None for name in ("openpyxl", "xlsxwriter")):
+        raise WorkbookError(
+            "Workbooks need openpyxl and XlsxWriter, which are not installed: "
+            "pip install 'redcap-dagster[queries]'."
+        )
 
 
 def is_own(path: UPath, name: str) -> bool:
@@ -69,8 +79,9 @@ def read_sheet(path: UPath) -> Iterator[Sequence[str]]:
     """Yield the rows of the sheet of queries as texts.
 
     Raises:
-        WorkbookError: The file cannot be read, or lacks the sheet.
+        WorkbookError: The file cannot be read, or lacks the sheet; or libraries are missing.
     """
+    check_libraries()
     from openpyxl import load_workbook
 
     try:

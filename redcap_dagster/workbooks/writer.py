@@ -19,6 +19,7 @@ from redcap_dagster.workbooks.layout import (
     MADE_FILLED_IN,
     QUERIES_SHEET,
     WorkbookError,
+    check_libraries,
     is_own,
     list_workbooks,
 )
@@ -114,8 +115,9 @@ def check_folder(folder: UPath, name: str) -> None:
     """Raise an error if workbooks cannot be written into a folder.
 
     Raises:
-        WorkbookError: It is not a folder, or files cannot be made there.
+        WorkbookError: It is not a folder, or files cannot be made there; or libraries are missing.
     """
+    check_libraries()
     try:
         probe = folder / f".{name}_queries"
         write_file(probe, lambda file: file.write(b""))

@@ -1,5 +1,6 @@
 """Workbooks of open queries: what is in them, what is never in them, what comes back."""
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -210,6 +211,17 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     with pytest.raises(WorkbookError, match="cannot be written into"):
         check_folder(UPath(tmp_path / "file"), "trial")
     check_folder(UPath(tmp_path / "new"), "trial")
+
+
+@pytest.mark.parametrize("library", ["openpyxl", "xlsxwriter"])
+def test_a_missing_library_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(WorkbookError, match=r"redcap-dagster\[queries\]"):
+        check_folder(UPath(tmp_path), "trial")
+    with pytest.raises(WorkbookError, match=r"redcap-dagster\[queries\]"):
+        read_workbook(UPath(tmp_path / "back.xlsx"), None)
 
 
 def fill_in(path: Path, cells: dict[tuple[int, str], str]) -> None:
