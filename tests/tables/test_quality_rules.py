@@ -127,6 +127,7 @@ def test_rows_of_some_buckets_do_not_tell_outliers() -> None:
     given = rows_of(cells, field("x", "a", validation="integer"))
     (found,) = judge_outliers(replace(given, is_whole=False))
     assert verdicts(found) == [None] * 8 + [False]
+    assert found.count == 0
 
 
 def test_missing_codes_are_found_where_they_are_not_own_choices() -> None:
