@@ -92,6 +92,15 @@ def test_calculated_text() -> None:
     assert verdicts(found[0]) == [False, True, False]
 
 
+@pytest.mark.parametrize("validation", ["", "number_2dp_comma_decimal"])
+def test_a_text_with_a_decimal_comma_cannot_be_said(validation: str) -> None:
+    number = field("x", "a", validation="number_2dp_comma_decimal")
+    cells: dict[str, list[str | None]] = {"x": ["1,50", "1,50"], "y": ["1,50", "b"]}
+    for logic, expected in (("[x]", [None, None]), ("if([x] > 1, 'a', 'b')", [True, True])):
+        text = field("y", "a", validation=validation, field_annotation=f"@CALCTEXT({logic})")
+        assert verdicts(judge_calculations(rows_of(cells, number, text))[0]) == expected
+
+
 def test_a_blank_that_branching_logic_hides_is_not_incorrect() -> None:
     hidden = field("y", "a", type="calc", choices="1 + 1", branching_logic="[x] = '1'")
     given = rows_of({"x": ["1", "2"], "y": [None, None]}, field("x", "a"), hidden)

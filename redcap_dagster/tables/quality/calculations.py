@@ -15,8 +15,9 @@ from redcap_dagster.project.logic import (
     list_references,
     parse_logic,
 )
+from redcap_dagster.project.validations import get_validation
 from redcap_dagster.tables.column_types import DOUBLE, cast_text
-from redcap_dagster.tables.logic import evaluate_calculations, resolve
+from redcap_dagster.tables.logic import evaluate_calculations, find_column, resolve
 from redcap_dagster.tables.quality.descriptions import CALCULATIONS_CORRECT
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.visibility import find_shown
@@ -72,6 +73,8 @@ def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
         certain = pc.and_not(result.is_valid(), rows.study.find_missing_codes(stored))
         if rows.rules.keep_unsaved:  # REDCap need not calculate what nobody has saved
             certain = pc.and_(certain, rows.find_saved())
+        if not calculation.is_number and _reads_decimal_commas(rows, calculation.field, node):
+            certain = pc.and_not(certain, combine(pc.match_substring_regex(result, r"\d\.\d")))
         is_blank = pc.equal(stored, "")
         is_shown = find_shown(rows.study, rows.instrument)[name]
         certain = pc.and_(certain, pc.or_(pc.invert(is_blank), combine(is_shown)))
@@ -95,6 +98,13 @@ def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
         "The value is not the result of the calculation.",
         _describe_unevaluated(node, certain),
     )
+
+
+def _reads_decimal_commas(rows: InstrumentRows, field: Field, node: Node) -> bool:
+    """Whether a text may have a number with a decimal comma, in a notation that is not known."""
+    columns = [find_column(rows.study, each) for each in list_references(node)]
+    fields = [field, *(column.field for column in columns if column is not None)]
+    return any(get_validation(each).comma for each in fields)
 
 
 def _describe_unevaluated(node: Node | None, certain: pa.BooleanArray) -> str:
