@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -172,13 +173,15 @@ def judge_own_rule(study: StudyRows, own: OwnRule, *, is_whole: bool = True) -> 
             of unique fields needs. Defaults to True.
     """
     found = []
-    taken: set[tuple[int, ...]] = set()
+    taken: list[pd.MultiIndex] = []
     for instrument in own.instruments:
         if instrument not in study.tables:
             continue
-        keys = _list_keys(study, instrument)
-        first = np.array([key not in taken for key in keys], np.bool_)
-        taken.update(keys)
+        keys = _index_keys(study, instrument)
+        first = np.full(len(keys), True)
+        for others in taken:
+            first &= ~keys.isin(others)
+        taken.append(keys)
         found.append(_judge_instrument(study, own, instrument, first, is_whole=is_whole))
     return found
 
@@ -254,7 +257,7 @@ def _find_form_instances(study: StudyRows, instrument: str) -> pa.BooleanArray:
     return combine(pc.equal(table[REPEAT_INSTRUMENT], instrument))
 
 
-def _list_keys(study: StudyRows, instrument: str) -> list[tuple[int, ...]]:
+def _index_keys(study: StudyRows, instrument: str) -> pd.MultiIndex:
     """Return the keys of an instrument's rows, the same for the same row of an export."""
     keys = study.find_keys(instrument)
     own = list(study.project.instruments).index(
@@ -263,8 +266,7 @@ def _list_keys(study: StudyRows, instrument: str) -> list[tuple[int, ...]]:
     of_form = np.where(
         _find_form_instances(study, instrument).to_numpy(zero_copy_only=False), own, -1
     )
-    numbers = (keys.record, keys.event, of_form, keys.instance)
-    return list(zip(*(column.tolist() for column in numbers), strict=True))
+    return pd.MultiIndex.from_arrays([keys.record, keys.event, of_form, keys.instance])
 
 
 def find_duplicates(study: StudyRows, instrument: str, fields: Sequence[str]) -> pa.BooleanArray:
