@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import dagster as dg
 
@@ -26,6 +27,7 @@ from redcap_dagster.tables import clean, instrument_table
 QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 """Configuration of runs that print errors only."""
 
+_DATABASE = ".duckdb"
 _VARIABLE = "A_REDCAP_TOKEN"  # the name of a variable, not a token
 
 
@@ -55,24 +57,19 @@ def build_definitions(
 
 def prepare_query_run(url: str, fields: str, folder: str) -> Callable[[], None]:
     """Prepare one run into DuckDB with queries, of a study with branching logic."""
-    storage = make_duckdb(folder)
-    defined = build_definitions(url, int(fields), storage, study="branching", queries=True)
-    return partial(materialize, defined, dg.DagsterInstance.ephemeral())
+    return _prepare_job(url, fields, _name_database(folder), study="branching", queries=True)
 
 
 def prepare_run(url: str, fields: str, folder: str, study: str = "mixed") -> Callable[[], None]:
     """Prepare one run of all assets into DuckDB: metadata, census, records and clean tables."""
-    defined = build_definitions(url, int(fields), make_duckdb(folder), study=study)
-    return partial(materialize, defined, dg.DagsterInstance.ephemeral())
+    return _prepare_job(url, fields, _name_database(folder), study=study)
 
 
 def prepare_parquet_run(
     url: str, fields: str, folder: str, study: str = "mixed"
 ) -> Callable[[], None]:
     """Prepare the same run into Parquet files."""
-    storage = ParquetTableIOManager(base_path=mkdtemp(dir=folder))
-    defined = build_definitions(url, int(fields), storage, study=study)
-    return partial(materialize, defined, dg.DagsterInstance.ephemeral())
+    return _prepare_job(url, fields, mkdtemp(dir=folder), study=study)
 
 
 def prepare_small_run(url: str, fields: str, folder: str) -> Callable[[], None]:
@@ -105,8 +102,7 @@ def prepare_empty_run(assets: str, checks: str, folder: str) -> Callable[[], obj
 
 def prepare_one_request_run(url: str, fields: str, folder: str) -> Callable[[], None]:
     """Prepare one run of all assets, with all records in one request, checked with a census."""
-    defined = build_definitions(url, int(fields), make_duckdb(folder), max_cells=None)
-    return partial(materialize, defined, dg.DagsterInstance.ephemeral())
+    return _prepare_job(url, fields, _name_database(folder), max_cells=None)
 
 
 def prepare_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
@@ -127,39 +123,51 @@ def prepare_functions(url: str, fields: str, folder: str) -> Callable[[], None]:
 def prepare_bucket_run(
     url: str, fields: str, database: str, buckets: str, bucket: str
 ) -> Callable[[], None]:
-    """Prepare the run of a bucket, as Dagster runs a partition.
+    """Prepare the run of a bucket, as Dagster runs a partition."""
+    instance = make_instance(Path(database).parent)
+    return _prepare_job(url, fields, database, instance, bucket, buckets=int(buckets))
+
+
+def _prepare_job(
+    url: str,
+    fields: str,
+    path: str,
+    instance: dg.DagsterInstance | None = None,
+    bucket: str | None = None,
+    **options: Any,
+) -> Callable[[], None]:
+    """Prepare a run of all assets of a study, as Dagster runs it.
 
     Not with `dg.materialize`, which keeps all values in memory until it ends.
     """
-    instance = make_instance(Path(database).parent)
-    job = dg.build_reconstructable_job(
-        __name__,
-        "build_bucket_job",
-        reconstructable_kwargs={
-            "url": url,
-            "fields": int(fields),
-            "database": database,
-            "buckets": int(buckets),
-        },
-    )
+    kwargs = {"url": url, "fields": int(fields), "path": path, **options}
+    job = dg.build_reconstructable_job(__name__, "build_job", reconstructable_kwargs=kwargs)
+    instance = instance or dg.DagsterInstance.ephemeral()
+    job.get_definition()
 
     def run() -> None:
         dg.execute_job(
             job,
             instance,
             {"execution": {"config": {"in_process": {}}}, **QUIET},
-            tags={"dagster/partition": bucket},
+            tags={"dagster/partition": bucket} if bucket else None,
             raise_on_error=True,
         )
 
     return run
 
 
-def build_bucket_job(url: str, fields: int, database: str, buckets: int) -> dg.JobDefinition:
-    """Return the job of a study in buckets."""
-    storage = DuckDBTableIOManager(database=database)
-    defined = build_definitions(url, fields, storage, buckets=buckets)
-    job = dg.define_asset_job("study", dg.AssetSelection.assets(*_list_bucketed_assets(defined)))
+def build_job(url: str, fields: int, path: str, **options: Any) -> dg.JobDefinition:
+    """Return the job of a study, which stores its tables in a DuckDB file or a folder."""
+    is_database = path.endswith(_DATABASE)
+    storage: TableIOManager = (
+        DuckDBTableIOManager(database=path)
+        if is_database
+        else ParquetTableIOManager(base_path=path)
+    )
+    defined = build_definitions(url, fields, storage, **options)
+    assets = _list_bucketed_assets(defined) if options.get("buckets") else _list_assets(defined)
+    job = dg.define_asset_job("study", dg.AssetSelection.assets(*assets))
     return dg.Definitions.merge(defined, dg.Definitions(jobs=[job])).resolve_job_def("study")
 
 
@@ -202,4 +210,8 @@ def make_instance(folder: Path) -> dg.DagsterInstance:
 
 def make_duckdb(folder: str) -> DuckDBTableIOManager:
     """Return storage in a new DuckDB file of a folder."""
-    return DuckDBTableIOManager(database=f"{mkdtemp(dir=folder)}/warehouse.duckdb")
+    return DuckDBTableIOManager(database=_name_database(folder))
+
+
+def _name_database(folder: str) -> str:
+    return f"{mkdtemp(dir=folder)}/warehouse{_DATABASE}"

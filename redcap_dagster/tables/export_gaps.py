@@ -62,12 +62,14 @@ def count_unplaced_cells(
         rows = find_instrument_rows(
             export, project, instrument, blank_status=blank_status, keep_unsaved=keep_unsaved
         )
+        columns = project.columns(instrument)
+        placed.update(column.name for column in columns)
+        if pc.all(rows).as_py():
+            continue
         outside = pc.invert(rows)
-        for column in project.columns(instrument):
-            placed.add(column.name)
-            counts[column.name] = _count_entered(
-                export_text(export, column.name).filter(outside), column
-            )
+        for column in columns:
+            text = export_text(export, column.name).filter(outside)
+            counts[column.name] = _count_entered(text, column)
     for name in export.column_names:
         if name not in placed:
             text = export_text(export, name)

@@ -139,7 +139,7 @@ def find_instrument_rows(
     rows = _find_base_rows(export, project, instrument)
     if not keep_unsaved:
         columns = project.columns(instrument)
-        rows = pc.and_(rows, find_saved(export, columns, blank_status=blank_status))
+        rows = find_saved(export, columns, blank_status=blank_status, among=rows)
     return pc.or_(rows, _find_instances(export, project, instrument))
 
 
@@ -190,7 +190,11 @@ def _find_base_rows(export: pa.Table, project: REDCapProject, instrument: str) -
 
 
 def find_saved(
-    export: pa.Table, columns: tuple[Column, ...], *, blank_status: bool
+    export: pa.Table,
+    columns: tuple[Column, ...],
+    *,
+    blank_status: bool,
+    among: pa.ChunkedArray | None = None,
 ) -> pa.ChunkedArray:
     """Return True for each row with a value that only a saved instrument has.
 
@@ -198,15 +202,20 @@ def find_saved(
         export: Rows that have the columns.
         columns: Columns of the instrument.
         blank_status: As for `split_by_instrument`.
+        among: True for each row that can be found. Defaults to all rows.
     """
-    rows = _repeat_value(export, value=False)
-    entered = [column for column in columns if not column.field.is_calculated]
-    for column in entered:
-        if pc.all(rows).as_py():
+    rows = _repeat_value(export, value=True) if among is None else among
+    unproven = rows
+    # The status proves it of most rows: then nothing is left to look for in the other columns.
+    for column in sorted(columns, key=lambda column: not is_status_field(column.field)):
+        if column.field.is_calculated:
+            continue
+        if not pc.any(unproven).as_py():
             break
         text = export_text(export, column.name)
-        rows = pc.or_(rows, _proves_saved(text, column, blank_status=blank_status))
-    return rows
+        proven = _proves_saved(text, column, blank_status=blank_status)
+        unproven = pc.and_not(unproven, proven)
+    return pc.and_not(rows, unproven)
 
 
 def _proves_saved(

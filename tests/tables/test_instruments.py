@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.tables import hidden_columns, split_by_instrument
+from redcap_dagster.tables import hidden_columns, instruments, split_by_instrument
+from redcap_dagster.tables.instruments import export_text, find_saved
 from tests.dictionary import field
 
 CLASSIC = REDCapProject.from_exports(
@@ -53,6 +54,26 @@ def test_other_rows_do_not_matter() -> None:
     together = split_by_instrument(pa.concat_tables(rows), CLASSIC)["b"]
     apart = pa.concat_tables([split_by_instrument(row, CLASSIC)["b"] for row in rows])
     assert together.equals(apart)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "looked_at"),
+    [("12", ["b_complete"]), ("01", ["b_complete", "box___1", "note"])],
+)
+def test_other_columns_are_read_only_for_rows_that_the_status_does_not_prove(
+    statuses: str, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = pa.concat_tables([_classic(b_complete=status) for status in statuses])
+    read: list[str] = []
+
+    def note(rows: pa.Table, name: str) -> pa.ChunkedArray:
+        read.append(name)
+        return export_text(rows, name)
+
+    monkeypatch.setattr(instruments, "export_text", note)
+    saved = find_saved(export, CLASSIC.columns("b"), blank_status=False)
+    assert saved.to_pylist() == [status != "0" for status in statuses]
+    assert read == looked_at
 
 
 def test_hidden_columns_keep_the_shape() -> None:

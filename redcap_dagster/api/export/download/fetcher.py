@@ -62,6 +62,8 @@ class FetchedRecords:
 
     def drop(self, records: Collection[str], id_field: str) -> "FetchedRecords":
         """Return the rows without those of some records."""
+        if not records:
+            return self
         return FetchedRecords(
             drop_records(self.table, records, id_field),
             {record: forms for record, forms in self.absent.items() if record not in records},
