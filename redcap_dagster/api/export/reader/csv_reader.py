@@ -15,6 +15,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -297,8 +298,10 @@ def _share_offsets(rows: pa.Table) -> pa.Table:
     columns: list[pa.Array] = []
     for column in rows.columns if rows.num_rows else ():
         cells = column.chunk(0)
-        if not cells.null_count and pc.sum(pc.binary_length(cells)).as_py() == len(cells):
-            _, offsets, text = cells.buffers()
+        _, offsets, text = cells.buffers()
+        kind = np.int64 if pa.types.is_large_string(cells.type) else np.int32
+        ends = np.frombuffer(offsets, kind)[[cells.offset, cells.offset + len(cells)]]
+        if not cells.null_count and ends.tolist() == [0, len(cells)]:  # no cell is blank
             buffers = [None, shared.setdefault(cells.type, offsets), text]
             cells = pa.Array.from_buffers(cells.type, len(cells), buffers, 0, cells.offset)
         columns.append(cells)
