@@ -9,7 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final, Self
 
 import pyarrow as pa
@@ -17,16 +17,13 @@ import pyarrow.compute as pc
 
 from redcap_dagster.api.errors import ResponseMismatchError
 from redcap_dagster.api.export.reader.csv_reader import list_rows_named
+from redcap_dagster.api.export.reader.requested_columns import COLUMN_FLAGS, RequestedColumns
 from redcap_dagster.api.export.reader.row_keys import REQUEST, add_repeat_columns
 from redcap_dagster.project import REDCapProject
-from redcap_dagster.project.columns import is_timestamp_field
 from redcap_dagster.project.system_columns import (
-    ACCESS_GROUP,
     EVENT_NAME,
     REPEAT_COLUMNS,
     REPEAT_INSTRUMENT,
-    SURVEY_IDENTIFIER,
-    timestamp_column,
 )
 
 _HASH: Final = re.compile(r"[0-9a-f]{32,}")
@@ -34,11 +31,6 @@ _HASH: Final = re.compile(r"[0-9a-f]{32,}")
 
 _NAME: Final = "^[a-z0-9_]+$"
 """The name of a column."""
-
-_FLAGS: Final = frozenset(
-    {"combineCheckboxOptions", "exportDataAccessGroups", "exportSurveyFields"}
-)
-"""The parameters that change the columns of a response."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +94,12 @@ class Requested:
         if project is None:
             return requested
         none = frozenset[str]()
-        columns = _RequestedColumns.read(
+        columns = RequestedColumns.read(
             project,
             record_id_field,
             lists.get("fields", none),
             lists.get("forms", none),
-            _FLAGS.intersection(parameters),
+            COLUMN_FLAGS.intersection(parameters),
         )
         return replace(
             requested,
@@ -263,72 +255,6 @@ class Requested:
                 f"{other.num_rows} rows are of instruments that were not requested"
             )
         return batch.filter(pc.is_in(batch[REPEAT_INSTRUMENT], wanted))
-
-
-@dataclass(frozen=True)
-class _RequestedColumns:
-    """The columns of a request; all requests of a plan may ask for the same.
-
-    Attributes:
-        fields: The export columns of each field, as in `Requested`.
-        added: The columns that REDCap adds to them.
-        instruments: The instruments whose instances may be among the rows. None for all.
-    """
-
-    fields: Mapping[str, tuple[str, ...] | None]
-    added: frozenset[str]
-    instruments: frozenset[str] | None
-
-    @classmethod
-    @lru_cache(16)
-    def read(
-        cls,
-        project: REDCapProject,
-        record_id_field: str,
-        names: frozenset[str],
-        forms: frozenset[str],
-        flags: frozenset[str],
-    ) -> Self:
-        """Return the columns of some fields and instruments, or of all where none is named."""
-        everything = not names and not forms
-        fields: dict[str, tuple[str, ...] | None] = {}
-        instruments = {project.fields[0].form_name}
-        for form in (row.instrument_name for row in project.instruments):
-            own = {
-                one.field_name
-                for one in project.instrument_fields(form)
-                if not is_timestamp_field(one)
-                and (everything or form in forms or one.field_name in names)
-            }
-            fields |= _list_columns(project, form, own, "combineCheckboxOptions" in flags)
-            if own:
-                instruments.add(form)
-        added = {record_id_field, EVENT_NAME, *REPEAT_COLUMNS}
-        if "exportDataAccessGroups" in flags:
-            added.add(ACCESS_GROUP)
-        if "exportSurveyFields" in flags:
-            added |= {SURVEY_IDENTIFIER, *map(timestamp_column, instruments)}
-        return cls(fields, frozenset(added), None if everything else frozenset(instruments))
-
-
-def _list_columns(
-    project: REDCapProject, form: str, fields: set[str], combined: bool
-) -> dict[str, tuple[str, ...] | None]:
-    """Return the columns of some fields of an instrument; None for a checkbox that may have others.
-
-    Only the server's list of export columns has those of missing data codes.
-    """
-    known = bool(project.field_names) and not combined
-    found: dict[str, tuple[str, ...] | None] = {
-        one.field_name: () if known or one.field_type != "checkbox" or not one.choices else None
-        for one in project.instrument_fields(form)
-        if one.field_name in fields
-    }
-    for column in project.columns(form):
-        own = found.get(column.field.field_name)
-        if own is not None and (known or column.field.field_type != "checkbox"):
-            found[column.field.field_name] = (*own, column.name)
-    return found
 
 
 def _read_lists(parameters: Mapping[str, str]) -> dict[str, frozenset[str]]:
