@@ -151,10 +151,15 @@ class StoredTable:
     def replace(self, table: pa.Table) -> None:
         """Replace the table, with the descriptions of its columns as comments."""
         self.connection.execute(f"create schema if not exists {self.schema_name}")
-        with self._register(conform(table, _replace_null_types(table.schema))):
-            self.connection.execute(
-                f"create or replace table {self.name} as select * from new_rows"
-            )
+        with self._register(conform(table, _replace_null_types(table.schema))) as types:
+            if self._has_only(types):
+                # Its comments stay: to write them takes longer than to write a few hundred rows.
+                self.connection.execute(f"truncate {self.name}")
+                self.connection.execute(f"insert into {self.name} select * from new_rows")
+            else:
+                self.connection.execute(
+                    f"create or replace table {self.name} as select * from new_rows"
+                )
         self._comment(table.schema)
 
     def replace_partitions(self, parts: Mapping[str, pa.Table]) -> None:
@@ -166,14 +171,16 @@ class StoredTable:
             for key, source in self.read_partitions().items()
             if get_partitioning(key) in present and key not in parts
         }
+        # The keys are in the column's comment: they change and are dropped with the table.
+        sources = {**kept, **{key: get_source(part) for key, part in parts.items()}}
+        text = {DESCRIPTION: json.dumps(sources, sort_keys=True)}
+        position = table.schema.get_field_index(BUCKET)
+        bucket = table.schema.field(position).with_metadata(text)
+        table = table.cast(table.schema.set(position, bucket))
         if kept:
             self._exchange(table, kept.keys())
         else:
             self.replace(table)
-        # The keys are in the column's comment: they change and are dropped with the table.
-        sources = {**kept, **{key: get_source(part) for key, part in parts.items()}}
-        text = {DESCRIPTION: json.dumps(sources, sort_keys=True)}
-        self._comment(pa.schema([pa.field(BUCKET, pa.string(), metadata=text)]))
 
     def _exchange(self, table: pa.Table, kept: Collection[str]) -> None:
         """Replace all rows except those of the partitions to keep."""
@@ -211,13 +218,42 @@ class StoredTable:
         yield types
         self.connection.unregister("new_rows")
 
+    def _has_only(self, types: Mapping[str, str]) -> bool:
+        """Return whether the table has these columns, and no index or constraint of a user's."""
+        place = [self.place.schema, self.place.table]
+        at_place = "database_name = current_database() and schema_name = ? and table_name = ?"
+        columns = self.connection.execute(
+            f"select column_name, data_type from duckdb_columns() where {at_place} "
+            "order by column_index",
+            place,
+        ).fetchall()
+        added = self.connection.execute(
+            f"select 1 from duckdb_indexes() where {at_place} "
+            f"union all select 1 from duckdb_constraints() where {at_place}",
+            place * 2,
+        ).fetchall()
+        return columns == [*types.items()] and not added
+
     def _comment(self, schema: pa.Schema) -> None:
-        """Write the descriptions of columns as their comments."""
+        """Write the descriptions of columns as their comments, where they differ."""
+        found = self.connection.execute(
+            "select column_name, comment from duckdb_columns() "
+            "where database_name = current_database() and schema_name = ? and table_name = ?",
+            [self.place.schema, self.place.table],
+        ).fetchall()
+        stored = dict(found)
         for field in schema:
-            if text := (field.metadata or {}).get(DESCRIPTION, b"").decode():
+            text = _read_description(field)
+            if text != stored.get(field.name):
                 self.connection.execute(
-                    f"comment on column {self.name}.{_quote(field.name)} is {_literal(text)}"
+                    f"comment on column {self.name}.{_quote(field.name)} "
+                    f"is {'null' if text is None else _literal(text)}"
                 )
+
+
+def _read_description(field: pa.Field) -> str | None:
+    """Return the description of a column, without what DuckDB cannot store."""
+    return (field.metadata or {}).get(DESCRIPTION, b"").decode().replace("\0", "") or None
 
 
 def _as_mapping(partitions: dict[str, str | None] | list[str]) -> dict[str, str | None]:
@@ -278,5 +314,5 @@ def _quote(name: str) -> str:
 
 
 def _literal(text: str) -> str:
-    escaped = text.replace("\0", "").replace("'", "''")
+    escaped = text.replace("'", "''")
     return f"'{escaped}'"

@@ -16,6 +16,7 @@ import pytest
 
 from redcap_dagster.io_managers import DuckDBTableIOManager, TablePlace, duckdb_connection
 from redcap_dagster.io_managers.duckdb_connection import ROW_GROUP_SIZE, connect
+from redcap_dagster.io_managers.duckdb_table import StoredTable
 from tests.io_managers.conftest import VISIT
 
 ROUNDS = 3
@@ -232,6 +233,62 @@ def test_files_are_private_under_any_umask(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
     assert folder.parent.stat().st_mode & 0o777 == 0o700
+
+
+def describe(**labels: str | None) -> pa.Table:
+    """Return a table of two rows, whose columns have descriptions."""
+    fields = [
+        pa.field(name, pa.string(), metadata=None if label is None else {"description": label})
+        for name, label in labels.items()
+    ]
+    return pa.table([["1", None]] * len(labels), schema=pa.schema(fields))
+
+
+class Statements:
+    """A connection that remembers the statements that change the table."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self.changes: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, text: str, *parameters: Any) -> Any:
+        if not text.startswith(("select", "create schema")):
+            self.changes.append(text.split(" ", 1)[0])
+        return self._connection.execute(text, *parameters)
+
+
+def test_a_table_of_the_same_columns_keeps_its_comments(tmp_path: Path) -> None:
+    def replace(table: pa.Table) -> tuple[list[str], list[tuple[str, str | None]]]:
+        with connect(tmp_path / "tables.duckdb", 10, purpose="test") as connection:
+            statements: Any = Statements(connection)
+            stored = StoredTable(statements, SHARED)
+            stored.replace(table)
+            assert stored.read(None).equals(table)
+            query = "select column_name, comment from duckdb_columns() where not internal"
+            return statements.changes, connection.sql(query).fetchall()
+
+    first = replace(describe(a="First", b="Second"))
+    assert first == (["create", "comment", "comment"], [("a", "First"), ("b", "Second")])
+    new_label = replace(describe(a="New", b="Second"))
+    assert new_label == (["truncate", "insert", "comment"], [("a", "New"), ("b", "Second")])
+    no_label = replace(describe(a="New", b=None))
+    assert no_label == (["truncate", "insert", "comment"], [("a", "New"), ("b", None)])
+    moved = replace(describe(b=None, a="New"))
+    assert moved == (["create", "comment"], [("b", None), ("a", "New")])
+
+
+def test_an_index_of_a_user_does_not_stop_a_table(tmp_path: Path) -> None:
+    database = tmp_path / "tables.duckdb"
+    io_manager = DuckDBTableIOManager(database=str(database))
+    io_manager.write_table(SHARED, describe(a=None))
+    with duckdb.connect(str(database)) as connection:
+        connection.execute('create unique index own on "all"."table" (a)')
+    twice = pa.concat_tables([describe(a=None)] * 2)
+    io_manager.write_table(SHARED, twice)
+    assert io_manager.read_table(SHARED, None).equals(twice)
 
 
 def test_errors_of_duckdb_leave_without_values(tmp_path: Path) -> None:
