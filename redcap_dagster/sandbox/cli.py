@@ -192,7 +192,7 @@ def serve(
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     try:
-        if records is None and is_project_xml(file):
+        if records is None and not events and is_project_xml(file):
             token = sandbox.add_project(file)
         else:
             study = make_up_study(

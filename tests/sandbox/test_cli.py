@@ -81,6 +81,7 @@ def test_serve_a_version_in_a_time_zone(tmp_path: Path) -> None:
         ("--time-zone", "../Nowhere", "not a time zone"),
         ("--errors", "many", "give a share such as 0.02"),
         ("--errors", "0.1", "--records"),
+        ("--event", "baseline", "for a data dictionary only"),
     ],
 )
 def test_serve_names_an_invalid_option(
