@@ -119,7 +119,9 @@ class _Study:
         if content == "record":
             return self._export_records(parameters)
         if content == "log":
-            return _respond_with_json(self._read_log(parameters))
+            entries = self._read_log(parameters)
+            self._add_log_entry("Manage/Design ", "Export Logging (API)")
+            return _respond_with_json(entries)
         if content not in self.structure:
             return 400, "json", [b'{"error":"You cannot export this of classic projects"}']
         if content == "project":

@@ -42,7 +42,8 @@ class ExportColumns:
 
     def get_name(self, checkbox_name: str, code: str) -> str:
         """Return the export column of a checkbox option: by the server's list, or REDCap's rule."""
-        return self.names.get((checkbox_name, code), checkbox_column(checkbox_name, code))
+        known = self.names.get((checkbox_name, code))
+        return checkbox_column(checkbox_name, code) if known is None else known
 
     def list_options(self, checkbox: Field) -> tuple[Choice, ...]:
         """Return the options of a checkbox: its own, and missing data codes of other columns."""

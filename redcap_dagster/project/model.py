@@ -196,11 +196,14 @@ class REDCapProject:
         A checkbox has a column for each of its options and of the project's missing data codes. Two
         options with the same column have one column only; see `check_options`.
         """
-        return tuple(
-            column
-            for form_field in self.instrument_fields(instrument)
-            for column in self._export_columns.list_columns(form_field)
-        )
+        known = self._columns_by_instrument
+        if instrument not in known:
+            known[instrument] = tuple(
+                column
+                for form_field in self.instrument_fields(instrument)
+                for column in self._export_columns.list_columns(form_field)
+            )
+        return known[instrument]
 
     def check_options(self, instrument: str) -> None:
         """Raise an error if two options of a checkbox have the same export column.
@@ -226,6 +229,11 @@ class REDCapProject:
                     f"REDCap exports {' and '.join(map(describe_column, owners))} as one column, "
                     f"{name!r}, so their values cannot be told apart. Rename one of them in REDCap."
                 )
+
+    @cached_property
+    def _columns_by_instrument(self) -> dict[str, tuple[Column, ...]]:
+        """The columns of the instruments that were asked for: many do, and none changes them."""
+        return {}
 
     @cached_property
     def _columns_by_name(self) -> Mapping[str, Sequence[Column]]:
