@@ -19,7 +19,7 @@ def digest_column(column: pa.ChunkedArray) -> bytes:
     Chunks, offsets, bytes under nulls, padding, and the order of a dictionary do not matter. Blank
     and null differ. The type is not part of the digest.
 
-    The digest does not have a key: whoever has it can test a guess about the values.
+    The digest does not have a key: people who have it can test a guess about the values.
 
     Args:
         column: A column of text, numbers, dates, times, booleans, choices, or lists of these.

@@ -1,7 +1,7 @@
 """The bytes of a column of text: tests of ordinary values, without regular expressions.
 
 Arrow compares and matches texts one by one. Most values of an export are short numbers, dates and
-codes: what they may be is told by their lengths and characters, for all rows at once.
+codes: their lengths and characters show what they may be, for all rows at once.
 """
 
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ def infer_type(text: pa.ChunkedArray) -> Inference:
 
 
 def _find_number_type(values: pa.Array) -> ColumnType:
-    """Return the type of number to which all values can be cast; text if there is none."""
+    """Return the type of number to which all values can be cast, else text."""
     kinds = (kind for kind in (INTEGER, DOUBLE) if not cast_array(values, kind).null_count)
     return next(kinds, TEXT)
 

@@ -29,7 +29,7 @@ def read_workbook(path: UPath, queries: pa.Table | None) -> Confirmations:
 
     Args:
         path: A workbook that `write_workbooks` wrote and a data manager filled in.
-        queries: The stored history of the queries; None if there is none.
+        queries: The stored history of the queries; None before the first run.
 
     Raises:
         WorkbookError: The file cannot be read, or lacks the sheet or a column.

@@ -12,18 +12,8 @@ from redcap_dagster.sandbox.synthesis import KINDS, MadeUpStudy, make_up_study
 from redcap_dagster.tables import CleaningRules
 from tests.dagster_runs import studying
 from tests.dictionary import field
+from tests.planted_rules import RULES
 
-RULES = {
-    "B": "required_filled",
-    "C": "values_fit_types",
-    "D": "within_range",
-    "F": "hidden_filled",
-    "G": "choices_known",
-    "H": "calculations_correct",
-    "unique": "secondary_unique",
-    "none_of_the_above": "ticks_allowed",
-    "max_checked": "ticks_allowed",
-}
 METADATA = [
     field("id"),
     field("code", required_field="y"),

@@ -28,19 +28,7 @@ from redcap_dagster.sandbox.synthesis.structure_files import read_structure_file
 from redcap_dagster.tables import StudyRows, find_asked, split_by_instrument
 from redcap_dagster.tables.logic import names_field, resolve
 from tests.dagster_runs import studying
-
-RULES = {
-    "B": "required_filled",
-    "C": "values_fit_types",
-    "D": "within_range",
-    "F": "hidden_filled",
-    "G": "choices_known",
-    "H": "calculations_correct",
-    "unique": "secondary_unique",
-    "none_of_the_above": "ticks_allowed",
-    "max_checked": "ticks_allowed",
-}
-"""The rules that find kinds of errors."""
+from tests.planted_rules import RULES
 
 KINDS = {
     "ageing-cohort": {"B", "C", "D", "F", "G", "H", "none_of_the_above"},

@@ -290,7 +290,7 @@ def find_duplicates(study: StudyRows, instrument: str, fields: Sequence[str]) ->
 
 
 def _find_filled(study: StudyRows, instrument: str, fields: Sequence[str]) -> pa.BooleanArray:
-    """Return whether each row has a value in all of some fields; a missing data code is none."""
+    """Return whether each row has a value other than a missing data code in all of some fields."""
     columns = [study.read_column(instrument, field) for field in fields]
     return reduce(
         pc.and_, [pc.and_not(each.is_valid(), study.find_missing_codes(each)) for each in columns]

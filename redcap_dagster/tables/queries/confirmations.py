@@ -103,7 +103,7 @@ def collect_confirmations(
     Args:
         rows: The cells of each row as text. The first row that has the names of the columns is the
             header.
-        queries: The open list or the history, to compare rows with; None if there is none.
+        queries: The open list or the history, to compare rows with; None before the first run.
         source: The sheet, as an error calls it.
 
     Raises:
