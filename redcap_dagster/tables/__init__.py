@@ -20,9 +20,17 @@ The other names are for the package itself.
 """
 
 from redcap_dagster.frames import to_frame
-from redcap_dagster.tables.cleaning import CleanTable, clean
-from redcap_dagster.tables.cleaning_rules import CleaningRules
-from redcap_dagster.tables.column_types import ColumnType, get_column_type
+from redcap_dagster.tables.cleaning import (
+    CleaningRules,
+    CleanTable,
+    ColumnType,
+    clean,
+    column_sources,
+    get_column_type,
+    list_clean_types,
+    list_invalid_values,
+    pair_labels,
+)
 from redcap_dagster.tables.compatibility import DisagreementError, check_agreement, check_keys
 from redcap_dagster.tables.contents import Contents, read_contents
 from redcap_dagster.tables.export_gaps import (
@@ -39,9 +47,6 @@ from redcap_dagster.tables.instruments import (
     read_text,
     split_by_instrument,
 )
-from redcap_dagster.tables.invalid_values import list_invalid_values
-from redcap_dagster.tables.labels import pair_labels
-from redcap_dagster.tables.lineage import column_sources, list_clean_types
 from redcap_dagster.tables.logic import StudyRows
 from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile

@@ -1,4 +1,4 @@
-"""Checks of values by the dictionary: ranges and required fields. Counts, never values."""
+"""Required fields without a value, and codes that share a label: counts, never values."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Choice, Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import status_column
-from redcap_dagster.tables.cells import find_choices, get_text_column, has_option_columns
-from redcap_dagster.tables.cleaning_rules import CleaningRules
+from redcap_dagster.tables.cleaning.cells import find_choices, get_text_column, has_option_columns
+from redcap_dagster.tables.cleaning.rules import CleaningRules
 
 _COMPLETE = "2"
 

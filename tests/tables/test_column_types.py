@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from redcap_dagster.project import Field
-from redcap_dagster.tables.column_types import (
+from redcap_dagster.tables.cleaning.column_types import (
     DATE,
     DATETIME,
     DOUBLE,
@@ -25,7 +25,7 @@ from redcap_dagster.tables.column_types import (
     cast_text,
     get_column_type,
 )
-from redcap_dagster.tables.type_inference import infer_type
+from redcap_dagster.tables.cleaning.type_inference import infer_type
 
 
 def _cast(values: list[str | None], kind: Any) -> list[Any]:

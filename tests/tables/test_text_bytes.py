@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redcap_dagster.tables.column_types import (
+from redcap_dagster.tables.cleaning.column_types import (
     BOOLEAN,
     DATE,
     DATETIME,

@@ -16,7 +16,7 @@ from redcap_dagster.project.logic import (
     parse_logic,
 )
 from redcap_dagster.project.validations import get_validation
-from redcap_dagster.tables.column_types import DOUBLE, cast_text
+from redcap_dagster.tables.cleaning.column_types import DOUBLE, cast_text
 from redcap_dagster.tables.logic import evaluate_calculations, find_column, resolve
 from redcap_dagster.tables.quality.descriptions import CALCULATIONS_CORRECT
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import REPEAT_INSTANCE
-from redcap_dagster.tables.cells import read_values
-from redcap_dagster.tables.cleaning import CleanTable
-from redcap_dagster.tables.cleaning_rules import CleaningRules
+from redcap_dagster.tables.cleaning.cells import read_values
+from redcap_dagster.tables.cleaning.clean_table import CleanTable
+from redcap_dagster.tables.cleaning.rules import CleaningRules
 from redcap_dagster.tables.instruments import find_saved
 from redcap_dagster.tables.logic import RowKeys, StudyRows
 

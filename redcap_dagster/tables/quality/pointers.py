@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 from redcap_dagster.project import Column
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.project.validations import get_validation
-from redcap_dagster.tables.cells import missing_code_columns
-from redcap_dagster.tables.column_types import DOUBLE, DOUBLE_COMMA, cast_text
+from redcap_dagster.tables.cleaning.cells import missing_code_columns
+from redcap_dagster.tables.cleaning.column_types import DOUBLE, DOUBLE_COMMA, cast_text
 from redcap_dagster.tables.quality.descriptions import BLANK_VALUES, MISSING_CODES_USED, OUTLIERS
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.visibility import find_asked

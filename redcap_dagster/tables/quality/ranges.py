@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Field, REDCapProject
 from redcap_dagster.project.logic import LogicError, Reference, parse_logic
-from redcap_dagster.tables.column_types import (
+from redcap_dagster.tables.cleaning.column_types import (
     DATE,
     DATETIME,
     DOUBLE_COMMA,

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from redcap_dagster.project import Column, Field
 from redcap_dagster.project.columns import is_timestamp_field
 from redcap_dagster.project.validations import NO_VALIDATION, Validation, get_validation
-from redcap_dagster.tables.cells import find_type
-from redcap_dagster.tables.column_types import TEXT
+from redcap_dagster.tables.cleaning.cells import find_type
+from redcap_dagster.tables.cleaning.column_types import TEXT
 from redcap_dagster.tables.quality.descriptions import CHOICES_KNOWN, VALUES_FIT_TYPES
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.validity import choice_columns

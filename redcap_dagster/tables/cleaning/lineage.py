@@ -8,15 +8,15 @@ import pyarrow as pa
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.columns import is_status_field
 from redcap_dagster.project.system_columns import ARM, REPEAT_INSTANCE
-from redcap_dagster.tables.cells import (
+from redcap_dagster.tables.cleaning.cells import (
     find_choices,
     find_type,
     has_option_columns,
     missing_code_columns,
 )
-from redcap_dagster.tables.cleaning_rules import CleaningRules
-from redcap_dagster.tables.column_types import BOOLEAN, INTEGER, TEXT
-from redcap_dagster.tables.labels import CODED
+from redcap_dagster.tables.cleaning.column_types import BOOLEAN, INTEGER, TEXT
+from redcap_dagster.tables.cleaning.labels import CODED
+from redcap_dagster.tables.cleaning.rules import CleaningRules
 
 
 def column_sources(

@@ -13,7 +13,7 @@ from redcap_dagster.frames import Rows
 from redcap_dagster.project import Choice, Column, Field, REDCapProject, StructureError
 from redcap_dagster.project.columns import is_status_field
 from redcap_dagster.project.system_columns import REPEAT_INSTANCE
-from redcap_dagster.tables.cells import (
+from redcap_dagster.tables.cleaning.cells import (
     Cells,
     drop_missing_code_options,
     find_choices,
@@ -23,11 +23,11 @@ from redcap_dagster.tables.cells import (
     read_cells,
     read_checkbox,
 )
-from redcap_dagster.tables.cleaning_rules import CleaningRules
-from redcap_dagster.tables.column_types import INTEGER, cast_text
+from redcap_dagster.tables.cleaning.column_types import INTEGER, cast_text
+from redcap_dagster.tables.cleaning.labels import list_ticked_options, look_up_codes
+from redcap_dagster.tables.cleaning.rules import CleaningRules
 from redcap_dagster.tables.compatibility import check_columns, check_keys
 from redcap_dagster.tables.instruments import read_text
-from redcap_dagster.tables.labels import list_ticked_options, look_up_codes
 from redcap_dagster.tables.logic import StudyRows
 from redcap_dagster.tables.visibility import find_asked
 

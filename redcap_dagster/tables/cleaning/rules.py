@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Literal
 
 from redcap_dagster.options import option
-from redcap_dagster.tables.column_types import FieldType
+from redcap_dagster.tables.cleaning.column_types import FieldType
 
 
 @option

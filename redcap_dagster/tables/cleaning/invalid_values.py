@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from redcap_dagster.frames import Rows
 from redcap_dagster.project import REDCapProject, build_page_url
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE
-from redcap_dagster.tables.cleaning import CleanTable
+from redcap_dagster.tables.cleaning.clean_table import CleanTable
 from redcap_dagster.tables.instruments import read_text
 
 _REASONS: Mapping[pa.DataType, str] = {

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import NOT_COMPLETED, Choice, Column, Field, REDCapProject
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
-from redcap_dagster.tables.cleaning_rules import CleaningRules
-from redcap_dagster.tables.column_types import (
+from redcap_dagster.tables.cleaning.column_types import (
     BOOLEAN,
     DOUBLE,
     INTEGER,
@@ -22,9 +21,10 @@ from redcap_dagster.tables.column_types import (
     cast_text,
     get_column_type,
 )
-from redcap_dagster.tables.labels import look_up_codes
+from redcap_dagster.tables.cleaning.labels import look_up_codes
+from redcap_dagster.tables.cleaning.rules import CleaningRules
+from redcap_dagster.tables.cleaning.type_inference import infer_type
 from redcap_dagster.tables.text_bytes import find_texts, pack_flags, view_bytes
-from redcap_dagster.tables.type_inference import infer_type
 
 _NULL = pa.scalar(None, pa.string())
 

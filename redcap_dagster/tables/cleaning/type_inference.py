@@ -5,7 +5,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.tables.column_types import DOUBLE, INTEGER, TEXT, ColumnType, cast_array
+from redcap_dagster.tables.cleaning.column_types import (
+    DOUBLE,
+    INTEGER,
+    TEXT,
+    ColumnType,
+    cast_array,
+)
 
 
 @dataclass(frozen=True)
