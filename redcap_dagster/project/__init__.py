@@ -1,7 +1,8 @@
 """A project as REDCap describes it: frozen values without input or output, except `from_xml`.
 
-In the order of use: `rows`, `choices`, `columns`, `export_columns`, `structure_text`, `model`, then
-`drift`, `links`, `logic` and `xml`. Imports nothing else of this package.
+In the order of use: `rows`, `choices`, `columns`, `export_columns`, `instrument_columns`,
+`structure_text`, `model`, then `drift`, `links`, `logic` and `xml`. Imports nothing else of this
+package.
 
 For users:
 

@@ -1,19 +1,15 @@
 """The structure of a project, without any record or token."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
 from redcap_dagster.project.choices import Choice, parse_choices
-from redcap_dagster.project.columns import (
-    Column,
-    describe_column,
-    status_field,
-    timestamp_field,
-)
+from redcap_dagster.project.columns import Column
 from redcap_dagster.project.export_columns import ExportColumns
+from redcap_dagster.project.instrument_columns import InstrumentColumns
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.rows import (
     Arm,
@@ -25,6 +21,7 @@ from redcap_dagster.project.rows import (
     ProjectInfo,
     Repeating,
     StructureError,
+    list_instruments,
     parse_row,
     parse_rows,
 )
@@ -183,12 +180,7 @@ class REDCapProject:
         descriptive texts, and the status. The dictionary does not have the first and the
         last; they are returned as the fields that they resemble.
         """
-        timestamp = (timestamp_field(instrument),) * (instrument in self.surveys)
-        return (
-            *timestamp,
-            *self._fields_by_instrument.get(instrument, ()),
-            status_field(instrument),
-        )
+        return self._instrument_columns.list_fields(instrument)
 
     def columns(self, instrument: str) -> tuple[Column, ...]:
         """Return the export columns of an instrument, without keys and context columns.
@@ -196,14 +188,7 @@ class REDCapProject:
         A checkbox has a column for each of its options and of the project's missing data codes. Two
         options with the same column have one column only; see `check_options`.
         """
-        known = self._columns_by_instrument
-        if instrument not in known:
-            known[instrument] = tuple(
-                column
-                for form_field in self.instrument_fields(instrument)
-                for column in self._export_columns.list_columns(form_field)
-            )
-        return known[instrument]
+        return self._instrument_columns.list_columns(instrument)
 
     def check_options(self, instrument: str) -> None:
         """Raise an error if two options of a checkbox have the same export column.
@@ -211,8 +196,7 @@ class REDCapProject:
         Raises:
             StructureError: REDCap exports two codes of a checkbox as one column.
         """
-        for row in self.instrument_fields(instrument):
-            self._export_columns.check_options(row)
+        self._instrument_columns.check_options(instrument)
 
     def check_columns(self, instrument: str) -> None:
         """Raise an error if a column of an instrument is exported for something else as well.
@@ -221,28 +205,7 @@ class REDCapProject:
             StructureError: Two fields, options or instruments have the same export column. The
                 message names them.
         """
-        self.check_options(instrument)
-        for name in (column.name for column in self.columns(instrument)):
-            owners = self._columns_by_name[name]
-            if len(owners) > 1:
-                raise StructureError(
-                    f"REDCap exports {' and '.join(map(describe_column, owners))} as one column, "
-                    f"{name!r}, so their values cannot be told apart. Rename one of them in REDCap."
-                )
-
-    @cached_property
-    def _columns_by_instrument(self) -> dict[str, tuple[Column, ...]]:
-        """The columns of the instruments that were asked for: many do, and none changes them."""
-        return {}
-
-    @cached_property
-    def _columns_by_name(self) -> Mapping[str, Sequence[Column]]:
-        """The columns of the record id and of all instruments by name; usually one each."""
-        columns = {self.record_id_field: [Column(self.record_id_field, self.fields[0])]}
-        for instrument in self.instruments:
-            for column in self.columns(instrument.instrument_name):
-                columns.setdefault(column.name, []).append(column)
-        return columns
+        self._instrument_columns.check_columns(instrument)
 
     def options(self, checkbox: Field) -> tuple[Choice, ...]:
         """Return the options of a checkbox: its own, and the project's missing data codes.
@@ -266,12 +229,9 @@ class REDCapProject:
         return ExportColumns.from_list(self.field_names, self.missing_data_codes)
 
     @cached_property
-    def _fields_by_instrument(self) -> Mapping[str, tuple[Field, ...]]:
-        fields: dict[str, list[Field]] = {}
-        for row in self.fields[1:]:
-            if row.field_type != "descriptive":
-                fields.setdefault(row.form_name, []).append(row)
-        return {instrument: tuple(rows) for instrument, rows in fields.items()}
+    def _instrument_columns(self) -> InstrumentColumns:
+        names = [row.instrument_name for row in self.instruments]
+        return InstrumentColumns(self.fields, names, self.surveys, self._export_columns)
 
     # -- from and to text -------------------------------------------------------------------
 
@@ -311,15 +271,12 @@ class REDCapProject:
         Raises:
             StructureError: There is no field, or a longitudinal project does not have events.
         """
-        rows = parse_rows(Field, metadata)
-        if instruments is None:
-            names = dict.fromkeys(row.form_name for row in rows)
-            named = tuple(Instrument(name, name.replace("_", " ").capitalize()) for name in names)
-        else:
-            named = parse_rows(Instrument, instruments)
+        fields = parse_rows(Field, metadata)
         return cls(
-            fields=rows,
-            instruments=named,
+            fields=fields,
+            instruments=list_instruments(fields)
+            if instruments is None
+            else parse_rows(Instrument, instruments),
             info=parse_row(ProjectInfo, info or {}),
             arms=parse_rows(Arm, arms),
             events=parse_rows(Event, events),

@@ -202,6 +202,20 @@ def parse_rows(kind: type[_T], rows: Iterable[Mapping[str, Any]]) -> tuple[_T, .
     return tuple(parse_row(kind, row) for row in rows)
 
 
+def list_instruments(fields: Iterable[Field]) -> tuple[Instrument, ...]:
+    """Return the instruments of a data dictionary, which does not have their labels.
+
+    Args:
+        fields: Data dictionary.
+
+    Example:
+        >>> list_instruments([Field("record_id", "first_visit"), Field("weight", "first_visit")])
+        (Instrument(instrument_name='first_visit', instrument_label='First visit'),)
+    """
+    names = dict.fromkeys(field.form_name for field in fields)
+    return tuple(Instrument(name, name.replace("_", " ").capitalize()) for name in names)
+
+
 @cache
 def _inspect_columns(kind: Any) -> tuple[Mapping[str, bool], Sequence[str]]:
     """Return which columns of a row are integers, and which are required."""
