@@ -1,6 +1,6 @@
 """The two ops of a project: one for its metadata, one for its records and clean tables."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,32 +15,17 @@ from redcap_dagster.catalog.how_to_request import (
 from redcap_dagster.catalog.metadata import asset_result, project_metadata, time_metadata
 from redcap_dagster.catalog.source import ProjectSource
 from redcap_dagster.checks.findings import dictionary_drift
-from redcap_dagster.execution.ahead import iterate_ahead
-from redcap_dagster.execution.all_forms.forms import AllForms
-from redcap_dagster.execution.all_forms.queries import query_results
-from redcap_dagster.execution.all_forms.query_files import (
-    check_workbooks,
-    load_confirmations,
-    write_query_workbooks,
-)
-from redcap_dagster.execution.all_forms.status import status_results
+from redcap_dagster.execution.all_tables import make_all_tables
 from redcap_dagster.execution.bucket_checks import merge_bucket_checks
 from redcap_dagster.execution.guards.new_columns import refuse_new_columns
 from redcap_dagster.execution.guards.other_project import refuse_other_project
 from redcap_dagster.execution.guards.shrinking import refuse_to_shrink
-from redcap_dagster.execution.instrument import instrument_results
-from redcap_dagster.execution.op_failures import (
-    CheckId,
-    op_failure,
-    unevaluated_checks,
-    will_be_retried,
-)
+from redcap_dagster.execution.op_failures import op_failure, unevaluated_checks, will_be_retried
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.execution.recipe import Recipe, Selection
 from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run, export_selected, start_run
 from redcap_dagster.execution.stored_tables import IO_MANAGER_KEY, fit_to_io_manager
-from redcap_dagster.failures import reason
 from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.partitions import buckets
 from redcap_dagster.project import (
@@ -51,7 +36,6 @@ from redcap_dagster.project import (
     ProjectInfo,
     REDCapProject,
     Repeating,
-    StructureError,
     compare_projects,
 )
 from redcap_dagster.project.name_lists import list_names
@@ -64,7 +48,6 @@ from redcap_dagster.tables import (
     read_contents,
     structure_table,
 )
-from redcap_dagster.tables.queries import ConfirmationError
 
 # -- metadata -----------------------------------------------------------------------------------
 
@@ -188,7 +171,7 @@ def tables_asset(recipe: Recipe, settings: OpSettings, op_name: str) -> dg.Asset
                 yield from unevaluated_checks(recipe, selection, specs, error)
             raise op_failure(tables.name, error) from None
         yield from census
-        yield from _make_tables(run)
+        yield from make_all_tables(run)
 
     partitions = buckets(tables.buckets) if tables.buckets else None
     return _build_op(recipe, settings, op_name, specs, make_tables, partitions)
@@ -215,81 +198,6 @@ def _census_results(run: Run) -> list[Result]:
     }
     contents, schema = read_contents(table), plain_schema(table)
     return [asset_result(spec, contents, schema, run.client.digest_key, metadata=metadata)]
-
-
-def _make_tables(run: Run) -> Iterator[Result]:
-    """Yield what a run selects of all instruments, then the tables over all of them.
-
-    What fails does not stop the others.
-
-    Raises:
-        Failure: Something failed; the message has the names and the reasons.
-    """
-    tables, selection = run.recipe.tables, run.selection
-    forms = AllForms(run)
-    confirmed, failed, queries = None, {}, None
-    if selection.has_any(tables.queries.values()):
-        try:
-            confirmed = load_confirmations(run)
-        except (ConfirmationError, StructureError) as error:
-            run.context.log.warning(f"Queries will not be stored. {error}")
-            failed["the list of queries"] = str(error)
-        try:
-            check_workbooks(run)
-        except StructureError as error:
-            run.context.log.warning(f"{error}")
-            failed["the workbooks of queries"] = str(error)
-    instruments = _make_instruments(run, forms)
-    # What loads from storage, or adds metadata of single buckets, waits until Dagster is done.
-    is_whole = all(selection.has(spec) for spec in tables.records.values())
-    waits = not is_whole or len(selection.buckets) > 1
-    yield from instruments if waits else iterate_ahead(instruments)
-    failed |= forms.failed
-    if confirmed is not None:
-        try:
-            queries = yield from query_results(run, forms, confirmed)
-        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            failed["the list of queries"] = reason(error)
-    if confirmed and queries is not None and "the workbooks of queries" not in failed:
-        try:
-            write_query_workbooks(run, forms, queries, confirmed)
-        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            failed["the workbooks of queries"] = reason(error)
-    if selection.has_any(tables.status.values()):
-        try:
-            yield from status_results(run, forms, queries)
-        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            failed["the status of the forms"] = reason(error)
-    if failed:
-        what = "instruments" if failed.keys() & tables.records.keys() else "tables"
-        reasons = "; ".join(f"{name}: {text}" for name, text in failed.items())
-        raise dg.Failure(
-            f"Failed {what} of the REDCap project {tables.name} (all others succeeded): {reasons}",
-            allow_retries=False,
-        )
-
-
-def _make_instruments(run: Run, forms: AllForms) -> Generator[Result, None, None]:
-    """Yield what a run selects of all instruments; one that fails does not stop the others."""
-    tables, selection = run.recipe.tables, run.selection
-    for instrument in tables.records:
-        specs = (tables.records[instrument], tables.clean[instrument])
-        if not any(selection.has(spec) or selection.checks_of(spec) for spec in specs):
-            continue
-        evaluated: set[CheckId] = set()
-        try:
-            for result in instrument_results(run, instrument, forms):
-                evaluated |= _evaluated_checks(result)
-                yield result
-        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            forms.failed[instrument] = reason(error)
-            yield from unevaluated_checks(run.recipe, selection, specs, error, evaluated)
-
-
-def _evaluated_checks(result: Result) -> set[CheckId]:
-    """Return the checks that have their result in a result of an op."""
-    results = [result] if isinstance(result, dg.AssetCheckResult) else result.check_results or []
-    return {(one.asset_key, one.check_name) for one in results}
 
 
 # -- both -----------------------------------------------------------------------------------------

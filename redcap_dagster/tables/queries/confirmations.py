@@ -11,6 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 from redcap_dagster.frames import Rows
+from redcap_dagster.project import StructureError
 from redcap_dagster.tables.instruments import read_text
 
 TO_FILL_IN: Final = ("who", "why")
@@ -22,7 +23,7 @@ _COMPARED: Final = ("record", "event", "instance", "instrument", "field", "rule"
 _MOST_ROWS_ABOVE: Final = 20
 
 
-class ConfirmationError(ValueError):
+class ConfirmationError(StructureError):
     """Confirmations that cannot be read; the message names rows by their number, and columns."""
 
 
