@@ -20,12 +20,32 @@ def test_rejected_values_say_where_and_why() -> None:
     table = list_invalid_values(
         cleaned, records, "drug", PROJECT, "https://redcap.example.org/rc/api/"
     )
-    page = "https://redcap.example.org/rc/redcap_v14.5.1/DataEntry/index.php?pid=12&page=drug"
-    link = f"{page}&id=1%20%26é&event_id=7&instance="
+    pages = "https://redcap.example.org/rc/redcap_v14.5.1/DataEntry"
+    form = f"{pages}/index.php?pid=12&id=1+%26%C3%A9&event_id=7&page=drug"
+    dose, status = "&fldfocus=dose", "&fldfocus=drug_complete"
+    home = f"{pages}/record_home.php?pid=12&id=2"
     assert [tuple(row.values())[1:] for row in table.to_pylist()] == [
-        ("a_arm_1", 1, "drug", 2, "dose", "much", "not a number", f"{link}2"),
-        ("b_arm_1", 1, None, None, "dose", "little", "not a number", None),
-        ("a_arm_1", 1, "drug", 3, "drug_complete", "7", "not one of the choices", f"{link}3"),
+        (
+            "a_arm_1",
+            1,
+            "drug",
+            2,
+            "dose",
+            "much",
+            "not a number",
+            f"{form}&instance=2{dose}",
+        ),
+        ("b_arm_1", 1, None, None, "dose", "little", "not a number", home),
+        (
+            "a_arm_1",
+            1,
+            "drug",
+            3,
+            "drug_complete",
+            "7",
+            "not one of the choices",
+            f"{form}&instance=3{status}",
+        ),
     ]
     assert list_invalid_values(cleaned, records, "drug", PROJECT)["link"].null_count == 3
 

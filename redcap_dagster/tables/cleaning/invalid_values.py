@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from redcap_dagster.frames import Rows
-from redcap_dagster.project import REDCapProject, build_page_url
+from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.links import RecordForm, build_form_urls
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE
 from redcap_dagster.tables.cleaning.clean_table import CleanTable
 from redcap_dagster.tables.instruments import read_text
@@ -19,8 +19,6 @@ _REASONS: Mapping[pa.DataType, str] = {
     pa.timestamp("us"): "not a date and time",
     pa.time64("us"): "not a time",
 }
-# The percent sign is escaped first, as the other escapes contain one.
-_ESCAPES = {character: f"%{ord(character):02X}" for character in "% \"#&'+<=>?\\"}
 
 
 def list_invalid_values(
@@ -38,8 +36,8 @@ def list_invalid_values(
     Returns:
         The keys of the instrument's table, ``field_name`` (column of the export), ``value``,
         ``reason`` and ``link``, which opens the data entry form in REDCap and holds the record id.
-        The link is null if the URL, REDCap's version or, in a longitudinal project, the event's id
-        is unknown.
+        The link is null if the URL, REDCap's version or the project id is unknown; it opens the
+        record's home page if the event's id is.
 
     Example:
         >>> from redcap_dagster.tables import CleaningRules, clean
@@ -56,16 +54,18 @@ def list_invalid_values(
     keys = cleaned.table.select(project.key_columns(instrument))
     columns = [(name, pa.string()) for name in ("field_name", "value", "reason", "link")]
     schema = pa.schema([*keys.schema, *(pa.field(*column) for column in columns)])
+    fields = {column.name: column.field.field_name for column in project.columns(instrument)}
     tables = [schema.empty_table()]
     for name, rows in cleaned.invalid_rows.items():
         found = keys.filter(rows)
         count = found.num_rows
+        forms = _list_forms(found, instrument, fields.get(name, name), project)
         arrays = [
             *found.columns,
             pa.repeat(name, count),
             text[name].filter(rows),
             pa.repeat(_find_reason(cleaned.table, name), count),
-            _build_links(found, instrument, project, url),
+            pa.array(build_form_urls(url, project, forms), pa.string()),
         ]
         tables.append(pa.table(arrays, schema=schema))
     return pa.concat_tables(tables)
@@ -78,23 +78,16 @@ def _find_reason(table: pa.Table, name: str) -> str:
     return _REASONS.get(table.schema.field(name).type, "not one of the choices")
 
 
-def _build_links(
-    keys: pa.Table, instrument: str, project: REDCapProject, url: str
-) -> pa.Array | pa.ChunkedArray:
-    """Return the URL of each row's data entry form; null where it is unknown."""
-    entry = build_page_url(url, project, "DataEntry/index.php")
-    if entry is None:
-        return pa.nulls(keys.num_rows, pa.string())
-    record = keys[project.record_id_field]
-    for character, escape in _ESCAPES.items():
-        record = pc.replace_substring(record, character, escape)
-    parts = [f"{entry}&page={instrument}&id=", record]
-    if project.is_longitudinal:
-        names = pa.array([event.unique_event_name for event in project.events], pa.string())
-        ids = pa.array([event.event_id for event in project.events], pa.int64())
-        event = ids.take(pc.index_in(keys[EVENT_NAME], names).combine_chunks())
-        parts += ["&event_id=", event.cast(pa.string())]
-    if REPEAT_INSTANCE in keys.column_names:
-        instance = keys[REPEAT_INSTANCE].fill_null(1).cast(pa.string())
-        parts += ["&instance=", instance]
-    return pc.binary_join_element_wise(*parts, "")
+def _list_forms(
+    keys: pa.Table, instrument: str, field: str, project: REDCapProject
+) -> list[RecordForm]:
+    """Return the form of each row."""
+    blank: pa.Array = pa.nulls(keys.num_rows)
+    records, events, instances = (
+        (keys[name] if name in keys.column_names else blank).to_pylist()
+        for name in (project.record_id_field, EVENT_NAME, REPEAT_INSTANCE)
+    )
+    return [
+        RecordForm(instrument, record, event or "", instance, field)
+        for record, event, instance in zip(records, events, instances, strict=True)
+    ]

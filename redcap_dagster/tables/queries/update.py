@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from redcap_dagster.project import StructureError
-from redcap_dagster.project.links import build_form_url
+from redcap_dagster.project.links import RecordForm, build_form_urls
 from redcap_dagster.tables.queries.confirmations import Confirmations
 from redcap_dagster.tables.queries.identity import digest_values
 from redcap_dagster.tables.queries.judgment import Judgment
@@ -218,6 +218,10 @@ def _build_history(cases: Iterable[_Case]) -> pa.Table:
 def _build_open(
     judgment: Judgment, cases: Sequence[_Case], url: str, *, show_values: bool
 ) -> pa.Table:
+    forms = [
+        RecordForm(query.instrument, query.record, query.event, query.instance, query.field)
+        for query in (case.query for case in cases)
+    ]
     rows = [
         {
             **{name: getattr(case.query, name) for name in _OF_QUERY},
@@ -225,17 +229,9 @@ def _build_open(
             "value": _show_value(judgment, case),
             "since": case.life.steps[-1].since,
             "state": case.life.state,
-            "link": build_form_url(
-                url,
-                judgment.project,
-                case.query.instrument,
-                case.query.record,
-                event=case.query.event,
-                instance=case.query.instance,
-                field=case.query.field,
-            ),
+            "link": link,
         }
-        for case in cases
+        for case, link in zip(cases, build_form_urls(url, judgment.project, forms), strict=True)
     ]
     table = _build_table(rows, OPEN_SCHEMA)
     return table if show_values else table.drop_columns("value")
