@@ -8,7 +8,7 @@ from tests.example.conftest import Project
 
 FETCH = "from example_project import local; local.fetch_structure()"
 LAUNCH = ("dg", "launch", "--assets", "*")
-BOTH_WITH_QUERIES = "another run stored the queries since this run began"
+BOTH_WITH_QUERIES = "so this run did not replace them"
 ROWS = {
     "cervical_records.risk_factors": 858,
     "cervical_clean.risk_factors": 858,

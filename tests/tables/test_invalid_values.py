@@ -22,30 +22,16 @@ def test_rejected_values_say_where_and_why() -> None:
     )
     pages = "https://redcap.example.org/rc/redcap_v14.5.1/DataEntry"
     form = f"{pages}/index.php?pid=12&id=1+%26%C3%A9&event_id=7&page=drug"
-    dose, status = "&fldfocus=dose", "&fldfocus=drug_complete"
-    home = f"{pages}/record_home.php?pid=12&id=2"
-    assert [tuple(row.values())[1:] for row in table.to_pylist()] == [
-        (
-            "a_arm_1",
-            1,
-            "drug",
-            2,
-            "dose",
-            "much",
-            "not a number",
-            f"{form}&instance=2{dose}",
-        ),
-        ("b_arm_1", 1, None, None, "dose", "little", "not a number", home),
-        (
-            "a_arm_1",
-            1,
-            "drug",
-            3,
-            "drug_complete",
-            "7",
-            "not one of the choices",
-            f"{form}&instance=3{status}",
-        ),
+    links = [
+        f"{form}&instance=2&fldfocus=dose",
+        f"{pages}/record_home.php?pid=12&id=2",
+        f"{form}&instance=3&fldfocus=drug_complete",
+    ]
+    assert table["link"].to_pylist() == links
+    assert [tuple(row.values())[1:-1] for row in table.to_pylist()] == [
+        ("a_arm_1", 1, "drug", 2, "dose", "much", "not a number"),
+        ("b_arm_1", 1, None, None, "dose", "little", "not a number"),
+        ("a_arm_1", 1, "drug", 3, "drug_complete", "7", "not one of the choices"),
     ]
     assert list_invalid_values(cleaned, records, "drug", PROJECT)["link"].null_count == 3
 
