@@ -92,11 +92,18 @@ def clean_schema(project: REDCapProject, instrument: str, rules: CleaningRules) 
     return instrument_schema(pa.schema(types.items()), project, instrument)
 
 
-def plain_schema(table: pa.Table) -> dg.TableSchema:
-    """Return the schema of a table whose columns are not fields of the dictionary."""
+def plain_schema(
+    table: pa.Table, descriptions: Mapping[str, str] = KEY_DESCRIPTIONS
+) -> dg.TableSchema:
+    """Return the schema of a table whose columns are not fields of the dictionary.
+
+    Args:
+        table: The table.
+        descriptions: What columns hold, by name. Defaults to REDCap's own columns.
+    """
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(name, type_name(kind), description=KEY_DESCRIPTIONS.get(name))
+            dg.TableColumn(name, type_name(kind), description=descriptions.get(name))
             for name, kind in zip(table.schema.names, table.schema.types, strict=True)
         ]
     )

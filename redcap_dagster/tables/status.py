@@ -31,6 +31,18 @@ STATUS_SCHEMA: Final = pa.schema(
     }
 )
 
+STATUS_COLUMNS: Final[Mapping[str, str]] = {
+    "record": "Record id",
+    "event": "Unique event name; null in a classic project",
+    "instance": "Number of the instance; null where none is saved, or nothing repeats",
+    "access_group": "Data access group of the record; null without one, or if the token may not "
+    "read groups",
+    "instrument": "Name of the instrument",
+    "status": "not saved, incomplete, unverified or complete; null where export rights hide it",
+    "open_queries": "Number of rows in the open list of queries; null without such a list",
+}
+"""What each column holds, for Dagster's catalog and the warehouse."""
+
 _NO_NUMBER: Final = pa.scalar(None, pa.int64())
 _BAR: Final = 10
 """Number of characters of a whole bar."""

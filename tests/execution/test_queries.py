@@ -12,6 +12,7 @@ from shutil import copyfile
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pyarrow as pa
 import pytest
 import requests
@@ -32,6 +33,8 @@ from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.partitions import assign_buckets, bucket_keys
 from redcap_dagster.sandbox import Sandbox
 from redcap_dagster.tables.quality import DESCRIPTIONS
+from redcap_dagster.tables.queries.columns import HISTORY_SCHEMA, OPEN_SCHEMA
+from redcap_dagster.tables.status import STATUS_SCHEMA
 from tests.dagster_runs import TOKEN_VARIABLE, Study, check_results, entry, materializations
 from tests.dictionary import field
 
@@ -409,6 +412,16 @@ def test_a_history_that_cannot_be_loaded_is_not_replaced(begun: Study, tmp_path:
     assert file.read_bytes() == b"damaged"
     assert "study/clean/visit" in materializations(result)
     assert "study/queries/open" not in materializations(result)
+
+
+def test_the_columns_of_the_lists_are_described(begun: Study) -> None:
+    with duckdb.connect(str(begun.database), read_only=True) as warehouse:
+        comments = warehouse.execute(
+            "select column_name, comment from duckdb_columns() "
+            "where schema_name in ('study_queries', 'study_status')"
+        ).fetchall()
+    assert len(comments) == len(HISTORY_SCHEMA) + len(OPEN_SCHEMA) - 1 + len(STATUS_SCHEMA)
+    assert [name for name, comment in comments if not comment] == []
 
 
 @pytest.mark.slow

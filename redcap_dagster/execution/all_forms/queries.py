@@ -24,6 +24,7 @@ from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.tables import has_hashed_ids, read_contents
 from redcap_dagster.tables.queries import (
+    QUERY_COLUMNS,
     Confirmations,
     JudgedForm,
     Judgment,
@@ -84,7 +85,7 @@ def query_results(
     counted = _count(run, forms, made)
     by_bucket = dict(_count_buckets(run, forms, made))
     for name, table in (("open", made.open), ("history", made.history)):
-        spec, schema = tables.queries[name], plain_schema(table)
+        spec, schema = tables.queries[name], plain_schema(table, QUERY_COLUMNS)
         if not run.selection.has(spec):
             continue
         refuse_new_columns(run.context, spec, schema, tables.buckets)

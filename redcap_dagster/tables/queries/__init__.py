@@ -2,9 +2,11 @@
 
 In the order of use: `identity` names a query, `query` describes one, `life` is what happens to one,
 `judgment` what a run says of each, `confirmations` what a data manager says, `update` makes the
-tables `open` and `history`. Imports `redcap_dagster.tables.quality` and what that may import.
+tables `open` and `history`, with the `columns` of these. Imports `redcap_dagster.tables.quality`
+and what that may import.
 """
 
+from redcap_dagster.tables.queries.columns import QUERY_COLUMNS
 from redcap_dagster.tables.queries.confirmations import (
     Confirmation,
     ConfirmationError,
@@ -17,6 +19,7 @@ from redcap_dagster.tables.queries.life import State
 from redcap_dagster.tables.queries.update import QueryTables, read_history, update_queries
 
 __all__ = [
+    "QUERY_COLUMNS",
     "Confirmation",
     "ConfirmationError",
     "Confirmations",

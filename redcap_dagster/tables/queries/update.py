@@ -3,7 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Final
 
@@ -11,32 +11,20 @@ import pyarrow as pa
 
 from redcap_dagster.project import StructureError
 from redcap_dagster.project.links import RecordForm, build_form_urls
+from redcap_dagster.tables.queries.columns import (
+    HISTORY_SCHEMA,
+    OF_QUERY,
+    OF_STEP,
+    OPEN_SCHEMA,
+    TYPES,
+)
 from redcap_dagster.tables.queries.confirmations import Confirmations
 from redcap_dagster.tables.queries.identity import digest_values
 from redcap_dagster.tables.queries.judgment import Judgment
 from redcap_dagster.tables.queries.life import LISTED, Life, State, Step
 from redcap_dagster.tables.queries.query import Query
 
-_TIME = pa.timestamp("us")
-_KINDS: Final = {"instance": pa.int64(), "at": _TIME, "since": _TIME, "step": pa.int64()}
-
-
-def _build_schema(*names: str) -> pa.Schema:
-    return pa.schema([(name, _KINDS.get(name, pa.string())) for name in names])
-
-
 _UNKNOWN: Final = "no query has its id"
-_OF_QUERY: Final = tuple(each.name for each in fields(Query))
-_OF_STEP: Final = tuple(each.name for each in fields(Step))
-
-OPEN_SCHEMA: Final = _build_schema(
-    *("query_id", "record", "event", "instance", "access_group", "instrument", "field", "label"),
-    *("rule", "letter", "problem", "value", "severity", "since", "state", "link"),
-)
-"""The columns of the open list; ``value`` is left out where values are not shown."""
-
-HISTORY_SCHEMA: Final = _build_schema(*_OF_QUERY, "step", *_OF_STEP, "salt")
-"""The columns of the history."""
 
 
 @dataclass(frozen=True)
@@ -177,12 +165,12 @@ def _read_cases(history: pa.Table | None) -> Iterator[_Case]:
         steps.setdefault(row["query_id"], []).append(row)
     for rows in steps.values():
         last = rows[-1]
-        query = Query(**{name: _fill_text(last, name) for name in _OF_QUERY})
+        query = Query(**{name: _fill_text(last, name) for name in OF_QUERY})
         life = Life(
             last["salt"],
             tuple(
                 Step(
-                    **{name: _fill_text(row, name) for name in _OF_STEP if name != "state"},
+                    **{name: _fill_text(row, name) for name in OF_STEP if name != "state"},
                     state=State(row["state"]),
                 )
                 for row in rows
@@ -198,15 +186,15 @@ def _sort_steps(history: pa.Table) -> Sequence[Mapping[str, Any]]:
 
 def _fill_text(row: Mapping[str, Any], name: str) -> Any:
     """Return a cell; blank for a null of a text."""
-    return row[name] if name in _KINDS else row[name] or ""
+    return row[name] if name in TYPES else row[name] or ""
 
 
 def _build_history(cases: Iterable[_Case]) -> pa.Table:
     rows = [
         {
-            **{name: getattr(case.query, name) for name in _OF_QUERY},
+            **{name: getattr(case.query, name) for name in OF_QUERY},
             "step": number,
-            **{name: getattr(step, name) for name in _OF_STEP},
+            **{name: getattr(step, name) for name in OF_STEP},
             "salt": case.life.salt,
         }
         for case in cases
@@ -224,7 +212,7 @@ def _build_open(
     ]
     rows = [
         {
-            **{name: getattr(case.query, name) for name in _OF_QUERY},
+            **{name: getattr(case.query, name) for name in OF_QUERY},
             "label": _find_label(judgment, case.query),
             "value": _show_value(judgment, case),
             "since": case.life.steps[-1].since,
