@@ -46,6 +46,8 @@ def _is_equal(left: Known, right: Known) -> bool | Unknown:
     """Compare as numbers or moments if both are, else as texts: exactly."""
     if left == right:
         return True
+    if _may_be_equal(left, right) or _may_be_equal(right, left):
+        return UNKNOWN
     # A missing data code is a number here, as -99: `[a] = -99` is how people ask for it.
     first, second = (
         to_number(str(side) if isinstance(side, MissingCode) else side) for side in (left, right)
@@ -60,6 +62,17 @@ def _is_equal(left: Known, right: Known) -> bool | Unknown:
         may_be = any(dates) and may_be_date(left) and may_be_date(right)
         return UNKNOWN if may_be else False
     return moments[0] == moments[1]
+
+
+def _may_be_equal(result: Known, other: Known) -> bool:
+    """Return whether JavaScript and PHP differ about a result and a value that it is not.
+
+    A condition that holds may be equal to any text, as ``isnumber([a]) = 'true'``. What is false or
+    0 may be equal to a blank.
+    """
+    if other == "":
+        return not isinstance(result, str) and not result
+    return result is True and to_number(other) not in (0, 1)
 
 
 def _compare(ordering: Callable[[Any, Any], bool], left: Known, right: Known) -> bool | Unknown:

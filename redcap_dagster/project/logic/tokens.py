@@ -1,6 +1,7 @@
 """The tokens of logic, without its comments."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -61,8 +62,15 @@ def tokenize(logic: str) -> list[Token]:
         if found is None or found.lastgroup is None:
             blanks = _COMMENTS.match(logic, at)
             at = blanks.end() if blanks else at
-            raise LogicError(f"it cannot be read at character {at + 1}")
+            raise LogicError(f"it cannot be read at character {at + 1}{_describe(logic[at])}")
         kind, text = found.lastgroup, found[found.lastgroup]
         tokens.append(Token(kind, text.lower() if kind == "name" else text, found.start(kind)))
         at = found.end()
     return tokens
+
+
+def _describe(character: str) -> str:
+    """Return the name of a character that texts bring along, such as a typographic quote."""
+    if character.isascii():
+        return ""
+    return f" ({unicodedata.name(character, 'a character without a name').lower()})"

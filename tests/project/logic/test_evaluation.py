@@ -71,6 +71,7 @@ def test_references_are_listed_once_in_their_order() -> None:
         ("[a] = 1 and [b] =", "it cannot be read at character 18"),
         ("[a] = // § comment\n ]", "it cannot be read at character 21"),
         ("[a] = 'SECRET", "it cannot be read at character 7"),
+        ("[a] = “1”", r"it cannot be read at character 7 \(left double quotation mark\)"),
         ("[a] = SECRET", "the word at character 7 is not known, or lacks quotes"),
         ("1 + foo(2)", "the function foo at character 5 is not known"),
         ("round(1, 2, 3)", "the function round at character 1 has 3 arguments, but takes 1 to 2"),

@@ -85,7 +85,9 @@ def test_expressions(expression: str, values: str, result: str, source: str) -> 
         case "true" | "false":
             assert evaluate_condition(node, facts) is (result == "true"), source
         case "unknown":
-            results = (evaluate, evaluate_calculation, evaluate_condition)
+            # As a calculation, a condition alone is never known.
+            assert not isinstance(evaluate(node, facts), bool), source
+            results = (evaluate_calculation, evaluate_condition)
             assert any(each(node, facts) is UNKNOWN for each in results)
         case _:
             expected = "" if result == "blank" else result
