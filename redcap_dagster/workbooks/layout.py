@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, time
 from importlib.util import find_spec
 from typing import Any, Final
@@ -75,30 +76,42 @@ def list_workbooks(folder: UPath, name: str) -> list[UPath]:
     return sorted(path for path in found if is_own(path, name))
 
 
-def read_sheet(path: UPath) -> Iterator[Sequence[str]]:
-    """Yield the rows of the sheet of queries as texts.
+def read_sheets(path: UPath) -> Iterator[tuple[str, Iterator[Sequence[str]]]]:
+    """Yield the name of each sheet with its rows as texts, to be read before the next sheet.
 
     Raises:
-        WorkbookError: The file cannot be read, or lacks the sheet; or libraries are missing.
+        WorkbookError: The file cannot be read, or has no sheets; or libraries are missing.
     """
     check_libraries()
     from openpyxl import load_workbook
 
-    try:
+    with _name_damage(path):
         size = path.stat().st_size
         if size > _LARGEST_FILE:
             raise WorkbookError(f"{path.name} is too large: {size} of {_LARGEST_FILE} bytes.")
         with path.open("rb") as file:
             book = load_workbook(file, read_only=True, data_only=True)
-            if QUERIES_SHEET not in book.sheetnames:
+            if not book.worksheets:
                 raise WorkbookError(
-                    f"{path.name} lacks the sheet {QUERIES_SHEET}. Return the workbook that was "
-                    "written, with this sheet under its own name."
+                    f"{path.name} does not have a sheet that can be read. If its type is Strict "
+                    "Open XML, save it as an Excel workbook (XLSX)."
                 )
-            sheet = book[QUERIES_SHEET]
-            sheet.reset_dimensions()  # a stray cell must not fill up all rows and columns
-            for row in sheet.iter_rows(values_only=True):
-                yield [_to_text(cell) for cell in row]
+            for sheet in book.worksheets:
+                yield sheet.title, _read_rows(path, sheet)
+
+
+def _read_rows(path: UPath, sheet: Any) -> Iterator[Sequence[str]]:
+    with _name_damage(path):
+        sheet.reset_dimensions()  # a stray cell must not fill up all rows and columns
+        for row in sheet.iter_rows(values_only=True):
+            yield [_to_text(cell) for cell in row]
+
+
+@contextmanager
+def _name_damage(path: UPath) -> Iterator[None]:
+    """Raise a `WorkbookError` instead of any error of a file; the message holds no cells."""
+    try:
+        yield
     except WorkbookError:
         raise
     except FileNotFoundError:

@@ -1,13 +1,17 @@
 """What data managers send back in a workbook: the queries that they confirmed."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 import pyarrow as pa
 from upath import UPath
 
 from redcap_dagster.tables.queries.confirmations import (
+    Confirmation,
     ConfirmationError,
     Confirmations,
+    MissingHeaderError,
     collect_confirmations,
     list_filled_in,
 )
@@ -16,7 +20,7 @@ from redcap_dagster.workbooks.layout import (
     WorkbookError,
     is_as_written,
     list_workbooks,
-    read_sheet,
+    read_sheets,
 )
 
 
@@ -25,19 +29,36 @@ def read_workbook(path: UPath, queries: pa.Table | None) -> Confirmations:
 
     A row confirms a query if ``who`` and ``why`` are filled in. If its ``query_id`` is that of a
     query of another record, event, instance, instrument, field or rule, the row is refused: the id
-    was edited, or a column was sorted alone.
+    was edited, or a column was sorted alone. Every sheet that has these columns is read, as people
+    rename and copy sheets.
 
     Args:
         path: A workbook that `write_workbooks` wrote and a data manager filled in.
         queries: The stored history of the queries; None before the first run.
 
     Raises:
-        WorkbookError: The file cannot be read, or lacks the sheet or a column.
+        WorkbookError: The file cannot be read, or no sheet has the columns.
     """
-    try:
-        return collect_confirmations(read_sheet(path), queries, _name_sheet(path))
-    except ConfirmationError as error:
-        raise WorkbookError(f"{error}") from None
+    found: dict[str, Confirmations] = {}
+    for sheet, rows in read_sheets(path):
+        try:
+            found[sheet] = collect_confirmations(rows, queries, _name_sheet(path, sheet))
+        except MissingHeaderError:  # such as the sheet that explains the rules
+            continue
+        except ConfirmationError as error:
+            raise WorkbookError(f"{error}") from None
+    if not found:
+        raise WorkbookError(
+            f"No sheet of {path.name} has a row with the names of the columns query_id, who, why. "
+            "Return the workbook that was written, with these columns."
+        )
+    given: list[Confirmation] = []
+    refused: dict[str, str] = {}
+    for sheet, one in found.items():
+        prefix = "" if sheet == QUERIES_SHEET else f"{sheet} "
+        given += [replace(each, row=f"{prefix}{each.row}") for each in one.given]
+        refused |= {f"{prefix}{row}": why for row, why in one.refused.items()}
+    return Confirmations(given, refused)
 
 
 def read_filled_in(folder: UPath, name: str, queries: pa.Table) -> Mapping[str, tuple[str, str]]:
@@ -55,11 +76,13 @@ def read_filled_in(folder: UPath, name: str, queries: pa.Table) -> Mapping[str, 
         if is_as_written(path):
             continue
         try:
-            found |= list_filled_in(read_sheet(path), queries, _name_sheet(path))
-        except (ConfirmationError, WorkbookError):  # there is no such row
+            for sheet, rows in read_sheets(path):
+                with suppress(ConfirmationError):  # there is no such row
+                    found |= list_filled_in(rows, queries, _name_sheet(path, sheet))
+        except WorkbookError:
             continue
     return found
 
 
-def _name_sheet(path: UPath) -> str:
-    return f"The sheet {QUERIES_SHEET} of {path.name}"
+def _name_sheet(path: UPath, sheet: str) -> str:
+    return f"The sheet {sheet} of {path.name}"

@@ -580,7 +580,7 @@ def test_each_group_gets_a_workbook_that_confirms_queries_when_it_is_returned(
 
 
 def test_a_workbook_that_is_filled_in_where_it_is_loses_nothing(
-    study: Study, tmp_path: Path
+    study: Study, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sent, returned = tmp_path / "sent", tmp_path / "returned"  # which the run makes
     definitions = define(
@@ -603,8 +603,12 @@ def test_a_workbook_that_is_filled_in_where_it_is_loses_nothing(
 
     copyfile(path, returned / "south.xlsx")
     (returned / "~$south.xls").write_bytes(b"open in Excel")
+    (returned / "west.xlsx").mkdir()
+    (returned / "south.zip").touch()
     result = study.run(definitions)
     assert result.success
+    warnings = capfd.readouterr().err
+    assert "Not read in the folder of the confirmations: south.zip, west.xlsx." in warnings
     made = materializations(result)["study/queries/open"]
     refused = entry(made, "redcap/refused_confirmations")
     assert refused.keys() == {"south.xlsx 3", "south.xlsx 4"}

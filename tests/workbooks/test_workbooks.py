@@ -295,6 +295,19 @@ def write_stray_cell(sheet: Worksheet) -> None:
     sheet["XFD90000"] = " "
 
 
+def rename_sheet(sheet: Worksheet) -> None:
+    """A spreadsheet names the sheet of a CSV file after the file."""
+    sheet.title = "trial_queries"
+
+
+def fill_in_copy(sheet: Worksheet) -> None:
+    copied = sheet.parent.copy_worksheet(sheet)
+    copied.title = "Queries (2)"
+    for row in sheet.iter_rows(min_row=2):
+        for cell in row[-2:]:
+            cell.value = None
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -302,6 +315,9 @@ def write_stray_cell(sheet: Worksheet) -> None:
         change_names,
         change_types,
         write_stray_cell,
+        rename_sheet,
+        fill_in_copy,
+        lambda sheet: sheet.parent.create_sheet("Cover", 0),
         lambda sheet: sheet.insert_cols(1),
         lambda sheet: sheet.delete_cols(2),
         lambda sheet: sheet.delete_rows(30, 5),
@@ -320,6 +336,32 @@ def test_a_workbook_is_read_as_a_person_returns_it(
     assert found.refused == {}
     assert {one.query_id for one in found.given} == set(queries.open["query_id"].to_pylist())
     assert {(one.who, one.why) for one in found.given} == {("Ada", "Ada")}
+
+
+def test_a_refused_row_of_a_copied_sheet_is_named_with_its_sheet(
+    queries: QueryTables, tmp_path: Path
+) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    book = load_workbook(path)
+    book["Queries"].title = "north"
+    book["north"].cell(3, queries.open.num_columns + 1).value = "Ada"
+    book.save(path)
+    assert list(read_workbook(UPath(path), queries.history).refused) == ["north 3"]
+
+
+def test_a_workbook_of_strict_xml_is_named(queries: QueryTables, tmp_path: Path) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    with path.open("rb") as file, ZipFile(file) as parts:
+        texts = {name: parts.read(name) for name in parts.namelist()}
+    with ZipFile(path, "w") as parts:
+        for name, text in texts.items():
+            for part in (b"spreadsheetml/2006", b"officeDocument/2006"):
+                ordinary = b"http://schemas.openxmlformats.org/" + part
+                strict = b"http://purl.oclc.org/ooxml/" + part.removesuffix(b"/2006")
+                text = text.replace(ordinary, strict)
+            parts.writestr(name, text)
+    with pytest.raises(WorkbookError, match=r"trial_queries\.xlsx .* Strict Open XML"):
+        read_workbook(UPath(path), queries.history)
 
 
 def test_a_column_that_is_there_twice_is_named(queries: QueryTables, tmp_path: Path) -> None:

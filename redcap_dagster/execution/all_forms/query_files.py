@@ -12,6 +12,7 @@ from redcap_dagster.execution.all_forms.queries import load_query_history
 from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.stored_tables import load_history
 from redcap_dagster.partitions import bucket_keys
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.tables.queries import (
     Confirmation,
@@ -56,9 +57,17 @@ def load_confirmations(run: Run) -> Confirmations:
             f"The folder of the confirmations cannot be read ({type(error).__name__}). Allow the "
             f"user of this process to read it: {path}"
         ) from None
+    sheets = sorted(
+        each for each in files if each.suffix.lower() in _SPREADSHEETS and each.is_file()
+    )
+    if others := sorted(each.name for each in files if each not in sheets):
+        run.context.log.warning(
+            f"Not read in the folder of the confirmations: {list_names(others)}. Only XLSX and CSV "
+            "files of the folder itself are."
+        )
     given: list[Confirmation] = []
     refused: dict[str, str] = {}
-    for file in sorted(each for each in files if each.suffix.lower() in _SPREADSHEETS):
+    for file in sheets:
         one = _read_file(file, history)
         given += [replace(each, row=f"{file.name} {each.row}") for each in one.given]
         refused |= {f"{file.name} {row}": why for row, why in one.refused.items()}

@@ -27,6 +27,10 @@ class ConfirmationError(StructureError):
     """Confirmations that cannot be read; the message names rows by their number, and columns."""
 
 
+class MissingHeaderError(ConfirmationError):
+    """A sheet without a row that has the names of the columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """One confirmation.
@@ -108,7 +112,8 @@ def collect_confirmations(
         source: The sheet, as an error calls it.
 
     Raises:
-        ConfirmationError: The header is missing, or has a column twice.
+        MissingHeaderError: The header is missing.
+        ConfirmationError: The header has a column twice.
     """
     given: list[Confirmation] = []
     refused: dict[str, str] = {}
@@ -165,7 +170,7 @@ def _list_rows(
     heads = ([name.lower() for name in row] for _, row in islice(numbered, _MOST_ROWS_ABOVE))
     head = next((names for names in heads if set(_COLUMNS) <= set(names)), None)
     if head is None:
-        raise ConfirmationError(
+        raise MissingHeaderError(
             f"{source} does not have a row with the names of the columns {_LIST}. "
             "Write these above the confirmations."
         )
@@ -220,7 +225,8 @@ def _read_csv(path: Path) -> Sequence[Sequence[str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
+            first = list(islice(file, _MOST_ROWS_ABOVE))  # a title may stand above the header
+            head = next((line for line in first if "query_id" in line.lower()), "")
             file.seek(0)
             separator = max(",;\t", key=head.count)
             return list(csv.reader(file, delimiter=separator, strict=True))

@@ -165,6 +165,7 @@ def both(*given: Confirmation) -> Confirmations:
     [
         ("\ufeffquery_id;who;why\r\nQA;Zoë;a, b\r\n", {}),
         ("sep=;\nquery_id;who;why\nQA;Zoë;a, b\n", {}),
+        ("To do, until Friday\n;;\nquery_id;who;why\nQA;Zoë;a, b\n", {}),
         ("query_id\twho\twhy\nQA\tZoë\ta, b\n", {}),
         ('Why, Who ,QUERY_ID\r"a, b",Zoë, qa \r', {}),
         ('query_id,who,why\n\nQA,Zoë,"a, b"\n\nQB,Zoë\n', {"5": "does not say who"}),
