@@ -301,11 +301,17 @@ def rename_sheet(sheet: Worksheet) -> None:
 
 
 def fill_in_copy(sheet: Worksheet) -> None:
+    assert sheet.parent is not None
     copied = sheet.parent.copy_worksheet(sheet)
     copied.title = "Queries (2)"
     for row in sheet.iter_rows(min_row=2):
         for cell in row[-2:]:
             cell.value = None
+
+
+def add_cover(sheet: Worksheet) -> None:
+    assert sheet.parent is not None
+    sheet.parent.create_sheet("Cover", 0)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +323,7 @@ def fill_in_copy(sheet: Worksheet) -> None:
         write_stray_cell,
         rename_sheet,
         fill_in_copy,
-        lambda sheet: sheet.parent.create_sheet("Cover", 0),
+        add_cover,
         lambda sheet: sheet.insert_cols(1),
         lambda sheet: sheet.delete_cols(2),
         lambda sheet: sheet.delete_rows(30, 5),
