@@ -148,6 +148,7 @@ def build_redcap_definitions(
         name, url, change_sensor = f"demo_{name}", "", False  # the sandbox is there in runs only
         translator = _DemoTranslator(translator or DagsterREDCapTranslator())
         project = read_demo_structure(demo.structure) if demo.structure else project
+        queries = queries.for_demo() if isinstance(queries, QuerySettings) else queries
 
     resources: dict[str, Any] = {}
     if not isinstance(storage, StorageSettings):

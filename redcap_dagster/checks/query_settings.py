@@ -1,7 +1,10 @@
 """Which findings become queries, and what the list of them shows."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
+
+from upath import UPath
 
 from redcap_dagster.checks.checks import CHECKS, Severity
 from redcap_dagster.options import option, shown_name
@@ -58,6 +61,29 @@ class QuerySettings:
         if self.rules is not None:
             return tuple(self.rules)
         return (*(name for name in QUERY_RULES if name in CHECKS), *own)
+
+    def for_demo(self) -> "QuerySettings":
+        """Return the settings of a demo: the names of its folders begin with ``demo_``.
+
+        Made-up queries are so never sent to a site. A single file of confirmations is not read, as
+        it names queries of the project's own records.
+
+        Example:
+            >>> QuerySettings(workbook="/data/to_mend", confirmations="/data/back.csv").for_demo()
+            ... # doctest: +ELLIPSIS
+            QuerySettings(..., confirmations=None, workbook='/data/demo_to_mend')
+        """
+        workbook, confirmations = (
+            None if path is None else UPath(path) for path in (self.workbook, self.confirmations)
+        )
+        if confirmations is not None and confirmations.suffix:
+            confirmations = None
+        return replace(
+            self,
+            workbook=workbook and str(workbook.with_name(f"demo_{workbook.name}")),
+            confirmations=confirmations
+            and str(confirmations.with_name(f"demo_{confirmations.name}")),
+        )
 
     def check_rules(self, own: Collection[str]) -> None:
         """Raise `ValueError` for the name of a rule that does not exist, or one folder for both.

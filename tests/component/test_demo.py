@@ -8,7 +8,12 @@ import pytest
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing.utils import create_defs_folder_sandbox
 
-from redcap_dagster import DemoSettings, REDCapProjectComponent, REDCapResource
+from redcap_dagster import (
+    DemoSettings,
+    QuerySettings,
+    REDCapProjectComponent,
+    REDCapResource,
+)
 from redcap_dagster.demo import DEMO_VARIABLE
 from redcap_dagster.failures import ProjectNotLoadedError
 from redcap_dagster.project import REDCapProject
@@ -61,6 +66,24 @@ def test_a_demo_has_tables_of_its_own(tmp_path: Path, monkeypatch: pytest.Monkey
         by_answer = zip(made_up["smokes"].to_pylist(), made_up["packs"].to_pylist(), strict=True)
         assert {smokes for smokes, packs in by_answer if packs is not None} == {True}
         assert materializations(first).keys() == materializations(again).keys()
+
+
+def test_the_queries_of_a_demo_have_folders_of_their_own(tmp_path: Path) -> None:
+    """What sites get and send back is of the project's own records."""
+    sent, returned = tmp_path / "to_mend", tmp_path / "came_back"
+    returned.mkdir()
+    (returned / "unreadable.csv").write_text("of real queries")
+    queries = QuerySettings(workbook=str(sent), confirmations=str(returned))
+    with studying(tmp_path, exports={"metadata": METADATA}) as study:
+        assert study.run(make_demo(study, queries=queries)).success
+    assert {path.name for path in tmp_path.glob("*_*") if path.is_dir()} == {
+        "demo_to_mend",
+        "came_back",
+        "demo_came_back",
+    }
+    assert [path.name for path in (tmp_path / "demo_to_mend").iterdir()] == [
+        "demo_trial_queries.xlsx"
+    ]
 
 
 @pytest.mark.parametrize("real_first", [True, False])
