@@ -65,8 +65,8 @@ class QuerySettings:
     def for_demo(self) -> "QuerySettings":
         """Return the settings of a demo: the names of its folders begin with ``demo_``.
 
-        Made-up queries are so never sent to a site. A single file of confirmations is not read, as
-        it names queries of the project's own records.
+        So no site gets made-up queries. A single file of confirmations is not read, as it names
+        queries of the project's own records.
 
         Example:
             >>> QuerySettings(workbook="/data/to_mend", confirmations="/data/back.csv").for_demo()

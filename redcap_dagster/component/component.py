@@ -14,9 +14,7 @@ from redcap_dagster.component.paths import resolve_query_paths, resolve_rules_pa
 from redcap_dagster.component.project_options import ProjectOptions
 from redcap_dagster.component.scaffolder import REDCapProjectScaffolder
 from redcap_dagster.component.state import is_due, read_state, write_state
-from redcap_dagster.component.yaml_values import (
-    match_instruments,
-)
+from redcap_dagster.component.yaml_values import match_instruments
 from redcap_dagster.dagster_private import (
     DefinitionsLoadContext,
     DefinitionsLoadType,

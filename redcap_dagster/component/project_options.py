@@ -32,9 +32,7 @@ from redcap_dagster.dagster_private import (
     TranslationFnResolver,
     without_source,
 )
-from redcap_dagster.demo import (
-    DemoSettings,
-)
+from redcap_dagster.demo import DemoSettings
 from redcap_dagster.execution.op_settings import OpSettings
 from redcap_dagster.options import written_as
 from redcap_dagster.partitions import PartitionSettings

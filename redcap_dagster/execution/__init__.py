@@ -1,5 +1,5 @@
-"""What runs in Dagster: `ops` starts a run, `instrument` takes, cleans and judges each instrument.
+"""What runs in Dagster: `ops` starts a run, `all_tables` makes what it selects.
 
-`guards` come before all instruments, `bucket_checks` after each. Imports
-`specs` and below.
+`guards` come before all instruments, `instrument` takes, cleans and judges each, `all_forms` makes
+the tables over all of them, `bucket_checks` come last. Imports `specs` and below.
 """

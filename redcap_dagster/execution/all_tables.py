@@ -76,7 +76,7 @@ def _record_failure(run: Run, failed: dict[str, str], name: str) -> Iterator[Non
         yield
     except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
         failed[name] = reason(error)
-        run.context.log.warning(f"Failed {name}; the other tables are made. {failed[name]}")
+        run.context.log.warning(f"Failed: {name}. All other tables are stored. {failed[name]}")
 
 
 def _make_instruments(run: Run, forms: AllForms) -> Generator[Result, None, None]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from redcap_dagster.catalog.column_schema import INFERRED, type_name
@@ -14,7 +13,7 @@ from redcap_dagster.execution.record_source import has_header
 from redcap_dagster.execution.run import Run
 from redcap_dagster.execution.run_records import Records
 from redcap_dagster.execution.study_tables import find_study
-from redcap_dagster.project.system_columns import ACCESS_GROUP, status_column
+from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.tables import (
     CleanTable,
     count_duplicate_rows,
@@ -116,10 +115,10 @@ def find_wrong(
         find_study(run),
         records.hidden,
         _find_required_rows(run, records.instrument),
-        is_whole=_has_all_buckets(run),
+        is_whole=run.has_all_buckets,
         # A run asks REDCap only where the rule of unique values needs it.
         sees_all_records=unique not in records.table.column_names
-        or _sees_all_records(run, records.table),
+        or run.sees_all_records(records.table),
     )
     own = [
         each
@@ -147,19 +146,6 @@ def _find_required_rows(run: Run, instrument: str) -> RequiredOf:
     return run.recipe.checks.settings_for("required_filled", instrument).of or "complete"
 
 
-def _has_all_buckets(run: Run) -> bool:
-    return len(run.selection.buckets) == run.recipe.tables.buckets
-
-
-def _sees_all_records(run: Run, table: pa.Table) -> bool:
-    """Whether records are certainly those of all access groups.
-
-    REDCap leaves the column of the groups out for a user in a group, but also for one who may not
-    read the groups, and in a project without groups.
-    """
-    return ACCESS_GROUP in table.column_names or run.has_no_groups
-
-
 def _count_once(run: Run, found: RuleFindings) -> RuleFindings:
     """Return what a rule found, with one wrong row for each query that it is listed as.
 
@@ -180,7 +166,7 @@ def _find_own(run: Run, rule: OwnRule) -> list[RuleFindings]:
 
     def find() -> list[RuleFindings]:
         is_whole = not rule.rule.unique or all(
-            _has_all_buckets(run) and _sees_all_records(run, study.tables[name])
+            run.has_all_buckets and run.sees_all_records(study.tables[name])
             for name in rule.instruments
             if name in study.tables
         )

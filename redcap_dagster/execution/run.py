@@ -31,6 +31,7 @@ from redcap_dagster.execution.record_source import (
     observe_groups_and_surveys,
 )
 from redcap_dagster.project import REDCapProject, StructureError
+from redcap_dagster.project.system_columns import ACCESS_GROUP
 
 EXPORT_CHECKS = frozenset({"export_complete", "nothing_hidden"})
 """Checks that judge an export, so that records are exported for them even if none are stored."""
@@ -111,6 +112,22 @@ class Run:
             return not self.client.groups.export()
         except REDCapError:  # without the right to the groups, nobody can say
             return False
+
+    @property
+    def has_all_buckets(self) -> bool:
+        """Whether the run is about all buckets; true without buckets."""
+        return len(self.selection.buckets) == self.recipe.tables.buckets
+
+    def sees_all_records(self, table: pa.Table) -> bool:
+        """Whether the token's user certainly sees the records of all access groups.
+
+        REDCap leaves the column of the groups out for a user in a group, but also for one who may
+        not read the groups, and in a project without groups. REDCap is only asked without it.
+
+        Args:
+            table: Rows of an export with the access groups.
+        """
+        return ACCESS_GROUP in table.column_names or self.has_no_groups
 
     def replaces(self, instrument: str) -> bool:
         """Whether the run replaces the stored records of an instrument."""

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from redcap_dagster.io_managers.duckdb_connection import (
-    ROW_GROUP_SIZE,
-)
+from redcap_dagster.io_managers.duckdb_connection import ROW_GROUP_SIZE
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.schema_evolution import concatenate, conform, merge_schemas
 from redcap_dagster.io_managers.table_io_manager import (

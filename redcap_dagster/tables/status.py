@@ -31,7 +31,7 @@ STATUS_SCHEMA: Final = pa.schema(
     }
 )
 
-STATUS_COLUMNS: Final[Mapping[str, str]] = {
+STATUS_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "record": "Record id",
     "event": "Unique event name; null in a classic project",
     "instance": "Number of the instance; null where none is saved, or nothing repeats",

@@ -1,6 +1,5 @@
 """The list of queries does not depend on how a server differs from others, nor on labels."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from redcap_dagster.sandbox.synthesis import KINDS, MadeUpStudy, make_up_study
 from redcap_dagster.tables import CleaningRules
 from tests.dagster_runs import studying
 from tests.dictionary import field
-from tests.planted_rules import RULES
+from tests.planted_rules import QUERY_RULES, count_found, count_planted
 
 METADATA = [
     field("id"),
@@ -57,21 +56,7 @@ def made() -> MadeUpStudy:
 def test_what_was_planted_is_found(
     tmp_path: Path, made: MadeUpStudy, dialect: str, options: dict[str, Any]
 ) -> None:
-    forms = {each.field_name: each.form_name for each in made.project.fields}
-    expected = Counter(
-        (
-            each.row_key.record,
-            each.row_key.instance or None,
-            forms[each.field],
-            each.field,
-            RULES[each.kind],
-        )
-        for error in made.errors
-        for each in error.findings
-    )
     with studying(tmp_path, study=made, dialect=dialect) as study:
-        queries = QuerySettings(rules=list(dict.fromkeys(RULES.values())))
+        queries = QuerySettings(rules=QUERY_RULES)
         assert study.run(study.definitions(queries=queries, **options)).success
-        rows = study.table("study_queries.open").to_pylist()
-    keys = ("record", "instance", "instrument", "field", "rule")
-    assert Counter(tuple(row[key] for key in keys) for row in rows) == expected
+        assert count_found(study) == count_planted(made)

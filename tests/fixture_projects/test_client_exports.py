@@ -6,9 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.api import (
-    REDCapClient,
-)
+from redcap_dagster.api import REDCapClient
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.xml.reader import read_odm
 from redcap_dagster.sandbox import Sandbox

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from redcap_dagster.project import from_xml
-from redcap_dagster.tables.cleaning.column_types import (
-    get_column_type,
-)
+from redcap_dagster.tables.cleaning.column_types import get_column_type
 from tests.fixture_projects.recorded import rows_of
 
 # Of the types that REDCapR gives, ours differ on purpose.

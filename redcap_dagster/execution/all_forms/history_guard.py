@@ -22,7 +22,7 @@ _MOST_RECORDS: Final = 1000
 
 
 def find_last_stored(run: Run) -> int:
-    """Return what tells which history is stored now, to compare it later.
+    """Return the id of the event with which the history was last stored; 0 before the first run.
 
     Args:
         run: The run.

@@ -24,7 +24,7 @@ from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import ACCESS_GROUP
 from redcap_dagster.tables import has_hashed_ids, read_contents
 from redcap_dagster.tables.queries import (
-    QUERY_COLUMNS,
+    QUERY_DESCRIPTIONS,
     Confirmations,
     JudgedForm,
     Judgment,
@@ -34,7 +34,6 @@ from redcap_dagster.tables.queries import (
 )
 
 _NO_GROUP = "no group"
-_SEVERAL = 2
 
 
 def query_results(
@@ -85,7 +84,7 @@ def query_results(
     counted = _count(run, forms, made)
     by_bucket = dict(_count_buckets(run, forms, made))
     for name, table in (("open", made.open), ("history", made.history)):
-        spec, schema = tables.queries[name], plain_schema(table, QUERY_COLUMNS)
+        spec, schema = tables.queries[name], plain_schema(table, QUERY_DESCRIPTIONS)
         if not run.selection.has(spec):
             continue
         refuse_new_columns(run.context, spec, schema, tables.buckets)
@@ -150,17 +149,15 @@ def _judge(run: Run, forms: AllForms, before: pa.Table | None) -> Judgment:
         instruments=frozenset(recipe.tables.records),
         listed=listed,
         sees_all_records=bool(listed is not None and known - listed) and _sees_all_records(run),
-        is_whole=len(run.selection.buckets) == recipe.tables.buckets,
+        is_whole=run.has_all_buckets,
     )
 
 
 def _sees_all_records(run: Run) -> bool:
-    """Whether the token's user certainly sees the records of all access groups, by their ids."""
+    """Whether the token's user certainly sees all records, by their ids."""
     if run.census is None or (run.export and has_hashed_ids(run.export.table, run.project)):
         return False
-    if ACCESS_GROUP in run.census.column_names:
-        return True  # REDCap leaves it out for a user in a group
-    return run.has_no_groups
+    return run.sees_all_records(run.census)
 
 
 def _count(run: Run, forms: AllForms, made: QueryTables) -> Mapping[str, Mapping[str, Any]]:
@@ -173,7 +170,7 @@ def _count_buckets(
     run: Run, forms: AllForms, made: QueryTables
 ) -> Iterator[tuple[str, Mapping[str, Mapping[str, Any]]]]:
     """Yield the buckets of a run of several, with the numbers of queries in each."""
-    if len(run.selection.buckets) < _SEVERAL:
+    if len(run.selection.buckets) <= 1:
         return
     tables = (made.open, made.history)
     buckets = [assign_buckets(each["record"], run.recipe.tables.buckets) for each in tables]

@@ -13,7 +13,7 @@ from redcap_dagster.execution.record_source import observe_groups_and_surveys
 from redcap_dagster.execution.run import Result, Run
 from redcap_dagster.execution.stored_tables import load_history
 from redcap_dagster.tables import census_table, read_contents
-from redcap_dagster.tables.status import STATUS_COLUMNS, build_status, draw_completeness
+from redcap_dagster.tables.status import STATUS_DESCRIPTIONS, build_status, draw_completeness
 
 
 def status_results(run: Run, forms: AllForms, queries: pa.Table | None) -> Iterator[Result]:
@@ -42,7 +42,7 @@ def status_results(run: Run, forms: AllForms, queries: pa.Table | None) -> Itera
         hidden=[name for records in forms.records.values() for name in records.hidden],
         queries=queries,
     )
-    schema = plain_schema(table, STATUS_COLUMNS)
+    schema = plain_schema(table, STATUS_DESCRIPTIONS)
     refuse_new_columns(run.context, spec, schema, tables.buckets)
     metadata = {
         **project_metadata(run.client.url, run.project),

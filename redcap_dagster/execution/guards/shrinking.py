@@ -83,7 +83,6 @@ def _find_lost_records(run: Run, stored: Iterable[Metadata]) -> Iterator[str]:
 
 def _find_lost_rows(run: Run) -> Iterator[str]:
     tables, max_drop = run.recipe.tables, run.recipe.checks.max_drop
-    everything = len(run.selection.buckets) == tables.buckets
     lost: list[str] = []
     for instrument in run.exported_instruments:
         spec = tables.records[instrument]
@@ -93,7 +92,7 @@ def _find_lost_rows(run: Run) -> Iterator[str]:
             now = count_exported_rows(run, instrument)
             before = _count_stored_rows(run, spec)
             # Of few rows, as a bucket has them too, some may be gone, but not all.
-            few = not everything or before - now == 1
+            few = not run.has_all_buckets or before - now == 1
             if now < before * (1 - max_drop) and not (few and now):
                 lost.append(f"{instrument} ({now} rows, {before} before)")
     if lost:

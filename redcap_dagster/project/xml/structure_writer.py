@@ -8,9 +8,7 @@ from redcap_dagster.project.choices import Choice
 from redcap_dagster.project.columns import status_field
 from redcap_dagster.project.model import REDCapProject
 from redcap_dagster.project.rows import Event, Field
-from redcap_dagster.project.system_columns import (
-    timestamp_column,
-)
+from redcap_dagster.project.system_columns import timestamp_column
 from redcap_dagster.project.xml.structure_reader import FIELD_TYPES, VALIDATIONS
 
 _XML_FIELD_TYPES = {name: xml_name for xml_name, name in FIELD_TYPES.items()}

@@ -6,7 +6,7 @@ tables `open` and `history`, with the `columns` of these. Imports `redcap_dagste
 and what that may import.
 """
 
-from redcap_dagster.tables.queries.columns import QUERY_COLUMNS
+from redcap_dagster.tables.queries.columns import QUERY_DESCRIPTIONS
 from redcap_dagster.tables.queries.confirmations import (
     Confirmation,
     ConfirmationError,
@@ -19,7 +19,7 @@ from redcap_dagster.tables.queries.life import State
 from redcap_dagster.tables.queries.update import QueryTables, read_history, update_queries
 
 __all__ = [
-    "QUERY_COLUMNS",
+    "QUERY_DESCRIPTIONS",
     "Confirmation",
     "ConfirmationError",
     "Confirmations",

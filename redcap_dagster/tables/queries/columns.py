@@ -30,7 +30,7 @@ OPEN_SCHEMA: Final = _build_schema(
 HISTORY_SCHEMA: Final = _build_schema(*OF_QUERY, "step", *OF_STEP, "salt")
 """The columns of the history."""
 
-QUERY_COLUMNS: Final[Mapping[str, str]] = {
+QUERY_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "query_id": "Id of the query, the same in all runs",
     "record": "Record id",
     "event": "Unique event name; null in a classic project",

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from redcap_dagster.api import (
-    REDCapClient,
-)
+from redcap_dagster.api import REDCapClient
 from tests.fake_server import TOKEN, Server, json_reply
 
 INFO = json_reply({"project_id": 1, "is_longitudinal": 0})
