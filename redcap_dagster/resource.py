@@ -64,7 +64,7 @@ class REDCapResource(ClientSettings, dg.ConfigurableResource[Any]):
 
         Raises:
             ValueError: The token is written out, and would be in the repr; or the URL is not one.
-            TypeError: A setting is misspelt.
+            TypeError: A setting is misspelled.
         """
         if not isinstance(values.get("token", dg.EnvVar("")), dg.EnvVar):
             raise ValueError("token: give it as dagster.EnvVar.")

@@ -55,7 +55,7 @@ class REDCapClient(RecordExports):
 
     Raises:
         ValueError: The URL, the token or a setting is invalid.
-        TypeError: A setting is misspelt.
+        TypeError: A setting is misspelled.
 
     Example:
         >>> REDCapClient("https://redcap.example.edu/api", "0123456789ABCDEF0123456789ABCDEF")
@@ -150,7 +150,7 @@ class REDCapClient(RecordExports):
                 is written.
 
         Raises:
-            TypeError: The call or an argument is misspelt, missing, or has another type.
+            TypeError: The call or an argument is misspelled, missing, or has another type.
             ValueError: REDCap cannot take an argument, or the language does not have the call.
 
         Example:

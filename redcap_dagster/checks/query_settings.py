@@ -73,16 +73,13 @@ class QuerySettings:
             ... # doctest: +ELLIPSIS
             QuerySettings(..., confirmations=None, workbook='/data/demo_to_mend')
         """
-        workbook, confirmations = (
-            None if path is None else UPath(path) for path in (self.workbook, self.confirmations)
-        )
-        if confirmations is not None and confirmations.suffix:
+        confirmations = self.confirmations
+        if confirmations is not None and UPath(confirmations).suffix:
             confirmations = None
         return replace(
             self,
-            workbook=workbook and str(workbook.with_name(f"demo_{workbook.name}")),
-            confirmations=confirmations
-            and str(confirmations.with_name(f"demo_{confirmations.name}")),
+            workbook=self.workbook and _place_beside(self.workbook),
+            confirmations=confirmations and _place_beside(confirmations),
         )
 
     def check_rules(self, own: Collection[str]) -> None:
@@ -107,3 +104,8 @@ class QuerySettings:
                 f"queries: there are no rules {unknown} that judge rows. Correct the names: there "
                 f"are {', '.join(known)}."
             )
+
+
+def _place_beside(folder: str) -> str:
+    path = UPath(folder)
+    return str(path.with_name(f"demo_{path.name}"))

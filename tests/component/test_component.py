@@ -570,12 +570,7 @@ def _wrong_in_yaml(**attributes: Any) -> list[str]:
 
 @pytest.mark.parametrize(
     "attributes",
-    [
-        {"max_age": "banana"},
-        {"name": "My-Study"},
-        {"freshness": {"fail_after": "banana"}},
-        {"queries": {"workbok": "to_mend"}},
-    ],
+    [{"max_age": "banana"}, {"name": "My-Study"}, {"freshness": {"fail_after": "banana"}}],
 )
 def test_what_cannot_be_is_refused_before_there_is_state(attributes: dict[str, Any]) -> None:
     assert _wrong_in_yaml(**attributes)

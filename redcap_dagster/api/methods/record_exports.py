@@ -60,7 +60,7 @@ class RecordExports(StructureExports):
             send no header; then the record id is the only column.
 
         Raises:
-            TypeError: A parameter is misspelt or has another type. Nothing was sent.
+            TypeError: A parameter is misspelled or has another type. Nothing was sent.
             ValueError: REDCap cannot take a parameter, or the project does not have such a field,
                 instrument or event.
             MalformedResponseError: Rows have no record id, or are duplicate rows.
@@ -142,7 +142,7 @@ class RecordExports(StructureExports):
                 where the token's user may not see them. Defaults to all.
 
         Raises:
-            TypeError: A parameter is misspelt or has another type. Nothing was sent.
+            TypeError: A parameter is misspelled or has another type. Nothing was sent.
             ValueError: REDCap cannot take a parameter, or the project does not have such a field,
                 instrument or event.
             IncompleteExportError: Records are missing. The message has their number.

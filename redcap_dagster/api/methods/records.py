@@ -63,7 +63,7 @@ class Records:
             ``value``. A checkbox has a row for each ticked box, with its code.
 
         Raises:
-            TypeError: A parameter is misspelt or has another type. Nothing was sent.
+            TypeError: A parameter is misspelled or has another type. Nothing was sent.
             ValueError: REDCap cannot take a parameter, or the project does not have such a field,
                 instrument or event.
             REDCapError: The request failed. The type says why.

@@ -119,7 +119,7 @@ def check_selection(**selection: Unpack[RecordSelection]) -> dict[str, str]:
     """Return a checked selection as API parameters, without the record id field.
 
     Raises:
-        TypeError: A parameter is misspelt, or a value has another type, such as one string
+        TypeError: A parameter is misspelled, or a value has another type, such as one string
             instead of a list.
         ValueError: A list is empty, a field is one that REDCap adds by itself, or a date has a
             time zone.
