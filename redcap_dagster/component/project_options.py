@@ -1,4 +1,4 @@
-"""What the YAML of a project gives: the options of the component, each validated."""
+"""The options that the YAML of a project gives, each validated."""
 
 from functools import cache
 from typing import Annotated, Any, Literal, Self

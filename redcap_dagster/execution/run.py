@@ -107,7 +107,7 @@ class Run:
 
     @cached_property
     def has_no_groups(self) -> bool:
-        """Whether the project certainly has no access groups; asked of REDCap when it is read."""
+        """Whether the project certainly does not have access groups, which takes a request."""
         try:
             return not self.client.groups.export()
         except REDCapError:  # without the right to the groups, nobody can say
@@ -122,7 +122,7 @@ class Run:
         """Whether the token's user certainly sees the records of all access groups.
 
         REDCap leaves the column of the groups out for a user in a group, but also for one who may
-        not read the groups, and in a project without groups. REDCap is only asked without it.
+        not read the groups, and in a project without groups. Only without it, REDCap is requested.
 
         Args:
             table: Rows of an export with the access groups.

@@ -1,4 +1,4 @@
-"""What the writer and the reader of workbooks agree on: names, and the cells of the sheet."""
+"""The names and cells of a workbook, on which its writer and its reader agree."""
 
 import re
 from collections.abc import Iterator, Sequence

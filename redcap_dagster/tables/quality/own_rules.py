@@ -88,7 +88,7 @@ class OwnRule:
 
     @property
     def description(self) -> RuleDescription:
-        """What the rule is called, and what it expects."""
+        """The name of the rule, and what it expects."""
         expects = f"In no row is it true that {self.rule.logic.strip()}"
         if self.node is None:
             expects = f"No two rows have the same values of {list_names(self.rule.unique)}."
