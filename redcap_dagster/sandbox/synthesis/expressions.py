@@ -89,11 +89,12 @@ class Sources:
 
     Attributes:
         inputs: The source of each input; smart variables stand for themselves.
-        own: Columns of the row itself that have all inputs; None if one is elsewhere.
+        own: Columns of the row itself that have all inputs, each with the value of a cell that was
+            never saved; None if one is elsewhere.
     """
 
     inputs: tuple[Source | SmartVariable, ...]
-    own: tuple[str, ...] | None
+    own: tuple[tuple[str, str], ...] | None
 
 
 ANY: Final = "any"
@@ -187,7 +188,7 @@ def find_sources(
         for each in expression.inputs
     )
     own = [
-        each.column
+        (each.column, each.blank)
         for each in inputs
         if isinstance(each, Source) and each.kind is None and not each.comma
     ]

@@ -1,6 +1,5 @@
 """What is wrong in a cell of a made-up record, by its dictionary: the rules B, C, D, F, G and H."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -28,12 +27,12 @@ def find_findings(record: MadeUpRecord, plan: FieldPlan, place: Place) -> frozen
         place: Row of the record in which the field's instrument was saved.
     """
     row = record.rows[place]
-    filled = any(row[column] != blank for column, blank in plan.blanks.items())
+    filled = record.is_filled(plan, place)
     is_certain = plan.branching is None or plan.branching.is_certain
     found = set()
     if plan.is_calculated:
         return frozenset("H") if _is_miscalculated(record, plan, place) else frozenset()
-    value = row[plan.name] if plan.field.field_type != "checkbox" else ""
+    value = row.get(plan.name, "")
     is_code = value in plan.missing_codes
     if filled and is_certain and not is_code and record.is_hidden(plan, place):
         found.add("F")
@@ -48,9 +47,7 @@ def find_findings(record: MadeUpRecord, plan: FieldPlan, place: Place) -> frozen
 
 def is_blank_required(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
     """Return whether a field certainly must not be blank: in a form that is complete."""
-    return is_required(record, plan, place) and all(
-        record.rows[place][column] == blank for column, blank in plan.blanks.items()
-    )
+    return not record.is_filled(plan, place) and is_required(record, plan, place)
 
 
 def is_required(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
@@ -66,24 +63,21 @@ def is_required(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
     )
 
 
-def is_mostly_blank(record: MadeUpRecord, places: Iterable[Place]) -> bool:
+def is_mostly_blank(record: MadeUpRecord, form: str, place: Place) -> bool:
     """Return whether several and most required fields of a form are blank: another finding."""
-    for place in places:
-        blanks: dict[str, list[bool]] = {form: [] for form in record.saved[place]}
-        for plan in record.plan.required[place[0]]:
-            form = plan.field.form_name
-            if form in blanks and is_required(record, plan, place):
-                blanks[form].append(is_blank_required(record, plan, place))
-        if any(sum(each) >= _SEVERAL and 2 * sum(each) > len(each) for each in blanks.values()):
-            return True
-    return False
+    blanks = [
+        not record.is_filled(plan, place)
+        for plan in record.plan.required.get(form, ())
+        if is_required(record, plan, place)
+    ]
+    return sum(blanks) >= _SEVERAL and 2 * sum(blanks) > len(blanks)
 
 
 def _is_miscalculated(record: MadeUpRecord, plan: FieldPlan, place: Place) -> bool:
     calculation = plan.calculation
     if calculation is None or not calculation.is_certain:
         return False
-    expected, value = record.calculate(plan, place), record.rows[place][plan.name]
+    expected, value = record.calculate(plan, place), record.rows[place].get(plan.name, "")
     if expected is None or record.reads_missing_code(calculation, place):
         return False
     if value == "" and not record.is_asked(plan, place):

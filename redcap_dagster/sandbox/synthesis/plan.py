@@ -1,6 +1,6 @@
 """What a dictionary says about each field, compiled once for all records."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from redcap_dagster.sandbox.synthesis.expressions import (
     parse_expression,
     read_tag,
 )
+from redcap_dagster.sandbox.synthesis.values import Bounds, Drawer, make_drawer
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,10 +42,10 @@ class FieldPlan:
         hidden: Whether an action tag hides it always.
         is_status: Whether it is the status of its form.
         is_system: Whether REDCap adds it to each form: the status, and the timestamp of a survey.
+        draw: What draws a value, unless other fields have its limits.
         missing_codes: Missing data codes that it takes.
         exclusive: Codes of a checkbox that exclude all others.
         most_ticked: How many options of a checkbox can be ticked, or None.
-        most_characters: How many characters a text without validation can have, or None.
         ranked_with: Names of the other fields of its matrix, if each code is chosen once in it.
     """
 
@@ -62,10 +63,10 @@ class FieldPlan:
     hidden: bool
     is_status: bool
     is_system: bool
+    draw: Drawer
     missing_codes: tuple[str, ...] = ()
     exclusive: frozenset[str] = frozenset()
     most_ticked: int | None = None
-    most_characters: int | None = None
     ranked_with: tuple[str, ...] = ()
 
     @property
@@ -127,12 +128,13 @@ class StudyPlan:
         return found
 
     @cached_property
-    def required(self) -> Mapping[RowKind, Sequence[FieldPlan]]:
-        """The required fields of each kind of row that people fill."""
-        return {
-            kind: [each for each in fields if each.required and not each.is_calculated]
-            for kind, fields in self.kinds.items()
-        }
+    def required(self) -> Mapping[str, Sequence[FieldPlan]]:
+        """The required fields of each form that people fill."""
+        found: dict[str, list[FieldPlan]] = {}
+        for plan in self.fields.values():
+            if plan.required and not plan.is_calculated:
+                found.setdefault(plan.field.form_name, []).append(plan)
+        return found
 
     @cached_property
     def dependents(self) -> Mapping[str, Sequence[FieldPlan]]:
@@ -142,6 +144,17 @@ class StudyPlan:
             for name in _list_referred(plan):
                 found.setdefault(name, {})[plan.name] = plan
         return {name: tuple(plans.values()) for name, plans in found.items()}
+
+    def list_dependent(self, names: Iterable[str]) -> Iterator[FieldPlan]:
+        """Yield fields, and those that depend on them, in the order of their references."""
+        found: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [each.name for each in self.dependents.get(name, ())]
+        return (plan for name, plan in self.fields.items() if name in found)
 
     @cached_property
     def compared(self) -> Mapping[str, Sequence[str]]:
@@ -186,11 +199,14 @@ def _plan_field(
     is_system = is_status or is_timestamp_field(field)
     names = [column.name for column in columns]
     low, high = field.text_validation_min, field.text_validation_max
+    chosen = tuple(code for code in codes if code in shown) or codes
+    draw = make_drawer(field, Bounds(low, high), chosen)
+    most_characters = int(longest) if longest.isdecimal() else None
     return FieldPlan(
         field,
         field.field_name,
         tuple((column.name, column.choice.code if column.choice else "") for column in columns),
-        tuple(code for code in codes if code in shown) or codes,
+        chosen,
         parse(field.branching_logic, False),
         parse(read_calculation(field), field.field_type == "calc"),
         parse(low, False) if "[" in low else None,
@@ -201,14 +217,14 @@ def _plan_field(
         any(tag.name == "HIDDEN" and not tag.conditions for tag in tags),
         is_status,
         is_system,
+        lambda rng: draw(rng)[:most_characters],
         () if "@NOMISSING" in field.field_annotation or is_system else missing,
         frozenset(_read_codes(field, "NONEOFTHEABOVE")),
         int(most) if most.isdecimal() else None,
-        int(longest) if longest.isdecimal() else None,
         tuple(
             each.field_name
-            for each in project.fields
-            if is_ranked and each.matrix_group_name == field.matrix_group_name and each != field
+            for each in (project.fields if is_ranked else ())
+            if each.matrix_group_name == field.matrix_group_name and each != field
         ),
     )
 

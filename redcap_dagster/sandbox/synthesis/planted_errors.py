@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from random import Random
 from typing import Final
 
@@ -18,10 +18,10 @@ from redcap_dagster.sandbox.synthesis.judge import find_findings, is_mostly_blan
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
 from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
 from redcap_dagster.sandbox.synthesis.values import (
-    draw_value,
     find_invalid_value,
     find_other_value,
     find_values_out_of_range,
+    make_drawer,
 )
 
 KINDS: Final[Mapping[str, str]] = {
@@ -135,7 +135,7 @@ def _plant(
     if not fields or not records:
         return None
     drawn = filter(None, (_draw_cell(records, rng, fields) for _ in range(_TRIES)))
-    for cell in (*drawn, *islice(_list_cells(records, fields), 20 * _TRIES)):
+    for cell in chain(drawn, islice(_list_cells(records, fields), 20 * _TRIES)):
         if (cell.row_key, cell.plan.name) in taken:
             continue
         found = _try_cell(plan, records, rng, kind, cell)
@@ -165,7 +165,6 @@ def _try_cell(
 ) -> PlantedError | None:
     """Return the error of a cell, or None if it is not certain: the cell is as it was."""
     record, place, field = cell.record, cell.place, cell.plan
-    row = record.rows[place]
     if find_findings(record, field, place):
         return None
     wrong = _make_wrong(records, rng, kind, cell)
@@ -176,14 +175,15 @@ def _try_cell(
         return None
     scope = [(place, field), *((at, each) for each in needing for at in _find_places(record, each))]
     before = {(at, each): find_findings(record, each, at) for at, each in scope}
-    kept = {name: row[name] for name in field.blanks}
-    row |= wrong
+    kept = record.get_values(field, place)
+    record.set_values(field, place, wrong)
     after = {(at, each): find_findings(record, each, at) for at, each in scope}
     own = after[place, field]
     rules = {kind} if kind in "BCDFGH" else set()
     stays = all(before[key] <= found for key, found in after.items())
-    if own != rules or not stays or is_mostly_blank(record, {at for at, _ in scope}):
-        row |= kept
+    forms = {(each.field.form_name, at) for at, each in scope}
+    if own != rules or not stays or any(is_mostly_blank(record, *each) for each in forms):
+        record.set_values(field, place, kept)
         return None
     consequences = [
         Finding(letter, _Cell(record, at, each).row_key, each.name)
@@ -262,10 +262,8 @@ def _make_wrong(
     records: Sequence[MadeUpRecord], rng: Random, kind: str, cell: _Cell
 ) -> Mapping[str, str] | None:
     """Return the columns of a cell with a wrong value, or None if it cannot have one."""
-    record, field, row = cell.record, cell.plan, cell.record.rows[cell.place]
-    name = field.name
-    filled = any(row[column] != blank for column, blank in field.blanks.items())
-    if filled == (kind == "F"):
+    record, field, name = cell.record, cell.plan, cell.plan.name
+    if record.is_filled(field, cell.place) == (kind == "F"):
         return None
     match kind:
         case "B":
@@ -279,14 +277,14 @@ def _make_wrong(
             return {**field.blanks, rng.choice(list(field.blanks)): "1"} if field.codes else None
         case "F":
             bounds = record.find_bounds(field, cell.place)
-            value = draw_value(rng, field.field, bounds, field.codes)
+            value = make_drawer(field.field, bounds, field.codes)(rng)
             return {name: value} if value else None
         case "G":
             known = {choice.code for choice in field.field.choices} | set(field.missing_codes)
             other = [code for code in _UNKNOWN_CODES if code not in known]
             return {name: other[0]} if other else None
         case "H":
-            return {name: find_other_value(field.field, row[name])}
+            return {name: find_other_value(field.field, record.rows[cell.place][name])}
         case "unique":
             return _take_value(records, rng, cell)
     by_code = {code: column for column, code in field.columns}
@@ -316,7 +314,7 @@ def _take_value(
 
 def _find_same_values(records: Sequence[MadeUpRecord], cell: _Cell) -> list[Finding]:
     name = cell.plan.name
-    value = cell.record.rows[cell.place][name]
+    value = cell.record.rows[cell.place].get(name)
     return [
         Finding("unique", _Cell(record, place, cell.plan).row_key, name)
         for record in records

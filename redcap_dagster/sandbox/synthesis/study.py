@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice, repeat
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -13,6 +14,7 @@ from redcap_dagster.project.xml.reader import DataPoint, EmbeddedFile, OdmFile
 from redcap_dagster.sandbox.store.loading import Cells
 from redcap_dagster.sandbox.store.row_keys import RowKey
 from redcap_dagster.sandbox.synthesis.goals import find_goal
+from redcap_dagster.sandbox.synthesis.making import RecordMaker
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
 from redcap_dagster.sandbox.synthesis.planted_errors import KINDS, PlantedError, plant_errors
 from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
@@ -22,6 +24,8 @@ from redcap_dagster.sandbox.synthesis.visits import draw_saved_forms
 _GROUPS: Final = ("site_a", "site_a", "site_b", "site_b", "site_c", "site_c", "site_c", "")
 _MOST_GOALS: Final = 500
 _MOST_ATTEMPTS: Final = 3
+_MADE_FIRST: Final = 10
+_MADE_TOGETHER: Final = 100
 _FILE: Final = EmbeddedFile("made_up.txt", "text/plain", b"made up\n")
 
 
@@ -114,8 +118,13 @@ def make_records(
         rng: Source of chance.
         number: Number of records, which are named 1, 2, ...
     """
-    goals = _Goals.of(plan)
-    made = [_make_record(plan, rng, str(name), goals) for name in range(1, number + 1)]
+    goals, taken = _Goals.of(plan), set[str]()
+    made: list[MadeUpRecord] = []
+    sizes = chain((_MADE_FIRST,), repeat(_MADE_TOGETHER))
+    while len(made) < number:
+        last = min(len(made) + next(sizes), number)
+        names = [str(name) for name in range(len(made) + 1, last + 1)]
+        made += _make_together(plan, rng, names, goals, taken)
     return made, _explain(plan, goals)
 
 
@@ -141,13 +150,11 @@ class _Goals:
         fields: The fields by name, required ones first.
         values: Values with which branching logic asks a field, or None if none were found.
         attempts: How many records were to ask a field.
-        taken: Values of the secondary unique field.
     """
 
     fields: dict[str, FieldPlan]
     values: Mapping[str, Mapping[tuple[str, str, str], str] | None]
     attempts: dict[str, int]
-    taken: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, plan: StudyPlan) -> "_Goals":
@@ -163,44 +170,43 @@ class _Goals:
     def choose(self) -> dict[tuple[str, str, str], str]:
         """Return values that ask as many of the fields as do not contradict each other."""
         wishes: dict[tuple[str, str, str], str] = {}
-        for name in list(self.fields)[:_MOST_GOALS]:
-            goal = self.values[name]
-            if not goal or self.attempts[name] >= _MOST_ATTEMPTS:
-                continue
+        left = (name for name in self.fields if self.attempts[name] < _MOST_ATTEMPTS)
+        for name in islice(left, _MOST_GOALS):
+            goal = self.values[name] or {}
             if all(wishes.get(key, value) == value for key, value in goal.items()):
                 wishes |= goal
                 self.attempts[name] += 1
         return wishes
 
-    def update(self, record: MadeUpRecord) -> None:
-        """Remove the fields that a record asks."""
-        rows = record.rows.values()
+    def update(self, records: Sequence[MadeUpRecord]) -> None:
+        """Remove the fields that records ask."""
+        filled = {column for record in records for row in record.rows.values() for column in row}
         for name, plan in list(self.fields.items()):
-            blanks = plan.blanks.items()
-            if any(row.get(column, blank) != blank for row in rows for column, blank in blanks):
+            if not filled.isdisjoint(plan.blanks):
                 del self.fields[name]
 
 
-def _make_record(plan: StudyPlan, rng: Random, name: str, goals: _Goals) -> MadeUpRecord:
-    wishes = goals.choose()
-    group = rng.choice(_GROUPS) if plan.project.has_access_groups else ""
-    saved = draw_saved_forms(plan, rng, wishes)
-    record = MadeUpRecord(plan, name, group, saved, rng, wishes, goals.taken)
-    goals.update(record)
-    return record
+def _make_together(
+    plan: StudyPlan, rng: Random, names: Sequence[str], goals: _Goals, taken: set[str]
+) -> Sequence[MadeUpRecord]:
+    """Return records of these names."""
+    maker = RecordMaker(plan, rng, taken)
+    for name in names:
+        wishes = goals.choose()
+        group = rng.choice(_GROUPS) if plan.project.has_access_groups else ""
+        maker.add_record(name, group, draw_saved_forms(plan, rng, wishes), wishes)
+    maker.make_values()
+    goals.update(maker.records)
+    return maker.records
 
 
 def _list_cells(record: MadeUpRecord) -> Iterator[Cells]:
     """Yield the cells of a record as the store keeps them: no blanks, and no unticked options."""
-    columns, id_field = record.plan.columns, record.plan.project.record_id_field
     context = {ACCESS_GROUP: record.group} if record.group else {}
     for place, row in record.rows.items():
-        values = {
-            name: value
-            for name, value in row.items()
-            if value and name != id_field and not (value == "0" and columns[name].choice)
-        }
-        yield make_row_key(record.name, place), values | context
+        values = row | context
+        del values[record.plan.project.record_id_field]
+        yield make_row_key(record.name, place), values
 
 
 def make_row_key(record: str, place: Place) -> RowKey:

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -65,37 +65,42 @@ class Bounds:
     high: str = ""
 
 
-def draw_value(rng: Random, field: Field, bounds: Bounds, codes: Sequence[str]) -> str:
-    """Return a valid value of a field that is not a checkbox; blank if none can be made up.
+Drawer = Callable[[Random], str]
+"""What draws a value from a source of chance."""
+
+
+def make_drawer(field: Field, bounds: Bounds, codes: Sequence[str]) -> Drawer:
+    """Return what draws valid values of a field that is not a checkbox; blanks if there are none.
 
     Args:
-        rng: Source of chance.
         field: The field.
         bounds: Its least and greatest value.
         codes: Codes that can be chosen, of a multiple-choice field.
     """
     if codes:
-        return rng.choice(codes)
+        return lambda rng: rng.choice(codes)
     if field.field_type == "file":
-        return "made_up.txt"
+        return lambda _: "made_up.txt"
     if field.field_type in ("notes", "sql"):
-        return f"{rng.choice(_WORDS)}, {rng.choice(_WORDS)}"
+        return lambda rng: f"{rng.choice(_WORDS)}, {rng.choice(_WORDS)}"
     if field.field_type == "slider" and not (bounds.low or bounds.high):
-        return str(rng.randint(0, 100))
+        return lambda rng: str(rng.randint(0, 100))
     if field.field_type not in ("text", "slider"):
-        return ""
+        return lambda _: ""
     validation = get_validation(field)
     match validation.kind:
         case "integer" | "number":
-            return _draw_number(rng, validation, bounds)
+            return _draw_numbers(validation, bounds)
         case "date" | "datetime":
-            return _draw_moment(rng, validation, bounds)
+            return _draw_moments(validation, bounds)
         case "time":
-            return _draw_time(rng, validation, bounds)
+            return _draw_times(validation, bounds)
     shape = _SHAPES.get(field.validation)
     if shape is not None:
-        return _fill_shape(rng, shape)
-    return rng.choice(_WORDS) if field.validation not in VALIDATIONS or not field.validation else ""
+        return lambda rng: _fill_shape(rng, shape)
+    if field.validation and field.validation in VALIDATIONS:
+        return lambda _: ""
+    return lambda rng: rng.choice(_WORDS)
 
 
 def find_invalid_value(field: Field) -> str:
@@ -181,14 +186,14 @@ def find_other_value(field: Field, value: str) -> str:
 # -- numbers --------------------------------------------------------------------------------------
 
 
-def _draw_number(rng: Random, validation: Validation, bounds: Bounds) -> str:
+def _draw_numbers(validation: Validation, bounds: Bounds) -> Drawer:
     low, high = (_read_number(text, validation) for text in (bounds.low, bounds.high))
     if low is None:
         low = Decimal(0) if high is None or high >= 0 else high - 100
     if high is None:
         high = low + 100
     if low > high:
-        return ""
+        return lambda _: ""
     places = validation.decimals
     if places is None:
         places = 0 if validation.kind == "integer" or high - low >= 20 else 1
@@ -197,8 +202,10 @@ def _draw_number(rng: Random, validation: Validation, bounds: Bounds) -> str:
         for limit, mode in ((low, ROUND_CEILING), (high, ROUND_FLOOR))
     )
     if least > most:  # no value with these decimals is between the bounds
-        return _write_number(low, validation)
-    return _write_number(Decimal(rng.randint(least, most)).scaleb(-places), validation)
+        value = _write_number(low, validation)
+        return lambda _: value
+    scale = -places
+    return lambda rng: _write_number(Decimal(rng.randint(least, most)).scaleb(scale), validation)
 
 
 def _read_number(text: str, validation: Validation) -> Decimal | None:
@@ -227,7 +234,7 @@ def list_numbers(field: Field) -> Sequence[str]:
 # -- dates and times ------------------------------------------------------------------------------
 
 
-def _draw_moment(rng: Random, validation: Validation, bounds: Bounds) -> str:
+def _draw_moments(validation: Validation, bounds: Bounds) -> Drawer:
     low = _read_moment(bounds.low, validation, _LONG_AFTER)
     high = _read_moment(bounds.high, validation, NOW)
     if low is None:
@@ -235,12 +242,16 @@ def _draw_moment(rng: Random, validation: Validation, bounds: Bounds) -> str:
     if high is None:
         high = max(NOW - timedelta(days=1), low + timedelta(days=365))
     if low > high:
-        return ""
-    seconds = rng.randint(0, int((high - low).total_seconds()))
-    drawn = low + timedelta(seconds=seconds)
-    if validation.clock == "H:M" and drawn.replace(second=0) >= low:
-        drawn = drawn.replace(second=0)
-    return _write_moment(max(drawn, low), validation)
+        return lambda _: ""
+    first, seconds = low, int((high - low).total_seconds())
+
+    def draw(rng: Random) -> str:
+        drawn = first + timedelta(seconds=rng.randint(0, seconds))
+        if validation.clock == "H:M" and drawn.replace(second=0) >= first:
+            drawn = drawn.replace(second=0)
+        return _write_moment(drawn, validation)
+
+    return draw
 
 
 def _read_moment(text: str, validation: Validation, today: datetime) -> datetime | None:
@@ -258,7 +269,7 @@ def _write_moment(moment: date, validation: Validation) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" + (f":{moment:%S}" if validation.clock == "H:M:S" else "")
 
 
-def _draw_time(rng: Random, validation: Validation, bounds: Bounds) -> str:
+def _draw_times(validation: Validation, bounds: Bounds) -> Drawer:
     limits = [read_value(text, validation) for text in (bounds.low, bounds.high)]
     ends = (0, 3599 if validation.clock == "M:S" else 86399)
     least, most = (
@@ -266,8 +277,14 @@ def _draw_time(rng: Random, validation: Validation, bounds: Bounds) -> str:
         for limit, end in zip(limits, ends, strict=True)
     )
     step = 60 if validation.clock == "H:M" else 1
-    seconds = rng.randint(-(-least // step), max(most // step, -(-least // step))) * step
-    return _write_time(time(seconds // 3600, seconds // 60 % 60, seconds % 60), validation)
+    first = -(-least // step)
+    last = max(most // step, first)
+
+    def draw(rng: Random) -> str:
+        seconds = rng.randint(first, last) * step
+        return _write_time(time(seconds // 3600, seconds // 60 % 60, seconds % 60), validation)
+
+    return draw
 
 
 def _write_time(moment: time, validation: Validation) -> str:

@@ -6,8 +6,9 @@ from typing import Final
 
 from redcap_dagster.sandbox.store.row_keys import list_row_forms
 from redcap_dagster.sandbox.synthesis.expressions import RowKind
+from redcap_dagster.sandbox.synthesis.making import Wishes
 from redcap_dagster.sandbox.synthesis.plan import StudyPlan
-from redcap_dagster.sandbox.synthesis.records import Place, Wishes
+from redcap_dagster.sandbox.synthesis.records import Place
 
 _VISITED_SHARE: Final = 0.85
 _SAVED_SHARE: Final = 0.95

@@ -221,6 +221,23 @@ def test_logic_that_asks_nobody(branching: str) -> None:
     assert any("a" in values for _, values in study.rows)
 
 
+def test_what_depends_on_circular_logic() -> None:
+    """A field that logic clears in the end is blank for the fields that refer to it, too."""
+    rows = [
+        field("id"),
+        field("self", branching_logic="[self] = ''"),
+        field("then", required_field="y", branching_logic="[self] <> ''"),
+        field("number", type="calc", choices="if([self] = '', 1, 2)"),
+        field("instead", required_field="y", branching_logic="[number] = 1"),
+    ]
+    project = REDCapProject.from_exports(metadata=rows)
+    made = [dict(values) for _, values in make_up_study(project, records=30).rows]
+    for values in made:
+        assert not {"self", "then"} & values.keys()
+        assert values["number"] == "1"
+        assert ("instead" in values) >= (values["visit_complete"] == "2")
+
+
 def test_a_form_that_cannot_be_complete() -> None:
     """No value is between the limits: the field stays blank, so the form is incomplete."""
     rows = [
