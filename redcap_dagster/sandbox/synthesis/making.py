@@ -41,7 +41,7 @@ class RecordMaker:
         self._saved: dict[tuple[str, Place], list[MadeUpRecord]] = {}
         self._is_made: dict[tuple[str, Place], bool] = {}
         self._asked: dict[tuple[Expression, str, Place], Sequence[MadeUpRecord]] = {}
-        self._early_reads = 0
+        self._read_early: set[str] = set()
         self._blank: list[tuple[MadeUpRecord, FieldPlan, Place]] = []
 
     def add_record(
@@ -68,8 +68,7 @@ class RecordMaker:
         for place in dict.fromkeys(place for _, place in self._saved):
             for field in self.plan.kinds[place[0]]:
                 self._make_field(field.name, place)
-        if self.plan.circular:
-            self._settle()
+        self._settle()
         self._asked.clear()
         for record, field, place in self._blank:
             status = status_column(field.field.form_name)
@@ -82,8 +81,9 @@ class RecordMaker:
     def _make_field(self, name: str, place: Place) -> None:
         """Make up the values of a field in a place of all records, unless they are there."""
         is_made = self._is_made.get((name, place))
+        if is_made is False:
+            self._read_early.add(name)  # what it needs refers to it
         if is_made is not None:
-            self._early_reads += not is_made  # what it needs refers to it
             return
         field = self.plan.fields.get(name)
         if field is None or name == self.plan.project.record_id_field:
@@ -118,17 +118,14 @@ class RecordMaker:
         key = (field.branching, field.field.form_name, place)
         found = self._asked.get(key)
         if found is None:
-            before = self._early_reads
             self._make_inputs(field.branching, place)
             inputs = self._read_inputs(field.branching, place, records)
             truths = {values: field.branching.is_true(values) for values in set(inputs)}
-            found = [
+            found = self._asked[key] = [
                 record
                 for record, values in zip(records, inputs, strict=True)
                 if truths[values] is True
             ]
-            if self._early_reads == before:
-                self._asked[key] = found
         return found
 
     def _read_inputs(
@@ -143,14 +140,14 @@ class RecordMaker:
         return list(zip(*columns, strict=True))
 
     def _settle(self) -> None:
-        """Clear circular fields, and those that depend on them, which by now are not asked."""
-        fields = list(self.plan.list_dependent(self.plan.circular))
-        cleared = True
+        """Clear fields of circular logic, and those that depend on them, if by now not asked."""
+        fields = list(self.plan.list_dependent(self._read_early))
+        cleared = bool(fields)
         while cleared:
             cleared = False
             for field in fields:
                 for record, place in self._list_places(field):
-                    if field.calculation is not None and field.name not in self.plan.circular:
+                    if field.calculation is not None:
                         value = record.calculate(field, place) or ""
                         record.set_values(field, place, {field.name: value})
                     elif field.is_calculated or not record.is_filled(field, place):

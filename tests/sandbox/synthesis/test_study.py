@@ -238,6 +238,25 @@ def test_what_depends_on_circular_logic() -> None:
         assert ("instead" in values) >= (values["visit_complete"] == "2")
 
 
+def test_logic_that_is_circular_in_one_event() -> None:
+    events = [{"event_name": n, "unique_event_name": n, "arm_num": 1} for n in ("v1", "v2")]
+    project = REDCapProject.from_exports(
+        metadata=[
+            field("id"),
+            *(field(name, branching_logic="[v1][self] = ''") for name in ("self", "too")),
+            field("then", required_field="y", branching_logic="[v1][self] <> ''"),
+        ],
+        events=events,
+        arms=[{"arm_num": 1, "name": "A"}],
+        form_event_mapping=[
+            {"arm_num": 1, "unique_event_name": n, "form": "visit"} for n in ("v1", "v2")
+        ],
+    )
+    rows = [(key.event, dict(values)) for key, values in make_up_study(project, records=30).rows]
+    assert not any({"self", "then"} & values.keys() for event, values in rows if event == "v1")
+    assert not any("then" in values for _, values in rows)
+
+
 def test_a_form_that_cannot_be_complete() -> None:
     """No value is between the limits: the field stays blank, so the form is incomplete."""
     rows = [
