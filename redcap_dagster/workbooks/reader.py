@@ -40,9 +40,11 @@ def read_workbook(path: UPath, queries: pa.Table | None) -> Confirmations:
         WorkbookError: The file cannot be read, or no sheet has the columns.
     """
     found: dict[str, Confirmations] = {}
-    for sheet, rows in read_sheets(path):
+    for number, (sheet, rows) in enumerate(read_sheets(path), 1):
+        # A person's name for a sheet may be a record id, so it is in no message.
+        prefix = "" if sheet == QUERIES_SHEET else f"sheet {number} row "
         try:
-            found[sheet] = collect_confirmations(rows, queries, _name_sheet(path, sheet))
+            found[prefix] = collect_confirmations(rows, queries, f"Sheet {number} of {path.name}")
         except MissingHeaderError:  # such as the sheet that explains the rules
             continue
         except ConfirmationError as error:
@@ -54,8 +56,7 @@ def read_workbook(path: UPath, queries: pa.Table | None) -> Confirmations:
         )
     given: list[Confirmation] = []
     refused: dict[str, str] = {}
-    for sheet, one in found.items():
-        prefix = "" if sheet == QUERIES_SHEET else f"{sheet} "
+    for prefix, one in found.items():
         given += [replace(each, row=f"{prefix}{each.row}") for each in one.given]
         refused |= {f"{prefix}{row}": why for row, why in one.refused.items()}
     return Confirmations(given, refused)
@@ -76,13 +77,9 @@ def read_filled_in(folder: UPath, name: str, queries: pa.Table) -> Mapping[str, 
         if is_as_written(path):
             continue
         try:
-            for sheet, rows in read_sheets(path):
+            for _, rows in read_sheets(path):
                 with suppress(ConfirmationError):  # there is no such row
-                    found |= list_filled_in(rows, queries, _name_sheet(path, sheet))
+                    found |= list_filled_in(rows, queries, path.name)
         except WorkbookError:
             continue
     return found
-
-
-def _name_sheet(path: UPath, sheet: str) -> str:
-    return f"The sheet {sheet} of {path.name}"
