@@ -149,22 +149,32 @@ def test_names_of_checks_are_distinct() -> None:
     assert checks == ["rule_a_b", "rule_a_b_2", "rule"]
 
 
-def test_the_csv_of_the_data_quality_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_csv_of_the_data_quality_page(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "rules.csv"
-    path.write_text(
-        "\ufeffrule_name,rule_logic,real_time_execution\n"
-        '"Named, twice","[name] <> \'A\'\n// a comment",y\n',
-        encoding="utf-8",
-    )
+    rows = [
+        ["\ufeffrule_name", "rule_logic", "real_time_execution"],
+        ['"Named, twice"', "\"[name] <> 'A'\n// a; comment\"", "y"],
+    ]
+    path.write_text("\n".join(map(delimiter.join, rows)), encoding="utf-8")
     (rule,) = read_quality_rules(path)
     assert (rule.name, rule.check_name) == ("Named, twice", "rule_named_twice")
     assert wrong_rows(rule) == {"base": [False, True, True]}
 
 
-def test_a_file_without_the_columns_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name,logic\na,b\n", "lack the columns"),
+        ("rule_name,rule_logic\na,[x] = 1 or sum([y], 1)\n", "more cells than the header: a."),
+        ('rule_name,rule_logic\na,"[x] = "1""\n', "quotes of the quality rules .* do not match"),
+        ('rule_name,rule_logic\na,"[x] = 1\n', "quotes of the quality rules .* do not match"),
+    ],
+)
+def test_a_file_that_is_not_such_a_csv_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "rules.csv"
-    path.write_text("name,logic\na,b\n")
-    with pytest.raises(ValueError, match="lack the columns"):
+    path.write_text(text)
+    with pytest.raises(ValueError, match=problem):
         read_quality_rules(path)
 
 

@@ -4,9 +4,14 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.xml.reader import read_odm
 from redcap_dagster.tables.quality.own_rules import QualityRule
+
+_DELIMITERS: Final = ",;\t|^"
+"""The delimiters that a server or a user can choose for CSV files."""
 
 
 def read_quality_rules(path: str | Path) -> tuple[QualityRule, ...]:
@@ -35,18 +40,31 @@ def read_quality_rules(path: str | Path) -> tuple[QualityRule, ...]:
     )
 
 
-def _read_csv(path: Path) -> list[Mapping[str, str]]:
+def _read_csv(path: Path) -> Sequence[Mapping[str, str]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(
             f"The quality rules {path.name} are not UTF-8. Export them again from REDCap."
         ) from None
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    missing = {"rule_name", "rule_logic"} - set(rows.fieldnames or ())
+    delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        rows = list(reader)
+        missing = {"rule_name", "rule_logic"} - set(reader.fieldnames or ())
+    except csv.Error:
+        raise ValueError(
+            f"The quotes of the quality rules {path.name} do not match. Write quotes within a cell "
+            "twice, or export the rules again from REDCap."
+        ) from None
     if missing:
         raise ValueError(
             f"The quality rules {path.name} lack the columns {sorted(missing)}. Export them as CSV "
             "from REDCap's Data Quality page."
         )
-    return list(rows)
+    if long := [row["rule_name"] for row in rows if None in row]:
+        raise ValueError(
+            f"Rows of the quality rules {path.name} have more cells than the header: "
+            f"{list_names(long)}. Put quotes around logic that holds the delimiter."
+        )
+    return rows
