@@ -1,8 +1,8 @@
 """Made-up studies: records that obey a dictionary, none of which is a person's.
 
 A structure is read (`structure_files`, `implied_events`), its logic is compiled once
-(`expressions`, `plan`), and records are made up (`visits`, `goals`, `values`, `records`), made
-wrong on request (`judge`, `planted_errors`) and put together (`study`).
+(`expressions`, `plan`), and records are made up (`visits`, `goals`, `values`, `records`, `making`),
+made wrong on request (`judge`, `planted_errors`) and put together (`study`).
 """
 
 from redcap_dagster.sandbox.synthesis.planted_errors import KINDS, Finding, PlantedError

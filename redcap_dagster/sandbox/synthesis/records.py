@@ -22,7 +22,7 @@ class MadeUpRecord:
         name: Record id.
         group: Access group; blank for none.
         saved: Instruments that were saved in each row.
-        prepare: What makes up the values of a field in a place, unless they are there.
+        prepare: Makes up the values of a field in a place, unless they are there.
         rows: Values by column of each row, without those that nobody entered, as a
             `FieldPlan.blanks` has them.
     """
