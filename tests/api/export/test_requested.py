@@ -129,3 +129,25 @@ def test_a_checkbox_without_choices_may_have_columns_of_missing_data_codes() -> 
     columns = ["record_id", "box___unk", "boxes"]
     assert (requested.find_other(columns), requested.find_missing(columns)) == (["boxes"], [])
     assert requested.find_missing(["record_id"]) == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "columns"),
+    [
+        ("exportSurveyFields", ["redcap_survey_identifier", "visit_timestamp"]),
+        ("exportDataAccessGroups", ["redcap_data_access_group"]),
+        ("combineCheckboxOptions", ["race"]),
+    ],
+)
+def test_columns_that_a_parameter_adds_belong_to_the_request(flag: str, columns: list[str]) -> None:
+    names = [("race", "1", "race___1"), ("race", "2", "race___2")]
+    keys = ("original_field_name", "choice_value", "export_field_name")
+    project = REDCapProject.from_exports(
+        metadata=DICTIONARY, field_names=[dict(zip(keys, row, strict=True)) for row in names]
+    )
+    asked = {"fields[0]": "race", "fields[1]": "name", "fields[2]": "record_id"}
+    with_flag = Requested.read({**asked, flag: "true"}, "record_id", project)
+    assert with_flag.find_other(columns) == []
+    assert Requested.read(asked, "record_id", project).find_other(columns) == columns
+    boxes = [] if flag == "combineCheckboxOptions" else ["race___1", "race___2"]
+    assert with_flag.find_missing(["record_id", "name", *columns]) == boxes

@@ -1,6 +1,6 @@
 """References find the value of the row that they mean, in any form, event, instance and arm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pytest
@@ -233,9 +233,14 @@ def test_values_of_another_moment_cannot_be_said() -> None:
     assert resolve(apart, Reference("x"), "a").to_pylist() == ["1", "1"]
 
 
-def test_the_end_of_a_repeating_event_cannot_be_said_without_all_of_its_forms() -> None:
+@pytest.mark.parametrize("forms", [("note",), ("note", "lab")])
+def test_the_end_of_a_repeating_event_cannot_be_said_without_all_of_its_forms(
+    forms: Sequence[str],
+) -> None:
+    """A form that was exported at another moment may have other instances by now."""
     rows = [("1", "unplanned_arm_1", 1)]
-    study = StudyRows(PROJECT, {"note": _make_table("note", rows)})
+    tables = {form: _make_table(form, rows) for form in forms}
+    study = StudyRows(PROJECT, tables, lambda form: form)
     found = [resolve(study, Reference("n", None, "", which), "note") for which in INSTANCES[:3]]
     assert [each.to_pylist() for each in found] == [[None], [None], [""]]
 
