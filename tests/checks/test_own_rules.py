@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from redcap_dagster.checks import CheckRules, CheckSettings
@@ -36,7 +37,16 @@ def test_own_rules_and_calculations_are_checks(tmp_path: Path, redcap_dialect: s
     with studying(
         tmp_path, exports={"metadata": METADATA}, records=RECORDS, dialect=redcap_dialect
     ) as study:
-        found = check_results(study.run(study.definitions(checks=checks)))
+        definitions = study.definitions(checks=checks)
+        found = check_results(study.run(definitions))
+    expected = {
+        spec.name: spec.description
+        for assets in definitions.assets or ()
+        if isinstance(assets, dg.AssetsDefinition)
+        for spec in assets.check_specs
+    }
+    assert expected["rule_too_light"] == "Too light. In no row is it true that [weight] < 10"
+    assert expected["other_rules"] == "2 other rules are true in no row."
     base = {name: one for (key, name), one in found.items() if key == "study/clean/base"}
     assert len([name for name in base if name.startswith("rule_")]) == MOST_OWN_CHECKS
     assert "outliers" not in base
