@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 
@@ -91,7 +92,13 @@ def write_list(name: str, values: Sequence[str | int]) -> dict[str, str]:
         raise ValueError(f"{name}: the list is empty. Give None for all {name}.")
     if any(kind is bool or not issubclass(kind, str | int) for kind in {*map(type, items)}):
         raise TypeError(f"{name}: not every item of the list is text. Give a list of texts.")
-    return {f"{name}[{number}]": str(item) for number, item in enumerate(items)}
+    return dict(zip(_name_items(name, len(items)), map(str, items), strict=True))
+
+
+@lru_cache(16)
+def _name_items(name: str, number: int) -> tuple[str, ...]:
+    """Return the names of the parameters of a list. The requests of a plan have the same ones."""
+    return tuple(f"{name}[{place}]" for place in range(number))
 
 
 def write_server_time(name: str, value: Any) -> str:

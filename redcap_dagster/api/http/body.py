@@ -26,7 +26,7 @@ def encode_form(parameters: Mapping[str, str]) -> bytes:
         >>> encode_form({"records[0]": "A 1&2"})
         b'records%5B0%5D=A+1%262'
     """
-    pairs = (f"{_quote_name(name)}={_quote(value)}" for name, value in parameters.items())
+    pairs = [f"{_quote_name(name)}={_quote(value)}" for name, value in parameters.items()]
     return "&".join(pairs).encode("ascii")
 
 

@@ -12,6 +12,7 @@ from redcap_dagster.api import MalformedResponseError, REDCapClient
 from redcap_dagster.api.export.reader import csv_blocks as blocks
 from redcap_dagster.api.export.reader import csv_reader as api_rows
 from redcap_dagster.api.export.reader.row_keys import (
+    check_distinct_keys,
     check_row_keys,
     drop_records,
     fold_record_ids,
@@ -96,6 +97,18 @@ def test_rows_without_a_key_of_their_own_are_refused(
         with pytest.raises(MalformedResponseError, match=says) as caught:
             export()
         assert_silent(caught.value)
+
+
+def test_ids_of_several_requests_that_are_one_record_are_duplicate_rows() -> None:
+    keys = ("id", "redcap_event_name")
+    first, same, other = (
+        pa.table(dict(zip(keys, ([record], [event]), strict=True)))
+        for record, event in (("a5", "e"), ("A5 ", "e"), ("A5 ", "f"))
+    )
+
+    assert check_distinct_keys(pa.concat_tables([first, other]), "id").num_rows == 2
+    with pytest.raises(MalformedResponseError, match="and 1 are duplicate rows"):
+        check_distinct_keys(pa.concat_tables([first, same]), "id")
 
 
 def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapClient) -> None:

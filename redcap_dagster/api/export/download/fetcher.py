@@ -24,7 +24,7 @@ from redcap_dagster.api.export.reader.records import (
     is_blank,
     read_records,
 )
-from redcap_dagster.api.export.reader.row_keys import check_row_keys, drop_records
+from redcap_dagster.api.export.reader.row_keys import check_distinct_keys, drop_records
 from redcap_dagster.api.http.transport import Transport
 
 
@@ -133,8 +133,8 @@ class Fetcher:
                 kept = [result for result in results if result not in odd]
                 again = self._run([result.request for result in odd], meter)
                 results = sorted([*kept, *again], key=lambda one: one.request.start)
-            if _find_other_columns(results):
-                raise changed_columns_error()
+                if _find_other_columns(results):
+                    raise changed_columns_error()
             headers = self._run(_plan_headers(results), meter)
         by_column_set: dict[ColumnSet, list[pa.Table]] = {}
         for result in results:
@@ -158,8 +158,7 @@ class Fetcher:
         rows = concat_responses(tables)
         if self.query.labeled or len(tables) == 1:
             return rows
-        id_field = self.query.project.record_id_field
-        return pa.Table.from_batches(check_row_keys(iter(rows.to_batches()), id_field), rows.schema)
+        return check_distinct_keys(rows, self.query.project.record_id_field)
 
     def _run(self, requests: Sequence[RecordRequest], meter: Meter) -> list[RequestResult]:
         return run_requests(
@@ -208,14 +207,14 @@ def _find_other_columns(results: Sequence[RequestResult]) -> list[RequestResult]
     """Return the results with other columns than the widest result of the same column set."""
     widest: dict[ColumnSet, list[str]] = {}
     for result in results:
-        column_set, names = result.request.column_set, result.rows.column_names
+        column_set, names = result.request.column_set, result.rows.schema.names
         if column_set not in widest or len(names) > len(widest[column_set]):
             widest[column_set] = names
     return [
         result
         for result in results
         if not is_blank(result.rows)
-        and not has_same_columns(result.rows.column_names, widest[result.request.column_set])
+        and not has_same_columns(result.rows.schema.names, widest[result.request.column_set])
     ]
 
 

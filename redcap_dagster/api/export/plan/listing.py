@@ -101,17 +101,20 @@ class Listing:
     def _counts(self) -> dict[tuple[str, str], Counts]:
         """The number of rows of each record by event and repeating instrument, blank for none."""
         record = pc.index_in(self.rows[self.id_field], pa.array(self.records, pa.string()))
+        number, what = len(self.records), (EVENT_NAME, _INSTRUMENT)
+        if not {*what}.intersection(self.rows.column_names):
+            return {("", ""): np.bincount(record.to_numpy(), minlength=number)}
         blank = pa.repeat("", self.rows.num_rows)
-        what = {
-            name: pc.fill_null(self.rows[name], "") if name in self.rows.column_names else blank
-            for name in (EVENT_NAME, _INSTRUMENT)
-        }
-        table = pa.table({**what, "record": record})
+        columns = [
+            pc.fill_null(self.rows[name], "") if name in self.rows.column_names else blank
+            for name in what
+        ]
+        table = pa.table([*columns, record], names=[*what, "record"])
         counts: dict[tuple[str, str], Counts] = {}
         for each in table.group_by([*what]).aggregate([]).to_pylist():
             here = [pc.equal(table[name], value) for name, value in each.items()]
             numbers = table.filter(pc.and_(*here))["record"].to_numpy()
-            counts[tuple(each.values())] = np.bincount(numbers, minlength=len(self.records))
+            counts[tuple(each.values())] = np.bincount(numbers, minlength=number)
         return counts
 
     def _sum(self, counts: Iterable[npt.NDArray[Any]]) -> Counts:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, islice
 from typing import TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -91,7 +90,7 @@ def collect_batches(response: Response, batches: Iterator[pa.RecordBatch]) -> pa
     """
     kept, size = list[pa.RecordBatch](), 0
     for batch in batches:
-        size += batch.nbytes
+        size += batch.get_total_buffer_size()
         if size > _LARGEST_TABLE:
             raise malformed_error(response, f"it has more than {_LARGEST_TABLE >> 20} MiB")
         kept.append(batch)
@@ -211,7 +210,7 @@ def _batches(
                 response, "a row is the header again, so that it may be two responses in one"
             )
         before += parsed.num_rows
-        yield from parsed.to_batches()
+        yield parsed
     if not before:
         yield pa.RecordBatch.from_pylist([], schema)
 
@@ -257,55 +256,62 @@ class _BadBlock:
     long_column: str = ""
 
 
-def _parse(schema: pa.Schema, delimiter: str, blocks: list[memoryview]) -> pa.Table | _BadBlock:
-    """Return blocks of rows as one table whose columns are in one piece."""
+@lru_cache(16)
+def _make_convert_options(schema: pa.Schema, check_utf8: bool) -> pa_csv.ConvertOptions:
+    """Return how cells are read; the responses to the requests of a plan have the same columns."""
+    return pa_csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True, check_utf8=check_utf8
+    )
+
+
+def _parse(
+    schema: pa.Schema, delimiter: str, blocks: list[memoryview]
+) -> pa.RecordBatch | _BadBlock:
+    """Return blocks of rows as one batch."""
     tables: list[pa.Table] = []
     for rows in blocks:
-        # The newline before the rows is not a row. Without it, Arrow would remove a byte order mark
+        # The newline before the rows is skipped. Without it, Arrow would remove a byte order mark
         # from the first cell.
         try:
             table = pa_csv.read_csv(
                 pa.BufferReader(rows),
                 # One thread for a block: with more, errors do not name the row.
                 read_options=pa_csv.ReadOptions(
-                    column_names=schema.names, block_size=len(rows) + 1, use_threads=False
+                    column_names=schema.names,
+                    skip_rows=1,
+                    block_size=len(rows) + 1,
+                    use_threads=False,
                 ),
                 # A blank line in a response of one column stands for a row.
                 parse_options=pa_csv.ParseOptions(
                     delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
                 ),
-                convert_options=pa_csv.ConvertOptions(
-                    column_types=schema,
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    check_utf8=not bytes(rows).isascii(),  # quicker than to check each cell
-                ),
+                # To look at all bytes at once is quicker than to check each cell.
+                convert_options=_make_convert_options(schema, not bytes(rows).isascii()),
             )
         except pa.ArrowException as error:
             return _BadBlock(str(error), sum(map(len, tables)) - 1)
         if len(rows) > _LONGEST_CELL and (column := _find_long_cell(table)):
             return _BadBlock(long_column=column)
-        tables.append(table.slice(1))
-    return _share_offsets(pa.concat_tables(tables).combine_chunks())
+        tables.append(table)
+    return _share_offsets(pa.concat_tables(tables).combine_chunks().to_batches()[0])
 
 
-def _share_offsets(rows: pa.Table) -> pa.Table:
+def _share_offsets(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Return rows in which all columns with one byte in each cell have the same offsets.
 
     Such columns, as those of checkboxes, are common, and their offsets take more memory than cells.
     """
     shared: dict[pa.DataType, pa.Buffer] = {}
-    columns: list[pa.Array] = []
-    for column in rows.columns if rows.num_rows else ():
-        cells = column.chunk(0)
+    columns, number = rows.columns, rows.num_rows
+    for place, cells in enumerate(columns):
+        if cells.null_count or cells.offset:  # a blank cell is null
+            continue
         _, offsets, text = cells.buffers()
-        kind = np.int64 if pa.types.is_large_string(cells.type) else np.int32
-        ends = np.frombuffer(offsets, kind)[[cells.offset, cells.offset + len(cells)]]
-        if not cells.null_count and ends.tolist() == [0, len(cells)]:  # no cell is blank
+        if text.size == number:
             buffers = [None, shared.setdefault(cells.type, offsets), text]
-            cells = pa.Array.from_buffers(cells.type, len(cells), buffers, 0, cells.offset)
-        columns.append(cells)
-    return pa.table(columns, rows.schema) if columns else rows
+            columns[place] = pa.Array.from_buffers(cells.type, number, buffers, 0)
+    return pa.record_batch(columns, schema=rows.schema)
 
 
 def _find_long_cell(rows: pa.Table) -> str:
@@ -314,10 +320,10 @@ def _find_long_cell(rows: pa.Table) -> str:
     return next((name for name, length in longest if (length or 0) > _LONGEST_CELL), "")
 
 
-def _repeats_header(rows: pa.Table) -> bool:
+def _repeats_header(rows: pa.RecordBatch) -> bool:
     """Return whether the cells of a row are the names of their columns; see `list_rows_named`."""
-    names = [fold_name(name) for name in rows.column_names]
-    return names in list_rows_named(rows, rows.column_names[0])
+    alike = list_rows_named(rows, rows.schema.names[0])
+    return bool(alike) and [fold_name(name) for name in rows.schema.names] in alike
 
 
 def list_rows_named(rows: pa.Table | pa.RecordBatch, column: str) -> list[list[str | None]]:

@@ -1,6 +1,6 @@
 """The rows of a record export, as one table or batch by batch."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
 import pyarrow as pa
@@ -8,7 +8,12 @@ import pyarrow as pa
 from redcap_dagster.api.errors import EmptyResponseError, MalformedResponseError
 from redcap_dagster.api.export.reader.csv_reader import collect_batches, empty_batch, open_csv
 from redcap_dagster.api.export.reader.requested import Requested
-from redcap_dagster.api.export.reader.row_keys import REQUEST, check_record_ids, check_row_keys
+from redcap_dagster.api.export.reader.row_keys import (
+    REQUEST,
+    check_distinct_keys,
+    check_record_ids,
+    check_row_keys,
+)
 from redcap_dagster.api.export.reader.selection import (
     csv_parameters,
     get_delimiter,
@@ -62,9 +67,9 @@ def read_records(
     if len(tables) == 1:
         return tables[0]
     rows = concat_responses(tables)
-    # Two of the named ids may be the same record for REDCap.
-    checked = _check_keys(parameters)(iter(rows.to_batches()), record_id_field)
-    return pa.Table.from_batches(checked, rows.schema)  # there may be no batches
+    # Two of the named ids may be the same record for REDCap. Labels of events may be alike.
+    labeled = parameters.get("rawOrLabel") == "label"
+    return rows if labeled else check_distinct_keys(rows, record_id_field)
 
 
 def iterate_records(
@@ -182,14 +187,17 @@ def concat_responses(tables: Sequence[pa.Table]) -> pa.Table:
         MalformedResponseError: The columns differ otherwise.
     """
     named = [rows for rows in tables if not is_blank(rows)] or [*tables[:1]]
-    if not all(has_same_columns(rows.column_names, named[0].column_names) for rows in named):
+    schema = named[0].schema
+    if all(rows.schema.equals(schema) for rows in named):  # the usual case
+        return pa.concat_tables(named)
+    if not all(has_same_columns(rows.column_names, schema.names) for rows in named):
         raise changed_columns_error()
     return pa.concat_tables(named, promote_options="default")
 
 
-def has_same_columns(names: Iterable[str], others: Iterable[str]) -> bool:
+def has_same_columns(names: Sequence[str], others: Sequence[str]) -> bool:
     """Return whether two responses have the same columns, apart from those of instances."""
-    return {*names} ^ {*others} <= {*REPEAT_COLUMNS}
+    return names == others or {*names} ^ {*others} <= {*REPEAT_COLUMNS}
 
 
 def _check_columns(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -9,7 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, Self
 
 import pyarrow as pa
@@ -45,10 +45,7 @@ class Requested:
         instruments: The instruments whose instances may be among the rows. None for all.
         repeats: Whether the project has repeating instruments. Defaults to False.
         longitudinal: Whether the project has events. Defaults to False.
-        fields: The export columns of each field. A checkbox whose columns are unknown has None;
-            one without choices of its own has none, and may have some of the project's missing
-            data codes. These columns begin with its name. None where the dictionary is unknown.
-        added: The columns that REDCap adds to them.
+        columns: The columns. Defaults to None, where the dictionary is unknown.
     """
 
     record_id_field: str
@@ -58,8 +55,7 @@ class Requested:
     instruments: frozenset[str] | None = None
     repeats: bool = False
     longitudinal: bool = False
-    fields: Mapping[str, tuple[str, ...] | None] | None = field(default=None, repr=False)
-    added: frozenset[str] = frozenset()
+    columns: RequestedColumns | None = field(default=None, repr=False)
 
     @classmethod
     def read(
@@ -106,50 +102,22 @@ class Requested:
             instruments=None if labeled else columns.instruments,
             repeats=project.has_repeating,
             longitudinal=project.is_longitudinal,
-            fields=columns.fields,
-            added=columns.added,
+            columns=columns,
         )
 
     # -- columns ------------------------------------------------------------------------------
 
     def find_other(self, columns: Sequence[str]) -> list[str]:
         """Return the columns that were not requested."""
-        if self.fields is None:
-            return []
-        return [
-            name
-            for name in columns
-            if name not in self._columns and name not in self.added and not self._find_box(name)
-        ]
+        return self.columns.find_other(columns) if self.columns else []
 
     def find_missing(self, columns: Sequence[str]) -> list[str]:
         """Return the requested columns that are missing; of an unknown checkbox, its name."""
-        present = {*columns} | {self._find_box(name) for name in columns}
-        return [name for name in self._list_required() if name not in present]
+        return self.columns.find_missing(columns) if self.columns else []
 
     def count_columns(self) -> int:
         """Return the number of requested columns; an unknown checkbox counts as one."""
-        return len(self._list_required())
-
-    def _list_required(self) -> list[str]:
-        """Return the columns that a response must have; of an unknown checkbox, its name."""
-        own = self.fields or {}
-        return [name for box, names in own.items() for name in ((box,) if names is None else names)]
-
-    @cached_property
-    def _columns(self) -> frozenset[str]:
-        return frozenset(name for names in (self.fields or {}).values() for name in names or ())
-
-    @cached_property
-    def _boxes(self) -> tuple[str, ...]:
-        """The checkboxes that may have columns which are not known."""
-        return tuple(name for name, columns in (self.fields or {}).items() if not columns)
-
-    def _find_box(self, column: str) -> str:
-        """Return the checkbox of a column, or a blank."""
-        return next(
-            (box for box in self._boxes if column == box or column.startswith(f"{box}___")), ""
-        )
+        return len(self.columns.list_required()) if self.columns else 0
 
     # -- rows ---------------------------------------------------------------------------------
 
@@ -224,7 +192,10 @@ class Requested:
             return 0
         ids = batch[self.record_id_field]
         ids = ids.drop_null()
-        others = ids.filter(pc.invert(pc.is_in(ids, pa.array([*self.records], pa.string()))))
+        known = pc.is_in(ids, pa.array([*self.records], pa.string()))
+        if pc.all(known, min_count=0).as_py():  # the usual case
+            return 0
+        others = ids.filter(pc.invert(known))
         counts = {row["values"]: row["counts"] for row in others.value_counts().to_pylist()}
         if counts:
             hashed = all(map(_HASH.fullmatch, counts)) and len(counts) <= len(self.records)
@@ -249,7 +220,8 @@ class Requested:
             return batch
         wanted = pa.array([*(self.instruments or ()), None], pa.string())
         other = batch.filter(pc.invert(pc.is_in(batch[REPEAT_INSTRUMENT], wanted)))
-        values = [name for name in batch.schema.names if name not in self.added]
+        added = self.columns.added if self.columns else frozenset[str]()
+        values = [name for name in batch.schema.names if name not in added]
         if any(other[name].null_count < other.num_rows for name in values):
             raise self.mismatch_error(
                 f"{other.num_rows} rows are of instruments that were not requested"
@@ -259,12 +231,18 @@ class Requested:
 
 def _read_lists(parameters: Mapping[str, str]) -> dict[str, frozenset[str]]:
     """Return the lists of a request by their names, such as ``records``."""
-    lists: defaultdict[str, set[str]] = defaultdict(set)
+    lists: defaultdict[str, list[str]] = defaultdict(list)
     for key, value in parameters.items():
-        name, bracket, _ = key.partition("[")
-        if bracket:
-            lists[name].add(value)
+        if name := _get_list_name(key):
+            lists[name].append(value)
     return {name: frozenset(values) for name, values in lists.items()}
+
+
+@lru_cache(1 << 12)  # each request has records[0], records[1], ...
+def _get_list_name(parameter: str) -> str:
+    """Return the name of the list that a parameter is part of, or a blank."""
+    name, bracket, _ = parameter.partition("[")
+    return name if bracket else ""
 
 
 def _count_others(

@@ -1,8 +1,8 @@
 """The columns that the response to a record export may have."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 from redcap_dagster.project import REDCapProject
@@ -26,7 +26,9 @@ class RequestedColumns:
     """The columns of a request; all requests of a plan may ask for the same.
 
     Attributes:
-        fields: The export columns of each field, as in `Requested`.
+        fields: The export columns of each field. A checkbox whose columns are unknown has None;
+            one without choices of its own has none, and may have some of the project's missing
+            data codes. These columns begin with its name.
         added: The columns that REDCap adds to them.
         instruments: The instruments whose instances may be among the rows. None for all.
     """
@@ -73,6 +75,39 @@ class RequestedColumns:
         if "exportSurveyFields" in flags:
             added |= {SURVEY_IDENTIFIER, *map(timestamp_column, instruments)}
         return cls(fields, frozenset(added), None if everything else frozenset(instruments))
+
+    def find_other(self, columns: Sequence[str]) -> list[str]:
+        """Return the columns that were not requested."""
+        return [name for name in columns if name not in self._known and not self._find_box(name)]
+
+    def find_missing(self, columns: Sequence[str]) -> list[str]:
+        """Return the requested columns that are missing; of an unknown checkbox, its name."""
+        present = {*columns} | {self._find_box(name) for name in columns}
+        return [name for name in self.list_required() if name not in present]
+
+    def list_required(self) -> list[str]:
+        """Return the columns that a response must have; of an unknown checkbox, its name."""
+        return [
+            name
+            for box, names in self.fields.items()
+            for name in ((box,) if names is None else names)
+        ]
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        named = (name for names in self.fields.values() for name in names or ())
+        return self.added.union(named)
+
+    @cached_property
+    def _boxes(self) -> tuple[str, ...]:
+        """The checkboxes that may have columns which are not known."""
+        return tuple(name for name, columns in self.fields.items() if not columns)
+
+    def _find_box(self, column: str) -> str:
+        """Return the checkbox of a column, or a blank."""
+        return next(
+            (box for box in self._boxes if column == box or column.startswith(f"{box}___")), ""
+        )
 
 
 def _list_columns(

@@ -70,6 +70,18 @@ records in REDCap, or tell the server's administrator.
         yield batch
 
 
+def check_distinct_keys(rows: pa.Table, record_id_field: str) -> pa.Table:
+    """Return rows of several responses, if they have different keys.
+
+    Raises:
+        MalformedResponseError: They are duplicate rows.
+    """
+    again = rows.num_rows - pc.count_distinct(_join_keys(rows, record_id_field)).as_py()
+    if again:
+        raise key_error(0, again)
+    return rows
+
+
 def check_record_ids(
     batches: Iterator[pa.RecordBatch], record_id_field: str
 ) -> Iterator[pa.RecordBatch]:
@@ -142,14 +154,19 @@ def may_be_hashed(records: Sequence[str]) -> bool:
     return len(records) > 0 and len(records[0]) >= _SHORTEST_HASH
 
 
-def _hash_keys(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
+def _join_keys(rows: _Rows, record_id_field: str) -> Any:
+    """Return the key of each row as one text."""
     # The record id is last, as only it may contain the separator.
     names = (EVENT_NAME, *REPEAT_COLUMNS)
-    column_sets: list[Any] = [batch[name] for name in names if name in batch.schema.names]
-    column_sets.append(fold_record_ids(batch[record_id_field]))
-    texts = pc.binary_join_element_wise(
-        *column_sets, "\x1f", null_handling="replace", null_replacement=""
+    columns: list[Any] = [rows[name] for name in names if name in rows.schema.names]
+    columns.append(fold_record_ids(rows[record_id_field]))
+    return pc.binary_join_element_wise(
+        *columns, "\x1f", null_handling="replace", null_replacement=""
     )
+
+
+def _hash_keys(batch: pa.RecordBatch, record_id_field: str) -> _Digests:
+    texts = _join_keys(batch, record_id_field)
     # A batch of record ids alone has too many rows for Python texts of all at once.
     slices = (texts.slice(start, _ROWS_AT_ONCE) for start in range(0, len(texts), _ROWS_AT_ONCE))
     hashes = chain.from_iterable(map(hash, one.to_pylist()) for one in slices)

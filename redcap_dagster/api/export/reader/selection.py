@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, TypedDict, Unpack
 
 from redcap_dagster.api.calls.parameters import (
@@ -188,11 +189,7 @@ def csv_parameters(parameters: dict[str, str]) -> dict[str, str]:
     Lists are last, fields as the very last: if a server ignores the end of a request, columns are
     missing in its response.
     """
-    plain: dict[str, str] = {}
-    lists: dict[str, dict[str, str]] = {name: {} for name in _ORDER}
-    for name, value in parameters.items():
-        kind = name.partition("[")[0]
-        (plain if kind == name else lists[kind])[name] = value
+    ordered = sorted(parameters, key=_rank)  # the sort is stable
     return {
         "content": "record",
         "action": "export",
@@ -200,9 +197,15 @@ def csv_parameters(parameters: dict[str, str]) -> dict[str, str]:
         "type": "flat",
         "csvDelimiter": ",",  # the server may have another default
         "returnFormat": "json",
-        **plain,
-        **{name: value for kind in _ORDER for name, value in lists[kind].items()},
+        **{name: parameters[name] for name in ordered},
     }
+
+
+@lru_cache(1 << 12)  # each request has records[0], records[1], ...
+def _rank(parameter: str) -> int:
+    """Return the place of a list among others; a parameter that is not in a list is before them."""
+    name, bracket, _ = parameter.partition("[")
+    return _ORDER.index(name) if bracket else -1
 
 
 def split_records(parameters: dict[str, str], most: int) -> list[dict[str, str]]:

@@ -57,7 +57,7 @@ def _keep_requested(
     names = rows[_FIELD].unique().to_pylist()
     other = {*requested.find_other([str(name) for name in names])}
     # A checkbox is called by its own name, or by that of a column.
-    other -= {*(requested.fields or ())}
+    other -= {*(requested.columns.fields if requested.columns else ())}
     id_field, lists = project.fields[0], ("fields[", "forms[")
     asked = {value for name, value in parameters.items() if name.startswith(lists)}
     if not asked or asked & {id_field.field_name, id_field.form_name}:
