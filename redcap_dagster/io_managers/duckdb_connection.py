@@ -133,10 +133,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def _make_instance(path: Path) -> "DuckDBPyConnection":
-    """Return an instance of DuckDB without a file, which spills rows beside the file."""
+    """Return an instance of DuckDB without a file, which spills rows beside the file.
+
+    It writes what is committed into the file at once, not into the file's log before: each table is
+    one commit, after which the file is closed, so that DuckDB would copy the log into it anyway.
+    """
     import duckdb
 
-    return duckdb.connect(config={"temp_directory": f"{path}.tmp"})
+    return duckdb.connect(config={"temp_directory": f"{path}.tmp", "checkpoint_threshold": "1KB"})
 
 
 def _set_storage_version(instance: "DuckDBPyConnection", storage_version: str) -> None:

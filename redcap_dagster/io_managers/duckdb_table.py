@@ -31,7 +31,7 @@ _OWNER = "Dagster asset "
 
 @dataclass(frozen=True)
 class StoredTable:
-    """A table of an open database, which may not exist yet."""
+    """A table of an open database as it is found, which may not exist yet."""
 
     connection: "DuckDBPyConnection"
     place: TablePlace
@@ -48,6 +48,20 @@ class StoredTable:
         """Its name with that of its schema, quoted."""
         return f"{self.schema_name}.{_quote(self.place.table)}"
 
+    @cached_property
+    def _found(self) -> Mapping[tuple[str, str], str | None]:
+        """The comment of each table that was at the place at first, by schema and name.
+
+        DuckDB ignores the case of names. To list tables is slow where a file has many.
+        """
+        found = self.connection.execute(
+            "select schema_name, table_name, comment from duckdb_tables() "
+            "where database_name = current_database() "
+            "and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
+            [self.place.schema, self.place.table],
+        ).fetchall()
+        return {(schema, table): comment for schema, table, comment in found}
+
     def read_owner(self) -> str | None:
         """Return the asset in the table's comment; None without a table or such a comment."""
         return self._read_comment()[0]
@@ -58,12 +72,14 @@ class StoredTable:
         Raises:
             ValueError: There is one.
         """
-        found = self.connection.execute(
-            "select 1 from information_schema.tables where table_catalog = current_database() "
-            "and lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
+        if self.read_owner() is not None:
+            return
+        views = self.connection.execute(
+            "select 1 from duckdb_views() where database_name = current_database() "
+            "and lower(schema_name) = lower(?) and lower(view_name) = lower(?)",
             [self.place.schema, self.place.table],
         ).fetchall()
-        if found and self.read_owner() is None:
+        if self._found or views:
             raise ValueError(
                 f"The database already has a table or view {self.place} that no Dagster asset "
                 "made, or that lost its comment, which names its asset. It is not replaced. "
@@ -72,20 +88,15 @@ class StoredTable:
 
     def read_sources(self) -> Collection[str | None]:
         """Return the source of each partition, or of the table; nothing without a table."""
-        if self.read_schema() is None:
+        if not self._is_stored:
             return []
-        return [*self.read_partitions().values()] or [self._read_comment()[1]]
+        source = self._read_comment()[1]  # of a table without partitions
+        return [source] if source else [*self.read_partitions().values()] or [None]
 
     def _read_comment(self) -> tuple[str | None, str | None]:
         """Return the asset and the source of the table, as far as its comment has them."""
-        # DuckDB ignores the case of names.
-        found = self.connection.execute(
-            "select comment from duckdb_tables() where database_name = current_database() "
-            "and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
-            [self.place.schema, self.place.table],
-        ).fetchall()
-        for (comment,) in found:
-            if (comment or "").startswith(_OWNER):
+        for comment in self._found.values():
+            if comment and comment.startswith(_OWNER):
                 owner, _, source = comment.removeprefix(_OWNER).partition("\n")
                 return owner, source or None
         return None, None
@@ -95,38 +106,41 @@ class StoredTable:
         comment = _literal("\n".join(filter(None, (f"{_OWNER}{self.place.owner}", source))))
         self.connection.execute(f"comment on table {self.name} is {comment}")
 
-    def read_schema(self) -> pa.Schema | None:
-        """Return the stored columns with the partition column; None without a table."""
-        # fetchall, always: DuckDB 2 does not run anything else before a result is read to its end.
-        found = self.connection.execute(
-            "select 1 from duckdb_tables() where database_name = current_database() "
-            "and schema_name = ? and table_name = ?",
-            [self.place.schema, self.place.table],
-        ).fetchall()
-        if not found:
-            return None
-        return self._fetch(f"from {self.name} limit 0").schema
+    @property
+    def _is_stored(self) -> bool:
+        """Whether the table was stored at first."""
+        return (self.place.schema, self.place.table) in self._found
 
     def read_partitions(self) -> dict[str, str | None]:
         """Return the partitions that were written, each with its source.
 
         Those without rows have no other trace.
         """
-        found = self.connection.execute(
-            "select comment from duckdb_columns() where database_name = current_database() "
-            "and schema_name = ? and table_name = ? and column_name = ? and comment is not null",
-            [self.place.schema, self.place.table, BUCKET],
-        ).fetchall()
-        stored = [json.loads(comment) for (comment,) in found]
+        _, comment = self._read_columns().get(BUCKET, ("", None))
         # A list of keys is that of an older version.
-        return {key: source for one in stored for key, source in _as_mapping(one).items()}
+        return _as_mapping(json.loads(comment)) if comment else {}
+
+    def _read_columns(self) -> dict[str, tuple[str, str | None]]:
+        """Return the type and the comment of each stored column; none without a table."""
+        if not self._is_stored:
+            return {}
+        # fetchall, always: DuckDB 2 does not run anything else before a result is read to its end.
+        found = self.connection.execute(
+            "select column_name, data_type, comment from duckdb_columns() "
+            "where database_name = current_database() and schema_name = ? and table_name = ? "
+            "order by column_index",
+            [self.place.schema, self.place.table],
+        ).fetchall()
+        return {name: (kind, comment) for name, kind, comment in found}
 
     def read(self, partition_keys: Sequence[str] | None) -> pa.Table:
         """Return the table, or some of its partitions."""
-        columns = self.read_schema()
-        if columns is None or not set(partition_keys or ()) <= self.read_partitions().keys():
+        if not self._is_stored:
             raise self.place.missing_error()
-        names = ", ".join(_quote(name) for name in columns.names if name != BUCKET)
+        if partition_keys and not set(partition_keys) <= self.read_partitions().keys():
+            raise self.place.missing_error()
+        columns = self._fetch(f"from {self.name} limit 0").column_names
+        names = ", ".join(_quote(name) for name in columns if name != BUCKET)
         query = f"select {names} from {self.name}"
         if partition_keys is None:
             return self._fetch(query)
@@ -149,8 +163,9 @@ class StoredTable:
     def replace(self, table: pa.Table) -> None:
         """Replace the table, with the descriptions of its columns as comments."""
         self.connection.execute(f"create schema if not exists {self.schema_name}")
+        stored = self._read_columns()
         with self._register(conform(table, _replace_null_types(table.schema))) as types:
-            if self._has_only(types):
+            if self._has_only(types, stored):
                 # Its comments stay: to write them takes longer than to write a few hundred rows.
                 self.connection.execute(f"truncate {self.name}")
                 self.connection.execute(f"insert into {self.name} select * from new_rows")
@@ -158,7 +173,8 @@ class StoredTable:
                 self.connection.execute(
                     f"create or replace table {self.name} as select * from new_rows"
                 )
-        self._comment(table.schema)
+                stored = {}
+        self._comment(table.schema, stored)
 
     def replace_partitions(self, parts: Mapping[str, pa.Table]) -> None:
         """Replace the rows of partitions in a table whose schema evolves as needed."""
@@ -199,7 +215,7 @@ class StoredTable:
                 [sorted(kept)],
             )
             self.connection.execute(f"insert into {self.name} by name select * from new_rows")
-        self._comment(table.schema)
+        self._comment(table.schema, self._read_columns())
 
     @contextmanager
     def _register(self, table: pa.Table) -> Iterator[dict[str, str]]:
@@ -216,33 +232,26 @@ class StoredTable:
         yield types
         self.connection.unregister("new_rows")
 
-    def _has_only(self, types: Mapping[str, str]) -> bool:
+    def _has_only(
+        self, types: Mapping[str, str], stored: Mapping[str, tuple[str, str | None]]
+    ) -> bool:
         """Return whether the table has these columns, and no index or constraint of a user's."""
-        place = [self.place.schema, self.place.table]
+        if [(name, kind) for name, (kind, _) in stored.items()] != [*types.items()]:
+            return False
         at_place = "database_name = current_database() and schema_name = ? and table_name = ?"
-        columns = self.connection.execute(
-            f"select column_name, data_type from duckdb_columns() where {at_place} "
-            "order by column_index",
-            place,
-        ).fetchall()
         added = self.connection.execute(
             f"select 1 from duckdb_indexes() where {at_place} "
             f"union all select 1 from duckdb_constraints() where {at_place}",
-            place * 2,
+            [self.place.schema, self.place.table] * 2,
         ).fetchall()
-        return columns == [*types.items()] and not added
+        return not added
 
-    def _comment(self, schema: pa.Schema) -> None:
-        """Write the descriptions of columns as their comments, where they differ."""
-        found = self.connection.execute(
-            "select column_name, comment from duckdb_columns() "
-            "where database_name = current_database() and schema_name = ? and table_name = ?",
-            [self.place.schema, self.place.table],
-        ).fetchall()
-        stored = dict(found)
+    def _comment(self, schema: pa.Schema, stored: Mapping[str, tuple[str, str | None]]) -> None:
+        """Write the descriptions of columns as their comments, where the stored ones differ."""
         for field in schema:
             text = _read_description(field)
-            if text != stored.get(field.name):
+            _, before = stored.get(field.name, ("", None))
+            if text != before:
                 self.connection.execute(
                     f"comment on column {self.name}.{_quote(field.name)} "
                     f"is {'null' if text is None else _literal(text)}"

@@ -6,6 +6,7 @@ every kind of list that dictionaries of real servers were seen to have.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _NUMBER = re.compile(r"-?\d+")
 
@@ -18,6 +19,7 @@ class Choice:
     label: str
 
 
+@lru_cache(maxsize=10_000)
 def parse_choices(text: str) -> tuple[Choice, ...]:
     """Return the options of a choice list.
 

@@ -266,7 +266,7 @@ def test_a_table_of_the_same_columns_keeps_its_comments(tmp_path: Path) -> None:
             statements: Any = Statements(connection)
             stored = StoredTable(statements, SHARED)
             stored.replace(table)
-            assert stored.read(None).equals(table)
+            assert StoredTable(statements, SHARED).read(None).equals(table)
             query = "select column_name, comment from duckdb_columns() where not internal"
             return statements.changes, connection.sql(query).fetchall()
 
