@@ -116,6 +116,11 @@ def _name_damage(path: UPath) -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise WorkbookError(f"{path} does not exist. Write the path of a workbook.") from None
+    except PermissionError:
+        raise WorkbookError(
+            f"{path.name} may not be read. Close it where it is open, and allow the user of this "
+            "process to read it."
+        ) from None
     except Exception:  # noqa: BLE001 a damaged file can fail anywhere, in words that hold cells
         raise WorkbookError(
             f"{path.name} cannot be read as a workbook: it is damaged, protected by a password, or "

@@ -379,6 +379,20 @@ def test_a_column_that_is_there_twice_is_named(queries: QueryTables, tmp_path: P
         read_workbook(UPath(path), queries.history)
 
 
+def test_a_returned_file_that_is_locked_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = UPath(tmp_path / "back.xlsx")
+    path.write_bytes(b"open in Excel")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("as Windows does")
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(WorkbookError, match=r"back\.xlsx may not be read"):
+        read_workbook(path, None)
+
+
 def test_unreadable_files_are_refused_by_name(tmp_path: Path) -> None:
     path = UPath(tmp_path / "back.xlsx")
     path.write_bytes(b"PK\x03\x04 damaged")
