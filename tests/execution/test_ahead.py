@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from redcap_dagster.execution import ops
+from redcap_dagster.execution import all_tables
 from redcap_dagster.execution.ahead import iterate_ahead
 from redcap_dagster.execution.all_forms.forms import AllForms
 from redcap_dagster.execution.instrument import instrument_results
@@ -84,7 +84,7 @@ def test_only_a_run_that_loads_nothing_from_storage_goes_ahead(
         threads.add(threading.current_thread())
         yield from instrument_results(run, instrument, forms)
 
-    monkeypatch.setattr(ops, "instrument_results", make)
+    monkeypatch.setattr(all_tables, "instrument_results", make)
     assert study.run().success
     assert threading.main_thread() not in threads
     threads.clear()
