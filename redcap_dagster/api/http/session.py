@@ -138,14 +138,16 @@ class _Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = self._pools()
         return manager
 
-    def _add_open(self, opened: socket.socket) -> None:
-        self.sockets.add(opened)
-        if self.stopped.is_set():
-            with suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
-
     def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
-        connections, add_open = self.connections, self._add_open
+        # Not with the adapter: urllib3 keeps connections as long as the pool exists, and what they
+        # hold must not hold the pool, or the sockets of a client that nobody uses stay open.
+        connections, sockets, stopped = self.connections, self.sockets, self.stopped
+
+        def add_open(opened: socket.socket) -> None:
+            sockets.add(opened)
+            if stopped.is_set():
+                with suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
 
         class Plain(HTTPConnection):
             def connect(self) -> None:

@@ -1,5 +1,7 @@
 """Each request: its limits, what it carries, and what it must not carry."""
 
+import gc
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import pytest
 import requests
 
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.sandbox import Sandbox
+from tests.dictionary import field
 from tests.fake_server import TOKEN, Server, json_reply
 
 INFO = json_reply({"project_id": 1, "is_longitudinal": 0})
@@ -61,3 +65,20 @@ def test_no_password_of_netrc_is_sent(tmp_path: Path, monkeypatch: pytest.Monkey
 
     prepared = session.prepare_request(requests.Request("POST", FAR))
     assert "Authorization" not in prepared.headers
+
+
+def test_a_client_that_nobody_uses_closes_its_connection() -> None:
+    with Sandbox() as sandbox:  # which keeps connections open, as servers do
+        token = sandbox.add_project(exports={"metadata": [field("record_id")]})
+        client = REDCapClient(sandbox.url, token)
+        client.export_project_info()
+        (connection,) = client._transport._session._adapter.sockets
+        assert connection.fileno() != -1
+
+        del client
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer):  # the time limit of the request
+                thread.join()
+        gc.collect()
+
+        assert connection.fileno() == -1
