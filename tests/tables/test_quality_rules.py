@@ -77,9 +77,10 @@ def test_numbers_are_equal_to_a_tolerance() -> None:
     assert verdicts(judge_calculations(rows_of(cells, field("x", "a"), rounded))[0]) == [False] * 3
 
 
-def test_the_rounding_inside_of_an_outermost_if_has_its_tolerance() -> None:
+@pytest.mark.parametrize("rounded", ["round([x] * 1.005, 2)", "round([x] * 1.005 * 100) / 100"])
+def test_the_rounding_inside_of_an_outermost_if_has_its_tolerance(rounded: str) -> None:
     """As a floating-point number, 1.005 is less than a half, and so is what REDCap may round."""
-    calc = field("y", "a", type="calc", choices="if([x] = '', '', round([x] * 1.005, 2))")
+    calc = field("y", "a", type="calc", choices=f"if([x] = '', '', {rounded})")
     given = rows_of({"x": ["1", "1", "1"], "y": ["1", "1.01", "1.03"]}, field("x", "a"), calc)
     assert verdicts(judge_calculations(given)[0]) == [False, False, True]
 

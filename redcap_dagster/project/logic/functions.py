@@ -20,6 +20,7 @@ from redcap_dagster.project.logic.values import (
     UNKNOWN,
     Facts,
     Known,
+    MissingCode,
     OtherDate,
     Value,
     to_number,
@@ -97,6 +98,17 @@ def _make_test(test: Callable[[Facts, str], bool]) -> LogicFunction:
     return LogicFunction((1, 1), lambda facts, values: test(facts, to_text(values[0])))
 
 
+def _make_number_test(test: Callable[[str], bool]) -> LogicFunction:
+    """Return a function that tests whether a value is a number; `UNKNOWN` of a code such as -99."""
+
+    def call(_: Facts, values: Sequence[Known]) -> Value:
+        text = to_text(values[0])
+        is_code = isinstance(text, MissingCode)
+        return UNKNOWN if is_code and to_number(str(text)) is not None else test(text)
+
+    return LogicFunction((1, 1), call)
+
+
 def _has_missing_code(facts: Facts, values: Sequence[Known]) -> Value:
     codes = {code.strip() for code in ",".join(map(to_text, values[1:])).split(",")}
     return to_text(values[0]) in codes & facts.missing_codes
@@ -134,8 +146,8 @@ FUNCTIONS: Final[Mapping[str, LogicFunction]] = {
     "stdev": LogicFunction((1, None), _find_deviation),
     "min": _make_aggregate(min),
     "max": _make_aggregate(max),
-    "isnumber": _make_test(lambda _, text: to_number(text) is not None),
-    "isinteger": _make_test(lambda _, text: texts.is_integer(text)),
+    "isnumber": _make_number_test(lambda text: to_number(text) is not None),
+    "isinteger": _make_number_test(texts.is_integer),
     "isblankormissingcode": _make_test(lambda facts, text: text in {"", *facts.missing_codes}),
     "isblanknotmissingcode": _make_test(lambda _, text: text == ""),
     "ismissingcode": _make_test(lambda facts, text: text in facts.missing_codes),

@@ -6,7 +6,7 @@ Each raises an ArithmeticError or a ValueError where it has no result, or none t
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Final
 
-from redcap_dagster.project.logic.tree import Function, Literal, Node
+from redcap_dagster.project.logic.tree import Function, Literal, Node, Operation
 
 _ROUNDING: Final = ("round", "roundup", "rounddown")
 _MOST_PLACES: Final = 2
@@ -69,7 +69,9 @@ def get_logarithm(number: Decimal, base: Decimal | None = None) -> Decimal:
 
 
 def find_rounding_unit(calculation: Node) -> Decimal:
-    """Return one unit of the last place of an outermost rounding, which may be in an ``if``.
+    """Return one unit of the last place of an outermost rounding.
+
+    It may be in an ``if``, or be divided by a number, as ``round([a] * 100) / 100``.
 
     Servers and browsers may round a value in the middle of two differently: such results differ by
     one unit. It is 0 without such a rounding.
@@ -84,6 +86,8 @@ def find_rounding_unit(calculation: Node) -> Decimal:
             return Decimal(1)
         case Function(name, (_, Literal(places))) if name in _ROUNDING and places.isdecimal():
             return Decimal(f"1e-{places}") if len(places) <= _MOST_PLACES else _ZERO
+        case Operation("/", number, Literal(divisor)) if divisor.isdecimal() and Decimal(divisor):
+            return find_rounding_unit(number) / Decimal(divisor)
         case Function("if", (_, chosen, other)):
             return max(find_rounding_unit(chosen), find_rounding_unit(other))
     return _ZERO
