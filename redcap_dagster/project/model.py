@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -305,7 +305,7 @@ class REDCapProject:
 
     def to_json(self) -> str:
         """Return the project as JSON, without any record or token."""
-        return write_structure(asdict(self))
+        return write_structure(self)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 from redcap_dagster.project.rows import (
@@ -22,13 +23,19 @@ FORMAT: Final = 1
 """Version of the text that `write_structure` returns; older ones can be read."""
 
 
-def write_structure(structure: Mapping[str, Any]) -> str:
+def write_structure(project: Any) -> str:
     """Return the attributes of a project as JSON.
 
     Args:
-        structure: The attributes; rows as dicts.
+        project: The project.
     """
-    return json.dumps({"format": FORMAT, **structure}, ensure_ascii=False)
+    content = {"format": FORMAT, **_list_attributes(project)}
+    return json.dumps(content, ensure_ascii=False, default=_list_attributes)
+
+
+def _list_attributes(value: Any) -> dict[str, Any]:
+    """Return a frozen value as a dict; `dataclasses.asdict` would copy each text in it."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def read_structure(text: str) -> dict[str, Any]:
