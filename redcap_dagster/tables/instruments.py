@@ -206,8 +206,8 @@ def find_saved(
     """
     rows = _repeat_value(export, value=True) if among is None else among
     unproven = rows
-    # The status proves it of most rows: then nothing is left to look for in the other columns.
-    for column in sorted(columns, key=lambda column: not is_status_field(column.field)):
+    # The status proves it of most rows, any value of another column does; ticks are looked for.
+    for column in sorted(columns, key=_rank_proof):
         if column.field.is_calculated:
             continue
         if not pc.any(unproven).as_py():
@@ -216,6 +216,13 @@ def find_saved(
         proven = _proves_saved(text, column, blank_status=blank_status)
         unproven = pc.and_not(unproven, proven)
     return pc.and_not(rows, unproven)
+
+
+def _rank_proof(column: Column) -> int:
+    """Return a lower number for a column that is read earlier."""
+    if is_status_field(column.field):
+        return 0
+    return 2 if column.field.field_type == "checkbox" else 1
 
 
 def _proves_saved(

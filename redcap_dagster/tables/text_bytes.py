@@ -53,7 +53,8 @@ class TextBytes:
         """
         lowest, highest = characters.encode("ascii")
         others = (self.lengths < lengths.start) | (self.lengths >= lengths.stop)
-        wrong = np.flatnonzero((self.data < lowest) | (self.data > highest))
+        # Of the type of the offsets: to search these with another, all of them would be copied.
+        wrong = np.flatnonzero((self.data < lowest) | (self.data > highest)).astype(np.int32)
         others[np.searchsorted(self.offsets, wrong, side="right") - 1] = True
         return others & self.is_valid
 
@@ -76,11 +77,7 @@ def view_bytes(text: pa.StringArray) -> TextBytes:
     data = np.frombuffer(content or b"", np.uint8)[offsets[0] : offsets[-1]]
     if bits is None:
         return TextBytes(data, offsets - offsets[0], np.ones(count, np.bool_))
-    byte, bit = divmod(text.offset, 8)
-    valid = np.unpackbits(
-        np.frombuffer(bits, np.uint8)[byte:], count=bit + count, bitorder="little"
-    )
-    return TextBytes(data, offsets - offsets[0], valid[bit:].view(np.bool_))
+    return TextBytes(data, offsets - offsets[0], _unpack(bits, text))
 
 
 def has_blank(text: pa.ChunkedArray) -> bool:
@@ -93,8 +90,16 @@ def has_blank(text: pa.ChunkedArray) -> bool:
         >>> has_blank(pa.chunked_array([["1", None]])), has_blank(pa.chunked_array([["1", ""]]))
         (False, True)
     """
-    views = map(view_bytes, text.chunks)
-    return any(bool(((np.diff(each.offsets) == 0) & each.is_valid).any()) for each in views)
+    return any(map(_has_blank, text.chunks))
+
+
+def _has_blank(text: pa.StringArray) -> bool:
+    if not len(text):
+        return False
+    bits, positions, _ = text.buffers()
+    offsets = np.frombuffer(positions, np.int32)[text.offset : text.offset + len(text) + 1]
+    is_empty = offsets[1:] == offsets[:-1]
+    return bool((is_empty if bits is None else is_empty & _unpack(bits, text)).any())
 
 
 def find_texts(text: pa.ChunkedArray, known: Sequence[str]) -> pa.ChunkedArray:
@@ -169,6 +174,15 @@ def pack_positions(positions: npt.NDArray[np.int32]) -> pa.Int32Array:
     """
     buffers = [_pack(positions >= 0), pa.py_buffer(np.maximum(positions, 0))]
     return pa.Array.from_buffers(pa.int32(), len(positions), buffers)
+
+
+def _unpack(bits: pa.Buffer, array: pa.Array) -> Flags:
+    """Return the bits of an array's rows."""
+    byte, bit = divmod(array.offset, 8)
+    flags = np.unpackbits(
+        np.frombuffer(bits, np.uint8)[byte:], count=bit + len(array), bitorder="little"
+    )
+    return flags[bit:].view(np.bool_)
 
 
 def _pack(flags: Flags) -> pa.Buffer:

@@ -129,6 +129,8 @@ def test_nulls_stay_and_only_what_does_not_fit_is_lost() -> None:
     ("values", "expected"),
     [
         (["1", "-2", None], "integer"),
+        (["0", None, "10"], "integer"),
+        (["0", "00"], "text"),
         (["1", "2.5"], "double"),
         (["1.00", "2.50", "-0.75"], "double"),
         (["1", "2.50"], "text"),
@@ -153,6 +155,14 @@ def test_nulls_stay_and_only_what_does_not_fit_is_lost() -> None:
 )
 def test_inference(values: list[str | None], expected: str) -> None:
     assert infer_type(pa.chunked_array([values], pa.string())).kind.name == expected
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"), [("7", "integer"), ("07", "text"), ("1" * 16, "text"), ("x", "text")]
+)
+def test_every_chunk_is_looked_at(last: str, expected: str) -> None:
+    column = pa.chunked_array([["1"] * 100, [], [None, last]], pa.string())
+    assert infer_type(column).kind.name == expected
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_other_rows_do_not_matter() -> None:
 
 @pytest.mark.parametrize(
     ("statuses", "looked_at"),
-    [("12", ["b_complete"]), ("01", ["b_complete", "box___1", "note"])],
+    [("12", ["b_complete"]), ("01", ["b_complete", "note", "box___1"])],
 )
 def test_other_columns_are_read_only_for_rows_that_the_status_does_not_prove(
     statuses: str, looked_at: list[str], monkeypatch: pytest.MonkeyPatch

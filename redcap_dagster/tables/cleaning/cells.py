@@ -86,12 +86,11 @@ class Cells:
         """Count of numbers with more digits than a double can hold."""
         if self.typed.type != DOUBLE.arrow:
             return 0
-        is_long = pa.chunked_array(
-            [pack_flags(view_bytes(chunk).lengths > 15) for chunk in self.values.chunks], pa.bool_()
-        )
-        if not pc.any(is_long).as_py():
+        is_long = [view_bytes(chunk).lengths > 15 for chunk in self.values.chunks]
+        if not any(flags.any() for flags in is_long):
             return 0
-        long = self.values.filter(pc.and_(is_long, self.typed.is_valid()))
+        rows = pa.chunked_array([pack_flags(flags) for flags in is_long], pa.bool_())
+        long = self.values.filter(pc.and_(rows, self.typed.is_valid()))
         found = long.filter(pc.match_substring_regex(long, r"(?:\d[.,]?){16}")).value_counts()
         # Arrow has no decimal of any length and exponent; few distinct values are so long.
         return sum(each["counts"] for each in found.to_pylist() if _is_rounded(each["values"]))

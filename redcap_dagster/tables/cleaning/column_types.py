@@ -140,8 +140,8 @@ def _cast_minute(text: pa.Array) -> pa.Array:
 
 def _drop_year_zero(days: pa.Array) -> pa.Array:
     """Return dates, null in the year 0, which Python does not have."""
-    first = pa.scalar(date.min).cast(days.type)
-    return pc.if_else(pc.less(days, first), pa.scalar(None, days.type), days)
+    is_early = pc.less(days, pa.scalar(date.min).cast(days.type))
+    return pc.if_else(is_early, pa.scalar(None, days.type), days) if is_early.true_count else days
 
 
 TEXT = ColumnType("text", pa.string(), None, lambda text: text)

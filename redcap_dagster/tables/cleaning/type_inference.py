@@ -12,6 +12,7 @@ from redcap_dagster.tables.cleaning.column_types import (
     ColumnType,
     cast_array,
 )
+from redcap_dagster.tables.text_bytes import view_bytes
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,21 @@ def infer_type(text: pa.ChunkedArray) -> Inference:
     """
     if _find_number_type(text.slice(0, 100).unique().drop_null()) is TEXT:
         return Inference(TEXT)  # most columns of words are recognized by their first rows
+    if text.null_count < len(text) and all(map(_are_plain_digits, text.chunks)):
+        return Inference(INTEGER)
     values = text.unique().drop_null()
     kind = _find_number_type(values)
     if not len(values) or kind is TEXT:
         return Inference(TEXT)
     is_exact = _are_plain_numbers(values) and _have_one_form(values)
     return Inference(kind) if is_exact else Inference(TEXT, kind)
+
+
+def _are_plain_digits(text: pa.StringArray) -> bool:
+    """Whether all values are whole numbers of at most 15 digits, without sign and leading zeros."""
+    seen = view_bytes(text)
+    has_zero = (seen.first == ord("0")) & (seen.lengths > 1)
+    return not (has_zero.any() or seen.find_others("09", range(1, 16)).any())
 
 
 def _find_number_type(values: pa.Array) -> ColumnType:
