@@ -206,6 +206,8 @@ def _export(run: Run) -> Run:
         census = client.export_census()
         return replace(run, census=among(census) if among else census, listed=census.num_rows)
     export = export_instruments(client, structure, run.project, exported, context.log, among)
+    # Each response is a chunk: with one of all, each step calls Arrow once for a column.
+    export = replace(export, table=export.table.combine_chunks())
     project = observe_groups_and_surveys(run.project, export.table, recipe.known)
     return replace(
         run,

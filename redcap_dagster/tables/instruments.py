@@ -6,6 +6,9 @@ configuration and the row itself, never on other rows: the first instance of one
 change the tables of the others.
 """
 
+from typing import Final
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +22,9 @@ from redcap_dagster.project.system_columns import (
     REPEAT_INSTRUMENT,
 )
 from redcap_dagster.tables.text_bytes import find_texts, has_blank
+
+_FEW_ROWS: Final = 8
+"""Number of rows that leave a table in so few pieces that these are not copied."""
 
 
 def split_by_instrument(
@@ -118,8 +124,17 @@ def instrument_table(
             for name in names
         }
     )
-    # Most instruments of a classic project have every row: without a filter nothing is copied.
-    return table if pc.all(rows).as_py() else table.filter(rows)
+    return _keep_rows(table, rows)
+
+
+def _keep_rows(table: pa.Table, rows: pa.ChunkedArray) -> pa.Table:
+    """Return some rows of a table, which are not copied if nearly all are kept."""
+    left_out = np.flatnonzero(~rows.to_numpy())
+    if len(left_out) > _FEW_ROWS:
+        return table.filter(rows)
+    starts, stops = [0, *(left_out + 1)], [*left_out, len(table)]
+    pieces = [table.slice(start, stop - start) for start, stop in zip(starts, stops, strict=True)]
+    return pa.concat_tables([piece for piece in pieces if len(piece)] or pieces[:1])
 
 
 def find_instrument_rows(

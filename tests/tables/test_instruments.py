@@ -49,6 +49,25 @@ def test_a_form_that_holds_only_the_record_id_has_a_table() -> None:
     assert table.to_pylist() == [{"id": "1", "a_complete": "2"}]
 
 
+@pytest.mark.parametrize(
+    "unsaved", [[], [0], [19], [0, 1, 18, 19], [3, 4, 7], [*range(0, 20, 2)], [*range(20)]]
+)
+def test_few_and_many_rows_are_left_out(unsaved: list[int]) -> None:
+    numbers = range(20)
+    rows = [_classic(id=str(n), b_complete="0" if n in unsaved else "2") for n in numbers]
+    table = split_by_instrument(pa.concat_tables(rows), CLASSIC)["b"]
+    assert table["id"].to_pylist() == [str(n) for n in numbers if n not in unsaved]
+    assert len(table["note"]) == len(table)
+
+
+def test_rows_are_not_copied_where_nearly_all_are_kept() -> None:
+    export = pa.concat_tables([_classic(b_complete=status) for status in "2" * 50 + "0"])
+    export = export.combine_chunks()
+    table = split_by_instrument(export, CLASSIC)["b"]
+    text = [rows["b_complete"].chunk(0).buffers()[2] for rows in (export, table)]
+    assert text[0].address == text[1].address
+
+
 def test_other_rows_do_not_matter() -> None:
     rows = [_classic(id=str(n), b_complete=status) for n, status in enumerate("0120")]
     together = split_by_instrument(pa.concat_tables(rows), CLASSIC)["b"]

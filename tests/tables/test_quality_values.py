@@ -1,11 +1,13 @@
 """Values that a validation or the choices refuse, row by row, and limits."""
 
+import re
 from collections.abc import Mapping
 
 import pyarrow as pa
 import pytest
 
 from redcap_dagster.project import REDCapProject
+from redcap_dagster.project.validations import VALIDATIONS
 from redcap_dagster.tables import CleaningRules, clean
 from redcap_dagster.tables.logic import StudyRows
 from redcap_dagster.tables.quality import (
@@ -95,6 +97,27 @@ def test_what_a_validation_refuses(
     expected = [False] * len(right) + [True] * len(wrong) + [None] * len(unsaid) + [False] * 3
     assert verdicts(found) == expected
     assert found.read.to_pydict() == {"x": cells}
+
+
+_NOTATIONS: list[str] = [
+    *("7", "-7", "+07", "7.", ".5", "7,5", "7.25", "1e5", "9" * 20, "1e999", "0x10", "x", "100"),
+    *("6:23", "06:23", "06:23:10", "24:00", "12:99"),
+    *("2023-02-28", "2023-02-29", "0000-01-01", "2023-1-1", "2023-01-01T10:00"),
+    *("2023-01-01 10:00", "2023-01-01 6:23", "2023-01-01 10:00:30", "2023-01-01  10:00"),
+]
+
+
+@pytest.mark.parametrize("name", VALIDATIONS)
+def test_values_are_judged_by_the_pattern_also_where_the_cast_tests_them(name: str) -> None:
+    rows = rows_of({"x": [*_NOTATIONS]}, field("x", "a", validation=name))
+    (found,) = judge_values(rows)
+    is_cast = rows.cleaned.table["x"].is_valid().to_pylist()
+    pattern, tolerated = VALIDATIONS[name].pattern, VALIDATIONS[name].tolerated
+    for text, cast, verdict in zip(_NOTATIONS, is_cast, verdicts(found), strict=True):
+        notation = text.replace("T", " ") if VALIDATIONS[name].kind == "datetime" else text
+        is_right = re.fullmatch(pattern, notation, re.ASCII) is not None
+        is_unsaid = not is_right and re.fullmatch(tolerated, notation, re.ASCII) is not None
+        assert verdict == (True if not cast else None if is_unsaid else not is_right), text
 
 
 def test_a_validation_of_the_servers_own_cannot_be_said() -> None:

@@ -10,7 +10,7 @@ from redcap_dagster.project import Column, Field
 from redcap_dagster.project.columns import is_timestamp_field
 from redcap_dagster.project.validations import NO_VALIDATION, Validation, get_validation
 from redcap_dagster.tables.cleaning.cells import find_type
-from redcap_dagster.tables.cleaning.column_types import TEXT
+from redcap_dagster.tables.cleaning.column_types import DATE, TEXT, ColumnType
 from redcap_dagster.tables.quality.descriptions import CHOICES_KNOWN, VALUES_FIT_TYPES
 from redcap_dagster.tables.quality.findings import InstrumentRows, RuleFindings, combine
 from redcap_dagster.tables.validity import choice_columns
@@ -88,13 +88,13 @@ def _judge_field(rows: InstrumentRows, field: Field, columns: Sequence[Column]) 
     validation = get_validation(field)
     if field.field_type == "text" and field.validation and not is_timestamp_field(field):
         values = rows.find_values(columns[0])
-        if validation is not NO_VALIDATION:
-            refused = _find_unlike(values, validation, validation.pattern)
-            tolerated = pc.invert(_find_unlike(values, validation, validation.tolerated))
-            wrong = pc.or_(wrong, pc.and_not(refused, tolerated))
-            certain = pc.or_(wrong, pc.invert(refused))
-        else:
+        if validation is NO_VALIDATION:
             certain = pc.or_(wrong, combine(values.is_null()))
+        elif not _accepts_type(validation, find_type(field, rows.project, rows.rules)):
+            refused = _find_unlike(values, validation, validation.pattern)
+            values = pc.if_else(refused, values, pa.scalar(None, pa.string()))
+            wrong = pc.or_(wrong, _find_unlike(values, validation, validation.tolerated))
+            certain = pc.or_(wrong, pc.invert(refused))
     return RuleFindings(
         VALUES_FIT_TYPES.rule,
         VALUES_FIT_TYPES.letter,
@@ -115,16 +115,18 @@ def _find_invalid(rows: InstrumentRows, columns: Sequence[Column]) -> pa.Boolean
     return reduce(pc.or_, found, rows.repeat(False))
 
 
+def _accepts_type(validation: Validation, kind: ColumnType | None) -> bool:
+    """Whether a validation accepts each value of a column type, so that the cast is its test."""
+    if kind is DATE:
+        return validation.kind == "date"
+    return kind is not None and kind.grammar == validation.pattern
+
+
 def _find_unlike(values: pa.ChunkedArray, validation: Validation, pattern: str) -> pa.BooleanArray:
     """Return whether each value does not match a pattern of a validation; False without a value."""
-    encoded = values.dictionary_encode().chunks
-    if not encoded:
-        return pa.array([], pa.bool_())
-    texts = encoded[0].dictionary
     if validation.kind == "datetime":
-        texts = pc.replace_substring(texts, "T", " ")
-    unlike = pc.invert(pc.match_substring_regex(texts, f"^(?:{pattern})$"))
-    return combine(pa.chunked_array([unlike.take(chunk.indices) for chunk in encoded]))
+        pattern = pattern.replace(" ", "[ T]")
+    return combine(pc.invert(pc.match_substring_regex(values, f"^(?:{pattern})$")))
 
 
 def _describe(field: Field, validation: Validation) -> str:
