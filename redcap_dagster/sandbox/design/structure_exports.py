@@ -1,7 +1,8 @@
 """The exports of a project's structure, one function per content."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict, fields
+from operator import attrgetter
 from typing import Final
 
 from redcap_dagster.project import Event, ExportFieldName, Field, ProjectInfo, REDCapProject
@@ -54,12 +55,14 @@ def export_metadata(project: REDCapProject, parameters: Parameters) -> Table:
     forms = parameters.get_known_names(
         "forms", (row.instrument_name for row in project.instruments)
     )
+    columns = tuple(column.name for column in fields(Field))
+    read_row = attrgetter(*columns)
     rows = [
-        astuple(field)
+        read_row(field)
         for field in project.fields
         if not (named or forms) or field.field_name in named or field.form_name in forms
     ]
-    return Table(tuple(column.name for column in fields(Field)), rows, delimiter=",")
+    return Table(columns, rows, delimiter=",")
 
 
 def export_instruments(project: REDCapProject, _: Parameters) -> Table:
@@ -133,7 +136,7 @@ def export_field_names(project: REDCapProject, parameters: Parameters) -> Table:
         parameters.get_choice("field", tuple(row.original_field_name for row in rows), name)
         rows = [row for row in rows if row.original_field_name == name]
     columns = tuple(column.name for column in fields(ExportFieldName))
-    return Table(columns, [astuple(row) for row in rows])
+    return Table(columns, list(map(attrgetter(*columns), rows)))
 
 
 def export_version(call: Call) -> Response:
