@@ -45,7 +45,8 @@ class Requested:
         instruments: The instruments whose instances may be among the rows. None for all.
         repeats: Whether the project has repeating instruments. Defaults to False.
         longitudinal: Whether the project has events. Defaults to False.
-        columns: The columns. Defaults to None, where the dictionary is unknown.
+        columns: The columns that its response may have. Defaults to None, where the dictionary is
+            unknown.
     """
 
     record_id_field: str
