@@ -307,3 +307,11 @@ def test_large_dictionaries_keep_their_entries(tmp_path: Path) -> None:
     read = tables.read_table(VISIT, None)["choice"].combine_chunks()
     assert read.dictionary.to_pylist() == entries
     assert read.to_pylist() == column.to_pylist()
+
+
+def test_numbers_have_limits_in_the_file_and_text_does_not(tmp_path: Path) -> None:
+    io_manager = ParquetTableIOManager(base_path=str(tmp_path))
+    io_manager.write_table(VISIT, pa.table({"id": ["1", "2"], "a.b": [7, 9]}))
+    group = pq.read_metadata(tmp_path / "trial_clean" / "visit.parquet").row_group(0)
+    assert group.column(0).statistics is None
+    assert (group.column(1).statistics.min, group.column(1).statistics.max) == (7, 9)
