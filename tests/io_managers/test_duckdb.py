@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -245,11 +246,12 @@ def describe(**labels: str | None) -> pa.Table:
 
 
 class Statements:
-    """A connection that remembers the statements that change the table."""
+    """A connection that remembers which statements change the table, and which list the catalog."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self.changes: list[str] = []
+        self.listed: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -257,6 +259,7 @@ class Statements:
     def execute(self, text: str, *parameters: Any) -> Any:
         if not text.startswith(("select", "create schema")):
             self.changes.append(text.split(" ", 1)[0])
+        self.listed += re.findall(r"duckdb_(?:tables|columns)", text)
         return self._connection.execute(text, *parameters)
 
 
@@ -278,6 +281,31 @@ def test_a_table_of_the_same_columns_keeps_its_comments(tmp_path: Path) -> None:
     assert no_label == (["truncate", "insert", "comment"], [("a", "New"), ("b", None)])
     moved = replace(describe(b=None, a="New"))
     assert moved == (["create", "comment"], [("b", None), ("a", "New")])
+
+
+def test_a_write_lists_the_tables_and_the_columns_of_a_file_once(tmp_path: Path) -> None:
+    def write() -> list[str]:
+        with connect(tmp_path / "tables.duckdb", 10, purpose="test") as connection:
+            statements: Any = Statements(connection)
+            stored = StoredTable(statements, SHARED)
+            assert stored.read_owner() in (None, "all/table")
+            stored.refuse_foreign()
+            stored.replace(describe(a="First"))
+            stored.write_owner()
+            listed: list[str] = statements.listed
+            return listed
+
+    assert write() == ["duckdb_tables"]
+    assert write() == ["duckdb_tables", "duckdb_columns"]
+
+
+def test_a_table_is_written_into_the_file_at_once_and_not_into_its_log(tmp_path: Path) -> None:
+    path = tmp_path / "tables.duckdb"
+    with connect(path, 10, purpose="test") as connection:
+        connection.execute("create table numbers as select hash(range) as one from range(10_000)")
+        log = path.with_name("tables.duckdb.wal")
+        assert not log.exists() or log.stat().st_size == 0
+        assert path.stat().st_size > 80_000
 
 
 def test_an_index_of_a_user_does_not_stop_a_table(tmp_path: Path) -> None:
