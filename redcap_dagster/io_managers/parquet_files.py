@@ -176,6 +176,8 @@ def write_rows(place: TablePlace, table: pa.Table) -> Callable[[IO[bytes]], None
             file,
             write_page_checksum=True,
             dictionary_pagesize_limit=_DICTIONARY_LIMIT,
+            # Their limits take an eighth of the time, and help no query: rows are not sorted.
+            write_statistics=[field.name for field in table.schema if not is_text(field.type)],
         )
 
     return write

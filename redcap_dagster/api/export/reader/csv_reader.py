@@ -140,7 +140,9 @@ def open_csv(
     if not newline:
         raise malformed_error(response, "it ends within its header", broke_off=True)
     form = Form(columns, must_have, delimiter)
-    batches = _batches(response, form, text, chain((rows,), response.chunks))
+    keys = {must_have, EVENT_NAME, *REPEAT_COLUMNS, ACCESS_GROUP, SURVEY_IDENTIFIER}
+    schema = pa.schema([(name, _KEY_TYPE if name in keys else text) for name in columns])
+    batches = _batches(response, form, schema, chain((rows,), response.chunks))
     return CSVResponse(columns, batches, response)
 
 
@@ -180,7 +182,7 @@ def parse_first_row(response: Response, text: str, delimiter: str) -> list[str]:
 
 
 def _batches(
-    response: Response, form: Form, text: pa.DataType, chunks: Iterator[bytes]
+    response: Response, form: Form, schema: pa.Schema, chunks: Iterator[bytes]
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of several blocks as one batch; at least one batch.
 
@@ -192,8 +194,7 @@ def _batches(
             response,
             "its header names a column twice, as it does where two fields have the same column",
         )
-    options = _make_options(form, text)
-    parse = partial(_parse, options)
+    parse = partial(_parse, schema, form.delimiter)
     before = 0
     for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, form, chunks))):
         if isinstance(parsed, _BadBlock):
@@ -211,7 +212,7 @@ def _batches(
         before += parsed.num_rows
         yield parsed
     if not before:
-        yield pa.RecordBatch.from_pylist([], options.schema)
+        yield pa.RecordBatch.from_pylist([], schema)
 
 
 def _group_blocks(blocks: Iterator[memoryview]) -> Iterator[list[memoryview]]:
@@ -255,47 +256,17 @@ class _BadBlock:
     long_column: str = ""
 
 
-@dataclass(frozen=True)
-class _Options:
-    """How Arrow reads rows.
-
-    Attributes:
-        schema: The columns.
-        parse: How rows are cut into cells.
-        convert: How cells of ASCII are read.
-        convert_utf8: How other cells are read.
-    """
-
-    schema: pa.Schema
-    parse: pa_csv.ParseOptions
-    convert: pa_csv.ConvertOptions
-    convert_utf8: pa_csv.ConvertOptions
-
-
 @lru_cache(16)
-def _make_options(form: Form, text: pa.DataType) -> _Options:
-    """Return how Arrow reads rows; the responses to the requests of a plan have the same columns.
-
-    Args:
-        form: How the CSV is written.
-        text: The type of the cells, except those of keys.
-    """
-    keys = {form.id_column, EVENT_NAME, *REPEAT_COLUMNS, ACCESS_GROUP, SURVEY_IDENTIFIER}
-    schema = pa.schema([(name, _KEY_TYPE if name in keys else text) for name in form.columns])
-    convert, convert_utf8 = (
-        pa_csv.ConvertOptions(
-            column_types=schema, null_values=[""], strings_can_be_null=True, check_utf8=check
-        )
-        for check in (False, True)
+def _make_convert_options(schema: pa.Schema, check_utf8: bool) -> pa_csv.ConvertOptions:
+    """Return how cells are read; the responses to the requests of a plan have the same columns."""
+    return pa_csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True, check_utf8=check_utf8
     )
-    # A blank line in a response of one column stands for a row.
-    parse = pa_csv.ParseOptions(
-        delimiter=form.delimiter, newlines_in_values=True, ignore_empty_lines=False
-    )
-    return _Options(schema, parse, convert, convert_utf8)
 
 
-def _parse(options: _Options, blocks: list[memoryview]) -> pa.RecordBatch | _BadBlock:
+def _parse(
+    schema: pa.Schema, delimiter: str, blocks: list[memoryview]
+) -> pa.RecordBatch | _BadBlock:
     """Return blocks of rows as one batch."""
     tables: list[pa.Table] = []
     for rows in blocks:
@@ -306,16 +277,17 @@ def _parse(options: _Options, blocks: list[memoryview]) -> pa.RecordBatch | _Bad
                 pa.BufferReader(rows),
                 # One thread for a block: with more, errors do not name the row.
                 read_options=pa_csv.ReadOptions(
-                    column_names=options.schema.names,
+                    column_names=schema.names,
                     skip_rows=1,
                     block_size=len(rows) + 1,
                     use_threads=False,
                 ),
-                parse_options=options.parse,
-                # To look at all bytes at once is quicker than to check each cell.
-                convert_options=(
-                    options.convert if bytes(rows).isascii() else options.convert_utf8
+                # A blank line in a response of one column stands for a row.
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
                 ),
+                # To look at all bytes at once is quicker than to check each cell.
+                convert_options=_make_convert_options(schema, not bytes(rows).isascii()),
             )
         except pa.ArrowException as error:
             return _BadBlock(str(error), sum(map(len, tables)) - 1)
