@@ -1,13 +1,13 @@
 """What Dagster records about the columns of a table: digests and counts, taken in one pass."""
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from redcap_dagster.tables.digests import digest_column
 from redcap_dagster.tables.profile import count_distinct
+from redcap_dagster.tables.threads import map_columns
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,8 @@ def read_contents(
             return known.digests[name], known.distinct.get(name)
         return digest_column(column), count_distinct(column) if name in counted else None
 
-    # Arrow and hashlib release the interpreter's lock: threads run at the same time.
-    with ThreadPoolExecutor(pa.cpu_count()) as threads:
-        columns = dict(zip(table.column_names, threads.map(read, table.column_names), strict=True))
+    names = table.column_names
+    columns = dict(zip(names, map_columns(read, names, table.num_rows), strict=True))
     return Contents(
         table,
         {name: digest for name, (digest, _) in columns.items()},

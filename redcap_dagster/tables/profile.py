@@ -1,11 +1,12 @@
 """Counts by column that do not disclose anything about one person."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from redcap_dagster.tables.threads import map_columns
 
 MIN_ROWS = 10
 """Number of rows with a value that a column needs for a count of its distinct values."""
@@ -36,10 +37,8 @@ def profile(table: pa.Table) -> Profile:
         >>> profile(table)
         Profile(missing={'id': 0, 'sex': 1}, distinct={'id': 10})
     """
-    with ThreadPoolExecutor(pa.cpu_count()) as threads:
-        counts = dict(
-            zip(table.column_names, threads.map(count_distinct, table.columns), strict=True)
-        )
+    found = map_columns(count_distinct, table.columns, table.num_rows)
+    counts = dict(zip(table.column_names, found, strict=True))
     return Profile(
         {name: table[name].null_count for name in table.column_names},
         {name: count for name, count in counts.items() if count is not None},

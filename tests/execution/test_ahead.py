@@ -4,6 +4,7 @@ import threading
 from collections.abc import Generator, Iterator
 from contextvars import ContextVar
 
+import pyarrow as pa
 import pytest
 
 from redcap_dagster.execution import all_tables
@@ -64,6 +65,19 @@ def test_whoever_stops_early_closes_the_generator() -> None:
     threading.Timer(0.05, may_go_on.set).start()  # closing waits for the item that is being made
     items.close()
     assert closed.is_set()
+
+
+def test_both_threads_release_what_arrow_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[str] = []
+
+    class Pool:
+        def release_unused(self) -> None:
+            released.append("used" if threading.current_thread() is here else "made")
+
+    here = threading.current_thread()
+    monkeypatch.setattr(pa, "default_memory_pool", Pool)
+    assert list(iterate_ahead(number for number in range(2))) == [0, 1]
+    assert sorted(released) == ["made"] * 3 + ["used"] * 2
 
 
 def test_items_are_made_in_the_context_of_their_user() -> None:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeVar
@@ -29,6 +28,7 @@ from redcap_dagster.tables.cleaning.rules import CleaningRules
 from redcap_dagster.tables.compatibility import check_columns, check_keys
 from redcap_dagster.tables.instruments import read_text
 from redcap_dagster.tables.logic import StudyRows
+from redcap_dagster.tables.threads import map_columns
 from redcap_dagster.tables.visibility import find_asked
 
 T = TypeVar("T")
@@ -121,9 +121,7 @@ def clean(
     def clean_field(form_field: tuple[Field, tuple[Column, ...]]) -> CleanTable:
         return _clean_field(text, *form_field, project, rules, paired or {}, asked)
 
-    # Arrow releases the interpreter's lock: threads run at the same time.
-    with ThreadPoolExecutor(pa.cpu_count()) as threads:
-        cleaned = list(threads.map(clean_field, fields))
+    cleaned = map_columns(clean_field, fields, text.num_rows)
     tables = [pa.table(keys), *(part.table for part in cleaned)]
     names = [name for table in tables for name in table.column_names]
     duplicates = sorted(name for name, count in Counter(names).items() if count > 1)
