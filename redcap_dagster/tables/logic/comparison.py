@@ -54,11 +54,19 @@ def compare_columns(
         [[True, None, None], [True, True, False]]
     """
     result, is_compared = _compare_blanks(sign, left, right)
+    lengths = [pc.binary_length(side) for side in (left, right)]
+    found = set.intersection(*(set(pc.unique(each).to_pylist()) for each in lengths))
     for length, pattern in _MOMENTS.items():
-        sides = [_read_moments(side, length, pattern) for side in (left, right)]
-        result, is_compared = _compare(sign, sides, result, is_compared)
+        if length in found:
+            sides = [
+                _read_moments(side, pc.equal(each, length), pattern)
+                for side, each in zip((left, right), lengths, strict=True)
+            ]
+            result, is_compared = _compare(sign, sides, result, is_compared)
     if not pc.all(is_compared).as_py():
-        sides = [_read_numbers(side) for side in (left, right)]
+        sides = [
+            _read_numbers(side, each) for side, each in zip((left, right), lengths, strict=True)
+        ]
         result, is_compared = _compare(sign, sides, result, is_compared)
     if missing_codes:
         codes = pa.array(sorted(missing_codes), pa.string())
@@ -81,42 +89,37 @@ def _compare_blanks(
 
 def _compare(
     sign: str,
-    sides: list[pa.Array | None],
+    sides: list[pa.Array],
     result: pa.BooleanArray,
     is_compared: pa.BooleanArray,
 ) -> tuple[pa.BooleanArray, pa.BooleanArray]:
     left, right = sides
-    if left is None or right is None:
-        return result, is_compared
     compared = COMPARISONS[sign](left, right)
     return pc.coalesce(result, compared), pc.or_(is_compared, pc.is_valid(compared))
 
 
-def _read_moments(texts: pa.StringArray, length: int, pattern: str) -> pa.Array | None:
-    """Return the dates and times of a notation, null for other texts; None if there are none."""
-    is_long = pc.equal(pc.binary_length(texts), length)
-    if not pc.any(is_long).as_py():
-        return None
+def _read_moments(texts: pa.StringArray, is_long: pa.BooleanArray, pattern: str) -> pa.Array:
+    """Return the dates and times of a notation, null for texts that do not have its length."""
     texts = pc.if_else(is_long, texts, _NULL)
-    if length > 10:
+    if pattern != _MOMENTS[10]:
         texts = pc.if_else(pc.match_substring(texts, "T"), _NULL, texts)
     return _cast(texts, pa.timestamp("s"), pattern)
 
 
-def _read_numbers(texts: pa.StringArray) -> pa.Array | None:
-    """Return the numbers, null for other texts; None if there are none."""
-    length = pc.binary_length(texts)
+def _read_numbers(texts: pa.StringArray, length: pa.Int32Array) -> pa.Array:
+    """Return the numbers, null for other texts."""
     is_short = pc.and_(pc.greater(length, 0), pc.less_equal(length, _MOST_DIGITS))
     texts = pc.if_else(is_short, texts, _NULL)
     numbers = _cast(texts, pa.float64(), _NUMBER)
     # Neither "inf" nor "1e-400", which is not zero.
     size = pc.abs(numbers)
     is_safe = pc.and_(pc.is_finite(numbers), pc.greater(size, _LEAST))
+    if pc.all(is_safe).as_py():
+        return numbers
     zeros = pc.if_else(pc.equal(size, 0), texts, _NULL)
     is_zero = pc.match_substring_regex(zeros, "^[-+.0]*$")
     is_safe = pc.or_(is_safe, pc.fill_null(is_zero, False))
-    numbers = pc.if_else(is_safe, numbers, pa.scalar(None, pa.float64()))
-    return None if numbers.null_count == len(numbers) else numbers
+    return pc.if_else(is_safe, numbers, pa.scalar(None, pa.float64()))
 
 
 def _cast(texts: pa.StringArray, kind: pa.DataType, pattern: str) -> pa.Array:
