@@ -82,6 +82,15 @@ class _CSVLines:
         return b"".join(self.text[self.offsets[row] : self.offsets[row + 1]] for row in rows)
 
 
+@dataclass(frozen=True)
+class _Query:
+    """A request that was read: its parameters, and for records the columns and rows."""
+
+    parameters: Mapping[str, str]
+    names: tuple[str, ...] = ()
+    rows: Sequence[int] = ()
+
+
 @dataclass
 class _Study:
     """The study, its log, and the requests and bytes so far."""
@@ -94,7 +103,7 @@ class _Study:
     sent: int = 0
     changed: dict[str, datetime] = field(default_factory=dict)
     log: list[dict[str, str]] = field(default_factory=list)
-    read: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    read: dict[str, _Query] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -111,13 +120,14 @@ class _Study:
     def respond(self, text: str) -> tuple[int, str, Sequence[_Body]]:
         """Return status, format and body of the response to a form."""
         if text not in self.read:
-            self.read[text] = dict(parse_qsl(text))
-        parameters = self.read[text]
+            self.read[text] = self._read_query(dict(parse_qsl(text)))
+        query = self.read[text]
+        parameters = query.parameters
         content = parameters["content"]
         if content == "version":
             return 200, "html", [b"14.7.3"]
         if content == "record":
-            return self._export_records(parameters)
+            return self._export_records(query)
         if content == "log":
             entries = self._read_log(parameters)
             self._add_log_entry("Manage/Design ", "Export Logging (API)")
@@ -128,16 +138,20 @@ class _Study:
             self._add_log_entry("Manage/Design ", "Export project information (API)")
         return _respond_with_json(self.structure[content])
 
-    def _export_records(self, parameters: Mapping[str, str]) -> tuple[int, str, Sequence[_Body]]:
+    def _read_query(self, parameters: Mapping[str, str]) -> _Query:
+        if parameters["content"] != "record":
+            return _Query(parameters)
         fields, forms = _read_list(parameters, "fields"), _read_list(parameters, "forms")
         names = tuple(self._select_columns(fields, forms))
+        ids = _read_list(parameters, "records")
+        named = sorted(self.position[record] for record in ids if record in self.position)
+        return _Query(parameters, names, named if ids else range(self.records))
+
+    def _export_records(self, query: _Query) -> tuple[int, str, Sequence[_Body]]:
+        names, rows, parameters = query.names, query.rows, query.parameters
         if names not in self.lines:
             self.lines[names] = self._make_lines(names)
-        ids, begin = _read_list(parameters, "records"), parameters.get("dateRangeBegin")
-        rows: Sequence[int] = range(self.records)
-        if ids:
-            rows = sorted(self.position[record] for record in ids if record in self.position)
-        if begin is not None:
+        if (begin := parameters.get("dateRangeBegin")) is not None:
             since = datetime.fromisoformat(begin).replace(tzinfo=UTC)
             recent = {self.position[one] for one, when in self.changed.items() if when >= since}
             rows = [row for row in rows if row in recent]

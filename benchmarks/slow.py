@@ -12,8 +12,22 @@ from benchmarks import client_exports, other_tools
 from benchmarks.measure import Task, measure_in_turns, print_count, print_heading, print_times
 from benchmarks.server import Costs, serve_study
 from benchmarks.study import make_project
+from redcap_dagster.api import REDCapClient, REDCapError
+from redcap_dagster.sandbox import Sandbox
+from redcap_dagster.sandbox.faults import EMPTY, OUT_OF_MEMORY, WEB_PAGE, Cut, Reset, Status
+from redcap_dagster.sandbox.http.fault import Fault
 
 _PER_RECORD = 0.001
+
+FAULTS: tuple[Fault, ...] = (
+    Status(500, "<p>Failed"),
+    Cut(0.5, "chunks"),
+    Reset(),
+    WEB_PAGE,
+    OUT_OF_MEMORY,
+    EMPTY,
+)
+"""Faults of a server that may be failures of size."""
 
 
 def main() -> None:
@@ -49,8 +63,26 @@ def main() -> None:
             took["batches"],
             goal=0.3,
         )
-    most = max(client_exports.count_requests(fault) for fault in client_exports.FAULTS)
+    most = max(count_requests(fault) for fault in FAULTS)
     print_count("requests before an export of 1,000 records gives up", most, goal=40)
+
+
+def count_requests(fault: Fault, records: int = 1000, fields: int = 120) -> int:
+    """Return the number of requests of an export that gives up, as each fails but the listing.
+
+    The requests for the structure of the project are counted, too.
+    """
+    names = [f"field_{number}" for number in range(fields)]
+    dictionary = [{"field_name": name, "form_name": "visit"} for name in ("record_id", *names)]
+    rows = [{"record_id": str(number), **dict.fromkeys(names, "1")} for number in range(records)]
+    with Sandbox() as sandbox:
+        token = sandbox.add_project(exports={"metadata": dictionary}, records=rows)
+        sandbox.inject(fault, content="record", after=1)
+        try:
+            REDCapClient(sandbox.url, token, backoff=0).export_records()
+        except REDCapError:
+            return len(sandbox.requests)
+    raise RuntimeError("The export did not fail.")
 
 
 if __name__ == "__main__":
