@@ -144,6 +144,7 @@ _many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 @_many
 @given(columns, conditions)
 @example({name: [None, "-99", "7", "12", "1e-400", "0"] for name in COLUMNS}, "[a] >= '0'")
+@example({name: ["7", "12", "1e-400", "0", "-5"] for name in COLUMNS}, "[a] > '0'")
 @example(
     {"a": ["-99", "7", "8"], **{name: ["-99.0", "7.0", "9"] for name in COLUMNS[1:]}}, "[a] = [b]"
 )
