@@ -23,8 +23,8 @@ class MadeUpRecord:
         group: Access group; blank for none.
         saved: Instruments that were saved in each row.
         prepare: Makes up the values of a field in a place, unless they are there.
-        rows: Values by column of each row, without those that nobody entered, as a
-            `FieldPlan.blanks` has them.
+        rows: Values by column of each row, without blanks and unticked options.
+        instances: Instances of the rows of each kind.
     """
 
     plan: StudyPlan
