@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from redcap_dagster.api import MalformedResponseError, REDCapClient, ResponseMismatchError
@@ -78,6 +79,13 @@ def test_rows_that_were_requested_are_returned(
 
     assert client.export_records_table(**selection).num_rows == rows
     assert sum(len(batch) for batch in client.stream_records(**selection)) == rows
+
+
+def test_rows_without_events_are_refused_where_events_were_requested() -> None:
+    rows = pa.record_batch({"record_id": ["1"]})
+
+    with pytest.raises(ResponseMismatchError, match="it lacks the column of events"):
+        next(Requested.read({"events[0]": "e"}, "record_id").check_rows(iter([rows])))
 
 
 def test_a_record_may_be_called_like_its_field_but_for_capitals(

@@ -12,7 +12,7 @@ from redcap_dagster.api import (
 )
 from redcap_dagster.sandbox import Sandbox
 from tests.api.labeled_project import LABELED
-from tests.fake_server import RECORDS, Reply, Server, json_reply
+from tests.fake_server import Reply, Server, json_reply
 
 STUDY = LABELED
 
@@ -96,8 +96,11 @@ def test_names_are_asked_for_once(server: Server, client: REDCapClient) -> None:
 def test_an_event_that_was_added_meanwhile_is_asked_for(
     server: Server, client: REDCapClient
 ) -> None:
-    server.say("record", Reply(RECORDS))
+    server.say(
+        "record", Reply(b"record_id,redcap_event_name,name,scan,visit_complete\n1,e_arm_1,,,\n")
+    )
     client.export_records(events=["e_arm_1"])
+    server.say("record", Reply(b"record_id,redcap_event_name,name,scan,visit_complete\n1,new,,,\n"))
     server.say("event", json_reply([{"unique_event_name": name} for name in ("e_arm_1", "new")]))
 
     client.export_records(events=["new"])

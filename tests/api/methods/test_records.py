@@ -96,7 +96,9 @@ def test_a_field_that_was_added_meanwhile_is_asked_for(
 
 
 def test_a_selection_is_sent_in_the_terms_of_the_api(server: Server, client: REDCapClient) -> None:
-    server.say("record", Reply(f'{HEADER}\n"a,b",x,,\n2,y,,\n'.encode()))
+    header = HEADER.replace(",", ",redcap_event_name,", 1)
+    rows = '"a,b",event_1_arm_1,x,,\n2,event_1_arm_1,y,,\n'
+    server.say("record", Reply(f"{header}\n{rows}".encode()))
     server.say("project", json_reply({"is_longitudinal": 1}))
     server.say("event", json_reply([{"unique_event_name": "event_1_arm_1"}]))
 

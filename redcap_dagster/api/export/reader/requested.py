@@ -153,7 +153,8 @@ class Requested:
             ResponseMismatchError: It is.
         """
         instances = [name for name in REPEAT_COLUMNS if name in columns]
-        if len(instances) == 1 or (self.longitudinal and EVENT_NAME not in columns):
+        has_events = self.longitudinal or self.events is not None
+        if len(instances) == 1 or (has_events and EVENT_NAME not in columns):
             raise self.mismatch_error("it lacks the column of events, or one of instances")
 
     def check_records_and_events(self, rows: pa.RecordBatch | pa.Table) -> None:
