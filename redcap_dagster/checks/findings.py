@@ -182,6 +182,8 @@ def found_by_own_rule(own: OwnRule, found: Sequence[RuleFindings]) -> Finding:
         own: The rule.
         found: What it found in each instrument.
     """
+    if own.problem:
+        return replace(not_evaluated(own.check, own.problem), severity=own.rule.severity)
     counts = {each.instrument: each.count for each in found if each.count}
     finding = _found_counts(own.check, counts, "Discrepancies", "There are no discrepancies.")
     finding = replace(finding, severity=own.rule.severity)
@@ -196,8 +198,11 @@ def found_by_other_rules(findings: Mapping[str, Finding]) -> Finding:
     """
     counts = {name: each.count for name, each in findings.items() if each.count}
     finding = _found_counts(OTHER_RULES, counts, "Discrepancies", "There are no discrepancies.")
-    errors = [each for each in findings.values() if each.count and each.severity == "error"]
-    return replace(finding, severity="error" if errors else "warn")
+    failed = [each for each in findings.values() if not each.passed]
+    severity = "error" if any(each.severity == "error" for each in failed) else "warn"
+    finding = replace(finding, passed=not failed, severity=severity)
+    reasons = {name: each.metadata.get("not_evaluated", "") for name, each in findings.items()}
+    return _with_unevaluated(finding, {n: r for n, r in reasons.items() if isinstance(r, str)})
 
 
 def labels_distinct(merged: Mapping[str, int]) -> Finding:

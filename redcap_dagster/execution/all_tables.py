@@ -19,6 +19,7 @@ from redcap_dagster.execution.instrument import instrument_results
 from redcap_dagster.execution.op_failures import CheckId, unevaluated_checks
 from redcap_dagster.execution.run import Result, Run
 from redcap_dagster.failures import reason
+from redcap_dagster.tables.quality import describe_problems
 
 _QUERIES: Final = "the list of queries"
 _WORKBOOKS: Final = "the workbooks of queries"
@@ -40,6 +41,8 @@ def make_all_tables(run: Run) -> Iterator[Result]:
     forms = AllForms(run)
     confirmed = queries = None
     failed: dict[str, str] = {}
+    if problems := describe_problems(run.recipe.own_rules):
+        run.context.log.warning(problems)
     if selection.has_any(tables.queries.values()):
         with _record_failure(run, failed, _QUERIES):
             confirmed = load_confirmations(run)

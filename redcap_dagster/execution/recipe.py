@@ -1,6 +1,6 @@
 """How the tables of a project are made, and which of them a run selects."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -49,22 +49,23 @@ class Recipe:
     @property
     def query_rules(self) -> tuple[str, ...]:
         """The names of the rules whose findings are queries."""
-        names = [each.rule.name for each in self._own_rules]
+        names = [each.rule.name for each in self.own_rules]
         return () if self.queries is None else self.queries.list_rules(names)
 
     @property
-    def _own_rules(self) -> Iterable[OwnRule]:
-        return (each for several in self.tables.own_rules.values() for each in several)
+    def own_rules(self) -> Sequence[OwnRule]:
+        """The project's own rules of data quality."""
+        return [each for several in self.tables.own_rules.values() for each in several]
 
     def severity_of(self, rule: str, instrument: str) -> Severity:
         """Return the severity of what a rule finds in an instrument."""
-        own = {each.rule.name: each.rule.severity for each in self._own_rules}
+        own = {each.rule.name: each.rule.severity for each in self.own_rules}
         given = self.checks.settings_for(rule, instrument).severity
         return given or own.get(rule) or CHECKS[rule].severity
 
     def describe_rule(self, rule: str) -> RuleDescription:
         """Return the letter of a rule, and what it expects."""
-        own = {each.rule.name: each.description for each in self._own_rules}
+        own = {each.rule.name: each.description for each in self.own_rules}
         return own.get(rule) or DESCRIPTIONS[rule]
 
     def is_on(self, rule: str, instrument: str) -> bool:

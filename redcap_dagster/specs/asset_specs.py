@@ -25,7 +25,7 @@ from redcap_dagster.project import Instrument, REDCapProject, StructureError, fr
 from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.tables import CleaningRules
-from redcap_dagster.tables.quality import OwnRule, resolve_rules
+from redcap_dagster.tables.quality import OwnRule, describe_problems, resolve_rules
 
 logger = logging.getLogger("redcap_dagster")
 
@@ -226,7 +226,10 @@ def table_specs(
     own_key = storage.io_manager_key if isinstance(storage, StorageSettings) else None
     io_manager_key = own_key or f"{name}__io_manager"
     checks: list[dg.AssetCheckSpec] = []
-    own_rules = _assign_rules(resolve_rules(check_rules.own_rules, project), forms)
+    resolved = resolve_rules(check_rules.own_rules, project)
+    if problems := describe_problems(resolved):
+        logger.warning("REDCap project %s: %s", name, problems)
+    own_rules = _assign_rules(resolved, forms)
 
     def spec(
         layer: Layer, table: str, instrument: Instrument | None = None, *upstream: dg.AssetSpec

@@ -1,5 +1,6 @@
 """Rules of data quality as checks, in real runs."""
 
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -8,7 +9,7 @@ import pytest
 from redcap_dagster.checks import CheckRules, CheckSettings
 from redcap_dagster.checks.checks import MOST_OWN_CHECKS
 from redcap_dagster.tables.quality import QualityRule
-from tests.dagster_runs import check_results, studying
+from tests.dagster_runs import check_results, materializations, studying
 from tests.dictionary import field
 
 METADATA = [
@@ -61,13 +62,44 @@ def test_own_rules_and_calculations_are_checks(tmp_path: Path, redcap_dialect: s
     assert calculations.description == "Incorrect calculated values: bmi (1)."
 
 
-def test_a_rule_of_a_field_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    checks = CheckRules(own_rules=[QualityRule("Lost", "[nobody] = 1")])
-    with (
-        studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study,
-        pytest.raises(Exception, match=r"'Lost'.*nobody"),
-    ):
-        study.definitions(checks=checks, project=None, strict=True).resolve_all_asset_specs()
+def test_a_rule_that_cannot_be_evaluated_fails_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its check says why, its queries stay, and all else goes on."""
+    broken = [QualityRule("Lost", "[weihgt] < 10", severity="error"), QualityRule("Odd", "[size")]
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+        right = QualityRule("Lost", "[weight] < 10")
+        assert study.run(
+            study.definitions(checks=CheckRules(own_rules=[right]), queries=True)
+        ).success
+        caplog.clear()
+        checks = CheckRules(own_rules=[*broken, QualityRule("Light", "[weight] < 10")])
+        result = study.run(study.definitions(checks=checks, queries=True))
+        assert result.success
+        states = materializations(result)["study/queries/history"].metadata["redcap/query_states"]
+    sentence = r"evaluated: 'Lost': the project does not have the fields weihgt; 'Odd': "
+    assert re.search(sentence, caplog.text)
+    found = {name: one for (key, name), one in check_results(result).items() if "rule_" in name}
+    assert found["rule_light"].metadata["redcap/count"].value == 1
+    lost, odd = found["rule_lost"], found["rule_odd"]
+    assert (lost.passed, lost.severity.value, odd.passed) == (False, "ERROR", False)
+    assert lost.description == "Not evaluated: the project does not have the fields weihgt"
+    assert states.value["not judged"] == 1
+    assert states.value["open"] == 2  # of the other rule and of the calculation
+
+
+def test_rules_without_checks_of_their_own_fail_together(tmp_path: Path) -> None:
+    many = [QualityRule(f"Number {number}", "[weight] = 80") for number in range(MOST_OWN_CHECKS)]
+    checks = CheckRules(own_rules=[*many, QualityRule("Lost", "[nobody] = 1")])
+    with studying(tmp_path, exports={"metadata": METADATA}, records=RECORDS) as study:
+        others = check_results(study.run(study.definitions(checks=checks)))[
+            "study/clean/base", "other_rules"
+        ]
+    assert not others.passed
+    assert others.description == (
+        "There are no discrepancies. Not evaluated: Lost (the project does not have the fields "
+        "nobody)."
+    )
 
 
 def test_a_rule_is_not_named_like_a_check() -> None:

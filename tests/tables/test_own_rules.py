@@ -1,5 +1,6 @@
 """The project's own rules: in which rows they are true, and which are refused."""
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from redcap_dagster.tables.logic import StudyRows
 from redcap_dagster.tables.quality import (
     OwnRule,
     QualityRule,
+    describe_problems,
     judge_own_rule,
     read_quality_rules,
     resolve_rules,
@@ -137,10 +139,19 @@ def test_rules_that_cannot_be_evaluated_are_named_together(logic: str, problem: 
         QualityRule("right", "[fever(1)] = '1'"),
     ]
     project = REDCapProject.from_exports(metadata=metadata)
-    both = rf"'wrong': .*{problem}.*'elsewhere'.*nobody"
-    with pytest.raises(StructureError, match=both) as raised:
-        resolve_rules(rules, project)
-    assert "'right'" not in str(raised.value)
+    wrong, elsewhere, right = resolve_rules(rules, project)
+    assert re.search(problem, wrong.problem)
+    assert (bool(wrong.problem), right.problem) == (True, "")
+    assert elsewhere.problem == "the project does not have the fields nobody"
+    text = describe_problems([wrong, elsewhere, right])
+    assert re.search(rf"evaluated: 'wrong': .*{problem}.*; 'elsewhere': .*nobody", text)
+    assert "'right'" not in text
+
+
+def test_rules_of_one_name_are_refused() -> None:
+    rules = [QualityRule("A", "[name] = 1"), QualityRule("A", "[name] = 2")]
+    with pytest.raises(StructureError, match=r"same name: \['A'\]"):
+        resolve_rules(rules, PROJECT)
 
 
 def test_names_of_checks_are_distinct() -> None:

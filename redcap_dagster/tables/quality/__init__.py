@@ -21,6 +21,7 @@ from redcap_dagster.tables.quality.findings import (
 from redcap_dagster.tables.quality.own_rules import (
     OwnRule,
     QualityRule,
+    describe_problems,
     judge_own_rule,
     resolve_rules,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "RuleFindings",
     "check_ranges",
     "count_wrong",
+    "describe_problems",
     "judge_blanks",
     "judge_calculations",
     "judge_choices",

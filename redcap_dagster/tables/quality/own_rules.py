@@ -72,25 +72,28 @@ class QualityRule:
 
 @dataclass(frozen=True)
 class OwnRule:
-    """A rule of the project's own that its structure allows.
+    """A rule of the project's own, in a project.
 
     Attributes:
         rule: The rule.
         check: Name of its check.
-        instruments: The instruments in whose rows it is evaluated; the first has its check.
+        instruments: The instruments in whose rows it is evaluated; the first has its check. All of
+            the project's, if it cannot be evaluated.
         node: Its logic; None for a rule of unique fields.
+        problem: Why it cannot be evaluated. Defaults to blank: it can be.
     """
 
     rule: QualityRule
     check: str
     instruments: tuple[str, ...]
     node: Node | None = dataclasses.field(repr=False)
+    problem: str = ""
 
     @property
     def description(self) -> RuleDescription:
         """The name of the rule, and what it expects."""
         expects = f"In no row is it true that {self.rule.logic.strip()}"
-        if self.node is None:
+        if self.rule.unique:
             expects = f"No two rows have the same values of {list_names(self.rule.unique)}."
         return RuleDescription(self.rule.name, "", expects)
 
@@ -98,37 +101,48 @@ class OwnRule:
 def resolve_rules(rules: Sequence[QualityRule], project: REDCapProject) -> tuple[OwnRule, ...]:
     """Return the rules with their logic and instruments.
 
+    A rule that cannot be read, or that names fields which the project does not have, has a
+    ``problem``: a field may be renamed in REDCap at any time, and the others are evaluated.
+
     Args:
         rules: The rules.
         project: Structure of the project.
 
     Raises:
-        StructureError: Rules cannot be read, name fields that the project does not have, or have
-            the same name. The message names these rules and fields.
+        StructureError: Rules have the same name; the message has it.
     """
+    names = [rule.name for rule in rules]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise StructureError(f"Quality rules have the same name: {twice}. Rename them.")
     found: list[OwnRule] = []
-    problems: list[str] = []
     for rule in rules:
-        try:
-            own = _resolve_rule(rule, project)
-        except (LogicError, StructureError) as error:
-            problems.append(f"{rule.name!r}: {error}")
-            continue
-        if any(each.rule.name == rule.name for each in found):
-            problems.append(f"{rule.name!r}: another rule has the same name")
-            continue
+        own = _resolve_rule(rule, project)
         taken = {each.check for each in found}
-        names = [own.check, *(f"{own.check}_{number}" for number in range(2, len(rules) + 2))]
-        found.append(replace(own, check=next(name for name in names if name not in taken)))
-    if problems:
-        raise StructureError(
-            f"Quality rules that cannot be evaluated: {'; '.join(problems)}. Correct them, or "
-            "leave them out."
-        )
+        checks = [own.check, *(f"{own.check}_{number}" for number in range(2, len(rules) + 2))]
+        found.append(replace(own, check=next(name for name in checks if name not in taken)))
     return tuple(found)
 
 
+def describe_problems(rules: Sequence[OwnRule]) -> str:
+    """Return a sentence that names the rules which cannot be evaluated; blank without any."""
+    problems = [f"{own.rule.name!r}: {own.problem}" for own in rules if own.problem]
+    if not problems:
+        return ""
+    return (
+        f"Quality rules that cannot be evaluated: {'; '.join(problems)}. Correct them, or leave "
+        "them out."
+    )
+
+
 def _resolve_rule(rule: QualityRule, project: REDCapProject) -> OwnRule:
+    try:
+        return _read_rule(rule, project)
+    except (LogicError, StructureError) as error:
+        every = tuple(form.instrument_name for form in project.instruments)
+        return OwnRule(rule, rule.check_name, every, None, f"{error}")
+
+
+def _read_rule(rule: QualityRule, project: REDCapProject) -> OwnRule:
     forms = {
         each.field_name: form.instrument_name
         for form in project.instruments
@@ -177,6 +191,9 @@ def judge_own_rule(study: StudyRows, own: OwnRule, *, is_whole: bool = True) -> 
     for instrument in own.instruments:
         if instrument not in study.tables:
             continue
+        if own.problem:
+            found.append(_judge_nothing(study, own, instrument))
+            continue
         keys = _index_keys(study, instrument)
         first = np.full(len(keys), True)
         for others in taken:
@@ -184,6 +201,18 @@ def judge_own_rule(study: StudyRows, own: OwnRule, *, is_whole: bool = True) -> 
         taken.append(keys)
         found.append(_judge_instrument(study, own, instrument, first, is_whole=is_whole))
     return found
+
+
+def _judge_nothing(study: StudyRows, own: OwnRule, instrument: str) -> RuleFindings:
+    """Return that it cannot be said of any row whether a rule is true."""
+    nowhere = pa.repeat(False, study.count_rows(instrument))
+    return RuleFindings(
+        own.rule.name, "", instrument, "", nowhere, nowhere, _read_nothing(nowhere), own.problem
+    )
+
+
+def _read_nothing(rows: pa.BooleanArray) -> pa.Table:
+    return pa.table({"": pa.nulls(len(rows), pa.string())})
 
 
 def _judge_instrument(
@@ -219,7 +248,7 @@ def _judge_instrument(
         "",
         wrong,
         certain,
-        pa.table(read) if read else pa.table({"": pa.nulls(count, pa.string())}),
+        pa.table(read) if read else _read_nothing(wrong),
         text,
         f"{certain.false_count} rows" if certain.false_count else "",
     )
