@@ -199,10 +199,14 @@ def found_by_other_rules(findings: Mapping[str, Finding]) -> Finding:
     counts = {name: each.count for name, each in findings.items() if each.count}
     finding = _found_counts(OTHER_RULES, counts, "Discrepancies", "There are no discrepancies.")
     failed = [each for each in findings.values() if not each.passed]
-    severity = "error" if any(each.severity == "error" for each in failed) else "warn"
-    finding = replace(finding, passed=not failed, severity=severity)
-    reasons = {name: each.metadata.get("not_evaluated", "") for name, each in findings.items()}
-    return _with_unevaluated(finding, {n: r for n, r in reasons.items() if isinstance(r, str)})
+    has_errors = any(each.severity == "error" for each in failed)
+    finding = replace(finding, passed=not failed, severity="error" if has_errors else "warn")
+    reasons = {
+        name: each.metadata["not_evaluated"]
+        for name, each in findings.items()
+        if each.count is None
+    }
+    return _with_unevaluated(finding, reasons)
 
 
 def labels_distinct(merged: Mapping[str, int]) -> Finding:

@@ -9,7 +9,7 @@ import pytest
 from redcap_dagster.checks import CheckRules, CheckSettings
 from redcap_dagster.checks.checks import MOST_OWN_CHECKS
 from redcap_dagster.tables.quality import QualityRule
-from tests.dagster_runs import check_results, materializations, studying
+from tests.dagster_runs import check_results, entry, materializations, studying
 from tests.dictionary import field
 
 METADATA = [
@@ -76,7 +76,7 @@ def test_a_rule_that_cannot_be_evaluated_fails_alone(
         checks = CheckRules(own_rules=[*broken, QualityRule("Light", "[weight] < 10")])
         result = study.run(study.definitions(checks=checks, queries=True))
         assert result.success
-        states = materializations(result)["study/queries/history"].metadata["redcap/query_states"]
+        states = entry(materializations(result)["study/queries/history"], "redcap/query_states")
     sentence = r"evaluated: 'Lost': the project does not have the fields weihgt; 'Odd': "
     assert re.search(sentence, caplog.text)
     found = {name: one for (key, name), one in check_results(result).items() if "rule_" in name}
@@ -84,8 +84,8 @@ def test_a_rule_that_cannot_be_evaluated_fails_alone(
     lost, odd = found["rule_lost"], found["rule_odd"]
     assert (lost.passed, lost.severity.value, odd.passed) == (False, "ERROR", False)
     assert lost.description == "Not evaluated: the project does not have the fields weihgt"
-    assert states.value["not judged"] == 1
-    assert states.value["open"] == 2  # of the other rule and of the calculation
+    assert states["not judged"] == 1
+    assert states["open"] == 2  # of the other rule and of the calculation
 
 
 def test_rules_without_checks_of_their_own_fail_together(tmp_path: Path) -> None:
