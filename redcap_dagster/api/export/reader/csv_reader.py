@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 
 from redcap_dagster.api.errors import REDCapError
 from redcap_dagster.api.export.reader.backslash_quotes import settle_quotes
+from redcap_dagster.api.export.reader.block_parser import LONGEST_CELL, BadBlock, parse_blocks
 from redcap_dagster.api.export.reader.csv_blocks import Form, split_rows
 from redcap_dagster.api.http.response import (
     Response,
@@ -46,11 +46,8 @@ _BLOCKS_PER_BATCH = 2
 # Bytes. A header of 40,000 fields has been seen.
 _LONGEST_HEADER = 1 << 24
 
-# Bytes. REDCap's database has at most 64 kB in a cell.
+# Characters of the name or label of a column.
 _LONGEST_NAME = 1 << 17
-"""Characters of the name or label of a column."""
-
-_LONGEST_CELL = 1 << 22
 
 # Bytes. REDCap builds a response in PHP's memory, where half of it rarely fits. With offsets of 64
 # bits, a table is at most twice as large as with those of 32 bits.
@@ -194,14 +191,14 @@ def _batches(
             response,
             "its header names a column twice, as it does where two fields have the same column",
         )
-    parse = partial(_parse, schema, form.delimiter)
+    parse = partial(parse_blocks, schema, form.delimiter)
     before = 0
     for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, form, chunks))):
-        if isinstance(parsed, _BadBlock):
+        if isinstance(parsed, BadBlock):
             if parsed.long_column:
                 raise malformed_error(
                     response,
-                    f"a cell of {parsed.long_column} is longer than {_LONGEST_CELL >> 20} MiB",
+                    f"a cell of {parsed.long_column} is longer than {LONGEST_CELL >> 20} MiB",
                 )
             raise _arrow_error(response, form.columns, parsed.problem, before + parsed.before)
         # The cells of a report's only column may be called like the column.
@@ -239,85 +236,6 @@ def _parse_ahead(
         while waiting:
             yield waiting.popleft().result()
         yield from parsed
-
-
-@dataclass(frozen=True)
-class _BadBlock:
-    """Why a block cannot be parsed.
-
-    Attributes:
-        problem: Arrow's message.
-        before: What to add to the number of a row in it.
-        long_column: The column of a cell that is too long, if that is the problem.
-    """
-
-    problem: str = field(default="", repr=False)
-    before: int = 0
-    long_column: str = ""
-
-
-@lru_cache(16)
-def _make_convert_options(schema: pa.Schema, check_utf8: bool) -> pa_csv.ConvertOptions:
-    """Return how cells are read; the responses to the requests of a plan have the same columns."""
-    return pa_csv.ConvertOptions(
-        column_types=schema, null_values=[""], strings_can_be_null=True, check_utf8=check_utf8
-    )
-
-
-def _parse(
-    schema: pa.Schema, delimiter: str, blocks: list[memoryview]
-) -> pa.RecordBatch | _BadBlock:
-    """Return blocks of rows as one batch."""
-    tables: list[pa.Table] = []
-    for rows in blocks:
-        # The newline before the rows is skipped. Without it, Arrow would remove a byte order mark
-        # from the first cell.
-        try:
-            table = pa_csv.read_csv(
-                pa.BufferReader(rows),
-                # One thread for a block: with more, errors do not name the row.
-                read_options=pa_csv.ReadOptions(
-                    column_names=schema.names,
-                    skip_rows=1,
-                    block_size=len(rows) + 1,
-                    use_threads=False,
-                ),
-                # A blank line in a response of one column stands for a row.
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
-                ),
-                # To look at all bytes at once is quicker than to check each cell.
-                convert_options=_make_convert_options(schema, not bytes(rows).isascii()),
-            )
-        except pa.ArrowException as error:
-            return _BadBlock(str(error), sum(map(len, tables)) - 1)
-        if len(rows) > _LONGEST_CELL and (column := _find_long_cell(table)):
-            return _BadBlock(long_column=column)
-        tables.append(table)
-    return _share_offsets(pa.concat_tables(tables).combine_chunks().to_batches()[0])
-
-
-def _share_offsets(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rows in which all columns with one byte in each cell have the same offsets.
-
-    Such columns, as those of checkboxes, are common, and their offsets take more memory than cells.
-    """
-    shared: dict[pa.DataType, pa.Buffer] = {}
-    columns, number = rows.columns, rows.num_rows
-    for place, cells in enumerate(columns):
-        if cells.null_count or cells.offset:  # a blank cell is null
-            continue
-        _, offsets, text = cells.buffers()
-        if text.size == number:
-            buffers = [None, shared.setdefault(cells.type, offsets), text]
-            columns[place] = pa.Array.from_buffers(cells.type, number, buffers, 0)
-    return pa.record_batch(columns, schema=rows.schema)
-
-
-def _find_long_cell(rows: pa.Table) -> str:
-    """Return the first column with a cell that is too long, or a blank."""
-    longest = ((name, pc.max(pc.binary_length(rows[name])).as_py()) for name in rows.column_names)
-    return next((name for name, length in longest if (length or 0) > _LONGEST_CELL), "")
 
 
 def _repeats_header(rows: pa.RecordBatch) -> bool:
