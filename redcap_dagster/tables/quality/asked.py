@@ -64,10 +64,8 @@ def judge_required(rows: InstrumentRows) -> list[RuleFindings]:
     problems = find_logic_problems(rows.study)
     read = _ReadValues(rows)
     found = [
-        RuleFindings(
-            REQUIRED_FILLED.rule,
-            REQUIRED_FILLED.letter,
-            rows.instrument,
+        rows.make_findings(
+            REQUIRED_FILLED,
             field.field_name,
             pa.array(cells[field].wrong & ~of_form),
             pa.array(~cells[field].unknown & ~(cells[field].wrong & of_form)),
@@ -80,10 +78,8 @@ def judge_required(rows: InstrumentRows) -> list[RuleFindings]:
     if len(fields) < _FEWEST:
         return found
     columns_of_form = [column for columns in fields.values() for column in columns]
-    form = RuleFindings(
-        REQUIRED_FILLED.rule,
-        REQUIRED_FILLED.letter,
-        rows.instrument,
+    form = rows.make_findings(
+        REQUIRED_FILLED,
         "",
         pa.array(of_form),
         pa.array(~form_is_unknown),
@@ -114,10 +110,8 @@ def judge_hidden(rows: InstrumentRows) -> list[RuleFindings]:
         is_shown = shown[field.field_name]
         unknown = filled & _read(pc.is_null(is_shown), unknown=False)
         found.append(
-            RuleFindings(
-                HIDDEN_FILLED.rule,
-                HIDDEN_FILLED.letter,
-                rows.instrument,
+            rows.make_findings(
+                HIDDEN_FILLED,
                 field.field_name,
                 pa.array(filled & ~_read(is_shown, unknown=True)),
                 pa.array(~unknown),

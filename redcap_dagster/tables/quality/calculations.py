@@ -87,10 +87,8 @@ def _judge(rows: InstrumentRows, calculation: _Calculation) -> RuleFindings:
         )
         # REDCap does not calculate what branching logic hides: there, a blank is right.
         certain = pc.or_(certain, pc.and_(is_blank, combine(pc.invert(is_shown))))
-    return RuleFindings(
-        CALCULATIONS_CORRECT.rule,
-        CALCULATIONS_CORRECT.letter,
-        rows.instrument,
+    return rows.make_findings(
+        CALCULATIONS_CORRECT,
         name,
         wrong,
         certain,

@@ -17,6 +17,7 @@ from redcap_dagster.tables.cleaning.clean_table import CleanTable
 from redcap_dagster.tables.cleaning.rules import CleaningRules
 from redcap_dagster.tables.instruments import find_saved
 from redcap_dagster.tables.logic import RowKeys, StudyRows
+from redcap_dagster.tables.quality.descriptions import RuleDescription
 
 RequiredOf = Literal["complete", "saved", "all"]
 """Which rows of an instrument need their required fields."""
@@ -82,6 +83,21 @@ class InstrumentRows:
     def repeat(self, value: bool) -> pa.BooleanArray:
         """Return the same value for each row."""
         return pa.repeat(pa.scalar(value), self.records.num_rows)
+
+    def make_findings(
+        self,
+        rule: RuleDescription,
+        field: str,
+        wrong: pa.BooleanArray,
+        certain: pa.BooleanArray,
+        read: pa.Table,
+        text: str,
+        unevaluated: str = "",
+    ) -> "RuleFindings":
+        """Return what a rule found in a field of these rows; see `RuleFindings`."""
+        return RuleFindings(
+            rule.rule, rule.letter, self.instrument, field, wrong, certain, read, text, unevaluated
+        )
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,8 @@ def judge_outliers(rows: InstrumentRows) -> list[RuleFindings]:
         distance = pc.abs(pc.subtract(numbers, mean))
         is_far = pc.greater(distance, pc.multiply(deviation, _DEVIATIONS))
         found.append(
-            RuleFindings(
-                OUTLIERS.rule,
-                OUTLIERS.letter,
-                rows.instrument,
+            rows.make_findings(
+                OUTLIERS,
                 field.field_name,
                 combine(is_far) if rows.is_whole else rows.repeat(False),
                 rows.repeat(True) if rows.is_whole else combine(numbers.is_null()),
@@ -72,10 +70,8 @@ def judge_missing_codes(rows: InstrumentRows) -> list[RuleFindings]:
             )
             wrong = combine(pc.is_in(rows.records[field.field_name], others))
         found.append(
-            RuleFindings(
-                MISSING_CODES_USED.rule,
-                MISSING_CODES_USED.letter,
-                rows.instrument,
+            rows.make_findings(
+                MISSING_CODES_USED,
                 field.field_name,
                 wrong,
                 rows.repeat(True),
@@ -100,10 +96,8 @@ def judge_blanks(rows: InstrumentRows) -> list[RuleFindings]:
         blank = reduce(pc.and_, [_find_blank(rows, column) for column in columns])
         is_asked = asked[field.field_name]
         found.append(
-            RuleFindings(
-                BLANK_VALUES.rule,
-                BLANK_VALUES.letter,
-                rows.instrument,
+            rows.make_findings(
+                BLANK_VALUES,
                 field.field_name,
                 pc.and_(blank, combine(is_asked)),
                 pc.or_(is_asked.is_valid(), pc.invert(blank)),

@@ -96,10 +96,8 @@ def judge_ranges(rows: InstrumentRows) -> list[RuleFindings]:
             certain = pc.and_not(certain, combine(invalid))
         read = {name: rows.records[name], **{limits[end]: each.read for end, each in own.items()}}
         found.append(
-            RuleFindings(
-                WITHIN_RANGE.rule,
-                WITHIN_RANGE.letter,
-                rows.instrument,
+            rows.make_findings(
+                WITHIN_RANGE,
                 name,
                 judged.wrong,
                 certain,

@@ -19,10 +19,8 @@ def judge_secondary_unique(rows: InstrumentRows) -> list[RuleFindings]:
     wrong = _find_shared(rows, name)
     unseen = _describe_unseen(rows)
     return [
-        RuleFindings(
-            SECONDARY_UNIQUE.rule,
-            SECONDARY_UNIQUE.letter,
-            rows.instrument,
+        rows.make_findings(
+            SECONDARY_UNIQUE,
             name,
             wrong,
             pc.or_(wrong, combine(rows.records[name].is_null())) if unseen else rows.repeat(True),

@@ -31,10 +31,8 @@ def judge_ticks(rows: InstrumentRows) -> list[RuleFindings]:
             pc.or_, [_find_refused(rows, columns, name, value) for name, value in limits]
         )
         found.append(
-            RuleFindings(
-                TICKS_ALLOWED.rule,
-                TICKS_ALLOWED.letter,
-                rows.instrument,
+            rows.make_findings(
+                TICKS_ALLOWED,
                 field.field_name,
                 wrong,
                 rows.repeat(True),

@@ -49,10 +49,8 @@ def judge_choices(rows: InstrumentRows) -> list[RuleFindings]:
     """
     with_choices = _find_choice_fields(rows)
     return [
-        RuleFindings(
-            CHOICES_KNOWN.rule,
-            CHOICES_KNOWN.letter,
-            rows.instrument,
+        rows.make_findings(
+            CHOICES_KNOWN,
             field.field_name,
             _find_invalid(rows, columns),
             rows.repeat(True),
@@ -95,10 +93,8 @@ def _judge_field(rows: InstrumentRows, field: Field, columns: Sequence[Column]) 
             values = pc.if_else(refused, values, pa.scalar(None, pa.string()))
             wrong = pc.or_(wrong, _find_unlike(values, validation, validation.tolerated))
             certain = pc.or_(wrong, pc.invert(refused))
-    return RuleFindings(
-        VALUES_FIT_TYPES.rule,
-        VALUES_FIT_TYPES.letter,
-        rows.instrument,
+    return rows.make_findings(
+        VALUES_FIT_TYPES,
         field.field_name,
         wrong,
         certain,
