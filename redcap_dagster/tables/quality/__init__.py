@@ -3,8 +3,8 @@
 Each rule is a function of `InstrumentRows` that returns `RuleFindings`, one for each field that it
 judges. Checks count these, and queries list them: so a count and its rows are the same.
 
-In the order of use: `descriptions`, `findings`, then a module for each kind of rule, `own_rules`
-and `rule_files`.
+In the order of use: `descriptions`, `findings`, then a module for each kind of rule. The project's
+own rules are in `own_rules`, what they find in `own_findings`; `rule_files` reads them from files.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,11 +18,11 @@ from redcap_dagster.tables.quality.findings import (
     RuleFindings,
     count_wrong,
 )
+from redcap_dagster.tables.quality.own_findings import judge_own_rule
 from redcap_dagster.tables.quality.own_rules import (
     OwnRule,
     QualityRule,
     describe_problems,
-    judge_own_rule,
     resolve_rules,
 )
 from redcap_dagster.tables.quality.pointers import (
