@@ -1,7 +1,7 @@
 """The checks of a project's tables: `checks` declares them, `findings` says what each one found.
 
-`rules` has their settings. `specs` uses these first, `execution` the findings later. Imports
-`tables` and `project`.
+`rule_findings` has those of the rules of data quality, `rules` the settings. `specs` uses these
+first, `execution` the findings later. Imports `tables` and `project`.
 """
 
 from redcap_dagster.checks.checks import CHECKS, Check

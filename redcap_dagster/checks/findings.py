@@ -6,12 +6,11 @@ from typing import Any
 
 import dagster as dg
 
-from redcap_dagster.checks.checks import CHECKS, OTHER_RULES, Severity
+from redcap_dagster.checks.checks import CHECKS, Severity
 from redcap_dagster.checks.rules import CheckSettings
 from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.project import Change
 from redcap_dagster.project.name_lists import list_names
-from redcap_dagster.tables.quality import OwnRule, RuleFindings, count_wrong
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,22 @@ class Finding:
                 f"redcap/{name}": value for name, value in {**count, **self.metadata}.items()
             },
         )
+
+
+def found_counts(check: str, counts: Mapping[str, int], failure: str, success: str) -> Finding:
+    """Return the finding for counts by name, which passes without any.
+
+    Args:
+        check: Name of the check.
+        counts: The counts, such as those of wrong rows by field.
+        failure: What was counted, for the text of a failure.
+        success: The text of a check that passed.
+    """
+    text = success
+    if counts:
+        text = f"{failure}: {list_names([f'{name} ({count})' for name, count in counts.items()])}."
+    metadata = {"counts": dict(counts)}
+    return Finding(check, not counts, text, metadata, count=sum(counts.values()))
 
 
 # -- not evaluated --------------------------------------------------------------------------------
@@ -145,73 +160,9 @@ def rows_not_dropping(before: int | None, now: int, max_drop: float) -> Finding:
 # -- clean ----------------------------------------------------------------------------------------
 
 
-_SENTENCES: Mapping[str, tuple[str, str]] = {
-    "values_fit_types": ("Invalid values", "All values are valid."),
-    "choices_known": ("Unknown codes", "All codes are known."),
-    "within_range": ("Values out of range", "All values are in range."),
-    "calculations_correct": ("Incorrect calculated values", "All calculated values are correct."),
-    "secondary_unique": ("Values that another record has", "No two records have the same value."),
-    "ticks_allowed": ("Options ticked that are not allowed together", "All ticks are allowed."),
-    "hidden_filled": (
-        "Values in hidden fields",
-        "No field has a value where its branching logic hides it.",
-    ),
-    "blank_values": ("Blanks", "All fields that were asked are filled."),
-    "outliers": ("Outliers", "There are no outliers."),
-    "missing_codes_used": ("Missing data codes", "There are no missing data codes."),
-}
-"""What a rule of data quality says when it finds something, and when it does not."""
-
-
-def found_by_rule(check: str, found: Sequence[RuleFindings]) -> Finding:
-    """Return the finding of a rule of data quality, and what it did not evaluate.
-
-    Args:
-        check: Name of the check.
-        found: What the rule found in each field.
-    """
-    failure, success = _SENTENCES[check]
-    finding = _found_counts(check, count_wrong(found), failure, success)
-    return _with_unevaluated(finding, {each.field: each.unevaluated for each in found})
-
-
-def found_by_own_rule(own: OwnRule, found: Sequence[RuleFindings]) -> Finding:
-    """Return the finding of one of the project's own rules.
-
-    Args:
-        own: The rule.
-        found: What it found in each instrument.
-    """
-    if own.problem:
-        return replace(not_evaluated(own.check, own.problem), severity=own.rule.severity)
-    counts = {each.instrument: each.count for each in found if each.count}
-    finding = _found_counts(own.check, counts, "Discrepancies", "There are no discrepancies.")
-    finding = replace(finding, severity=own.rule.severity)
-    return _with_unevaluated(finding, {each.instrument: each.unevaluated for each in found})
-
-
-def found_by_other_rules(findings: Mapping[str, Finding]) -> Finding:
-    """Return the one finding of the own rules that do not have checks of their own.
-
-    Args:
-        findings: What each rule found, by name of the rule.
-    """
-    counts = {name: each.count for name, each in findings.items() if each.count}
-    finding = _found_counts(OTHER_RULES, counts, "Discrepancies", "There are no discrepancies.")
-    failed = [each for each in findings.values() if not each.passed]
-    has_errors = any(each.severity == "error" for each in failed)
-    finding = replace(finding, passed=not failed, severity="error" if has_errors else "warn")
-    reasons = {
-        name: each.metadata["not_evaluated"]
-        for name, each in findings.items()
-        if each.count is None
-    }
-    return _with_unevaluated(finding, reasons)
-
-
 def labels_distinct(merged: Mapping[str, int]) -> Finding:
     """Return the finding for counts of codes that share a label with another, by field."""
-    found = _found_counts(
+    found = found_counts(
         "labels_distinct",
         merged,
         "Codes that share a label, so that the clean table has one value for them",
@@ -221,35 +172,6 @@ def labels_distinct(merged: Mapping[str, int]) -> Finding:
         return found
     text = f"{found.text} Set labels to 'both' or 'codes' in the cleaning rules."
     return replace(found, text=text)
-
-
-def required_filled(found: Sequence[RuleFindings], unknown: Sequence[str]) -> Finding:
-    """Return the finding for blanks in required fields, from what the rule found in each field.
-
-    Args:
-        found: What the rule found, in fields and in forms as a whole.
-        unknown: Required columns that are not evaluated, because they or the status of their
-            instrument are hidden.
-    """
-    filled = f"All {'visible ' if unknown else ''}required fields are filled."
-    fields = [each for each in found if each.field]
-    forms = sum(each.count for each in found if not each.field)
-    counts = count_wrong(fields)
-    finding = _found_counts("required_filled", counts, "Blanks in required fields", filled)
-    finding = _with_unevaluated(finding, {each.field: each.unevaluated for each in fields})
-    if forms:
-        text = f"Forms of which more than half of the required fields are blank: {forms}."
-        text = text if finding.passed else f"{finding.text} {text}"
-        metadata = {**finding.metadata, "blank_forms": forms}
-        count = (finding.count or 0) + forms
-        finding = replace(finding, passed=False, text=text, metadata=metadata, count=count)
-    if not unknown:
-        return finding
-    problems = finding.metadata.get("not_evaluated", {})
-    reasons = {**dict.fromkeys(unknown, "export rights hide it"), **problems}
-    metadata = {**finding.metadata, "not_evaluated": reasons if problems else list(unknown)}
-    text = f"{finding.text} Not evaluated, because export rights hide them: {list_names(unknown)}."
-    return replace(finding, passed=False, text=text, metadata=metadata)
 
 
 def inferred_types_stable(
@@ -273,26 +195,6 @@ def inferred_types_stable(
         text = f"Inferred types changed: {types}. To fix a type, set it in the cleaning rules."
     metadata = {"types": changed}
     return Finding("inferred_types_stable", not changed, text, metadata, count=len(changed))
-
-
-def _with_unevaluated(finding: Finding, unevaluated: Mapping[str, str]) -> Finding:
-    """Add what was not evaluated, by field or instrument, to a finding."""
-    parts = {name: text for name, text in unevaluated.items() if text}
-    if not parts:
-        return finding
-    names = list_names([f"{name} ({text})" for name, text in parts.items()])
-    of_limits = finding.check == "within_range"
-    what = "Limits that were not evaluated" if of_limits else "Not evaluated"
-    metadata = {**finding.metadata, "not_evaluated": parts}
-    return replace(finding, text=f"{finding.text} {what}: {names}.", metadata=metadata)
-
-
-def _found_counts(check: str, counts: Mapping[str, int], failure: str, success: str) -> Finding:
-    text = success
-    if counts:
-        text = f"{failure}: {list_names([f'{name} ({count})' for name, count in counts.items()])}."
-    metadata = {"counts": dict(counts)}
-    return Finding(check, not counts, text, metadata, count=sum(counts.values()))
 
 
 # -- metadata -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.catalog.column_schema import INFERRED, type_name
 from redcap_dagster.catalog.event_log import Metadata, last_metadata, previous_row_count
-from redcap_dagster.checks import findings
+from redcap_dagster.checks import findings, rule_findings
 from redcap_dagster.checks.checks import MOST_OWN_CHECKS, OTHER_RULES
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.record_source import has_header
@@ -84,8 +84,8 @@ def judge_clean(
     required = by_rule.pop("required_filled", None)
     hidden_required = _list_hidden_required(run, records)
     return [
-        *(findings.found_by_rule(name, own) for name, own in by_rule.items()),
-        *([] if required is None else [findings.required_filled(required, hidden_required)]),
+        *(rule_findings.found_by_rule(name, own) for name, own in by_rule.items()),
+        *([] if required is None else [rule_findings.required_filled(required, hidden_required)]),
         *_judge_own_rules(run, instrument, selected),
         findings.labels_distinct(
             count_merged_codes(records.table, instrument, project, run.recipe.rules)
@@ -181,16 +181,17 @@ def _judge_own_rules(run: Run, instrument: str, selected: Collection[str]) -> li
     rules = run.recipe.tables.own_rules.get(instrument, ())
     alone, others = rules[:MOST_OWN_CHECKS], rules[MOST_OWN_CHECKS:]
     found = [
-        findings.found_by_own_rule(rule, _find_own(run, rule))
+        rule_findings.found_by_own_rule(rule, _find_own(run, rule))
         for rule in alone
         if rule.check in selected
     ]
     if OTHER_RULES not in selected:
         return found
     together = {
-        rule.rule.name: findings.found_by_own_rule(rule, _find_own(run, rule)) for rule in others
+        rule.rule.name: rule_findings.found_by_own_rule(rule, _find_own(run, rule))
+        for rule in others
     }
-    return [*found, findings.found_by_other_rules(together)]
+    return [*found, rule_findings.found_by_other_rules(together)]
 
 
 def _list_hidden_required(run: Run, records: Records) -> list[str]:
