@@ -15,12 +15,8 @@ from redcap_dagster.io_managers import Storage
 from redcap_dagster.options import refuse_mistakes
 from redcap_dagster.partitions import PartitionSettings
 from redcap_dagster.project import REDCapProject, StructureError
-from redcap_dagster.specs.asset_specs import (
-    SpecOptions,
-    cleaning_rules,
-    spec_options,
-    table_specs,
-)
+from redcap_dagster.specs.asset_specs import table_specs
+from redcap_dagster.specs.spec_options import SpecOptions, cleaning_rules, spec_options
 from redcap_dagster.specs.translator import DagsterREDCapTranslator
 from redcap_dagster.tables import CleaningRules
 

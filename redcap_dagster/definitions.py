@@ -32,7 +32,8 @@ from redcap_dagster.partitions import PartitionSettings
 from redcap_dagster.project import REDCapProject, StructureError, from_xml
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.sensors import build_redcap_change_sensor
-from redcap_dagster.specs.asset_specs import check_name, spec_options
+from redcap_dagster.specs.asset_specs import check_name
+from redcap_dagster.specs.spec_options import spec_options
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.tables import CleaningRules
 

@@ -1,4 +1,4 @@
 """Asset specs: `translator` makes the spec of one table, `asset_specs` those of a project.
 
-Imports `catalog` and below.
+`spec_options` has what all of them share, `table_specs` is the result. Imports `catalog` and below.
 """

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -11,17 +10,17 @@ from typing import Any, Literal
 import dagster as dg
 from dagster_shared.libraries import DagsterLibraryRegistry
 
-from redcap_dagster.automation import FreshnessSettings, automation_condition
+from redcap_dagster.automation import FreshnessSettings
 from redcap_dagster.catalog.column_schema import clean_schema
 from redcap_dagster.catalog.versions import code_version
 from redcap_dagster.checks.checks import Layer, own_check_specs
 from redcap_dagster.checks.query_settings import QuerySettings
 from redcap_dagster.checks.rules import CheckRules, apply_rules
-from redcap_dagster.frames import Frames
 from redcap_dagster.io_managers import Storage, StorageSettings, place_metadata, storage_kind
 from redcap_dagster.options import refuse_mistakes, shown_name
 from redcap_dagster.partitions import BUCKET, PartitionSettings, buckets
 from redcap_dagster.project import Instrument, REDCapProject, StructureError, from_xml
+from redcap_dagster.specs.spec_options import SpecOptions, cleaning_rules, spec_options
 from redcap_dagster.specs.table_specs import TableSpecs
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
 from redcap_dagster.tables import CleaningRules
@@ -44,30 +43,6 @@ _MOST_KINDS = 3  # of an asset; Dagster refuses more
 DagsterLibraryRegistry.register(
     "redcap-dagster", version("redcap-dagster"), is_dagster_package=False
 )
-
-
-@dataclass(frozen=True)
-class SpecOptions:
-    """Options of all specs of a project's assets; see `load_redcap_asset_specs`."""
-
-    partitions: PartitionSettings | None = None
-    storage: Storage | None = None
-    freshness: dg.FreshnessPolicy | None = None
-    automation: dg.AutomationCondition[Any] | None = None
-    translator: DagsterREDCapTranslator = field(default_factory=DagsterREDCapTranslator)
-    url: str = ""
-    queries: QuerySettings | None = None
-    status: bool = False
-
-    @property
-    def buckets(self) -> int:
-        """The number of buckets; 0 for none."""
-        return 0 if self.partitions is None else self.partitions.buckets
-
-    @property
-    def frames(self) -> Frames | None:
-        """Dtypes of the DataFrames for an IO manager that is named by its resource key."""
-        return self.storage.frames if isinstance(self.storage, StorageSettings) else None
 
 
 @refuse_mistakes
@@ -131,51 +106,6 @@ def load_redcap_asset_specs(
     )
     cleaning = cleaning_rules(cleaning, options.buckets)
     return table_specs(name, project, instruments, cleaning, CheckRules(), options).all
-
-
-def spec_options(
-    partitions: PartitionSettings | None,
-    storage: Storage | None,
-    freshness: FreshnessSettings | dg.FreshnessPolicy | None,
-    automation: dg.AutomationCondition[Any] | Literal["on_change"] | None,
-    translator: DagsterREDCapTranslator | None,
-    queries: QuerySettings | bool,
-    *,
-    status: bool,
-    url: str = "",
-) -> SpecOptions:
-    """Return options as Dagster's own values.
-
-    Raises:
-        TypeError: ``partitions`` are Dagster's own.
-        ValueError: ``automation`` is neither a condition nor ``on_change``.
-    """
-    if not isinstance(partitions, PartitionSettings | None):
-        raise TypeError(
-            "partitions is not a PartitionSettings. A partition can be exported by itself only if "
-            "record ids decide which records it has. Give PartitionSettings(buckets=N)."
-        )
-    if isinstance(freshness, FreshnessSettings):
-        freshness = freshness.policy()
-    return SpecOptions(
-        partitions=partitions,
-        storage=storage,
-        freshness=freshness,
-        automation=automation_condition(automation),
-        translator=translator or DagsterREDCapTranslator(),
-        url=url,
-        queries=QuerySettings() if queries is True else queries or None,
-        status=status,
-    )
-
-
-def cleaning_rules(cleaning: CleaningRules | None, buckets: int) -> CleaningRules:
-    """Return the rules, which do not infer types if records are partitioned.
-
-    No bucket has all values to infer types from.
-    """
-    cleaning = cleaning or CleaningRules()
-    return replace(cleaning, infer_types=False) if buckets else cleaning
 
 
 def check_name(name: str) -> None:
