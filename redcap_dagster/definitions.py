@@ -1,7 +1,7 @@
 """build_redcap_definitions: assets, resources, schedule and sensor of one project."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,12 +10,7 @@ import dagster as dg
 from redcap_dagster.assets import build_assets
 from redcap_dagster.automation import ChangeSensorSettings, FreshnessSettings, ScheduleSettings
 from redcap_dagster.checks import CheckRules, QuerySettings
-from redcap_dagster.dagster_private import (
-    DefinitionsLoadContext,
-    DefinitionsLoadType,
-    PartialResource,
-    StateBackedDefinitionsLoader,
-)
+from redcap_dagster.dagster_private import PartialResource
 from redcap_dagster.demo import (
     DemoSettings,
     demo_resource,
@@ -25,11 +20,12 @@ from redcap_dagster.demo import (
     tag_demo,
 )
 from redcap_dagster.execution.op_settings import OpSettings
-from redcap_dagster.failures import ProjectNotLoadedError, reason, without_assets
+from redcap_dagster.failures import ProjectNotLoadedError
+from redcap_dagster.fetched_structure import build_fetched_definitions
 from redcap_dagster.io_managers import ParquetTableIOManager, Storage, StorageSettings
 from redcap_dagster.options import refuse_mistakes
 from redcap_dagster.partitions import PartitionSettings
-from redcap_dagster.project import REDCapProject, StructureError, from_xml
+from redcap_dagster.project import REDCapProject, from_xml
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.sensors import build_redcap_change_sensor
 from redcap_dagster.specs.asset_specs import check_name
@@ -197,9 +193,7 @@ def build_redcap_definitions(
                 "project: redcap is configured at launch, so the structure cannot be fetched when "
                 "definitions load. Give the structure as project."
             )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.PreviewWarning)  # of how Dagster keeps the state
-            return _Fetched(name, redcap, build, strict=strict).build_defs()
+        return build_fetched_definitions(name, redcap, build, strict=strict)
     if not isinstance(project, REDCapProject):
         project = from_xml(project)
     return build(project)
@@ -226,80 +220,3 @@ def _written_out_url(redcap: REDCapResource | PartialResource[Any]) -> str:
     if not isinstance(redcap, REDCapResource) or isinstance(redcap.url, dg.EnvVar):
         return ""
     return redcap.url
-
-
-def fetch_structure(name: str, redcap: REDCapResource) -> str:
-    """Return the structure of a project as JSON, without record or token.
-
-    Args:
-        name: Name of the project in Dagster, for errors.
-        redcap: URL, token and client settings of the project.
-
-    Raises:
-        ProjectNotLoadedError: The structure cannot be fetched.
-    """
-    try:
-        client = redcap.get_client()
-    except ValueError as error:  # of this package: a URL or a variable that is not right
-        cause = str(error)
-    else:
-        try:
-            return client.export_project().to_json()
-        except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
-            cause = reason(error)
-    raise ProjectNotLoadedError(f"REDCap project {name}: structure not fetched. {cause}")
-
-
-_fetched: dict[tuple[str, ...], str] = {}
-
-
-class _Fetched(StateBackedDefinitionsLoader[str]):
-    """Fetches the structure when a code location loads, and only then.
-
-    Dagster keeps it, as JSON without record or token, and hands it to the processes of runs. It is
-    blank where it cannot be fetched: the project then has no assets in these processes either.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        redcap: REDCapResource,
-        build: Callable[[REDCapProject], dg.Definitions],
-        *,
-        strict: bool,
-    ) -> None:
-        self._name = name
-        self._redcap = redcap
-        self._build = build
-        self._strict = strict
-
-    @property
-    def defs_key(self) -> str:
-        return f"redcap_dagster/{self._name}"
-
-    def fetch_state(self) -> str:
-        # Dagster's own commands load a location several times over in one process, and tell only
-        # the processes that they start what the first load has found.
-        reloads = DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION
-        token = self._redcap.token
-        variable = token.env_var_name if isinstance(token, dg.EnvVar) else token
-        project = (self.defs_key, repr(self._redcap), variable)
-        if not (reloads and project in _fetched):
-            try:
-                _fetched[project] = fetch_structure(self._name, self._redcap)
-            except ProjectNotLoadedError as error:
-                without_assets(f"{error} It has no assets.", strict=self._strict)
-                return ""
-        return _fetched[project]
-
-    def defs_from_state(self, state: str) -> dg.Definitions:
-        if not state:
-            return dg.Definitions()
-        try:
-            return self._build(REDCapProject.from_json(state))
-        except StructureError as error:
-            return without_assets(
-                f"REDCap project {self._name}: no assets, because its options and its structure do "
-                f"not match. {error}",
-                strict=self._strict,
-            )

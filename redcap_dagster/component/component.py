@@ -21,13 +21,14 @@ from redcap_dagster.dagster_private import (
     DefsStateManagementType,
     using_dagster_dev,
 )
-from redcap_dagster.definitions import build_redcap_definitions, fetch_structure
+from redcap_dagster.definitions import build_redcap_definitions
 from redcap_dagster.demo import (
     explain_missing_demo,
     is_demo,
     read_demo_structure,
 )
 from redcap_dagster.failures import ProjectNotLoadedError, reason, without_assets
+from redcap_dagster.fetched_structure import fetch_structure
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.resource import REDCapResource
 from redcap_dagster.specs.translator import DagsterREDCapTranslator, REDCapTableProps
