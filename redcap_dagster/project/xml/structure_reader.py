@@ -1,6 +1,7 @@
 """Project XML -> the structure of a project; see `redcap_dagster.project.xml.reader`."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -32,69 +33,94 @@ def read_study(study: Element, version: str) -> tuple[REDCapProject, Mapping[str
         study: Element ``Study``.
         version: REDCap version of the server.
     """
+    forms = _read_forms(study)
+    events = tuple(_read_event(event) for event in study.iter(f"{ODM}StudyEventDef"))
+    project = REDCapProject(
+        fields=tuple(forms.fields.values()),
+        instruments=tuple(forms.instruments),
+        info=_read_info(study, longitudinal=bool(events)),
+        arms=_read_arms(study),
+        events=events,
+        form_events=tuple(_read_form_events(study)),
+        repeating=tuple(_read_repeating(study, longitudinal=bool(events))),
+        version=version,
+        has_access_groups=next(study.iter(f"{REDCAP}DataAccessGroups"), None) is not None,
+        has_survey_identifier=bool(forms.surveys),
+        surveys=tuple(forms.surveys),
+    )
+    return project, forms.checkboxes
+
+
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """The instruments of a study, as they are read.
+
+    Attributes:
+        fields: Fields by name.
+        instruments: Instruments, in their order.
+        surveys: Names of the instruments that are surveys.
+        checkboxes: Field and code of each checkbox item.
+    """
+
+    fields: dict[str, Field] = field(default_factory=dict)
+    instruments: list[Instrument] = field(default_factory=list)
+    surveys: list[str] = field(default_factory=list)
+    checkboxes: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def _read_forms(study: Element) -> _Forms:
     items = {item.attrib["OID"]: item for item in study.iter(f"{ODM}ItemDef")}
     lists = {codes.attrib["OID"]: codes for codes in study.iter(f"{ODM}CodeList")}
     groups = {group.attrib["OID"]: group for group in study.iter(f"{ODM}ItemGroupDef")}
-    fields: dict[str, Field] = {}
-    instruments: list[Instrument] = []
-    surveys: list[str] = []
-    checkboxes: dict[str, tuple[str, str]] = {}
+    # An XML without survey columns still has the settings of surveys.
+    with_settings = {row.get("form_name") for row in study.iter(f"{REDCAP}Surveys")}
+    forms = _Forms()
     for form in study.iter(f"{ODM}FormDef"):
-        name = form.get(f"{REDCAP}FormName") or form.attrib["OID"].removeprefix("Form.")
-        instruments.append(Instrument(name, form.get("Name", name)))
+        name = _read_form_name(form, "OID")
+        forms.instruments.append(Instrument(name, form.get("Name", name)))
+        is_survey = name in with_settings
         for reference in form.findall(f"{ODM}ItemGroupRef"):
             group = groups.pop(reference.attrib["ItemGroupOID"], None)  # of one instrument only
             for item_reference in () if group is None else group.findall(f"{ODM}ItemRef"):
                 oid = item_reference.attrib["ItemOID"]
                 item = items.get(oid)
                 field_type = None if item is None else item.get(f"{REDCAP}FieldType")
-                if oid == timestamp_column(name) and field_type is None and name not in surveys:
-                    surveys.append(name)
+                is_survey |= oid == timestamp_column(name) and field_type is None
                 if item is None or field_type is None or oid == status_column(name):
                     continue
                 variable = item.get(f"{REDCAP}Variable", oid)
-                if variable not in fields:
-                    fields[variable] = _read_field(item, variable, name, lists)
+                if variable not in forms.fields:
+                    forms.fields[variable] = _read_field(item, variable, name, lists)
                 if field_type == "checkbox":
-                    checkboxes[oid] = (variable, _find_code(oid, fields[variable].choices))
-    # An XML without survey columns still has the settings of surveys.
-    settings = {row.get("form_name") for row in study.iter(f"{REDCAP}Surveys")}
-    surveys = [
-        row.instrument_name
-        for row in instruments
-        if row.instrument_name in settings or row.instrument_name in surveys
-    ]
-    events = tuple(_read_event(event) for event in study.iter(f"{ODM}StudyEventDef"))
-    project = REDCapProject(
-        fields=tuple(fields.values()),
-        instruments=tuple(instruments),
-        info=_read_info(study, longitudinal=bool(events)),
-        arms=tuple(
-            {
-                int(event.attrib[f"{REDCAP}ArmNum"]): Arm(
-                    int(event.attrib[f"{REDCAP}ArmNum"]), event.get(f"{REDCAP}ArmName", "")
-                )
-                for event in study.iter(f"{ODM}StudyEventDef")
-            }.values()
-        ),
-        events=events,
-        form_events=tuple(
-            FormEvent(
-                int(event.attrib[f"{REDCAP}ArmNum"]),
-                event.attrib[f"{REDCAP}UniqueEventName"],
-                reference.get(f"{REDCAP}FormName")
-                or reference.attrib["FormOID"].removeprefix("Form."),
-            )
-            for event in study.iter(f"{ODM}StudyEventDef")
-            for reference in event.findall(f"{ODM}FormRef")
-        ),
-        repeating=tuple(_read_repeating(study, longitudinal=bool(events))),
-        version=version,
-        has_access_groups=next(study.iter(f"{REDCAP}DataAccessGroups"), None) is not None,
-        has_survey_identifier=bool(surveys),
-        surveys=tuple(surveys),
-    )
-    return project, checkboxes
+                    choices = forms.fields[variable].choices
+                    forms.checkboxes[oid] = (variable, _find_code(oid, choices))
+        if is_survey:
+            forms.surveys.append(name)
+    return forms
+
+
+def _read_form_name(element: Element, oid: str) -> str:
+    """Return the name of an instrument: REDCap's attribute, or else from its OID."""
+    return element.get(f"{REDCAP}FormName") or element.attrib[oid].removeprefix("Form.")
+
+
+def _read_arms(study: Element) -> tuple[Arm, ...]:
+    """Return the arms of the events; of several names of an arm, the last one."""
+    names = {
+        int(event.attrib[f"{REDCAP}ArmNum"]): event.get(f"{REDCAP}ArmName", "")
+        for event in study.iter(f"{ODM}StudyEventDef")
+    }
+    return tuple(Arm(number, name) for number, name in names.items())
+
+
+def _read_form_events(study: Element) -> Iterator[FormEvent]:
+    for event in study.iter(f"{ODM}StudyEventDef"):
+        number, name = (
+            int(event.attrib[f"{REDCAP}ArmNum"]),
+            event.attrib[f"{REDCAP}UniqueEventName"],
+        )
+        for reference in event.findall(f"{ODM}FormRef"):
+            yield FormEvent(number, name, _read_form_name(reference, "FormOID"))
 
 
 def _read_field(

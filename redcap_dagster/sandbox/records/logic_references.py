@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
-from redcap_dagster.project import Event, REDCapProject
+from redcap_dagster.project import Column, Event, REDCapProject
 from redcap_dagster.project.logic import (
     Facts,
     LogicError,
@@ -103,28 +103,104 @@ def make_facts_reader(
     """
     structure, groups = project.structure, store.list_access_groups(project)
     events = {event.unique_event_name: event for event in structure.events}
-    columns = index_columns(structure)
-    names = {reference: find_column(structure, reference) for reference in list_references(logic)}
-    numbers = {row_key: number for number, row_key in store.find_rows(project, records, ())}
-    values: dict[tuple[int, str], str] = {
-        (number, name): value
-        for number, name, value in store.find_values(
-            project, records, (), tuple(set(names.values()))
-        )
-    }
-    instances: dict[tuple[str, str, str], list[int]] = {}
-    for row_key in numbers:
-        instances.setdefault((row_key.record, row_key.event, row_key.instrument), []).append(
-            row_key.instance
+    values = _StoredValues.read(store, project, records, logic)
+    codes = frozenset(choice.code for choice in structure.missing_data_codes)
+    other_dates = frozenset(each.field_name for each in structure.fields if shows_other_dates(each))
+    now = store.now()
+
+    def read_facts(row_key: RowKey) -> Facts:
+        event = events.get(row_key.event)
+        group = groups.get((row_key.record, event.arm_num if event else 0), "")
+        row = _Row(project, row_key, event, group)
+        return Facts(
+            lambda reference: values.read_value(reference, row_key),
+            lambda variable: _SMART[variable.name](row),
+            codes,
+            now,
+            other_dates,
         )
 
-    def find_instance(reference: Reference, row_key: RowKey, event: str, form: str) -> int:
-        own = row_key.instance if (row_key.event, row_key.instrument) == (event, form) else 0
+    return read_facts
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredValues:
+    """The stored values of some records that the references of logic name.
+
+    Attributes:
+        structure: Structure of the project.
+        columns: Columns of the project, by name.
+        names: Name of the column of each reference.
+        numbers: Number of each row in the store.
+        values: Values by number of the row and name of the column.
+        instances: Instances by record, event and instrument.
+    """
+
+    structure: REDCapProject
+    columns: Mapping[str, Column]
+    names: Mapping[Reference, str]
+    numbers: Mapping[RowKey, int]
+    values: Mapping[tuple[int, str], str]
+    instances: Mapping[tuple[str, str, str], Sequence[int]]
+
+    @classmethod
+    def read(
+        cls, store: Store, project: StoredProject, records: Sequence[str], logic: Node
+    ) -> Self:
+        """Return the values of some records to which logic refers; none named means all."""
+        structure = project.structure
+        names = {each: find_column(structure, each) for each in list_references(logic)}
+        numbers = {row_key: number for number, row_key in store.find_rows(project, records, ())}
+        found = store.find_values(project, records, (), tuple(set(names.values())))
+        instances: dict[tuple[str, str, str], list[int]] = {}
+        for row_key in numbers:
+            place = (row_key.record, row_key.event, row_key.instrument)
+            instances.setdefault(place, []).append(row_key.instance)
+        values = {(number, name): value for number, name, value in found}
+        return cls(structure, index_columns(structure), names, numbers, values, instances)
+
+    def read_value(self, reference: Reference, row_key: RowKey) -> str:
+        """Return the value that a reference has in a row; blank where there is none."""
+        if reference.field == self.structure.record_id_field:
+            return row_key.record
+        column = self.columns[self.names[reference]]
+        form = column.field.form_name
+        value_row = self._find_row(reference, row_key, form)
+        if value_row is None or form not in list_row_forms(
+            self.structure, value_row.event, value_row.instrument
+        ):
+            return ""
+        # A value that was never saved is as in an export: an unticked option, an incomplete form.
+        blank = "0" if column.choice or column.name == status_column(form) else ""
+        value = self.values.get((self.numbers.get(value_row, 0), column.name), blank)
+        # A server was seen to calculate with these, so they are numbers in logic.
+        return value.replace(",", ".") if column.field.validation.endswith(_COMMA) else value
+
+    def _find_row(self, reference: Reference, row_key: RowKey, form: str) -> RowKey | None:
+        """Return the row that has the value; None where the project does not have its event."""
+        if not (reference.event or reference.instance):
+            return row_key
+        event = find_event(self.structure, reference.event, row_key.event, form)
+        if event is None:
+            return None
+        repeats = event in self.structure.events_where_repeating(form)
+        instrument = form if repeats else ""
+        if not (repeats or event in self.structure.repeating_events):
+            return RowKey(row_key.record, event, instrument)
+        instance = self._find_instance(reference, row_key, event, instrument)
+        return RowKey(row_key.record, event, instrument, instance)
+
+    def _find_instance(
+        self, reference: Reference, row_key: RowKey, event: str, instrument: str
+    ) -> int:
+        place = (event, instrument)
+        own = row_key.instance if (row_key.event, row_key.instrument) == place else 0
+        known = self.instances.get((row_key.record, *place), [0])
         match reference.instance:
             case "first-instance":
-                return min(instances.get((row_key.record, event, form), [0]))
+                return min(known)
             case "last-instance":
-                return max(instances.get((row_key.record, event, form), [0]))
+                return max(known)
             case "previous-instance":
                 return own - 1
             case "next-instance":
@@ -135,45 +211,3 @@ def make_facts_reader(
                 return -1
             case number:
                 return int(number)
-
-    def read_value(reference: Reference, row_key: RowKey) -> str:
-        if reference.field == structure.record_id_field:
-            return row_key.record
-        column = columns[names[reference]]
-        form = column.field.form_name
-        value_row = row_key
-        if reference.event or reference.instance:
-            event = find_event(structure, reference.event, row_key.event, form)
-            if event is None:
-                return ""
-            repeats = event in structure.events_where_repeating(form)
-            instrument = form if repeats else ""
-            value_row = RowKey(row_key.record, event, instrument)
-            if repeats or event in structure.repeating_events:
-                instance = find_instance(reference, row_key, event, instrument)
-                value_row = RowKey(row_key.record, event, instrument, instance)
-        if form not in list_row_forms(structure, value_row.event, value_row.instrument):
-            return ""
-        # A value that was never saved is as in an export: an unticked option, an incomplete form.
-        blank = "0" if column.choice or column.name == status_column(form) else ""
-        value = values.get((numbers.get(value_row, 0), column.name), blank)
-        # A server was seen to calculate with these, so they are numbers in logic.
-        return value.replace(",", ".") if column.field.validation.endswith(_COMMA) else value
-
-    codes = frozenset(choice.code for choice in structure.missing_data_codes)
-    other_dates = frozenset(each.field_name for each in structure.fields if shows_other_dates(each))
-    now = store.now()
-
-    def read_facts(row_key: RowKey) -> Facts:
-        event = events.get(row_key.event)
-        group = groups.get((row_key.record, event.arm_num if event else 0), "")
-        row = _Row(project, row_key, event, group)
-        return Facts(
-            lambda reference: read_value(reference, row_key),
-            lambda variable: _SMART[variable.name](row),
-            codes,
-            now,
-            other_dates,
-        )
-
-    return read_facts

@@ -2,7 +2,7 @@
 
 A structure is read (`structure_files`, `implied_events`), its logic is compiled once
 (`expressions`, `plan`), and records are made up (`visits`, `goals`, `values`, `records`, `making`),
-made wrong on request (`judge`, `planted_errors`) and put together (`study`).
+made wrong on request (`judge`, `wrong_values`, `planted_errors`) and put together (`study`).
 """
 
 from redcap_dagster.sandbox.synthesis.planted_errors import KINDS, Finding, PlantedError

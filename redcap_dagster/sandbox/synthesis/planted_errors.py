@@ -1,6 +1,5 @@
 """Errors that are put into made-up records, with what each brings with it."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -17,11 +16,11 @@ from redcap_dagster.sandbox.store.row_keys import RowKey
 from redcap_dagster.sandbox.synthesis.judge import find_findings, is_mostly_blank
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
 from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
-from redcap_dagster.sandbox.synthesis.values import (
-    find_invalid_value,
-    find_other_value,
-    find_values_out_of_range,
-    make_drawer,
+from redcap_dagster.sandbox.synthesis.wrong_values import (
+    Cell,
+    admits_error,
+    find_same_values,
+    make_wrong_value,
 )
 
 KINDS: Final[Mapping[str, str]] = {
@@ -38,7 +37,6 @@ KINDS: Final[Mapping[str, str]] = {
 """Kinds of errors; the letters are those of REDCap's rules of data quality."""
 
 _TRIES: Final = 300
-_UNKNOWN_CODES: Final = ("77", "88", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +72,6 @@ class PlantedError(Finding):
         return (self, *self.consequences)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    record: MadeUpRecord
-    place: Place
-    plan: FieldPlan
-
-    @property
-    def row_key(self) -> RowKey:
-        kind, instance = self.place
-        return RowKey(self.record.name, kind.event, kind.instrument, instance)
-
-
 def plant_errors(
     plan: StudyPlan,
     records: Sequence[MadeUpRecord],
@@ -109,7 +95,7 @@ def plant_errors(
     for kind, share in shares.items():
         if share <= 0:
             continue
-        fields = [each for each in plan.fields.values() if _admits(plan, kind, each)]
+        fields = [each for each in plan.fields.values() if admits_error(plan, kind, each)]
         drivers = [each for each in fields if each.name in plan.dependents]
         for number in range(max(1, round(share * forms))):
             chosen = drivers if drivers and number % 3 == 0 else fields
@@ -146,28 +132,28 @@ def _plant(
 
 def _draw_cell(
     records: Sequence[MadeUpRecord], rng: Random, fields: Sequence[FieldPlan]
-) -> _Cell | None:
+) -> Cell | None:
     record, field = rng.choice(records), rng.choice(fields)
     places = [place for place, forms in record.saved.items() if field.field.form_name in forms]
-    return _Cell(record, rng.choice(places), field) if places else None
+    return Cell(record, rng.choice(places), field) if places else None
 
 
-def _list_cells(records: Sequence[MadeUpRecord], fields: Sequence[FieldPlan]) -> Iterator[_Cell]:
+def _list_cells(records: Sequence[MadeUpRecord], fields: Sequence[FieldPlan]) -> Iterator[Cell]:
     for record in records:
         for place, forms in record.saved.items():
             yield from (
-                _Cell(record, place, each) for each in fields if each.field.form_name in forms
+                Cell(record, place, each) for each in fields if each.field.form_name in forms
             )
 
 
 def _try_cell(
-    plan: StudyPlan, records: Sequence[MadeUpRecord], rng: Random, kind: str, cell: _Cell
+    plan: StudyPlan, records: Sequence[MadeUpRecord], rng: Random, kind: str, cell: Cell
 ) -> PlantedError | None:
     """Return the error of a cell, or None if it is not certain: the cell is as it was."""
     record, place, field = cell.record, cell.place, cell.plan
     if find_findings(record, field, place):
         return None
-    wrong = _make_wrong(records, rng, kind, cell)
+    wrong = make_wrong_value(records, rng, kind, cell)
     if wrong is None:
         return None
     needing = plan.dependents.get(field.name, ())
@@ -186,13 +172,14 @@ def _try_cell(
         record.set_values(field, place, kept)
         return None
     consequences = [
-        Finding(letter, _Cell(record, at, each).row_key, each.name)
+        Finding(letter, Cell(record, at, each).row_key, each.name)
         for (at, each), found in after.items()
         for letter in sorted(found - before[at, each])
         if (at, each) != (place, field)
     ]
     if kind == "unique":
-        consequences += _find_same_values(records, cell)
+        same = find_same_values(records, cell)
+        consequences += [Finding(kind, row_key, field.name) for row_key in same]
     return PlantedError(kind, cell.row_key, field.name, tuple(consequences))
 
 
@@ -225,99 +212,3 @@ def write_errors(
             instance = str(key.instance) if key.instance else ""
             place = (key.record, key.event, key.instrument, instance)
             yield (str(number), str(int(each is error)), each.kind, *place, each.field)
-
-
-# -- wrong values ---------------------------------------------------------------------------------
-
-
-def _admits(plan: StudyPlan, kind: str, field: FieldPlan) -> bool:
-    """Return whether the dictionary allows an error of a kind in a field."""
-    of_person = not field.is_calculated and not field.is_system
-    match kind:
-        case "B":
-            return field.required and of_person and not field.may_be_hidden
-        case "C":
-            return of_person and bool(find_invalid_value(field.field))
-        case "D":
-            limits = field.field.text_validation_min + field.field.text_validation_max
-            return of_person and field.field.field_type == "text" and bool(limits)
-        case "F":
-            return of_person and field.branching is not None and field.branching.is_certain
-        case "G":
-            return of_person and bool(field.codes) and field.field.field_type != "checkbox"
-        case "H":
-            return field.calculation is not None and field.calculation.is_certain
-        case "unique":
-            return field.name == plan.project.info.secondary_unique_field
-        case "none_of_the_above":
-            codes = {code for _, code in field.columns}
-            return bool(field.exclusive & codes and codes - field.exclusive)
-        case "max_checked":
-            most = field.most_ticked
-            return most is not None and len(set(field.codes) - field.exclusive) > most
-    return False
-
-
-def _make_wrong(
-    records: Sequence[MadeUpRecord], rng: Random, kind: str, cell: _Cell
-) -> Mapping[str, str] | None:
-    """Return the columns of a cell with a wrong value, or None if it cannot have one."""
-    record, field, name = cell.record, cell.plan, cell.plan.name
-    if record.is_filled(field, cell.place) == (kind == "F"):
-        return None
-    match kind:
-        case "B":
-            return field.blanks
-        case "C":
-            return {name: find_invalid_value(field.field)}
-        case "D":
-            beyond = find_values_out_of_range(field.field, record.find_bounds(field, cell.place))
-            return {name: rng.choice(beyond)} if beyond else None
-        case "F" if field.field.field_type == "checkbox":
-            return {**field.blanks, rng.choice(list(field.blanks)): "1"} if field.codes else None
-        case "F":
-            bounds = record.find_bounds(field, cell.place)
-            value = make_drawer(field.field, bounds, field.codes)(rng)
-            return {name: value} if value else None
-        case "G":
-            known = {choice.code for choice in field.field.choices} | set(field.missing_codes)
-            other = [code for code in _UNKNOWN_CODES if code not in known]
-            return {name: other[0]} if other else None
-        case "H":
-            return {name: find_other_value(field.field, record.rows[cell.place][name])}
-        case "unique":
-            return _take_value(records, rng, cell)
-    by_code = {code: column for column, code in field.columns}
-    ordinary = [code for code in field.codes if code not in field.exclusive]
-    if kind == "max_checked":
-        chosen = ordinary[: (field.most_ticked or 0) + 1]
-    else:
-        chosen = [*sorted(field.exclusive.intersection(by_code))[:1], *ordinary[:1]]
-    return {**field.blanks, **dict.fromkeys((by_code[code] for code in chosen), "1")}
-
-
-def _take_value(
-    records: Sequence[MadeUpRecord], rng: Random, cell: _Cell
-) -> Mapping[str, str] | None:
-    """Return a value that one other record has."""
-    name = cell.plan.name
-    others = [
-        row[name]
-        for record in records
-        if record.name != cell.record.name
-        for row in record.rows.values()
-        if row.get(name) and row[name] not in cell.plan.missing_codes
-    ]
-    alone = sorted(value for value, count in Counter(others).items() if count == 1)
-    return {name: rng.choice(alone)} if alone else None
-
-
-def _find_same_values(records: Sequence[MadeUpRecord], cell: _Cell) -> list[Finding]:
-    name = cell.plan.name
-    value = cell.record.rows[cell.place].get(name)
-    return [
-        Finding("unique", _Cell(record, place, cell.plan).row_key, name)
-        for record in records
-        for place, row in record.rows.items()
-        if row.get(name) == value and (record, place) != (cell.record, cell.place)
-    ]
