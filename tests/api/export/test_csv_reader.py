@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from redcap_dagster.api import MalformedResponseError, REDCapError
 from redcap_dagster.api.export.reader import csv_blocks as blocks
-from redcap_dagster.api.export.reader import csv_reader as rows
 from redcap_dagster.api.export.reader.csv_reader import open_csv
 from redcap_dagster.api.http.response import Response
 
@@ -88,7 +87,6 @@ def test_a_part_of_a_row_is_never_data(table: Table, data: st.DataObject) -> Non
 
 def test_rows_come_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_BLOCK", 100)
-    monkeypatch.setattr(rows, "_BLOCKS_PER_BATCH", 2)
     table = [(str(number), "x\n,y\n" * (number % 5), "z") for number in range(100)]
 
     batches = list(open_csv(answer(in_chunks(csv_of(table), [50])), "record_id").batches)

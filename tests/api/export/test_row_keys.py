@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from redcap_dagster.api import MalformedResponseError, REDCapClient
 from redcap_dagster.api.export.reader import csv_blocks as blocks
-from redcap_dagster.api.export.reader import csv_reader as api_rows
 from redcap_dagster.api.export.reader.row_keys import (
     check_distinct_keys,
     check_row_keys,
@@ -137,7 +136,6 @@ def test_rows_that_differ_in_any_key_are_taken(server: Server, client: REDCapCli
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "_CHUNK", 100)
     monkeypatch.setattr(blocks, "_BLOCK", 100)
-    monkeypatch.setattr(api_rows, "_BLOCKS_PER_BATCH", 1)
 
 
 @pytest.mark.usefixtures("small_batches")

@@ -1,8 +1,9 @@
-"""Blocks of the rows of a CSV as one Arrow batch."""
+"""A block of the rows of a CSV as an Arrow batch."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -17,12 +18,10 @@ class BadBlock:
 
     Attributes:
         problem: Arrow's message.
-        before: What to add to the number of a row in it.
         long_column: The column of a cell that is too long, if that is the problem.
     """
 
     problem: str = field(default="", repr=False)
-    before: int = 0
     long_column: str = ""
 
 
@@ -34,43 +33,43 @@ def _make_convert_options(schema: pa.Schema, check_utf8: bool) -> pa_csv.Convert
     )
 
 
-def parse_blocks(
-    schema: pa.Schema, delimiter: str, blocks: list[memoryview]
-) -> pa.RecordBatch | BadBlock:
-    """Return blocks of rows as one batch, or why one of them cannot be parsed.
+def parse_block(schema: pa.Schema, delimiter: str, rows: memoryview) -> pa.RecordBatch | BadBlock:
+    """Return a block of rows as a batch, or why it cannot be parsed.
 
     Args:
         schema: The columns with their types.
         delimiter: The delimiter between two cells.
-        blocks: The bytes of whole rows, with the newline before them.
+        rows: The bytes of whole rows, with the newline before them.
     """
-    tables: list[pa.Table] = []
-    for rows in blocks:
-        # The newline before the rows is skipped. Without it, Arrow would remove a byte order mark
-        # from the first cell.
-        try:
-            table = pa_csv.read_csv(
-                pa.BufferReader(rows),
-                # One thread for a block: with more, errors do not name the row.
-                read_options=pa_csv.ReadOptions(
-                    column_names=schema.names,
-                    skip_rows=1,
-                    block_size=len(rows) + 1,
-                    use_threads=False,
-                ),
-                # A blank line in a response of one column stands for a row.
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
-                ),
-                # To look at all bytes at once is quicker than to check each cell.
-                convert_options=_make_convert_options(schema, not bytes(rows).isascii()),
-            )
-        except pa.ArrowException as error:
-            return BadBlock(str(error), sum(map(len, tables)) - 1)
-        if len(rows) > LONGEST_CELL and (column := _find_long_cell(table)):
-            return BadBlock(long_column=column)
-        tables.append(table)
-    return _share_offsets(pa.concat_tables(tables).combine_chunks().to_batches()[0])
+    # The newline before the rows is skipped. Without it, Arrow would remove a byte order mark from
+    # the first cell.
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(rows),
+            # One thread for a block: with more, errors do not name the row, and columns are
+            # converted far from the cache that they were parsed in.
+            read_options=pa_csv.ReadOptions(
+                column_names=schema.names,
+                skip_rows=1,
+                block_size=len(rows) + 1,
+                use_threads=False,
+            ),
+            # A blank line in a response of one column stands for a row.
+            parse_options=pa_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False
+            ),
+            # To look at all bytes at once is quicker than to check each cell.
+            convert_options=_make_convert_options(schema, not _is_ascii(rows)),
+        )
+    except pa.ArrowException as error:
+        return BadBlock(str(error))
+    if len(rows) > LONGEST_CELL and (column := _find_long_cell(table)):
+        return BadBlock(long_column=column)
+    return _share_offsets(table.combine_chunks().to_batches()[0])
+
+
+def _is_ascii(text: memoryview) -> bool:
+    return not text or bool(np.frombuffer(text, np.uint8).max() < 0x80)
 
 
 def _share_offsets(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.api.errors import REDCapError
 from redcap_dagster.api.export.reader.backslash_quotes import settle_quotes
-from redcap_dagster.api.export.reader.block_parser import LONGEST_CELL, BadBlock, parse_blocks
+from redcap_dagster.api.export.reader.block_parser import LONGEST_CELL, BadBlock, parse_block
 from redcap_dagster.api.export.reader.csv_blocks import Form, split_rows
 from redcap_dagster.api.http.response import (
     Response,
@@ -40,9 +40,6 @@ T = TypeVar("T")
 
 _KEY_TYPE = pa.string()
 
-# A batch of several blocks makes fewer, larger batches. All in progress are in memory twice.
-_BLOCKS_PER_BATCH = 2
-
 # Bytes. A header of 40,000 fields has been seen.
 _LONGEST_HEADER = 1 << 24
 
@@ -53,8 +50,9 @@ _LONGEST_NAME = 1 << 17
 # bits, a table is at most twice as large as with those of 32 bits.
 _LARGEST_TABLE = 1 << 31
 
-# Batches that are parsed ahead of the reader.
-_AHEAD = 1
+# Batches that are parsed ahead of the reader. With fewer, a processor sometimes has nothing to do;
+# what is received and checked meanwhile keeps no more than three busy.
+_AHEAD = 3
 
 _AROUND_NAMES = "\ufeff\xa0 \t\r\n"
 """What may stand around a name of a second header: a byte order mark, and blanks."""
@@ -181,7 +179,7 @@ def parse_first_row(response: Response, text: str, delimiter: str) -> list[str]:
 def _batches(
     response: Response, form: Form, schema: pa.Schema, chunks: Iterator[bytes]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of several blocks as one batch; at least one batch.
+    """Yield the rows of each block as a batch; at least one batch.
 
     Raises:
         REDCapError: The response is malformed, or its header names a column twice.
@@ -191,16 +189,16 @@ def _batches(
             response,
             "its header names a column twice, as it does where two fields have the same column",
         )
-    parse = partial(parse_blocks, schema, form.delimiter)
+    parse = partial(parse_block, schema, form.delimiter)
     before = 0
-    for parsed in _parse_ahead(parse, _group_blocks(split_rows(response, form, chunks))):
+    for parsed in _parse_ahead(parse, split_rows(response, form, chunks)):
         if isinstance(parsed, BadBlock):
             if parsed.long_column:
                 raise malformed_error(
                     response,
                     f"a cell of {parsed.long_column} is longer than {LONGEST_CELL >> 20} MiB",
                 )
-            raise _arrow_error(response, form.columns, parsed.problem, before + parsed.before)
+            raise _arrow_error(response, form.columns, parsed.problem, before - 1)
         # The cells of a report's only column may be called like the column.
         if (form.id_column or len(form.columns) > 1) and _repeats_header(parsed):
             raise malformed_error(
@@ -212,27 +210,20 @@ def _batches(
         yield pa.RecordBatch.from_pylist([], schema)
 
 
-def _group_blocks(blocks: Iterator[memoryview]) -> Iterator[list[memoryview]]:
-    while some := list(islice(blocks, _BLOCKS_PER_BATCH)):
-        yield some
-
-
-def _parse_ahead(
-    parse: Callable[[list[memoryview]], T], work: Iterator[list[memoryview]]
-) -> Iterator[T]:
+def _parse_ahead(parse: Callable[[memoryview], T], work: Iterator[memoryview]) -> Iterator[T]:
     """Yield parsed blocks, parsed in threads while others are being received.
 
-    The last ones are parsed here: a small response needs no thread.
+    The last one is parsed here: a small response needs no thread.
     """
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(pa.cpu_count()) as threads:
-        last = next(work, [])
-        for blocks in work:
-            waiting.append(threads.submit(parse, last))
-            last = blocks
+        last = [*islice(work, 1)]
+        for block in work:
+            waiting.append(threads.submit(parse, last.pop()))
+            last.append(block)
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
-        parsed = [parse(last)] if last else []
+        parsed = [*map(parse, last)]
         while waiting:
             yield waiting.popleft().result()
         yield from parsed
