@@ -14,6 +14,9 @@ from redcap_dagster.api.http.session import Deadline
 
 _CHUNK = 1 << 16
 
+_PADDING = b"\0\r\n"
+"""Bytes that servers send after the end of a gzip stream, as the last newline of a PHP file."""
+
 _PLAIN = re.compile(r"[0-9A-Za-z_.~-]*")
 
 
@@ -50,13 +53,20 @@ def read_chunks(
         NetworkError: The body broke off, or took too long.
     """
     zipped = received.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
-    gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    gzip = None  # the member of the gzip stream that has begun and not ended
     what = "the response broke off and was discarded. Try again, or request less at once"
     try:
         for chunk in received.raw.stream(_CHUNK, decode_content=False):
-            yield gzip.decompress(chunk) if zipped else chunk
+            if not zipped:
+                yield chunk
+                continue
+            while chunk := (chunk if gzip else chunk.lstrip(_PADDING)):
+                gzip = gzip or zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+                yield gzip.decompress(chunk)
+                chunk = gzip.unused_data
+                gzip = None if gzip.eof else gzip
         # Without a Content-Length, an aborted connection looks like the end of the body.
-        if not deadline.passed and (not zipped or (gzip.eof and not gzip.unused_data)):
+        if not deadline.passed and gzip is None:
             return
     except urllib3.exceptions.ReadTimeoutError:
         what = READ_TIMED_OUT

@@ -183,7 +183,8 @@ KNOWN_MESSAGES = (
         r"requested method is not implemented",
         lambda _, __: WrongURLError(
             "REDCap received something other than a POST to its API. Check the URL: it ends in "
-            "/api/."
+            "/api/. If other requests to it succeed, this one was larger than post_max_size in the "
+            "server's PHP settings: send less at once."
         ),
     ),
     _known(

@@ -18,6 +18,22 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 _ABORT_INTERVAL = 0.2
 """Seconds between two attempts to abort a request."""
 
+_KEEPALIVE_INTERVAL = 60
+"""Seconds; the routers and firewalls that forget idle connections soonest do after some minutes."""
+
+_KEEPALIVE = [
+    (socket.IPPROTO_TCP, getattr(socket, name), _KEEPALIVE_INTERVAL)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE", "TCP_KEEPINTVL")  # systems differ
+    if hasattr(socket, name)
+]
+
+_SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *_KEEPALIVE,
+]
+"""Packets without data, while REDCap works on a request and sends nothing for minutes."""
+
 
 class Session(requests.Session):
     """A session that never reads a redirect; the one of requests does even if it follows none.
@@ -129,12 +145,12 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the connection pools for hosts."""
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, socket_options=_SOCKET_OPTIONS)
         self.poolmanager.pool_classes_by_scheme = self._pools()
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Create the connection pools for a proxy."""
-        manager = super().proxy_manager_for(*args, **kwargs)
+        manager = super().proxy_manager_for(*args, **kwargs, socket_options=_SOCKET_OPTIONS)
         manager.pool_classes_by_scheme = self._pools()
         return manager
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from redcap_dagster.api import MalformedResponseError, REDCapClient, REDCapError
 from redcap_dagster.api.export.reader import csv_blocks, csv_reader
 from redcap_dagster.api.export.reader.csv_reader import open_csv
+from redcap_dagster.sandbox import Sandbox
 from tests.api.export.test_csv_reader import answer
+from tests.dictionary import field
 from tests.fake_server import Reply, Server
 
 
@@ -163,3 +165,26 @@ def test_a_table_larger_than_the_memory_of_a_server_is_a_typed_error(
     with pytest.raises(MalformedResponseError, match="it has more than 10 MiB"):
         client.export_records()
     assert sum(batch.num_rows for batch in client.stream_records()) == 40
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"csv_reader._LARGEST_TABLE": 100_000},
+        {"csv_blocks._BLOCK": 4_000, "csv_blocks._LONGEST_ROW": 40_000},
+    ],
+    ids=["table", "row"],
+)
+def test_what_is_too_long_to_be_read_is_requested_in_parts(
+    limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An instrument of long notes has large rows, however few cells they have."""
+    for name, limit in limits.items():
+        monkeypatch.setattr(f"redcap_dagster.api.export.reader.{name}", limit)
+    notes = [f"note_{number}" for number in range(10)]
+    metadata = [field("record_id"), *(field(name, type="notes") for name in notes)]
+    rows = [{"record_id": str(number), **dict.fromkeys(notes, "x" * 6_000)} for number in range(1, 9)]
+    with Sandbox() as sandbox:
+        token = sandbox.add_project(exports={"metadata": metadata}, records=rows)
+        exported = REDCapClient(sandbox.url, token).export_snapshot().table
+    assert exported.select(["record_id", *notes]).to_pylist() == rows

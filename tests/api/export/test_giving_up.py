@@ -15,6 +15,7 @@ from redcap_dagster.api import (
     ServerMemoryError,
     WebPageError,
 )
+from redcap_dagster.api.export.plan import adaptive_limits
 from redcap_dagster.api.export.plan.adaptive_limits import AdaptiveLimits, ExportBudget
 from redcap_dagster.api.export.plan.column_sets import ColumnSet, InstrumentColumns
 from redcap_dagster.api.export.plan.record_requests import Limits, RecordRequest
@@ -135,7 +136,9 @@ def studied() -> Iterator[tuple[Sandbox, str]]:
 
 
 @pytest.mark.parametrize(
-    "fault", [Reset(), Status(500, "<p>"), WEB_PAGE, OUT_OF_MEMORY], ids=lambda one: repr(one)[:20]
+    "fault",
+    [Reset(), Status(500, "<p>"), Status(503, "<p>"), Status(524, "<p>"), WEB_PAGE, OUT_OF_MEMORY],
+    ids=lambda one: repr(one)[:20],
 )
 @pytest.mark.parametrize("most", [1, 10])
 def test_a_server_that_only_serves_few_records_serves_all(
@@ -168,6 +171,25 @@ def test_one_record_that_fails_does_not_look_like_a_server_that_is_down(
         sandbox.clear_faults()
     assert waits
     assert len(sandbox.requests) - before <= 60
+
+
+@pytest.mark.parametrize("status", [413, 414])
+def test_a_web_server_that_refuses_long_requests_serves_all(
+    studied: tuple[Sandbox, str],
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+) -> None:
+    monkeypatch.setattr(adaptive_limits, "FEW_RECORDS", 20)
+    sandbox, token = studied
+    sandbox.inject(Poisonous(Status(status, "<p>"), 20), content="record")
+    try:
+        exported = REDCapClient(sandbox.url, token).export_records(records=RECORDS[:90])
+    finally:
+        sandbox.clear_faults()
+
+    assert len(exported) == 90
+    assert not waits
 
 
 # -- the budget alone -----------------------------------------------------------------------------
@@ -215,9 +237,12 @@ def test_what_failed_is_not_retried_before_smaller_requests_are_sent() -> None:
     assert adaptive.choose_retries(request)(reset, 1)
     halves = adaptive.split_failed(request, reset)
     assert not adaptive.choose_retries(halves[0])(reset, 1)
-    assert adaptive.choose_retries(halves[0])(ServerError("busy"), 1)  # of no size
+    busy = ServerError("busy")
+    assert adaptive.choose_retries(halves[0])(busy, 1)  # it may pass by itself
     adaptive.note_success(halves[0], rows=5)
     assert adaptive.choose_retries(halves[1])(reset, 1)
     assert not adaptive.choose_retries(request)(reset, 1)  # as large as the one that failed
     adaptive.note_success(request, rows=5)
     assert adaptive.choose_retries(request)(reset, 1)
+    adaptive.split_failed(request, busy)
+    assert not adaptive.choose_retries(request)(busy, 1)  # it did not

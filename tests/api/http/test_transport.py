@@ -1,6 +1,7 @@
 """Each request: its limits, what it carries, and what it must not carry."""
 
 import gc
+import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,14 @@ def test_the_request_carries_what_it_needs_and_no_more(
     assert headers["User-Agent"].startswith("redcap-dagster/")
     assert headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert "Cookie" not in headers
+
+
+def test_an_idle_connection_is_kept_open(server: Server, client: REDCapClient) -> None:
+    """Routers and firewalls forget a connection on which nothing is sent for minutes."""
+    server.say("project", INFO)
+    client.export_project_info()
+    (connected,) = client._transport._session._adapter.sockets
+    assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 def test_no_password_of_netrc_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,11 @@ FEW_RECORDS = 200
 _MOST_SPLITS = 16
 """The limit of cells shrinks at most to one part in 16, so that an outage does not use it up."""
 
-_TOO_LARGE = (500, 502, 504)
-"""Statuses of servers for which a request is too large."""
+_TOO_LARGE = (500, 502, 504, 524)
+"""Statuses of servers for which a request is probably too large."""
+
+_TOO_LONG = (413, 414)
+"""Statuses of servers that refuse a request for its own size, not for that of the response."""
 
 _FAILURES = (ServerMemoryError, EmptyResponseError, ErrorBodyError, WebPageError)
 """Errors of a response with status 200. They may be failures of memory, in whatever words."""
@@ -89,11 +92,18 @@ def may_be_too_large(error: BaseException) -> bool:
         case NetworkError():
             return error.sent
         case ServerError():
-            return error.status in (200, *_TOO_LARGE)
+            # Web servers send any of them when PHP does not respond; with a time to wait, or with
+            # 429, they ask for fewer requests.
+            return error.status != 429 and error.retry_after is None
         case MalformedResponseError():
             return error.broke_off
         case _:
             return isinstance(error, _FAILURES)
+
+
+def _may_be_busy(error: BaseException) -> bool:
+    """Return whether an error is of a server that may be busy, whatever the size of the request."""
+    return isinstance(error, ServerError) and error.status not in (200, *_TOO_LARGE)
 
 
 class AdaptiveLimits:
@@ -128,6 +138,7 @@ class AdaptiveLimits:
         self._failures = 0
         self._failed_cells: int | None = None
         self._served = False
+        self._waited = False
         self.careful = False
 
     def note_success(self, request: RecordRequest, rows: int) -> None:
@@ -142,7 +153,7 @@ class AdaptiveLimits:
         """Return the decision whether to retry a request.
 
         Where it may be too large, it is not retried if one that was not larger failed, or the last
-        one did: smaller requests are the retry.
+        one did: smaller requests are the retry. A server that may be busy gets time once.
         """
         failed_before = self._failures > 0 or (
             self._failed_cells is not None and request.cells >= self._failed_cells
@@ -153,7 +164,8 @@ class AdaptiveLimits:
                 return False
             if not request.divisible:
                 return should_retry_whole(error, attempts)
-            if failed_before and may_be_too_large(error):
+            too_large = may_be_too_large(error) and (self._waited or not _may_be_busy(error))
+            if failed_before and too_large:
                 return False
             return should_retry_divisible(error, attempts)
 
@@ -183,8 +195,9 @@ class AdaptiveLimits:
         """
         self.careful = True
         self._failures += alone
+        self._waited |= _may_be_busy(error)
         self._failed_cells = min(self._failed_cells or request.cells, request.cells)
-        if isinstance(error, BlockedError):
+        if isinstance(error, BlockedError) or error.status in _TOO_LONG:
             return self._limit_records(request, error)
         halves = request.split_in_halves()
         if not may_be_too_large(error):
@@ -217,7 +230,7 @@ class AdaptiveLimits:
         return error
 
     def _limit_records(
-        self, request: RecordRequest, error: BlockedError
+        self, request: RecordRequest, error: REDCapError
     ) -> tuple[RecordRequest, ...]:
         """Try far fewer records once: a firewall may refuse long requests, or it may be a ban."""
         number = request.stop - request.start

@@ -102,7 +102,9 @@ def split_rows(response: Response, form: Form, chunks: Iterator[bytes]) -> Itera
         rest, piece = text[end:], following or []
         size = sum(map(len, piece))
         if len(rest) > _LONGEST_ROW:
-            raise malformed_error(response, f"a row is longer than {_LONGEST_ROW >> 20} MiB")
+            raise malformed_error(
+                response, f"a row is longer than {_LONGEST_ROW >> 20} MiB", broke_off=True
+            )
 
 
 def _broke_off_error(response: Response) -> MalformedResponseError:

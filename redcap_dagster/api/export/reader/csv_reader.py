@@ -87,7 +87,8 @@ def collect_batches(response: Response, batches: Iterator[pa.RecordBatch]) -> pa
     for batch in batches:
         size += batch.get_total_buffer_size()
         if size > _LARGEST_TABLE:
-            raise malformed_error(response, f"it has more than {_LARGEST_TABLE >> 20} MiB")
+            problem = f"it has more than {_LARGEST_TABLE >> 20} MiB"
+            raise malformed_error(response, problem, broke_off=True)
         kept.append(batch)
     return pa.Table.from_batches(kept)
 
