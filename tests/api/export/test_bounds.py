@@ -183,7 +183,7 @@ def test_what_is_too_long_to_be_read_is_requested_in_parts(
         monkeypatch.setattr(f"redcap_dagster.api.export.reader.{name}", limit)
     notes = [f"note_{number}" for number in range(10)]
     metadata = [field("record_id"), *(field(name, type="notes") for name in notes)]
-    rows = [{"record_id": str(number), **dict.fromkeys(notes, "x" * 6_000)} for number in range(1, 9)]
+    rows = [{"record_id": number, **dict.fromkeys(notes, "x" * 6_000)} for number in "12345678"]
     with Sandbox() as sandbox:
         token = sandbox.add_project(exports={"metadata": metadata}, records=rows)
         exported = REDCapClient(sandbox.url, token).export_snapshot().table
