@@ -14,7 +14,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 from upath import UPath
 
-from redcap_dagster.io_managers.location import make_private_folder
+from redcap_dagster.io_managers.location import make_private, make_private_folder
 
 logger = logging.getLogger("redcap_dagster")
 
@@ -115,7 +115,7 @@ def _prepare_local_file(
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            temporary.chmod(0o600)  # whatever the umask
+            make_private(temporary, 0o600)
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -143,11 +143,15 @@ def remove_abandoned(folder: Path, prefix: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; Windows cannot open folders, and does so by itself."""
+    """Make a rename durable, where the system can.
+
+    Windows cannot open folders, and does so by itself. Some network drives have nothing to write.
+    """
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,5 +1,6 @@
 """Connections to a DuckDB file that several processes use, one at a time."""
 
+import errno
 import os
 import re
 import threading
@@ -25,6 +26,15 @@ ROW_GROUP_SIZE = 32_768
 """Rows that are compressed together, by one thread; DuckDB's own size leaves most threads idle."""
 
 
+_DISK_FULL = "The disk is full."
+
+_CAUSES = (
+    "Possible causes: the file is not a database or has an incompatible version, missing write "
+    "permission, a full disk, a view with the table's name, a connection of this process to the "
+    "file."
+)
+
+
 @contextmanager
 def connect(
     path: Path, timeout: float, *, purpose: str, storage_version: str = STORAGE_VERSION
@@ -45,7 +55,8 @@ def connect(
         TimeoutError: Another process kept the file; the message says which.
         ValueError: The path is that of a folder, a pipe or a device, or DuckDB does not have the
             storage version.
-        RuntimeError: DuckDB failed; its own message is left out, as it holds values.
+        RuntimeError: DuckDB failed; its own message is left out, as it holds values. Or the file
+            system does not have locks.
         ImportError: duckdb is not installed.
     """
     try:
@@ -62,7 +73,7 @@ def connect(
         check_regular_file(file)
     try:
         with (
-            FileLock(lock, timeout=timeout, mode=0o600),
+            _lock(lock, timeout),
             _private_files(),
             _open(path, storage_version, deadline) as connection,
         ):
@@ -74,12 +85,36 @@ def connect(
     except (duckdb.Error, pa.ArrowException) as error:
         if holder := _find_holder(error):
             raise _build_timeout_error(path, timeout, holder) from None
+        is_full = os.strerror(errno.ENOSPC) in str(error)
         raise RuntimeError(
             f"DuckDB could not read or write {purpose} in {path} ({type(error).__name__}); nothing "
-            "was changed. Possible causes: the file is not a database or has an incompatible "
-            "version, missing write permission, a full disk, a view with the table's name, a "
-            "connection of this process to the file. Correct the cause, then run again."
+            f"was changed. {_DISK_FULL if is_full else _CAUSES} Correct the cause, then run again."
         ) from None
+
+
+@contextmanager
+def _lock(path: Path, timeout: float) -> Iterator[None]:
+    """Hold a lock file.
+
+    Raises:
+        Timeout: Another process kept it.
+        RuntimeError: The file system does not have locks.
+    """
+    lock = FileLock(path, timeout=timeout, mode=0o600)
+    try:
+        lock.acquire()
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise
+        raise RuntimeError(
+            f"{path} cannot be locked ({error.strerror}), so DuckDB cannot use the database beside "
+            "it. The file system probably does not have locks, as those of some network drives: "
+            "store the database on a disk of this machine, or the tables in Parquet files."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -1,10 +1,19 @@
 """The schema and name of an asset's table, and the error if another asset owns the table."""
 
+import errno
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
+
+logger = logging.getLogger("redcap_dagster")
+
+_HAS_NO_MODES: Final = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems say to whom wants to set the mode of a file of his own, if they have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,33 @@ def make_private_folder(folder: Path) -> None:
     for path in reversed(missing):
         with suppress(FileExistsError):  # another process made it
             path.mkdir(mode=0o700)
-            path.chmod(0o700)
+            make_private(path, 0o700)
+
+
+def make_private(path: Path, mode: int) -> None:
+    """Let this user alone have a file or folder that was just made, whatever the umask.
+
+    Some file systems, as of network drives, do not take modes: a warning says so once.
+
+    Args:
+        path: The file or folder.
+        mode: Its mode.
+    """
+    try:
+        path.chmod(mode)
+    except OSError as error:
+        if error.errno not in _HAS_NO_MODES:
+            raise
+        _warn_of_modes()
+
+
+@cache
+def _warn_of_modes() -> None:
+    logger.warning(
+        "The file system of the tables does not let this process make its files private: whoever "
+        "may read the drive may read the tables. Check the options with which it is mounted, or "
+        "store the tables elsewhere."
+    )
 
 
 def check_regular_file(path: Path) -> None:
