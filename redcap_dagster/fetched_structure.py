@@ -1,7 +1,10 @@
 """The structure of a project, which is fetched from REDCap when a code location loads."""
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable
+from time import monotonic
+from typing import Final
 
 import dagster as dg
 
@@ -13,6 +16,17 @@ from redcap_dagster.dagster_private import (
 from redcap_dagster.failures import ProjectNotLoadedError, reason, without_assets
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.resource import REDCapResource
+
+_PATIENCE: Final = 30.0
+"""Seconds that REDCap has to respond while a code location loads; Dagster's own limit is 180."""
+
+_LEAST_PATIENCE: Final = 0.1
+
+_SLOW: Final = 1.0
+"""Seconds from which on other projects wait for a failure."""
+
+_failures: defaultdict[str, list[float]] = defaultdict(list)
+"""When fetching from a URL failed after a wait, in this process."""
 
 
 def fetch_structure(name: str, redcap: REDCapResource) -> str:
@@ -35,6 +49,32 @@ def fetch_structure(name: str, redcap: REDCapResource) -> str:
         except Exception as error:  # noqa: BLE001 other libraries' texts may hold values
             cause = reason(error)
     raise ProjectNotLoadedError(f"REDCap project {name}: structure not fetched. {cause}")
+
+
+def _fetch_without_long_waits(name: str, redcap: REDCapResource) -> str:
+    """Return what `fetch_structure` does, with shorter limits, as other projects wait meanwhile.
+
+    Each failure of a server that took long, in the last minutes, halves its time for the next one:
+    all projects of a server that hangs take two minutes at most, however many they are.
+
+    Raises:
+        ProjectNotLoadedError: The structure cannot be fetched.
+    """
+    began, server = monotonic(), str(redcap.url)
+    recent = [when for when in _failures[server] if began - when < 6 * _PATIENCE]
+    longest = max(_PATIENCE / 2 ** len(recent), _LEAST_PATIENCE)
+    values = {field: getattr(redcap, field) for field in type(redcap).model_fields}
+    values |= {
+        "connect_timeout": min(redcap.connect_timeout, longest),
+        "read_timeout": min(redcap.read_timeout, longest),
+        "retries": min(redcap.retries, 0 if recent else 2),
+    }
+    try:
+        return fetch_structure(name, type(redcap)(**values))
+    except ProjectNotLoadedError:
+        if monotonic() - began >= _SLOW:
+            _failures[server] = [*recent, monotonic()]
+        raise
 
 
 def build_fetched_definitions(
@@ -99,9 +139,12 @@ class _Fetched(StateBackedDefinitionsLoader[str]):
         project = (self.defs_key, repr(self._redcap), variable)
         if not (reloads and project in _fetched):
             try:
-                _fetched[project] = fetch_structure(self._name, self._redcap)
+                _fetched[project] = _fetch_without_long_waits(self._name, self._redcap)
             except ProjectNotLoadedError as error:
-                without_assets(f"{error} It has no assets.", strict=self._strict)
+                without_assets(
+                    f"{error} It has no assets. To load it without REDCap, give project.",
+                    strict=self._strict,
+                )
                 return ""
         return _fetched[project]
 

@@ -5,11 +5,19 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from redcap_dagster import DuckDBTableIOManager, REDCapResource
+from redcap_dagster import (
+    DuckDBTableIOManager,
+    REDCapResource,
+    build_redcap_definitions,
+    fetched_structure,
+)
+from redcap_dagster.api.http import retries
 from redcap_dagster.failures import ProjectNotLoadedError
+from redcap_dagster.fetched_structure import fetch_structure
 from redcap_dagster.project import REDCapProject
 from tests.dagster_runs import Study
 from tests.dictionary import field
+from tests.fake_server import TOKEN, Reply, Server
 
 METADATA = [field("id", "base")]
 PROJECT = REDCapProject.from_exports(metadata=METADATA)
@@ -74,6 +82,42 @@ def test_a_wrong_token_takes_its_project_out_of_a_loop(
     monkeypatch.setenv("REDCAP_DAGSTER_STRICT", "1")
     with pytest.raises(ProjectNotLoadedError, match="REDCap project other"):
         _both(study, project=None)
+
+
+def test_projects_of_a_server_that_hangs_wait_less_and_less(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dagster gives up a code location, with all other projects, after three minutes."""
+    monkeypatch.setenv(OTHER, TOKEN)
+    monkeypatch.setattr(fetched_structure, "_PATIENCE", 0.4)
+    monkeypatch.setattr(fetched_structure, "_SLOW", 0.01)
+    monkeypatch.setattr(retries, "sleep", lambda *_: None)
+    patience = []
+
+    def fetch(name: str, redcap: REDCapResource) -> str:
+        patience.append(redcap.read_timeout)
+        return fetch_structure(name, redcap)
+
+    monkeypatch.setattr(fetched_structure, "fetch_structure", fetch)
+    server.say("project", Reply(end="never"))
+    redcap = REDCapResource(url=server.url, token=dg.EnvVar(OTHER))
+    for number in range(6):
+        loaded = build_redcap_definitions(name=f"p{number}", redcap=redcap)
+        assert not loaded.resolve_all_asset_keys()
+
+    assert patience == [0.4, 0.2, 0.1, 0.1, 0.1, 0.1]
+    server.wait_for("project", 3 + 5)  # the first one is retried
+    assert len(server.requests) == 3 + 5
+    assert "sent nothing within the time limit" in caplog.text
+    assert "To load it without REDCap, give project." in caplog.text
+
+
+def test_a_wrong_token_does_not_make_others_wait_less(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OTHER, "0" * 32)
+    _both(study, project=None)
+    assert not fetched_structure._failures[study.sandbox.url]
 
 
 def test_a_renamed_instrument_takes_its_project_out_of_a_loop(
