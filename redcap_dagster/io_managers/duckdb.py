@@ -30,6 +30,7 @@ class DuckDBTableIOManager(TableIOManager):
     Partitions share one table, with the column ``_bucket``. Its schema evolves: new columns are
     added and types become more general, until all partitions are written at once. DuckDB ignores
     the case of names, and stores a dictionary column as text, and durations in microseconds.
+    Descriptions of columns are their comments, in tables of up to 1,000 columns.
 
     Example:
         >>> import dagster as dg

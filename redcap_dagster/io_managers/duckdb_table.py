@@ -28,6 +28,12 @@ _DURATION = pa.duration("us")
 _OWNER = "Dagster asset "
 """Beginning of a table's comment, before the key of its asset; its source is the second line."""
 
+_MOST_COMMENTED = 1000
+"""Columns of a table up to which each has its description as a comment.
+
+DuckDB copies all columns for each comment: for 3,000 columns it takes 3 GB of memory.
+"""
+
 
 @dataclass(frozen=True)
 class StoredTable:
@@ -161,7 +167,7 @@ class StoredTable:
         return table.cast(pa.schema(fields))
 
     def replace(self, table: pa.Table) -> None:
-        """Replace the table, with the descriptions of its columns as comments."""
+        """Replace the table, with the descriptions of its columns as comments, up to a number."""
         self.connection.execute(f"create schema if not exists {self.schema_name}")
         stored = self._read_columns()
         with self._register(conform(table, _replace_null_types(table.schema))) as types:
@@ -248,7 +254,10 @@ class StoredTable:
 
     def _comment(self, schema: pa.Schema, stored: Mapping[str, tuple[str, str | None]]) -> None:
         """Write the descriptions of columns as their comments, where the stored ones differ."""
+        commented = len(schema) <= _MOST_COMMENTED
         for field in schema:
+            if not commented and field.name != BUCKET:
+                continue
             text = _read_description(field)
             _, before = stored.get(field.name, ("", None))
             if text != before:

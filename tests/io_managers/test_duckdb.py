@@ -15,7 +15,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from redcap_dagster.io_managers import DuckDBTableIOManager, TablePlace, duckdb_connection
+from redcap_dagster.io_managers import (
+    DuckDBTableIOManager,
+    TablePlace,
+    duckdb_connection,
+    duckdb_table,
+)
 from redcap_dagster.io_managers.duckdb_connection import ROW_GROUP_SIZE, connect
 from redcap_dagster.io_managers.duckdb_table import StoredTable
 from tests.io_managers.conftest import VISIT
@@ -281,6 +286,21 @@ def test_a_table_of_the_same_columns_keeps_its_comments(tmp_path: Path) -> None:
     assert no_label == (["truncate", "insert", "comment"], [("a", "New"), ("b", None)])
     moved = replace(describe(b=None, a="New"))
     assert moved == (["create", "comment"], [("b", None), ("a", "New")])
+
+
+def test_a_wide_table_has_only_the_comment_that_names_its_partitions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each comment copies all columns: time and memory grow with their square."""
+    monkeypatch.setattr(duckdb_table, "_MOST_COMMENTED", 2)
+    table = describe(a="First", b="Second", c="Third")
+    with connect(tmp_path / "tables.duckdb", 10, purpose="test") as connection:
+        stored = StoredTable(connection, SHARED)
+        stored.replace(table)
+        query = "select comment from duckdb_columns() where not internal and comment is not null"
+        assert connection.sql(query).fetchall() == []
+        stored.replace_partitions({"one": table})
+        assert connection.sql(query).fetchall() == [('{"one": null}',)]
 
 
 def test_a_write_lists_the_tables_and_the_columns_of_a_file_once(tmp_path: Path) -> None:
