@@ -238,6 +238,19 @@ def test_what_depends_on_circular_logic() -> None:
         assert ("instead" in values) >= (values["visit_complete"] == "2")
 
 
+def test_of_two_fields_that_hide_each_other_one_is_filled() -> None:
+    """What circular logic asks in the end stays."""
+    rows = [
+        field("id"),
+        field("a", branching_logic="[b] = ''"),
+        field("b", branching_logic="[a] = ''"),
+    ]
+    project = REDCapProject.from_exports(metadata=rows)
+    made = [dict(values) for _, values in make_up_study(project, records=30).rows]
+    assert {len({"a", "b"} & values.keys()) for values in made} <= {0, 1}
+    assert any("a" in values or "b" in values for values in made)
+
+
 def test_logic_that_is_circular_in_one_event() -> None:
     events = [{"event_name": n, "unique_event_name": n, "arm_num": 1} for n in ("v1", "v2")]
     project = REDCapProject.from_exports(
