@@ -101,6 +101,17 @@ def test_a_row_says_what_is_wrong_where_and_opens_its_form() -> None:
     assert later.count_states()["open"] == 1
 
 
+def test_a_query_of_which_a_duplicate_row_cannot_be_judged_is_listed_once() -> None:
+    """One of two rows with the same key is wrong, of the other nobody can say."""
+    records = pa.table({"id": ["1", "1"], "redcap_event_name": ["v1_arm_1"] * 2, "age": ["7", "8"]})
+    columns = (pa.array([True, False]), pa.array([True, False]), records.select(["age"]))
+    found = RuleFindings("good", "C", "visit", "age", *columns, "The value is bad.")
+    form = JudgedForm("visit", records, [found])
+    judgment = Judgment(PROJECT, "redcap.example.edu/api", FIRST, {"visit": form}, {"good"})
+    again = update(judgment, update(judgment))
+    assert again.open["state"].to_pylist() == ["open"]
+
+
 def test_values_are_shown_on_request_and_identifiers_never() -> None:
     wrong = {"age": ["bad 999"], "mail": ["bad@example.edu"], "race___1": ["1"], "race___2": ["0"]}
 
