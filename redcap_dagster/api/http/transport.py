@@ -214,6 +214,8 @@ class Transport:
             REDCapError: REDCap did not make the change. The type says why.
         """
         lost: REDCapError
+        # The server may close an idle connection just when the change is sent on it.
+        self._session.close()
         try:
             with self._send(request, parameters, file) as response:
                 return receive(response)

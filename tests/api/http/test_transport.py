@@ -60,6 +60,28 @@ def test_an_idle_connection_is_kept_open(server: Server, client: REDCapClient) -
     assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
+def test_a_change_is_not_sent_on_a_connection_that_the_server_is_closing(
+    server: Server, client: REDCapClient
+) -> None:
+    """It is sent once: were the connection lost, nobody would know whether it was made."""
+
+    class Closing(server.RequestHandlerClass):  # type: ignore[name-defined,misc]
+        served = False
+
+        def do_POST(self) -> None:  # noqa: N802
+            if self.served:
+                self.close_connection = True
+                return
+            self.served = True
+            super().do_POST()
+
+    server.RequestHandlerClass = Closing
+    server.say("project", INFO)
+    server.say("user", json_reply(1))
+    client.export_project_info()
+    assert client.users.delete(["somebody"]) == 1
+
+
 def test_no_password_of_netrc_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine redcap.example.edu login me password secret\n")
