@@ -89,10 +89,15 @@ def test_columns_that_share_offsets_have_their_own_cells(
     ]
 
 
-def test_columns_of_one_byte_in_each_cell_share_their_offsets() -> None:
-    body = b"id,a,b,c\n" + b"10,1,0,\n" * 200_000  # more than one block
+@pytest.mark.parametrize("text", [pa.string(), pa.large_string()])
+def test_columns_of_single_bytes_and_blank_ones_share_their_offsets(text: pa.DataType) -> None:
+    body = b"id,a,b,c,d\n" + b"10,1,0,,12\n11,2,,,\n" * 2_000
     response = Response("export", "", 200, {}, iter([body]), lambda: None, {})
 
-    for batch in open_csv(response, "id").batches:
-        a, b, c = (batch[name].buffers()[1].address for name in "abc")
-        assert a == b != c
+    for batch in open_csv(response, "id", text=text).batches:
+        a, b, c, d = (batch[name].buffers()[1].address for name in "abcd")
+        assert a == b == c != d
+        assert {tuple(row.values()) for row in batch.to_pylist()} == {
+            ("10", "1", "0", None, "12"),
+            ("11", "2", None, None, None),
+        }

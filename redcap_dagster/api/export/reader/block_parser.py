@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+_OFFSETS = {pa.string(): np.int32, pa.large_string(): np.int64}
+
 LONGEST_CELL = 1 << 22
 """Bytes of a cell. REDCap's database has at most 64 kB in one."""
 
@@ -73,19 +75,27 @@ def _is_ascii(text: memoryview) -> bool:
 
 
 def _share_offsets(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rows in which all columns with one byte in each cell have the same offsets.
+    """Return rows in which all columns of single bytes, or blank, have the same offsets.
 
-    Such columns, as those of checkboxes, are common, and their offsets take more memory than cells.
+    Such columns, as those of choices, are common, and their offsets take more memory than cells.
     """
     shared: dict[pa.DataType, pa.Buffer] = {}
     columns, number = rows.columns, rows.num_rows
     for place, cells in enumerate(columns):
-        if cells.null_count or cells.offset:  # a blank cell is null
+        validity, _, text = cells.buffers()
+        if cells.offset or text.size != number - cells.null_count:  # a blank cell is null
             continue
-        _, offsets, text = cells.buffers()
-        if text.size == number:
-            buffers = [None, shared.setdefault(cells.type, offsets), text]
-            columns[place] = pa.Array.from_buffers(cells.type, number, buffers, 0)
+        if cells.null_count:  # a null may have a byte, of any value
+            is_there = np.unpackbits(
+                np.frombuffer(validity, np.uint8), count=number, bitorder="little"
+            )
+            padded = np.full(number, ord("0"), np.uint8)
+            padded[is_there.view(np.bool_)] = np.frombuffer(text, np.uint8)
+            text = pa.py_buffer(padded)
+        if cells.type not in shared:
+            shared[cells.type] = pa.py_buffer(np.arange(number + 1, dtype=_OFFSETS[cells.type]))
+        buffers = [validity, shared[cells.type], text]
+        columns[place] = pa.Array.from_buffers(cells.type, number, buffers, cells.null_count)
     return pa.record_batch(columns, schema=rows.schema)
 
 
