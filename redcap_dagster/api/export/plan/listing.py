@@ -100,7 +100,7 @@ class Listing:
     @cached_property
     def _counts(self) -> dict[tuple[str, str], Counts]:
         """The number of rows of each record by event and repeating instrument, blank for none."""
-        record = pc.index_in(self.rows[self.id_field], pa.array(self.records, pa.string()))
+        record = self.rows[self.id_field].combine_chunks().dictionary_encode().indices
         number, what = len(self.records), (EVENT_NAME, _INSTRUMENT)
         if not {*what}.intersection(self.rows.column_names):
             return {("", ""): np.bincount(record.to_numpy(), minlength=number)}

@@ -186,7 +186,7 @@ class ExportQuery:
             columns = {}
         columns = {**self.event_parameters, **columns}
         records = write_optional_list("records", request.records) if request.named else {}
-        return self._add_record_id(records | columns | self._format)
+        return records | self._add_record_id(columns | self._format)
 
     def write_single_request(self) -> dict[str, str]:
         """Return the parameters of the entire selection as one request, except `records_where`."""

@@ -94,7 +94,7 @@ def make_consistent(
             changed = list_changed_records(
                 transport, id_field, query.event_parameters, since, clock
             )
-            stale |= {*listing.records}.intersection(changed)
+            stale |= {*changed}.intersection(listing.records)
             unlisted = _select_unlisted(changed, listing, query)
         if not (stale or unlisted.num_rows):
             break
