@@ -12,7 +12,11 @@ from redcap_dagster.io_managers.duckdb_connection import (
     STORAGE_VERSION,
     connect,
 )
-from redcap_dagster.io_managers.duckdb_table import StoredTable, convert_durations
+from redcap_dagster.io_managers.duckdb_table import (
+    StoredTable,
+    convert_durations,
+    find_tables,
+)
 from redcap_dagster.io_managers.location import TablePlace
 from redcap_dagster.io_managers.table_io_manager import (
     TableIOManager,
@@ -70,7 +74,7 @@ class DuckDBTableIOManager(TableIOManager):
 
     def write_table(self, place: TablePlace, table: pa.Table) -> None:
         """Replace the table in one transaction."""
-        with self._open(place) as stored:
+        with self._open(place) as (stored,):
             stored.refuse_foreign()
             stored.connection.execute("begin")
             stored.replace(convert_durations(table))
@@ -79,7 +83,7 @@ class DuckDBTableIOManager(TableIOManager):
 
     def write_partitions(self, place: TablePlace, parts: Mapping[str, pa.Table]) -> None:
         """Replace the rows of partitions in one transaction."""
-        with self._open(place) as stored:
+        with self._open(place) as (stored,):
             stored.refuse_foreign()
             stored.connection.execute("begin")
             stored.replace_partitions({key: convert_durations(part) for key, part in parts.items()})
@@ -90,28 +94,26 @@ class DuckDBTableIOManager(TableIOManager):
         """Return the table, or some of its partitions, without the partition column."""
         if not self._path.exists():
             raise place.missing_error()
-        with self._open(place) as stored:
+        with self._open(place) as (stored,):
             return stored.read(partition_keys)
 
-    def read_sources(self, place: TablePlace) -> Collection[str | None]:
-        """Return of which projects in REDCap the table or its partitions were made."""
+    def read_sources(self, places: Sequence[TablePlace]) -> Sequence[Collection[str | None]]:
+        """Return of which projects in REDCap each table or its partitions were made."""
         if not self._path.exists():
-            return []
-        with self._open(place) as stored:
-            return stored.read_sources()
+            return [[] for _ in places]
+        with self._open(*places) as tables:
+            return [stored.read_sources() for stored in tables]
 
     @property
     def _path(self) -> Path:
         return Path(self.database).absolute()
 
     @contextmanager
-    def _open(self, place: TablePlace) -> Iterator[StoredTable]:
+    def _open(self, *places: TablePlace) -> Iterator[list[StoredTable]]:
         with connect(
             self._path,
             self.lock_timeout,
-            purpose=f"table {place}",
+            purpose=f"table {places[0]}" if len(places) == 1 else "the comments of tables",
             storage_version=self.storage_version,
         ) as connection:
-            stored = StoredTable(connection, place)
-            place.check_owner(stored.read_owner())
-            yield stored
+            yield find_tables(connection, places)

@@ -41,6 +41,8 @@ class StoredTable:
 
     connection: "DuckDBPyConnection"
     place: TablePlace
+    found: Mapping[tuple[str, str], str | None]
+    """The comment of each table that was at the place at first, by schema and name."""
 
     @cached_property
     def schema_name(self) -> str:
@@ -53,20 +55,6 @@ class StoredTable:
     def name(self) -> str:
         """Its name with that of its schema, quoted."""
         return f"{self.schema_name}.{_quote(self.place.table)}"
-
-    @cached_property
-    def _found(self) -> Mapping[tuple[str, str], str | None]:
-        """The comment of each table that was at the place at first, by schema and name.
-
-        DuckDB ignores the case of names. To list tables is slow where a file has many.
-        """
-        found = self.connection.execute(
-            "select schema_name, table_name, comment from duckdb_tables() "
-            "where database_name = current_database() "
-            "and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
-            [self.place.schema, self.place.table],
-        ).fetchall()
-        return {(schema, table): comment for schema, table, comment in found}
 
     def read_owner(self) -> str | None:
         """Return the asset in the table's comment; None without a table or such a comment."""
@@ -85,7 +73,7 @@ class StoredTable:
             "and lower(schema_name) = lower(?) and lower(view_name) = lower(?)",
             [self.place.schema, self.place.table],
         ).fetchall()
-        if self._found or views:
+        if self.found or views:
             raise ValueError(
                 f"The database already has a table or view {self.place} that no Dagster asset "
                 "made, or that lost its comment, which names its asset. It is not replaced. "
@@ -101,7 +89,7 @@ class StoredTable:
 
     def _read_comment(self) -> tuple[str | None, str | None]:
         """Return the asset and the source of the table, as far as its comment has them."""
-        for comment in self._found.values():
+        for comment in self.found.values():
             if comment and comment.startswith(_OWNER):
                 owner, _, source = comment.removeprefix(_OWNER).partition("\n")
                 return owner, source or None
@@ -115,7 +103,7 @@ class StoredTable:
     @property
     def _is_stored(self) -> bool:
         """Whether the table was stored at first."""
-        return (self.place.schema, self.place.table) in self._found
+        return (self.place.schema, self.place.table) in self.found
 
     def read_partitions(self) -> dict[str, str | None]:
         """Return the partitions that were written, each with its source.
@@ -265,6 +253,31 @@ class StoredTable:
                     f"comment on column {self.name}.{_quote(field.name)} "
                     f"is {'null' if text is None else _literal(text)}"
                 )
+
+
+def find_tables(
+    connection: "DuckDBPyConnection", places: Sequence[TablePlace]
+) -> list[StoredTable]:
+    """Return the table at each place, all found by one query.
+
+    DuckDB ignores the case of names. To list the tables is slow where a file has many.
+
+    Raises:
+        ValueError: A table belongs to another asset.
+    """
+    found: list[dict[tuple[str, str], str | None]] = [{} for _ in places]
+    for position, schema, table, comment in connection.execute(
+        "select position, schema_name, table_name, comment from duckdb_tables() join "
+        "(select unnest(range(len($1))) as position, unnest($1) as place, unnest($2) as name) "
+        "on lower(schema_name) = lower(place) and lower(table_name) = lower(name) "
+        "where database_name = current_database()",
+        [[place.schema for place in places], [place.table for place in places]],
+    ).fetchall():
+        found[position][schema, table] = comment
+    tables = [StoredTable(connection, *one) for one in zip(places, found, strict=True)]
+    for table in tables:
+        table.place.check_owner(table.read_owner())
+    return tables
 
 
 def _read_description(field: pa.Field) -> str | None:

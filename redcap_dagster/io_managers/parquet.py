@@ -184,8 +184,11 @@ class ParquetTableIOManager(TableIOManager):
                 return concatenate(table.drop_columns(BUCKET) for table in tables)
         raise place.missing_error()
 
-    def read_sources(self, place: TablePlace) -> Collection[str | None]:
-        """Return of which projects in REDCap the table or its partitions were made."""
+    def read_sources(self, places: Sequence[TablePlace]) -> Sequence[Collection[str | None]]:
+        """Return of which projects in REDCap each table or its partitions were made."""
+        return [self._read_sources(place) for place in places]
+
+    def _read_sources(self, place: TablePlace) -> Collection[str | None]:
         self._check_place(place)
         with suppress(FileNotFoundError), lock_partitions(self._folder(place)):
             return [read_mark(path, SOURCE) for path in self._find_files(place, None)]

@@ -75,17 +75,18 @@ class TableIOManager(dg.ConfigurableIOManager):
             LookupError: The table, or one of the partitions, is not stored.
         """
 
-    def read_sources(self, place: TablePlace) -> Collection[str | None] | None:
-        """Return of which projects in REDCap a stored table was made.
+    def read_sources(self, places: Sequence[TablePlace]) -> Sequence[Collection[str | None] | None]:
+        """Return of which projects in REDCap stored tables were made.
 
         Args:
-            place: Place of the table.
+            places: Places of the tables.
 
         Returns:
-            The text of the metadata entry ``redcap/source`` of each part of the table; None for a
-            part that does not say it. Nothing where no table is stored. By default None: this
-            storage cannot tell.
+            For each place, the text of the metadata entry ``redcap/source`` of each part of the
+            table; None for a part that does not say it. Nothing where no table is stored. By
+            default None for each place: this storage cannot tell.
         """
+        return [None for _ in places]
 
     @abstractmethod
     def get_table_name(self, place: TablePlace) -> str:

@@ -21,8 +21,8 @@ from redcap_dagster.io_managers import (
     duckdb_connection,
     duckdb_table,
 )
-from redcap_dagster.io_managers.duckdb_connection import ROW_GROUP_SIZE, connect
-from redcap_dagster.io_managers.duckdb_table import StoredTable
+from redcap_dagster.io_managers.duckdb_connection import ROW_GROUP_SIZE, _attach, connect
+from redcap_dagster.io_managers.duckdb_table import find_tables
 from tests.io_managers.conftest import VISIT
 
 ROUNDS = 3
@@ -272,9 +272,10 @@ def test_a_table_of_the_same_columns_keeps_its_comments(tmp_path: Path) -> None:
     def replace(table: pa.Table) -> tuple[list[str], list[tuple[str, str | None]]]:
         with connect(tmp_path / "tables.duckdb", 10, purpose="test") as connection:
             statements: Any = Statements(connection)
-            stored = StoredTable(statements, SHARED)
+            (stored,) = find_tables(statements, [SHARED])
             stored.replace(table)
-            assert StoredTable(statements, SHARED).read(None).equals(table)
+            (after,) = find_tables(statements, [SHARED])
+            assert after.read(None).equals(table)
             query = "select column_name, comment from duckdb_columns() where not internal"
             return statements.changes, connection.sql(query).fetchall()
 
@@ -295,7 +296,7 @@ def test_a_wide_table_has_only_the_comment_that_names_its_partitions(
     monkeypatch.setattr(duckdb_table, "_MOST_COMMENTED", 2)
     table = describe(a="First", b="Second", c="Third")
     with connect(tmp_path / "tables.duckdb", 10, purpose="test") as connection:
-        stored = StoredTable(connection, SHARED)
+        (stored,) = find_tables(connection, [SHARED])
         stored.replace(table)
         query = "select comment from duckdb_columns() where not internal and comment is not null"
         assert connection.sql(query).fetchall() == []
@@ -307,7 +308,7 @@ def test_a_write_lists_the_tables_and_the_columns_of_a_file_once(tmp_path: Path)
     def write() -> list[str]:
         with connect(tmp_path / "tables.duckdb", 10, purpose="test") as connection:
             statements: Any = Statements(connection)
-            stored = StoredTable(statements, SHARED)
+            (stored,) = find_tables(statements, [SHARED])
             assert stored.read_owner() in (None, "all/table")
             stored.refuse_foreign()
             stored.replace(describe(a="First"))
@@ -317,6 +318,31 @@ def test_a_write_lists_the_tables_and_the_columns_of_a_file_once(tmp_path: Path)
 
     assert write() == ["duckdb_tables"]
     assert write() == ["duckdb_tables", "duckdb_columns"]
+
+
+def test_the_sources_of_many_tables_are_read_by_one_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    io_manager = DuckDBTableIOManager(database=str(tmp_path / "tables.duckdb"))
+    places = [TablePlace(dg.AssetKey(["all", name])) for name in ("one", "two", "never", "split")]
+    assert io_manager.read_sources(places) == [[], [], [], []]
+    made = describe(a="First").replace_schema_metadata({"redcap_source": "of one project"})
+    io_manager.write_table(places[0], made)
+    io_manager.write_table(places[1], describe(a="First"))
+    io_manager.write_partitions(places[3], {"x": made, "y": describe(a="First")})
+    opened: list[Path] = []
+
+    def attach(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+        opened.append(path)
+        return _attach(connection, path)
+
+    monkeypatch.setattr(duckdb_connection, "_attach", attach)
+    sources = [sorted(map(str, each)) for each in io_manager.read_sources(places)]
+    assert sources == [["of one project"], ["None"], [], ["None", "of one project"]]
+    assert len(opened) == 1
+    other = TablePlace(dg.AssetKey(["ALL", "one"]))  # DuckDB ignores the case
+    with pytest.raises(ValueError, match="all/one"):
+        io_manager.read_sources([places[1], other])
 
 
 def test_a_table_is_written_into_the_file_at_once_and_not_into_its_log(tmp_path: Path) -> None:

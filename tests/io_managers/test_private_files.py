@@ -56,7 +56,7 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_unopened(
     os.mkfifo(pipe)
     for use in (
         lambda: tables.read_table(VISIT, None),
-        lambda: tables.read_sources(VISIT),
+        lambda: tables.read_sources([VISIT]),
         lambda: tables.write_table(VISIT, TABLE),
         lambda: tables.write_partitions(VISIT, {"one": TABLE}),
     ):

@@ -1,12 +1,12 @@
 """Protection of stored tables: a run never replaces the tables of another project unasked."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import dagster as dg
 
 from redcap_dagster.catalog.event_log import last_metadata
 from redcap_dagster.catalog.source import ProjectSource
-from redcap_dagster.execution.stored_tables import find_io_manager
+from redcap_dagster.execution.stored_tables import IO_MANAGER_KEY, find_io_manager
 from redcap_dagster.io_managers import TableIOManager, TablePlace
 from redcap_dagster.partitions import bucket_keys
 from redcap_dagster.project import StructureError
@@ -88,29 +88,53 @@ def _find_others(
     specs: Iterable[dg.AssetSpec],
     buckets: int,
 ) -> Iterator[tuple[dg.AssetKey, ProjectSource]]:
-    """Yield the key of each stored table of another project, with that project."""
-    for spec in specs:
-        for stored in _find_sources(context, spec, buckets):
-            if source.differs(stored):
-                yield spec.key, stored
-                break
-
-
-def _find_sources(
-    context: dg.AssetExecutionContext, spec: dg.AssetSpec, buckets: int
-) -> Sequence[ProjectSource]:
-    """Return the projects that a stored table was made of; none if no table is stored.
+    """Yield the key of each stored table of another project, with that project.
 
     Raises:
         StructureError: The storage failed.
     """
-    io_manager = find_io_manager(context, spec)
-    texts = None
-    if isinstance(io_manager, TableIOManager):
-        try:
-            texts = io_manager.read_sources(TablePlace(spec.key))
-        except (RuntimeError, TimeoutError, ValueError) as error:  # their texts are our own
-            raise StructureError(f"{error} Nothing was replaced.") from None
+    by_manager: dict[str, list[dg.AssetSpec]] = {}
+    for spec in specs:
+        by_manager.setdefault(str(spec.metadata[IO_MANAGER_KEY]), []).append(spec)
+    for several in by_manager.values():
+        for spec, texts in zip(several, _read_sources(context, several), strict=True):
+            for stored in _find_sources(context, spec, texts, buckets):
+                if source.differs(stored):
+                    yield spec.key, stored
+                    break
+
+
+def _read_sources(
+    context: dg.AssetExecutionContext, specs: Sequence[dg.AssetSpec]
+) -> Sequence[Collection[str | None] | None]:
+    """Return what the one IO manager of some tables says of which projects they were made.
+
+    Raises:
+        StructureError: The storage failed.
+    """
+    io_manager = find_io_manager(context, specs[0])
+    if not isinstance(io_manager, TableIOManager):
+        return [None for _ in specs]
+    try:
+        return io_manager.read_sources([TablePlace(spec.key) for spec in specs])
+    except (RuntimeError, TimeoutError, ValueError) as error:  # their texts are our own
+        raise StructureError(f"{error} Nothing was replaced.") from None
+
+
+def _find_sources(
+    context: dg.AssetExecutionContext,
+    spec: dg.AssetSpec,
+    texts: Collection[str | None] | None,
+    buckets: int,
+) -> Sequence[ProjectSource]:
+    """Return the projects that a stored table was made of; none if no table is stored.
+
+    Args:
+        context: Context of the run.
+        spec: Spec of the table.
+        texts: What its IO manager says of each part of it, or None.
+        buckets: Number of its buckets.
+    """
     stored = [ProjectSource.from_text(text) for text in texts or () if text is not None]
     if texts is not None and len(stored) == len(texts):
         return stored
