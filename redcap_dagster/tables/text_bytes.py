@@ -38,8 +38,17 @@ class TextBytes:
         return (np.diff(self.offsets) + 1) * self.is_valid - 1
 
     @cached_property
+    def is_byte_per_row(self) -> bool:
+        """Whether each row is one byte of `data`, as ticks and most codes are, and none is null."""
+        if len(self.data) != len(self.is_valid):
+            return False
+        return bool(self.is_valid.all() and (np.diff(self.offsets) == 1).all())
+
+    @cached_property
     def first(self) -> npt.NDArray[np.uint8]:
         """The first byte of each value; 0 if it does not have any."""
+        if self.is_byte_per_row:
+            return self.data
         if not len(self.data):
             return np.zeros(len(self.is_valid), np.uint8)
         return self.data.take(self.offsets[:-1], mode="clip") * (self.lengths > 0)
@@ -130,20 +139,27 @@ def index_texts(text: pa.StringArray, known: Sequence[str]) -> npt.NDArray[np.in
     """
     seen = view_bytes(text)
     encoded = [each.encode() for each in known]
+    if seen.is_byte_per_row:
+        return _index_bytes(encoded).take(seen.data)
     sizes = np.diff(seen.offsets)
     found = np.full(len(text), -1, np.int32)
     for size in {len(each) for each in encoded}:  # only values of the same length are compared
         rows = np.flatnonzero((sizes == size) & seen.is_valid)
         if size == 1:
-            position_of_byte = np.full(256, -1, np.int32)
-            for position, each in reversed(list(enumerate(encoded))):
-                if len(each) == 1:
-                    position_of_byte[each[0]] = position
-            found[rows] = position_of_byte.take(seen.data.take(seen.offsets.take(rows)))
+            found[rows] = _index_bytes(encoded).take(seen.data.take(seen.offsets.take(rows)))
         elif len(rows):
             positions = pc.index_in(text.take(pa.array(rows)), pa.array(known, pa.string()))
             found[rows] = pc.fill_null(positions, -1).to_numpy(zero_copy_only=False)
     return found
+
+
+def _index_bytes(known: Sequence[bytes]) -> npt.NDArray[np.int32]:
+    """Return the position of each byte among the known texts, of those with one byte; else -1."""
+    position_of_byte = np.full(256, -1, np.int32)
+    for position, each in reversed(list(enumerate(known))):
+        if len(each) == 1:
+            position_of_byte[each[0]] = position
+    return position_of_byte
 
 
 def pack_flags(flags: Flags, is_valid: Flags | None = None) -> pa.BooleanArray:

@@ -17,7 +17,7 @@ from redcap_dagster.tables.cleaning.column_types import (
     cast_array,
     cast_by_grammar,
 )
-from redcap_dagster.tables.text_bytes import find_texts, has_blank, index_texts
+from redcap_dagster.tables.text_bytes import find_texts, has_blank, index_texts, view_bytes
 
 KINDS = (INTEGER, DOUBLE, DOUBLE_COMMA, BOOLEAN, DATE, DATETIME)
 IDS = ("integer", "double", "double_comma", "boolean", "date", "datetime")
@@ -76,6 +76,17 @@ def test_positions_are_those_of_arrow(text: pa.Array, known: list[str]) -> None:
     assert index_texts(text, known).tolist() == expected.to_pylist()
     is_known = [position >= 0 for position in expected.to_pylist()]
     assert find_texts(pa.chunked_array([text]), known).to_pylist() == is_known
+
+
+@given(chunks(st.sampled_from("01?")), st.lists(st.sampled_from(["1", "0", "?", "12"]), max_size=3))
+@example(pa.array(["1", "0", "1"]), ["0", "1"])
+@example(pa.array(["0", "1", "0"])[1:], ["1"])
+@example(pa.array(["12", ""]), ["1", "2"])
+def test_ticks_are_told_by_their_bytes(text: pa.Array, known: list[str]) -> None:
+    expected = pc.fill_null(pc.index_in(text, pa.array(known, pa.string()), skip_nulls=True), -1)
+    assert index_texts(text, known).tolist() == expected.to_pylist()
+    firsts = [(value or "\0").encode()[0] for value in text.to_pylist()]
+    assert view_bytes(text).first.tolist() == firsts
 
 
 @given(chunks(VALUES))
