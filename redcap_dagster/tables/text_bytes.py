@@ -7,6 +7,7 @@ codes: their lengths and characters show what they may be, for all rows at once.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,10 @@ import pyarrow.compute as pc
 
 Flags = npt.NDArray[np.bool_]
 """One truth value for each row."""
+
+
+_RARE: Final = 32
+"""Rows per occurrence of a byte from which the row of each occurrence is searched."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,20 @@ def find_texts(text: pa.ChunkedArray, known: Sequence[str]) -> pa.ChunkedArray:
         >>> find_texts(pa.chunked_array([["1", None, "12"]]), ["1", "x"]).to_pylist()
         [True, False, False]
     """
-    flags = [pack_flags(index_texts(chunk, known) >= 0) for chunk in text.chunks]
+    flags = [pack_flags(_find_texts(chunk, known)) for chunk in text.chunks]
     return pa.chunked_array(flags, pa.bool_())
+
+
+def _find_texts(text: pa.StringArray, known: Sequence[str]) -> Flags:
+    if len(known) == 1 and len(byte := known[0].encode()) == 1:
+        seen = view_bytes(text)
+        places = np.flatnonzero(seen.data == byte[0]).astype(np.int32)
+        if len(places) * _RARE < len(text):
+            rows = np.searchsorted(seen.offsets, places, side="right") - 1
+            found = np.zeros(len(text), np.bool_)
+            found[rows] = (np.diff(seen.offsets)[rows] == 1) & seen.is_valid[rows]
+            return found
+    return index_texts(text, known) >= 0
 
 
 def index_texts(text: pa.StringArray, known: Sequence[str]) -> npt.NDArray[np.int32]:

@@ -89,6 +89,14 @@ def test_ticks_are_told_by_their_bytes(text: pa.Array, known: list[str]) -> None
     assert view_bytes(text).first.tolist() == firsts
 
 
+@given(chunks(st.sampled_from(["1", "?", "", "a?", "??", "é"])))
+@example(pa.array(["", "?", "", "a?", None]))
+def test_a_rare_marker_is_found_among_many_values(text: pa.Array) -> None:
+    many = pa.concat_arrays([text, pa.array(["12"] * 2000)])
+    expected = [value == "?" for value in many.to_pylist()]
+    assert find_texts(pa.chunked_array([many]), ["?"]).to_pylist() == expected
+
+
 @given(chunks(VALUES))
 def test_a_blank_is_found(text: pa.Array) -> None:
     assert has_blank(pa.chunked_array([text])) == ("" in text.to_pylist())
