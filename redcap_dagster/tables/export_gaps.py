@@ -16,6 +16,7 @@ from redcap_dagster.project.system_columns import (
     SURVEY_IDENTIFIER,
 )
 from redcap_dagster.tables.instruments import export_text, find_instrument_rows
+from redcap_dagster.tables.text_bytes import is_ascending
 
 
 def count_unplaced_cells(
@@ -128,6 +129,8 @@ def count_duplicate_rows(table: pa.Table, project: REDCapProject, instrument: st
         1
     """
     keys = table.select(project.key_columns(instrument))
+    if keys.num_columns == 1 and is_ascending(keys.column(0)):
+        return 0
     return int(keys.num_rows - keys.group_by(keys.column_names).aggregate([]).num_rows)
 
 

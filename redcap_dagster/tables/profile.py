@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.tables.text_bytes import is_ascending
 from redcap_dagster.tables.threads import map_columns
 
 MIN_ROWS = 10
@@ -54,4 +55,6 @@ def count_distinct(column: pa.ChunkedArray) -> int | None:
             chunk.dictionary.take(chunk.indices.unique().drop_null()) for chunk in column.chunks
         ]
         column = pa.chunked_array(used, column.type.value_type)
+    if pa.types.is_string(column.type) and is_ascending(column):
+        return len(column)
     return len(pc.unique(column).drop_null())

@@ -14,6 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+_ROWS: Final = 1 << 12
+"""Rows of which the order is looked at together."""
+
 Flags = npt.NDArray[np.bool_]
 """One truth value for each row."""
 
@@ -114,6 +117,34 @@ def _has_blank(text: pa.StringArray) -> bool:
     offsets = np.frombuffer(positions, np.int32)[text.offset : text.offset + len(text) + 1]
     is_empty = offsets[1:] == offsets[:-1]
     return bool((is_empty if bits is None else is_empty & _unpack(bits, text)).any())
+
+
+def is_ascending(text: pa.ChunkedArray) -> bool:
+    """Return whether each value is longer than the one before, or as long and greater.
+
+    All values then differ, as record ids do in the order in which REDCap exports them.
+
+    Args:
+        text: Column of text.
+
+    Example:
+        >>> is_ascending(pa.chunked_array([["1", "2"], ["10"]]))
+        True
+        >>> is_ascending(pa.chunked_array([["1", "2"], ["2"]]))
+        False
+    """
+    if text.null_count:
+        return False
+    blocks = (text.slice(start, _ROWS + 1).combine_chunks() for start in range(0, len(text), _ROWS))
+    return all(map(_is_ascending, blocks))  # stops at the first block that is not
+
+
+def _is_ascending(text: pa.StringArray) -> bool:
+    growth = np.diff(view_bytes(text).lengths)
+    if (growth < 0).any():
+        return False
+    is_greater = pc.greater(text[1:], text[:-1]).to_numpy(zero_copy_only=False)
+    return bool(((growth > 0) | is_greater).all())
 
 
 def find_texts(text: pa.ChunkedArray, known: Sequence[str]) -> pa.ChunkedArray:

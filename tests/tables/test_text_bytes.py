@@ -1,11 +1,14 @@
 """Tests of text by its bytes: against Arrow's own functions, and casts against the grammars."""
 
+from unittest import mock
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from redcap_dagster.tables import text_bytes
 from redcap_dagster.tables.cleaning.column_types import (
     BOOLEAN,
     DATE,
@@ -17,7 +20,13 @@ from redcap_dagster.tables.cleaning.column_types import (
     cast_array,
     cast_by_grammar,
 )
-from redcap_dagster.tables.text_bytes import find_texts, has_blank, index_texts, view_bytes
+from redcap_dagster.tables.text_bytes import (
+    find_texts,
+    has_blank,
+    index_texts,
+    is_ascending,
+    view_bytes,
+)
 
 KINDS = (INTEGER, DOUBLE, DOUBLE_COMMA, BOOLEAN, DATE, DATETIME)
 IDS = ("integer", "double", "double_comma", "boolean", "date", "datetime")
@@ -44,6 +53,12 @@ def chunks(draw: st.DrawFn, values: st.SearchStrategy[str]) -> pa.Array:
     )
     start = draw(st.integers(0, len(texts)))
     return over_bytes.slice(start, draw(st.integers(0, len(texts) - start)))
+
+
+def _sort_in_chunks(texts: list[str]) -> list[pa.Array]:
+    """Arrays of different texts from short to long, in two parts."""
+    ordered = sorted(texts, key=lambda text: (len(text.encode()), text.encode()))
+    return [pa.array(part, pa.string()) for part in (ordered[:3], ordered[3:])]
 
 
 def _fill_plain_form(kind: ColumnType) -> st.SearchStrategy[str]:
@@ -100,3 +115,13 @@ def test_a_rare_marker_is_found_among_many_values(text: pa.Array) -> None:
 @given(chunks(VALUES))
 def test_a_blank_is_found(text: pa.Array) -> None:
     assert has_blank(pa.chunked_array([text])) == ("" in text.to_pylist())
+
+
+@example([pa.array(["1", "2"]), pa.array(["2", "3"])])  # equal where a block ends
+@given(st.lists(chunks(VALUES), max_size=3) | st.lists(VALUES, unique=True).map(_sort_in_chunks))
+def test_values_in_ascending_order_are_known_to_differ(parts: list[pa.Array]) -> None:
+    texts = [text for part in parts for text in part.to_pylist()]
+    encoded = [(len(text.encode()), text.encode()) for text in texts if text is not None]
+    expected = None not in texts and encoded == sorted(set(encoded))
+    with mock.patch.object(text_bytes, "_ROWS", 2):
+        assert is_ascending(pa.chunked_array(parts, pa.string())) == expected
