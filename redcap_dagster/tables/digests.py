@@ -1,12 +1,10 @@
 """Digests of columns: of their values alone, whichever way Arrow holds these in memory."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-
-from redcap_dagster.tables.text_bytes import Flags, view_bytes
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -62,41 +60,26 @@ def _add(digest: "_Hash", array: pa.Array) -> None:
     Each part follows from those before it in length, so that no two arrays add the same bytes.
     """
     digest.update(f"{len(array)},{array.null_count};".encode())
-    if array.null_count == len(array):
-        digest.update(bytes(len(array)))
-        return
-    is_valid = np.frombuffer(_read_fixed(array.is_valid().cast(pa.uint8())), np.bool_)
     if array.null_count:
-        digest.update(is_valid.data)
-    if pa.types.is_string(array.type):
-        _add_text(digest, array, is_valid)
-    elif pa.types.is_list(array.type):
+        digest.update(_read_fixed(array.is_valid().cast(pa.uint8())))
         array = array.drop_null()
+    if not len(array):
+        return
+    kind = array.type
+    if pa.types.is_list(kind):
         digest.update(_read_fixed(array.value_lengths()))
         _add(digest, array.flatten())
+    elif pa.types.is_string(kind):
+        _, offsets, text = array.buffers()
+        ends = pa.Array.from_buffers(pa.int32(), len(array) + 1, [None, offsets], 0, array.offset)
+        first, last = ends[0].as_py(), ends[-1].as_py()
+        digest.update(_read_fixed(pc.subtract(ends, ends[0]) if first else ends))
+        digest.update(memoryview(text or b"")[first:last])
     else:
-        values = array.cast(pa.uint8()) if pa.types.is_boolean(array.type) else array
-        fixed = np.frombuffer(_read_fixed(values), f"V{values.type.bit_width // 8}")
-        digest.update(_keep(fixed, is_valid).data)
-
-
-def _add_text(digest: "_Hash", array: pa.StringArray, is_valid: Flags) -> None:
-    """Add to a digest where the texts end, and the texts."""
-    text = view_bytes(array)
-    if (np.diff(text.offsets) * ~is_valid).any():  # there are bytes under nulls
-        text = view_bytes(array.drop_null())
-        is_valid = text.is_valid
-    offsets = np.append(_keep(text.offsets[:-1], is_valid), text.offsets[-1])
-    digest.update(offsets.data)
-    digest.update(text.data.data)
-
-
-def _keep(values: np.ndarray[Any, Any], is_valid: Flags) -> np.ndarray[Any, Any]:
-    """Return the valid values; of nulls at random, much faster than Arrow's `drop_null`."""
-    return values if is_valid.all() else np.compress(is_valid, values)
+        digest.update(_read_fixed(array.cast(pa.uint8()) if pa.types.is_boolean(kind) else array))
 
 
 def _read_fixed(array: pa.Array) -> memoryview:
-    """Return the bytes of values that all have the same width; those of nulls can be any."""
+    """Return the bytes of values that all have the same width, none of them null."""
     width, end = array.type.bit_width // 8, array.offset + len(array)
     return memoryview(array.buffers()[1])[array.offset * width : end * width]
