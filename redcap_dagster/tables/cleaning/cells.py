@@ -35,6 +35,9 @@ _NOT_SAID: Final = "cannot be said"
 _REASONS: Final = (_BLANK, _INVALID, _NOT_ASKED, _NOT_SAID)
 """Why a field does not have a value, other than a missing marker or a missing data code."""
 
+_SMALL_CHUNK: Final = 1 << 16
+"""Rows; see `get_text_column`."""
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -142,7 +145,7 @@ def read_cells(
 ) -> Cells:
     """Return the cells of a column: codes looked up in the choices if there are any, or cast."""
     text = get_text_column(records, column.name)
-    values = read_values(records, column, project, rules)
+    values = read_values(text, column, project, rules)
     if choices:
         codes = [choice.code for choice in choices]
         return Cells(
@@ -163,10 +166,9 @@ def read_cells(
 
 
 def read_values(
-    records: pa.Table, column: Column, project: REDCapProject, rules: CleaningRules
+    text: pa.ChunkedArray, column: Column, project: REDCapProject, rules: CleaningRules
 ) -> pa.ChunkedArray:
-    """Return the text of a column, with missing markers and missing data codes null."""
-    text = get_text_column(records, column.name)
+    """Return the text of a column with missing markers and missing data codes null."""
     markers = [marker.code for marker in find_markers(column, project, rules)]
     if not markers:
         return text
@@ -219,9 +221,12 @@ def find_missing_reasons(
 
 
 def get_text_column(records: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column, in one chunk if its chunks are small: each costs a call to Arrow."""
+    """Return a column, in one chunk if its chunks are small.
+
+    Each chunk costs a call to Arrow, and threads that make short calls wait for each other.
+    """
     column = records.column(name)
-    if len(column) < 10_000 * (column.num_chunks - 1):
+    if column.num_chunks > 1 and len(column) < _SMALL_CHUNK * column.num_chunks:
         return records.select([name]).combine_chunks().column(0)
     return column
 

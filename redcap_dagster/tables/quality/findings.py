@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Column, Field, REDCapProject
 from redcap_dagster.project.system_columns import REPEAT_INSTANCE
-from redcap_dagster.tables.cleaning.cells import read_values
+from redcap_dagster.tables.cleaning.cells import get_text_column, read_values
 from redcap_dagster.tables.cleaning.clean_table import CleanTable
 from redcap_dagster.tables.cleaning.rules import CleaningRules
 from redcap_dagster.tables.instruments import find_saved
@@ -56,7 +56,8 @@ class InstrumentRows:
 
     def find_values(self, column: Column) -> pa.ChunkedArray:
         """Return the text of a column, with missing markers and missing data codes null."""
-        return read_values(self.records, column, self.project, self.rules)
+        text = get_text_column(self.records, column.name)
+        return read_values(text, column, self.project, self.rules)
 
     def read_text(self, name: str) -> pa.StringArray:
         """Return a column of the records as one array, with blanks as empty text."""
