@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -30,6 +29,7 @@ def prepare_pycap(url: str) -> Callable[[], pd.DataFrame]:
 
 def prepare_script(url: str, folder: str) -> Callable[[], None]:
     """Prepare a script: export with PyCap, replace, convert by the dictionary, store."""
+    import duckdb  # here, so that the memory of the other tools does not count it
 
     def run() -> None:
         project = Project(url, TOKEN)

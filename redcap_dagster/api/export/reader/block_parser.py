@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -82,21 +84,24 @@ def _share_offsets(rows: pa.RecordBatch) -> pa.RecordBatch:
     shared: dict[pa.DataType, pa.Buffer] = {}
     columns, number = rows.columns, rows.num_rows
     for place, cells in enumerate(columns):
-        validity, _, text = cells.buffers()
+        validity, offsets, text = cells.buffers()
         if cells.offset or text.size != number - cells.null_count:  # a blank cell is null
             continue
-        if cells.null_count:  # a null may have a byte, of any value
-            is_there = np.unpackbits(
-                np.frombuffer(validity, np.uint8), count=number, bitorder="little"
-            )
-            padded = np.full(number, ord("0"), np.uint8)
-            padded[is_there.view(np.bool_)] = np.frombuffer(text, np.uint8)
-            text = pa.py_buffer(padded)
+        if cells.null_count:
+            starts = np.frombuffer(offsets, _OFFSETS[cells.type], number)
+            text = pa.py_buffer(_pad_nulls(text, starts))
         if cells.type not in shared:
             shared[cells.type] = pa.py_buffer(np.arange(number + 1, dtype=_OFFSETS[cells.type]))
         buffers = [validity, shared[cells.type], text]
         columns[place] = pa.Array.from_buffers(cells.type, number, buffers, cells.null_count)
     return pa.record_batch(columns, schema=rows.schema)
+
+
+def _pad_nulls(text: pa.Buffer, starts: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return single bytes with one for each null too, which may have any: that of a neighbor."""
+    if not text.size:
+        return np.zeros(len(starts), np.uint8)
+    return np.frombuffer(text, np.uint8).take(starts, mode="clip")
 
 
 def _find_long_cell(rows: pa.Table) -> str:
