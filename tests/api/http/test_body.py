@@ -43,7 +43,9 @@ def test_a_gzip_stream_may_have_several_members_and_padding(
     assert len(client.export_records()) == 2
 
 
-@pytest.mark.parametrize("more", [ZIPPED[:20], b"<br />Fatal error"])
+@pytest.mark.parametrize(
+    "more", [ZIPPED[:20], b"<br />Fatal error"], ids=["half a member", "a message"]
+)
 def test_what_follows_a_gzip_stream_is_not_left_out(
     server: Server, client: REDCapClient, more: bytes
 ) -> None:
