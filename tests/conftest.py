@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from redcap_dagster import fetched_structure
 from redcap_dagster.api import REDCapClient
 from redcap_dagster.sandbox import Sandbox
 from tests.dagster_runs import Study, studying
@@ -16,6 +17,13 @@ from tests.fake_server import Server
 # How long an example takes says nothing: machines are busy, and the first one loads libraries.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def forget_fetched_structures() -> None:
+    """Forget what this process fetched: another test's sandbox may have had the same port."""
+    fetched_structure._fetched.clear()
+    fetched_structure._failures.clear()
 
 
 @pytest.fixture(scope="session")

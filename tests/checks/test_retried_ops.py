@@ -33,7 +33,7 @@ def retrying(study: Study) -> dg.Definitions:
 
 def test_an_op_is_tried_again_when_the_server_fails(study: Study) -> None:
     definitions = retrying(study)
-    study.sandbox.inject(Status(503), content="record", after=1, times=1)
+    study.sandbox.inject(Status(429), content="record", after=1, times=1)
     result = study.run(definitions)
     assert result.success
     assert [event.step_key for event in result.all_events if event.is_step_up_for_retry] == [
