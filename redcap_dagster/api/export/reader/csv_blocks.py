@@ -24,7 +24,7 @@ from redcap_dagster.api.http.response import Response, malformed_error, page_err
 
 # Bytes. What Arrow parses of a block of this size stays in the processor's cache; blocks of 16 MiB
 # take twice the time.
-_BLOCK = 1 << 20
+_BLOCK = 1 << 21
 
 # Bytes; the longest row that was seen is well below.
 _LONGEST_ROW = 1 << 24
