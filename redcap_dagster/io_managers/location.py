@@ -13,7 +13,7 @@ import dagster as dg
 logger = logging.getLogger("redcap_dagster")
 
 _HAS_NO_MODES: Final = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS)
-"""What file systems say to whom wants to set the mode of a file of his own, if they have none."""
+"""Errors of file systems without modes when the owner of a file sets its mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,9 @@ def make_private(path: Path, mode: int) -> None:
 @cache
 def _warn_of_modes() -> None:
     logger.warning(
-        "The file system of the tables does not let this process make its files private: whoever "
-        "may read the drive may read the tables. Check the options with which it is mounted, or "
-        "store the tables elsewhere."
+        "The file system of the tables has no modes, so this process cannot make its files private: "
+        "all who may read the drive may read the tables. Check the options with which it is "
+        "mounted, or store the tables elsewhere."
     )
 
 

@@ -160,7 +160,7 @@ class _StoredValues:
         return cls(structure, index_columns(structure), names, numbers, values, instances)
 
     def read_value(self, reference: Reference, row_key: RowKey) -> str:
-        """Return the value that a reference has in a row; blank where there is none."""
+        """Return the value of a reference in a row; blank if it has none."""
         if reference.field == self.structure.record_id_field:
             return row_key.record
         column = self.columns[self.names[reference]]
