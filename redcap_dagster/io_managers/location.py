@@ -144,9 +144,9 @@ def make_private(path: Path, mode: int) -> None:
 @cache
 def _warn_of_modes() -> None:
     logger.warning(
-        "The file system of the tables has no modes, so this process cannot make its files private: "
-        "all who may read the drive may read the tables. Check the options with which it is "
-        "mounted, or store the tables elsewhere."
+        "The file system of the tables has no modes, so this process cannot make its files "
+        "private: all who may read the drive may read the tables. Check the options with which it "
+        "is mounted, or store the tables elsewhere."
     )
 
 
