@@ -1,5 +1,6 @@
 """Files that readers find complete or not at all, on this machine or in an object store."""
 
+import errno
 import glob
 import io
 import logging
@@ -17,6 +18,9 @@ from upath import UPath
 from redcap_dagster.io_managers.location import make_private, make_private_folder
 
 logger = logging.getLogger("redcap_dagster")
+
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno.EBADF)
+"""Errors of file systems that cannot synchronize a folder; others are failures of the disk."""
 
 _TEMPORARY_SUFFIX = ".tmp"
 
@@ -149,9 +153,11 @@ def _sync_folder(folder: Path) -> None:
     """
     if os.name == "nt":
         return
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)

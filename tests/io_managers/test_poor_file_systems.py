@@ -101,3 +101,18 @@ def _raise(error: Exception) -> Any:
         raise error
 
     return fail
+
+
+def test_a_failing_disk_is_an_error_when_a_folder_is_synchronized(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synchronize = os.fsync
+
+    def fail_for_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        synchronize(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    with pytest.raises(OSError, match="Input/output"):
+        ParquetTableIOManager(base_path=str(tmp_path)).write_table(VISIT, TABLE)
