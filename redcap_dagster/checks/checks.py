@@ -32,10 +32,8 @@ class Check:
     enabled: bool = True
 
 
-def _judge_rows(rule: str, *, enabled: bool = True) -> Check:
-    """Return the check of a rule that judges the rows of clean tables."""
-    return Check("clean", "warn", False, DESCRIPTIONS[rule].expects, enabled)
-
+_NOT_BY_DEFAULT = ("blank_values", "outliers", "missing_codes_used")
+"""Rules of data quality that point at what may be right."""
 
 CHECKS: Mapping[str, Check] = {
     "dictionary_drift": Check(
@@ -72,8 +70,10 @@ CHECKS: Mapping[str, Check] = {
         "The number of rows did not drop by more than the largest drop that is allowed, compared "
         "with the last materialization.",
     ),
-    "values_fit_types": _judge_rows("values_fit_types"),
-    "choices_known": _judge_rows("choices_known"),
+    **{
+        rule: Check("clean", "warn", False, each.expects, enabled=rule not in _NOT_BY_DEFAULT)
+        for rule, each in DESCRIPTIONS.items()
+    },
     "labels_distinct": Check(
         "clean",
         "warn",
@@ -81,15 +81,6 @@ CHECKS: Mapping[str, Check] = {
         "Different codes of a field have different labels, so that the clean table tells them "
         "apart.",
     ),
-    "within_range": _judge_rows("within_range"),
-    "required_filled": _judge_rows("required_filled"),
-    "hidden_filled": _judge_rows("hidden_filled"),
-    "calculations_correct": _judge_rows("calculations_correct"),
-    "secondary_unique": _judge_rows("secondary_unique"),
-    "ticks_allowed": _judge_rows("ticks_allowed"),
-    "blank_values": _judge_rows("blank_values", enabled=False),
-    "outliers": _judge_rows("outliers", enabled=False),
-    "missing_codes_used": _judge_rows("missing_codes_used", enabled=False),
     "inferred_types_stable": Check(
         "clean",
         "warn",
