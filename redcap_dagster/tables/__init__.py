@@ -43,14 +43,13 @@ from redcap_dagster.tables.instruments import (
     census_table,
     find_instrument_rows,
     instrument_table,
-    list_typed_columns,
-    read_text,
     split_by_instrument,
 )
 from redcap_dagster.tables.logic import StudyRows
 from redcap_dagster.tables.metadata_tables import choices_table, structure_table
 from redcap_dagster.tables.profile import Profile, profile
 from redcap_dagster.tables.quality import Ranges, check_ranges
+from redcap_dagster.tables.text_columns import list_typed_columns, read_text
 from redcap_dagster.tables.validity import (
     choice_columns,
     count_blank_required,

@@ -15,7 +15,7 @@ from redcap_dagster.project.system_columns import (
     REPEAT_INSTANCE,
     REPEAT_INSTRUMENT,
 )
-from redcap_dagster.tables.instruments import export_text
+from redcap_dagster.tables.text_columns import read_column
 
 
 class DisagreementError(StructureError):
@@ -46,7 +46,7 @@ def check_agreement(export: pa.Table, project: REDCapProject) -> None:
         raise _build_error("The export does not have the events of a longitudinal project")
     if not project.is_longitudinal and EVENT_NAME in header:
         raise _build_error("The export has events, but the project is not longitudinal")
-    blank = export_text(export, project.record_id_field).null_count
+    blank = read_column(export, project.record_id_field).null_count
     if blank:
         raise _build_error(f"{blank} rows of the export do not have a record id")
     if project.is_longitudinal:
@@ -61,7 +61,7 @@ def check_agreement(export: pa.Table, project: REDCapProject) -> None:
         _check_instances(export)
     else:
         for name in REPEAT_COLUMNS:
-            if len(export_text(export, name)) > export_text(export, name).null_count:
+            if len(read_column(export, name)) > read_column(export, name).null_count:
                 raise _build_error("The export has instances, but nothing repeats in the project")
 
 
@@ -118,7 +118,7 @@ def check_columns(records: pa.Table, project: REDCapProject, instrument: str) ->
 
 def _check_known(export: pa.Table, name: str, known: list[str], unknown_name: str) -> None:
     """Raise an error if rows have a value that is not among the known ones."""
-    values = export_text(export, name)
+    values = read_column(export, name)
     unknown = pc.and_(values.is_valid(), pc.invert(pc.is_in(values, pa.array(known, pa.string()))))
     rows = pc.sum(unknown, min_count=0).as_py()
     if rows:
@@ -127,8 +127,8 @@ def _check_known(export: pa.Table, name: str, known: list[str], unknown_name: st
 
 def _check_instances(export: pa.Table) -> None:
     """Raise an error if rows of a repeating instrument do not have an instance number."""
-    instances = export_text(export, REPEAT_INSTANCE)
-    is_repeating = export_text(export, REPEAT_INSTRUMENT).is_valid()
+    instances = read_column(export, REPEAT_INSTANCE)
+    is_repeating = read_column(export, REPEAT_INSTRUMENT).is_valid()
     number = pc.fill_null(pc.match_substring_regex(instances, "^[1-9][0-9]{0,8}$"), False)
     wrong = pc.and_(pc.or_(is_repeating, instances.is_valid()), pc.invert(number))
     rows = pc.sum(wrong, min_count=0).as_py()

@@ -15,8 +15,9 @@ from redcap_dagster.project.system_columns import (
     REPEAT_INSTRUMENT,
     SURVEY_IDENTIFIER,
 )
-from redcap_dagster.tables.instruments import export_text, find_instrument_rows
+from redcap_dagster.tables.instruments import find_instrument_rows
 from redcap_dagster.tables.text_bytes import is_ascending
+from redcap_dagster.tables.text_columns import read_column
 
 
 def count_unplaced_cells(
@@ -69,11 +70,11 @@ def count_unplaced_cells(
             continue
         outside = pc.invert(rows)
         for column in columns:
-            text = export_text(export, column.name).filter(outside)
+            text = read_column(export, column.name).filter(outside)
             counts[column.name] = _count_entered(text, column)
     for name in export.column_names:
         if name not in placed:
-            text = export_text(export, name)
+            text = read_column(export, name)
             counts[name] = len(text) - text.null_count
     return {name: count for name, count in counts.items() if count}
 
@@ -152,6 +153,6 @@ def has_hashed_ids(export: pa.Table, project: REDCapProject) -> bool:
     """
     if not project.fields[0].is_identifier:
         return False
-    ids = export_text(export, project.record_id_field).unique().drop_null()
+    ids = read_column(export, project.record_id_field).unique().drop_null()
     hashed = pc.match_substring_regex(ids, HASHED_ID)
     return bool(pc.all(hashed, min_count=1).as_py())

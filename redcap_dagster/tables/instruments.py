@@ -12,16 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.frames import Rows, is_text, to_table
+from redcap_dagster.frames import Rows
 from redcap_dagster.project import NOT_COMPLETED, Column, REDCapProject, StructureError
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
-from redcap_dagster.project.name_lists import list_names
-from redcap_dagster.project.system_columns import (
-    ARM,
-    EVENT_NAME,
-    REPEAT_INSTRUMENT,
-)
-from redcap_dagster.tables.text_bytes import find_texts, has_blank
+from redcap_dagster.project.system_columns import ARM, EVENT_NAME, REPEAT_INSTRUMENT
+from redcap_dagster.tables.text_bytes import find_texts
+from redcap_dagster.tables.text_columns import read_column, read_text
 
 _FEW_ROWS: Final = 8
 """Number of rows that leave a table in so few pieces that these are not copied."""
@@ -120,7 +116,7 @@ def instrument_table(
         {
             name: _find_arms(export, project)
             if name == ARM and name in keys
-            else export_text(export, name)
+            else read_column(export, name)
             for name in names
         }
     )
@@ -176,7 +172,7 @@ def census_table(census: pa.Table, project: REDCapProject) -> pa.Table:
         ['id']
     """
     keys = [project.record_id_field, EVENT_NAME][: 1 + project.is_longitudinal]
-    rows = pa.table({name: export_text(census, name) for name in (*keys, *project.context_columns)})
+    rows = pa.table({name: read_column(census, name) for name in (*keys, *project.context_columns)})
     if not project.is_longitudinal:
         return rows
     return rows.add_column(2, ARM, _find_arms(rows, project))
@@ -186,7 +182,7 @@ def _find_instances(export: pa.Table, project: REDCapProject, instrument: str) -
     """Return True for each row that names the instrument: always one of its instances."""
     if not project.has_repeating:
         return _repeat_value(export, value=False)
-    is_named = pc.equal(export_text(export, REPEAT_INSTRUMENT), instrument)
+    is_named = pc.equal(read_column(export, REPEAT_INSTRUMENT), instrument)
     return pc.fill_null(is_named, False)
 
 
@@ -196,12 +192,12 @@ def _find_base_rows(export: pa.Table, project: REDCapProject, instrument: str) -
     if project.is_longitudinal:
         designated = project.designated_events(instrument)
         events = [event for event in designated if event not in repeating]
-        rows = pc.is_in(export_text(export, EVENT_NAME), pa.array(events, pa.string()))
+        rows = pc.is_in(read_column(export, EVENT_NAME), pa.array(events, pa.string()))
     else:
         rows = _repeat_value(export, value=not repeating)
     if not project.has_repeating:
         return rows
-    return pc.and_(rows, pc.is_null(export_text(export, REPEAT_INSTRUMENT)))
+    return pc.and_(rows, pc.is_null(read_column(export, REPEAT_INSTRUMENT)))
 
 
 def find_saved(
@@ -227,7 +223,7 @@ def find_saved(
             continue
         if not pc.any(unproven).as_py():
             break
-        text = export_text(export, column.name)
+        text = read_column(export, column.name)
         proven = _proves_saved(text, column, blank_status=blank_status)
         unproven = pc.and_not(unproven, proven)
     return pc.and_not(rows, unproven)
@@ -257,77 +253,10 @@ def _find_arms(export: pa.Table, project: REDCapProject) -> pa.ChunkedArray:
     """Return the arm number of each row's event."""
     names = pa.array([event.unique_event_name for event in project.events], pa.string())
     arms = pa.array([event.arm_num for event in project.events], pa.int64())
-    event = export_text(export, EVENT_NAME)
+    event = read_column(export, EVENT_NAME)
     return pa.chunked_array(
         [arms.take(indices) for indices in pc.index_in(event, names).chunks], pa.int64()
     )
-
-
-def read_text(rows: Rows) -> pa.Table:
-    """Return an export, or records of an instrument, as an Arrow table of text.
-
-    The number of the arm, which records have beside the event, is an integer.
-
-    Args:
-        rows: A DataFrame, an Arrow table, or an object that offers the Arrow C stream.
-
-    Raises:
-        StructureError: A column is not text, so that the text that REDCap sent is lost.
-        TypeError: The rows are not a table.
-
-    Example:
-        >>> read_text(pa.table({"id": pa.array(["1"], pa.large_string())})).schema
-        id: string
-    """
-    table = to_table(rows)
-    typed = list_typed_columns(table)
-    if typed:
-        raise StructureError(
-            "The rows have columns of types other than text, so that the text that REDCap sent is "
-            f"lost (007 became 7): {list_names(typed)}. Take them as export_records returns them; "
-            "read a CSV file with dtype=str."
-        )
-    arm = _find_arm_column(table)
-    kinds = [pa.int64() if name == arm else pa.string() for name in table.column_names]
-    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
-
-
-def list_typed_columns(rows: pa.Table) -> list[str]:
-    """Return the columns that have values but are not text, each with its type.
-
-    Args:
-        rows: An export, or records of an instrument.
-
-    Example:
-        >>> list_typed_columns(pa.table({"id": ["1"], "age": [7], "note": [None]}))
-        ['age (int64)']
-    """
-    arm = _find_arm_column(rows)
-    return [
-        f"{name} ({column.type})"
-        for name, column in zip(rows.column_names, rows.columns, strict=True)
-        if not (name == arm or is_text(column.type) or column.null_count == len(column))
-    ]
-
-
-def _find_arm_column(rows: pa.Table) -> str | None:
-    """Return the column of the arm's number; a field may have its name, but other values."""
-    if not {ARM, EVENT_NAME}.issubset(rows.column_names):
-        return None
-    arm = rows[ARM]
-    is_field = is_text(arm.type) and pc.any(pc.invert(pc.match_substring_regex(arm, r"^\d*$")))
-    return None if is_field and is_field.as_py() else ARM
-
-
-def export_text(export: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column of an export with blanks null; all null if the export does not have it."""
-    position = export.schema.get_field_index(name)
-    if position < 0:
-        return pa.chunked_array([pa.nulls(export.num_rows, pa.string())])
-    column = export.column(position).cast(pa.string())
-    if not has_blank(column):
-        return column
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def _repeat_value(export: pa.Table, *, value: bool) -> pa.ChunkedArray:

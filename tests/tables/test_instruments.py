@@ -5,7 +5,8 @@ import pytest
 
 from redcap_dagster.project import REDCapProject, StructureError
 from redcap_dagster.tables import hidden_columns, instruments, split_by_instrument
-from redcap_dagster.tables.instruments import export_text, find_saved
+from redcap_dagster.tables.instruments import find_saved
+from redcap_dagster.tables.text_columns import read_column
 from tests.dictionary import field
 
 CLASSIC = REDCapProject.from_exports(
@@ -87,9 +88,9 @@ def test_other_columns_are_read_only_for_rows_that_the_status_does_not_prove(
 
     def note(rows: pa.Table, name: str) -> pa.ChunkedArray:
         read.append(name)
-        return export_text(rows, name)
+        return read_column(rows, name)
 
-    monkeypatch.setattr(instruments, "export_text", note)
+    monkeypatch.setattr(instruments, "read_column", note)
     saved = find_saved(export, CLASSIC.columns("b"), blank_status=False)
     assert saved.to_pylist() == [status != "0" for status in statuses]
     assert read == looked_at

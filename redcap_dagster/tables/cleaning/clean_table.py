@@ -26,8 +26,8 @@ from redcap_dagster.tables.cleaning.column_types import INTEGER, cast_text
 from redcap_dagster.tables.cleaning.labels import list_ticked_options, look_up_codes
 from redcap_dagster.tables.cleaning.rules import CleaningRules
 from redcap_dagster.tables.compatibility import check_columns, check_keys
-from redcap_dagster.tables.instruments import read_text
 from redcap_dagster.tables.logic import StudyRows
+from redcap_dagster.tables.text_columns import read_text
 from redcap_dagster.tables.threads import map_columns
 from redcap_dagster.tables.visibility import find_asked
 

@@ -9,7 +9,7 @@ from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.links import RecordForm, build_form_urls
 from redcap_dagster.project.system_columns import EVENT_NAME, REPEAT_INSTANCE
 from redcap_dagster.tables.cleaning.clean_table import CleanTable
-from redcap_dagster.tables.instruments import read_text
+from redcap_dagster.tables.text_columns import read_text
 
 _REASONS: Mapping[pa.DataType, str] = {
     pa.int64(): "not an integer",

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from redcap_dagster.frames import Rows
 from redcap_dagster.project import StructureError
-from redcap_dagster.tables.instruments import read_text
+from redcap_dagster.tables.text_columns import read_text
 
 TO_FILL_IN: Final = ("who", "why")
 """Columns that a data manager fills in to confirm a query."""
