@@ -144,14 +144,14 @@ class MalformedResponseError(REDCapError):
     """The response is not CSV or JSON as REDCap writes it.
 
     Attributes:
-        broke_off: Whether the response ends too early and is well-formed up to there, or is too
-            long to be read.
+        request_less: Whether a request for less may succeed, as the response ends too early and is
+            well-formed up to there, or is too long to be read.
         records: The ids of the records whose cells cannot be read, as far as they are known. In no
             message and no pickle.
         fields: The columns of these cells.
     """
 
-    broke_off: bool = False
+    request_less: bool = False
     records: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
 

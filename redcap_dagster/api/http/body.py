@@ -9,6 +9,7 @@ from urllib.parse import quote_plus
 import requests
 import urllib3
 
+from redcap_dagster.api.errors import MalformedResponseError
 from redcap_dagster.api.http.network_errors import READ_TIMED_OUT, TOTAL_TIMED_OUT, network_error
 from redcap_dagster.api.http.session import Deadline
 
@@ -16,6 +17,13 @@ _CHUNK = 1 << 16
 
 _PADDING = b"\0\r\n"
 """Bytes that servers send after the end of a gzip stream, as the last newline of a PHP file."""
+
+_GZIP = ("gzip", "x-gzip")
+_GZIP_BITS = zlib.MAX_WBITS | 16
+_DEFLATE = "deflate"
+
+_UNREADABLE = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
+"""Encodings that cannot be read here. No request accepts them."""
 
 _PLAIN = re.compile(r"[0-9A-Za-z_.~-]*")
 
@@ -46,30 +54,65 @@ def read_chunks(
 ) -> Iterator[bytes]:
     """Yield the body, decompressed.
 
-    urllib3 detects an incomplete body by its length and framing, but not a gzip stream without
-    its end, so the stream is decompressed here.
+    urllib3 detects an incomplete body by its length and framing, but not a compressed stream
+    without its end, so the stream is decompressed here.
 
     Raises:
         NetworkError: The body broke off, or took too long.
+        MalformedResponseError: The body is compressed in a way that cannot be read.
     """
-    zipped = received.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
-    gzip = None  # the member of the gzip stream that has begun and not ended
     what = "the response broke off and was discarded. Try again, or request less at once"
+    chunks = received.raw.stream(_CHUNK, decode_content=False)
+    for encoding in reversed(_list_encodings(received, request)):
+        chunks = _decompress(chunks, gzip=encoding in _GZIP)
     try:
-        for chunk in received.raw.stream(_CHUNK, decode_content=False):
-            if not zipped:
-                yield chunk
-                continue
-            while chunk := (chunk if gzip else chunk.lstrip(_PADDING)):
-                gzip = gzip or zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-                yield gzip.decompress(chunk)
-                chunk = gzip.unused_data
-                gzip = None if gzip.eof else gzip
+        yield from chunks
         # Without a Content-Length, an aborted connection looks like the end of the body.
-        if not deadline.passed and gzip is None:
+        if not deadline.passed:
             return
     except urllib3.exceptions.ReadTimeoutError:
         what = READ_TIMED_OUT
     except (urllib3.exceptions.HTTPError, zlib.error, OSError, ValueError):
         pass
     raise network_error(request, server, TOTAL_TIMED_OUT if deadline.passed else what)
+
+
+def _list_encodings(received: requests.Response, request: str) -> list[str]:
+    """Return how the body is compressed, the first one first.
+
+    Raises:
+        MalformedResponseError: It cannot be read.
+    """
+    header = received.headers.get("Content-Encoding", "").lower()
+    encodings = [name.strip() for name in header.split(",")]
+    if unreadable := [name for name in encodings if name in _UNREADABLE]:
+        raise MalformedResponseError(
+            f"{request}: the response is compressed as {unreadable[-1]}, although the request "
+            "accepts only gzip. A proxy or the web server probably ignores the header "
+            "Accept-Encoding. Tell the server's administrator.",
+            request=request,
+        )
+    # Others, such as none and utf-8, are sent by mistake, and the body is as it is.
+    return [name for name in encodings if name in (*_GZIP, _DEFLATE)]
+
+
+def _decompress(chunks: Iterator[bytes], *, gzip: bool) -> Iterator[bytes]:
+    """Yield chunks decompressed.
+
+    Raises:
+        zlib.error: They are damaged, incomplete, or followed by something else than padding.
+    """
+    stream, padding = None, b""  # the member of a gzip stream that has begun and not ended
+    for chunk in chunks:
+        while chunk := chunk.lstrip(padding):
+            stream = stream or zlib.decompressobj(_GZIP_BITS if gzip else _find_bits(chunk))
+            yield stream.decompress(chunk)
+            chunk, padding = stream.unused_data, _PADDING if stream.eof else b""
+            stream = None if stream.eof else stream
+    if stream:
+        raise zlib.error("no end")
+
+
+def _find_bits(start: bytes) -> int:
+    """Return the format of a deflate stream: that of zlib, whose header some servers leave out."""
+    return zlib.MAX_WBITS if start[0] & 15 == zlib.DEFLATED else -zlib.MAX_WBITS

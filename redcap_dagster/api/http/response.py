@@ -50,6 +50,11 @@ _NEVER_TEXT = (
 )
 """Ends of the types of files that have bytes at their beginning which no text has."""
 
+_GZIP_START = b"\x1f\x8b"
+
+_BEGINNING = 16
+"""Bytes of a response that hold the names of columns or of keys, rather than a value."""
+
 _NOT_PRINTED = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 
@@ -120,6 +125,7 @@ def read_text(response: Response) -> str:
         REDCapError: The body is an error, a web page, blank, or not UTF-8. The type says which.
     """
     body = read_body(response)
+    check_text(response, body)
     check_data(response, body)
     return decode_utf8(response, body)
 
@@ -153,7 +159,8 @@ def read_body(response: Response, most: int = _LONGEST) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > most:
-            raise malformed_error(response, f"it is longer than {most >> 20} MiB")
+            problem = f"it is longer than {most >> 20} MiB"
+            raise malformed_error(response, problem, request_less=True)
     return b"".join(chunks)
 
 
@@ -173,6 +180,20 @@ def read_first_chunks(chunks: Iterator[bytes]) -> bytes:
         if len(seen) >= _START:
             break
     return bytes(seen)
+
+
+def check_text(response: Response, body: bytes) -> None:
+    """Raise the error for a body that is not text in any encoding.
+
+    Raises:
+        MalformedResponseError: It is probably compressed, and its header does not say so.
+    """
+    start = body[:_BEGINNING].decode("utf-8", "replace")
+    if 4 * (start.count("\ufffd") + len(_NOT_PRINTED.findall(start))) > len(start):
+        what = "gzip" if body.startswith(_GZIP_START) else "compressed, encrypted or damaged"
+        raise malformed_error(
+            response, f"it is not text but {what}, and its header Content-Encoding does not say so"
+        )
 
 
 def check_data(response: Response, body: bytes) -> None:
@@ -271,7 +292,7 @@ def page_error(response: Response, page: str) -> REDCapError:
 
 
 def malformed_error(
-    response: Response, problem: str, *, broke_off: bool = False
+    response: Response, problem: str, *, request_less: bool = False
 ) -> MalformedResponseError:
     """Return the error for a body that REDCap would not write."""
     error = MalformedResponseError(
@@ -279,7 +300,7 @@ def malformed_error(
         "it lasts, make the export in REDCap itself, or tell the server's administrator.",
         request=response.request,
     )
-    error.broke_off = broke_off
+    error.request_less = request_less
     return error
 
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from redcap_dagster.api.errors import (
     BlockedError,
+    MalformedResponseError,
     NetworkError,
     REDCapError,
     RefusedError,
@@ -50,7 +51,7 @@ def raise_status_error(response: Response) -> NoReturn:
 
 
 def _read_error_body(chunks: Iterator[bytes]) -> bytes:
-    """Return the first bytes of the body of an error; none where it does not arrive soon.
+    """Return the first bytes of the body of an error; none if they cannot be read soon.
 
     Raises:
         NetworkError: The request took too long.
@@ -60,6 +61,8 @@ def _read_error_body(chunks: Iterator[bytes]) -> bytes:
     except NetworkError as error:
         if error.overdue:
             raise
+    except MalformedResponseError:  # the status is known without it
+        pass
     return b""
 
 

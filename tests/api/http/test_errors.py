@@ -127,9 +127,19 @@ ALWAYS = [
               {"status": status})
         for status in (408, 429, 500, 502, 503, 504)
     ),
+    Fault("status 503 in Brotli", Reply(b"\x8b", 503, {"Content-Encoding": "br"}), ServerError,
+          "Try again later", 3, {"status": 503}),
 ]  # fmt: skip
 
 IN_RECORDS = [
+    Fault("Brotli", Reply(b"\x8b\x02\x80 \xe9", 200, {"Content-Encoding": "br"}),
+          MalformedResponseError, "compressed as br, although"),
+    Fault("zstd in gzip", Reply(gzip.compress(b"\x28\xb5\x2f\xfd"), 200,
+          {"Content-Encoding": "ZSTD, gzip"}), MalformedResponseError, "compressed as zstd"),
+    Fault("gzip without its header", Reply(gzip.compress(RECORDS)), MalformedResponseError,
+          "not text but gzip"),
+    Fault("deflate without its header", Reply(zlib.compress(RECORDS)), MalformedResponseError,
+          "not text but compressed"),
     Fault("Latin-1 in a cell", Reply(RECORDS + b"3,\xe9,,\n"), NotUTF8Error, "row 3, column name"),
     Fault("Latin-1 in the header", Reply(b"record_id,\xe9\n"), NotUTF8Error, "the header"),
     Fault("too many cells", Reply(RECORDS + f"3,4,{CANARY},,\n".encode()), MalformedResponseError,

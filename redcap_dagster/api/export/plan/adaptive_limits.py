@@ -96,7 +96,7 @@ def may_be_too_large(error: BaseException) -> bool:
             # 429, they ask for fewer requests.
             return error.status != 429 and error.retry_after is None
         case MalformedResponseError():
-            return error.broke_off
+            return error.request_less
         case _:
             return isinstance(error, _FAILURES)
 

@@ -103,12 +103,12 @@ def split_rows(response: Response, form: Form, chunks: Iterator[bytes]) -> Itera
         size = sum(map(len, piece))
         if len(rest) > _LONGEST_ROW:
             raise malformed_error(
-                response, f"a row is longer than {_LONGEST_ROW >> 20} MiB", broke_off=True
+                response, f"a row is longer than {_LONGEST_ROW >> 20} MiB", request_less=True
             )
 
 
 def _broke_off_error(response: Response) -> MalformedResponseError:
-    return malformed_error(response, "it breaks off within a row", broke_off=True)
+    return malformed_error(response, "it breaks off within a row", request_less=True)
 
 
 def _find_and_check_quotes(

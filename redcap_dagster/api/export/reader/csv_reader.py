@@ -25,6 +25,7 @@ from redcap_dagster.api.export.reader.csv_blocks import Form, split_rows
 from redcap_dagster.api.http.response import (
     Response,
     check_data,
+    check_text,
     malformed_error,
     not_utf8_error,
     read_start,
@@ -88,7 +89,7 @@ def collect_batches(response: Response, batches: Iterator[pa.RecordBatch]) -> pa
         size += batch.get_total_buffer_size()
         if size > _LARGEST_TABLE:
             problem = f"it has more than {_LARGEST_TABLE >> 20} MiB"
-            raise malformed_error(response, problem, broke_off=True)
+            raise malformed_error(response, problem, request_less=True)
         kept.append(batch)
     return pa.Table.from_batches(kept)
 
@@ -130,11 +131,12 @@ def open_csv(
     start = b"".join(pieces)
     if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"<", b"{", b"["):  # not a header
         start += read_start(response.chunks)
+    check_text(response, start)
     check_data(response, start)
     line, newline, rows = start.partition(b"\n")
     columns = _read_header(response, line, must_have, delimiter)
     if not newline:
-        raise malformed_error(response, "it ends within its header", broke_off=True)
+        raise malformed_error(response, "it ends within its header", request_less=True)
     form = Form(columns, must_have, delimiter)
     keys = {must_have, EVENT_NAME, *REPEAT_COLUMNS, ACCESS_GROUP, SURVEY_IDENTIFIER}
     schema = pa.schema([(name, _KEY_TYPE if name in keys else text) for name in columns])
