@@ -100,6 +100,42 @@ def test_instances_that_are_left_out_once_are_had_in_the_end(
     assert not export.notes
 
 
+BESIDE = {"redcap_repeat_instrument": "drug", "redcap_repeat_instance": "1", "dose": "5"}
+
+
+@pytest.mark.parametrize("gray", [False, True])
+@pytest.mark.parametrize("event", [{}, {"redcap_event_name": "later_arm_1"}], ids=["none", "later"])
+def test_blank_rows_are_those_of_one_request(
+    sandbox: Sandbox, event: dict[str, str], gray: bool
+) -> None:
+    """A record that has only instances gets no row beside them because the export is split."""
+    metadata = [*METADATA[:2], field("ticks", type="checkbox", choices="1, A | 2, B"), METADATA[2]]
+    repeats: dict[str, Any] = {"repeatingFormsEvents": [{"form_name": "drug"}]}
+    exports = {"metadata": metadata} | repeats
+    if event:
+        forms = ["visit", "drug"]
+        exports = in_events(metadata, {"start_arm_1": ["visit"], "later_arm_1": forms}) | {
+            "repeatingFormsEvents": [{"event_name": "later_arm_1", "form_name": "drug"}]
+        }
+    saved_blank = {"record_id": "2", **event, "visit_complete": "0"}
+    records = [
+        {"record_id": "1", **event, **BESIDE},
+        saved_blank,
+        {"record_id": "2", **event, **BESIDE},
+        {"record_id": "3", **event, "age": "0"},
+        {"record_id": "3", **event, **BESIDE},
+    ]
+    token = sandbox.add_project(exports=exports, records=records)
+
+    def export(max_cells: int | None) -> pa.Table:
+        client = REDCapClient(sandbox.url, token, max_cells=max_cells)
+        return client.export_snapshot(export_blank_for_gray_form_status=gray).table
+
+    assert export(None).num_rows == 5
+    for max_cells in (1, 3, 12):
+        assert export(max_cells).equals(export(None))
+
+
 def test_hashed_ids_are_asked_for_in_one_request_and_told(sandbox: Sandbox) -> None:
     metadata = [METADATA[0] | {"identifier": "y"}, *METADATA[1:]]
     token = sandbox.add_project(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from redcap_dagster.api.export.download.merge import join_parts
+from redcap_dagster.api.export.download.merge import drop_added_rows, join_parts
 from redcap_dagster.api.export.download.parallel import RequestResult, run_requests
 from redcap_dagster.api.export.download.progress import Meter, Report, show_bar
 from redcap_dagster.api.export.plan.adaptive_limits import (
@@ -144,8 +144,11 @@ class Fetcher:
             if not is_blank(header.rows):
                 by_column_set[header.request.column_set] = [header.rows.slice(0, 0)]
         tables = [self._concat(rows) for rows in by_column_set.values()] or [results[0].rows]
+        table = join_parts(tables, self.query.project, listing.records)
+        if len(tables) > 1 and not self.query.labeled:
+            table = drop_added_rows(table, listing.rows, self.query)
         return FetchedRecords(
-            join_parts(tables, self.query.project, listing.records),
+            table,
             _find_absent(results, listing, self.query),
             len(results),
         )

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redcap_dagster.api.export.plan.listing import list_keys
+from redcap_dagster.api.export.plan.query import ExportQuery
 from redcap_dagster.api.export.reader.row_keys import drop_records, join_key_columns
 from redcap_dagster.project import REDCapProject
 from redcap_dagster.project.system_columns import (
@@ -14,6 +17,7 @@ from redcap_dagster.project.system_columns import (
     REPEAT_COLUMNS,
     REPEAT_INSTANCE,
     SURVEY_IDENTIFIER,
+    status_column,
     timestamp_column,
 )
 
@@ -59,6 +63,45 @@ def join_parts(
             ]
             columns[name] = found[0] if len(found) == 1 else pc.coalesce(*found)
     return pa.table(columns)
+
+
+def drop_added_rows(table: pa.Table, listed: pa.Table, query: ExportQuery) -> pa.Table:
+    """Return joined rows without blank ones that one request for all columns does not return.
+
+    Of a record that has only instances, a response without their instruments has a blank row (a
+    guess). REDCap does not list that row beside the instances.
+
+    Args:
+        table: The rows of several responses for different columns.
+        listed: The listed rows, with their instances.
+        query: The query.
+    """
+    if REPEAT_INSTANCE not in table.column_names or REPEAT_INSTANCE not in listed.column_names:
+        return table
+    keys = list_keys(table, query.project.record_id_field)
+    known = pc.is_in(join_key_columns(table, keys), join_key_columns(listed, keys))
+    numbers = pc.indices_nonzero(pc.and_not(pc.is_null(table[REPEAT_INSTANCE]), known))
+    if not len(numbers):  # the usual case
+        return table
+    zeros = _list_zero_columns(query)
+    blank = np.ones(len(numbers), np.bool_)
+    for name in {*table.column_names} - {*keys, *_CONTEXT}:
+        cells = table[name].take(numbers)
+        is_blank = pc.is_null(cells)
+        if name in zeros:
+            is_blank = pc.or_kleene(is_blank, pc.equal(cells, "0"))
+        blank &= is_blank.to_numpy()
+    kept = np.ones(table.num_rows, np.bool_)
+    kept[numbers.to_numpy()[blank]] = False
+    return table.filter(pa.array(kept))
+
+
+def _list_zero_columns(query: ExportQuery) -> set[str]:
+    """Return the columns with a 0 where nothing was saved: checkboxes, and statuses by default."""
+    gray = query.selection.get("export_blank_for_gray_form_status")
+    columns = {one.name: one for form in query.forms for one in query.project.columns(form)}
+    statuses = set[str]() if gray else {status_column(form) for form in query.forms}
+    return {name for name, one in columns.items() if one.choice is not None or name in statuses}
 
 
 def replace_records(
