@@ -7,7 +7,8 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.catalog.column_schema import INFERRED, InstrumentColumns
+from redcap_dagster.catalog.column_schema import INFERRED
+from redcap_dagster.catalog.column_texts import ColumnTexts
 from redcap_dagster.markdown import build_markdown_table
 from redcap_dagster.tables import CleanTable, Contents
 
@@ -15,7 +16,7 @@ _LONGEST_LABEL = 120
 
 
 def summary_metadata(
-    columns: InstrumentColumns,
+    texts: ColumnTexts,
     schema: dg.TableSchema,
     contents: Contents,
     cleaned: CleanTable | None,
@@ -26,7 +27,7 @@ def summary_metadata(
     values. Different values are counted only in columns with at least ten values.
 
     Args:
-        columns: The columns of the instrument.
+        texts: What the dictionary says of the columns.
         schema: Schema of the table.
         contents: The table, with the counts of its columns.
         cleaned: The same as a clean table, with its counts; None for records.
@@ -35,28 +36,28 @@ def summary_metadata(
 
     def summarize(column: dg.TableColumn) -> Iterator[object]:
         yield column.name
-        yield " ".join(columns.label(column.name).split())[:_LONGEST_LABEL]
+        yield " ".join(texts.get_label(column.name).split())[:_LONGEST_LABEL]
         if cleaned is not None:
             yield f"{column.type} (inferred)" if INFERRED in column.tags else column.type
         yield table[column.name].null_count
         if cleaned is not None:
-            sources = columns.exported(column.name)
+            sources = texts.list_exported(column.name)
             yield sum(cleaned.replaced.get(source, 0) for source in sources)
             yield sum(cleaned.invalid.get(source, 0) for source in sources)
         yield contents.distinct.get(column.name)
 
     of_clean = ("type", "missing", "replaced", "invalid")
     head = ("column", "label", *(("missing",) if cleaned is None else of_clean), "distinct")
-    shown = [column for column in schema.columns if not columns.holds_reasons(column.name)]
+    shown = [column for column in schema.columns if not texts.holds_reasons(column.name)]
     summary = build_markdown_table(head, [list(summarize(column)) for column in shown])
     return {
         "redcap/columns": dg.MetadataValue.md(summary),
-        **total_metadata(columns, table, cleaned),
+        **total_metadata(texts, table, cleaned),
     }
 
 
 def total_metadata(
-    columns: InstrumentColumns,
+    texts: ColumnTexts,
     table: pa.Table,
     cleaned: CleanTable | None,
     rows: pa.ChunkedArray | None = None,
@@ -67,12 +68,12 @@ def total_metadata(
     for its missing values.
 
     Args:
-        columns: The columns of the instrument.
+        texts: What the dictionary says of the columns.
         table: The table.
         cleaned: The same as a clean table, with its counts; None for records.
         rows: True for each row that counts. Defaults to all rows.
     """
-    values = [table[name] for name in table.column_names if columns.holds_values(name)]
+    values = [table[name] for name in table.column_names if texts.holds_values(name)]
     totals = {"redcap/missing_values": sum(_count(column.is_null(), rows) for column in values)}
     if cleaned is not None:
         for name, found in (

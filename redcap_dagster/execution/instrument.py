@@ -8,12 +8,9 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.catalog.column_schema import (
-    InstrumentColumns,
-    clean_lineage,
-    instrument_schema,
-)
+from redcap_dagster.catalog.column_schema import clean_lineage, instrument_schema
 from redcap_dagster.catalog.column_summary import summary_metadata, total_metadata
+from redcap_dagster.catalog.column_texts import ColumnTexts
 from redcap_dagster.catalog.metadata import asset_result, preview_metadata, type_metadata
 from redcap_dagster.checks.findings import Finding
 from redcap_dagster.execution.all_forms.forms import AllForms
@@ -159,14 +156,14 @@ def _results(
     results = [recipe.check_result(spec, one) for one in judged.findings if one.check in selected]
     contents = None
     if run.selection.has(spec) and not judged.refusal:
-        columns = InstrumentColumns(records.project, records.instrument)
+        texts = ColumnTexts(records.project, records.instrument)
         inferred = () if judged.cleaned is None else judged.cleaned.inferred
         schema = instrument_schema(
             judged.table.schema, records.project, records.instrument, inferred
         )
         refuse_new_columns(run.context, spec, schema, recipe.tables.buckets)
-        _add_totals_of_buckets(run, judged, columns)
-        shown = [name for name in judged.table.column_names if not columns.holds_reasons(name)]
+        _add_totals_of_buckets(run, judged, texts)
+        shown = [name for name in judged.table.column_names if not texts.holds_reasons(name)]
         contents = read_contents(judged.table, shown, known)
         yield asset_result(
             spec,
@@ -175,7 +172,7 @@ def _results(
             run.client.digest_key,
             metadata={
                 **records.metadata,
-                **summary_metadata(columns, schema, contents, judged.cleaned),
+                **summary_metadata(texts, schema, contents, judged.cleaned),
                 **preview_metadata(judged.table, recipe.preview_rows),
                 **judged.metadata,
             },
@@ -194,7 +191,7 @@ def _results(
     return contents
 
 
-def _add_totals_of_buckets(run: Run, judged: JudgedTable, columns: InstrumentColumns) -> None:
+def _add_totals_of_buckets(run: Run, judged: JudgedTable, texts: ColumnTexts) -> None:
     """Add the totals of each bucket as metadata if a run has several buckets."""
     buckets = run.selection.buckets
     if len(buckets) < 2:
@@ -203,6 +200,6 @@ def _add_totals_of_buckets(run: Run, judged: JudgedTable, columns: InstrumentCol
     assigned = assign_buckets(ids, run.recipe.tables.buckets)
     for bucket in buckets:
         totals = total_metadata(
-            columns, judged.table, judged.cleaned, rows=pc.equal(assigned, bucket)
+            texts, judged.table, judged.cleaned, rows=pc.equal(assigned, bucket)
         )
         run.context.add_asset_metadata(totals, judged.spec.key, partition_key=bucket)
