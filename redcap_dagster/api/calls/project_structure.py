@@ -9,9 +9,9 @@ from redcap_dagster.api.calls.parameters import call_parameters
 from redcap_dagster.api.calls.rows import (
     HAS_REPEATING,
     IS_LONGITUDINAL,
+    export_content,
     export_if_applicable,
     export_info,
-    export_rows,
 )
 from redcap_dagster.api.errors import EmptyResponseError
 from redcap_dagster.api.http.response import Response, malformed_error, read_text
@@ -76,21 +76,18 @@ def export_structure(transport: Transport) -> ProjectStructure:
     """
     info = export_info(transport)
 
-    def export_list(content: str, key: str) -> Rows:
-        return export_rows(transport, f"{content} export", call_parameters(content), key)
-
     def export_list_if(flag: str, content: str, key: str) -> Rows:
         return export_if_applicable(transport, info, flag, content, key)
 
     return ProjectStructure(
         info=info,
         metadata=export_dictionary(transport),
-        instruments=export_list("instrument", "instrument_name"),
+        instruments=export_content(transport, "instrument", "instrument_name"),
         arms=export_list_if(IS_LONGITUDINAL, "arm", "arm_num"),
         events=export_list_if(IS_LONGITUDINAL, "event", "unique_event_name"),
         form_event_mapping=export_list_if(IS_LONGITUDINAL, "formEventMapping", "form"),
         repeating=export_list_if(HAS_REPEATING, "repeatingFormsEvents", "form_name"),
-        field_names=export_list("exportFieldNames", "export_field_name"),
+        field_names=export_content(transport, "exportFieldNames", "export_field_name"),
         version=export_version(transport),
     )
 
@@ -102,7 +99,7 @@ def export_dictionary(transport: Transport) -> Rows:
         EmptyResponseError: It has no field.
         REDCapError: The request failed. The type says why.
     """
-    rows = export_rows(transport, "metadata export", call_parameters("metadata"), "field_name")
+    rows = export_content(transport, "metadata", "field_name")
     if not rows:
         raise EmptyResponseError(
             "metadata export: the data dictionary is empty, but every project has at least the "

@@ -47,6 +47,23 @@ def export_rows(
     return transport.post(request, parameters, receive, should_retry)
 
 
+def export_content(
+    transport: Transport, content: str, key: str, **parameters: str
+) -> list[dict[str, Any]]:
+    """Return the exported rows of a content that is named by itself, without an action.
+
+    Args:
+        transport: The connection.
+        content: REDCap's name of what is requested.
+        key: A column that every row has.
+        **parameters: Other parameters by REDCap's names.
+
+    Raises:
+        REDCapError: The request failed. The type says why.
+    """
+    return export_rows(transport, f"{content} export", call_parameters(content) | parameters, key)
+
+
 def export_if_applicable(
     transport: Transport, info: dict[str, Any], flag: str, content: str, key: str, **parameters: str
 ) -> list[dict[str, Any]]:
@@ -69,9 +86,7 @@ def export_if_applicable(
     if not is_flag_set(info, flag):
         return []
     try:
-        return export_rows(
-            transport, f"{content} export", call_parameters(content) | parameters, key
-        )
+        return export_content(transport, content, key, **parameters)
     except RefusedError as error:
         still_set = flag in info and is_flag_set(export_info(transport), flag)
         if error.status != _BAD_REQUEST or still_set:

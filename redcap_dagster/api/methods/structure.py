@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from redcap_dagster.api.calls.parameters import call_parameters, check_required, write_optional_list
+from redcap_dagster.api.calls.parameters import check_required, write_optional_list
 from redcap_dagster.api.calls.project_structure import (
     ProjectStructure,
     export_dictionary,
@@ -13,9 +13,9 @@ from redcap_dagster.api.calls.project_structure import (
 from redcap_dagster.api.calls.rows import (
     HAS_REPEATING,
     IS_LONGITUDINAL,
+    export_content,
     export_if_applicable,
     export_info,
-    export_rows,
 )
 from redcap_dagster.api.export.verification.census import read_header
 from redcap_dagster.api.http.transport import Transport
@@ -58,7 +58,7 @@ class StructureExports:
         """
         parameters = write_optional_list("fields", fields) | write_optional_list("forms", forms)
         if parameters:
-            return self._export_rows("metadata", "field_name", **parameters)
+            return export_content(self._transport, "metadata", "field_name", **parameters)
         rows = export_dictionary(self._transport)
         self._names.set_dictionary(rows)
         return rows
@@ -70,7 +70,7 @@ class StructureExports:
             >>> [row["instrument_name"] for row in redcap.export_instruments()]
             ['visit', 'drug']
         """
-        return self._export_rows("instrument", "instrument_name")
+        return export_content(self._transport, "instrument", "instrument_name")
 
     def export_arms(self, arms: Sequence[str | int] | None = None) -> list[dict[str, Any]]:
         """Return one row per arm that has events; no row for a classic project.
@@ -136,7 +136,9 @@ class StructureExports:
             ['age']
         """
         parameters = {} if field is None else {"field": check_required("field", field)}
-        return self._export_rows("exportFieldNames", "export_field_name", **parameters)
+        return export_content(
+            self._transport, "exportFieldNames", "export_field_name", **parameters
+        )
 
     def export_version(self) -> str:
         """Return the version of the REDCap server, such as ``14.7.3``.
@@ -171,11 +173,6 @@ class StructureExports:
         """
         structure = self.export_structure()
         return structure.project(read_header(self._transport, structure.record_id_field))
-
-    def _export_rows(self, content: str, key: str, **parameters: str) -> list[dict[str, Any]]:
-        return export_rows(
-            self._transport, f"{content} export", call_parameters(content) | parameters, key
-        )
 
     def _export_if(
         self, flag: str, content: str, key: str, **parameters: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from redcap_dagster.api.calls.import_data import Importable
 from redcap_dagster.api.calls.parameters import call_parameters
-from redcap_dagster.api.calls.rows import delete_listed, export_rows, import_rows
+from redcap_dagster.api.calls.rows import delete_listed, export_content, import_rows
 from redcap_dagster.api.http.transport import Transport
 
 
@@ -37,7 +37,7 @@ class Users:
             >>> "ann" in [user["username"] for user in redcap.users.export()]
             True
         """
-        return export_rows(self._transport, "user export", call_parameters("user"), "username")
+        return export_content(self._transport, "user", "username")
 
     def import_(self, data: Importable) -> int:
         """Add users or change their rights, and return how many. The request is sent once.

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 
 from redcap_dagster.api.calls.import_data import check_columns
-from redcap_dagster.api.calls.parameters import call_parameters
 from redcap_dagster.api.calls.project_structure import export_dictionary
-from redcap_dagster.api.calls.rows import IS_LONGITUDINAL, export_info, export_rows, is_flag_set
+from redcap_dagster.api.calls.rows import (
+    IS_LONGITUDINAL,
+    export_content,
+    export_if_applicable,
+    export_info,
+)
 from redcap_dagster.api.calls.written_values import Value, write_value
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.record_import.choices import (
@@ -62,19 +66,15 @@ class ImportTarget:
         Raises:
             REDCapError: A request failed. The type says why.
         """
-
-        def export_list(content: str, key: str) -> list[dict[str, Any]]:
-            return export_rows(transport, f"{content} export", call_parameters(content), key)
-
         metadata = export_dictionary(transport)
         names = [
             {"choice_value": "", **row}
-            for row in export_list("exportFieldNames", "export_field_name")
+            for row in export_content(transport, "exportFieldNames", "export_field_name")
         ]
         info = export_info(transport)
-        events = []
-        if is_flag_set(info, IS_LONGITUDINAL):
-            events = export_list("event", "unique_event_name")
+        events = export_if_applicable(
+            transport, info, IS_LONGITUDINAL, "event", "unique_event_name"
+        )
         project = REDCapProject.from_exports(
             metadata=metadata, field_names=names, info=info, events=events
         )
