@@ -8,7 +8,7 @@ from redcap_dagster.project.system_columns import status_column
 from redcap_dagster.sandbox.synthesis.expressions import Expression, Inputs, Source
 from redcap_dagster.sandbox.synthesis.plan import FieldPlan, StudyPlan
 from redcap_dagster.sandbox.synthesis.records import MadeUpRecord, Place
-from redcap_dagster.sandbox.synthesis.values import fits, make_drawer
+from redcap_dagster.sandbox.synthesis.values import find_mistake, make_drawer
 
 _BLANK_SHARE: Final = 0.05
 _CODE_SHARE: Final = 0.02
@@ -210,7 +210,7 @@ class RecordMaker:
         compared = () if field.codes else self.plan.compared.get(field.name, ())
         if compared and self.rng.random() < _COMPARED_SHARE:
             value = self.rng.choice(compared)
-            if fits(field.field, value, record.find_bounds(field, place)):
+            if not find_mistake(field.field, value, record.find_bounds(field, place)):
                 return value
         if field.ranked_with:
             codes = _list_codes(record, field, place)
@@ -226,7 +226,7 @@ class RecordMaker:
             return not field.required
         if field.ranked_with and wish not in _list_codes(record, field, place):
             return False
-        return fits(field.field, wish, record.find_bounds(field, place))
+        return not find_mistake(field.field, wish, record.find_bounds(field, place))
 
     def _find_wish(self, record: MadeUpRecord, column: str, place: Place) -> str | None:
         wishes = self._wishes.get(record)

@@ -117,11 +117,6 @@ def find_invalid_value(field: Field) -> str:
     return next(refused, "")
 
 
-def fits(field: Field, value: str, bounds: Bounds) -> bool:
-    """Return whether a field that is not a checkbox takes a value that is not blank."""
-    return not find_mistake(field, value, bounds)
-
-
 def find_mistake(field: Field, value: str, bounds: Bounds) -> str:
     """Return the letter of the rule by which a value is wrong: C, D or G; blank if it is right.
 
