@@ -69,6 +69,28 @@ def test_every_asset_is_materialized(study: Study) -> None:
     assert study.table("study_metadata.choices").num_rows == 4
 
 
+def test_assets_that_were_renamed_afterwards_fail_and_say_how_to_name_them(study: Study) -> None:
+    """Dagster knows them by keys that the op does not make: it would succeed with nothing."""
+    defs = study.definitions()
+    renamed = [
+        one.with_attributes(asset_key_replacements={key: key.with_prefix("a") for key in one.keys})
+        for one in defs.assets or ()
+        if isinstance(one, dg.AssetsDefinition)
+    ]
+    defs = dg.Definitions(assets=renamed, resources=defs.resources)
+    for result in (
+        study.run(defs),
+        study.run(defs, select=["a/study/metadata/fields"]),
+        study.check(defs, [("a/study/clean/visit", "values_fit_types")]),
+    ):
+        failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+        assert failures
+        for failure in failures:
+            assert failure.user_failure_data is not None
+            said = str(failure.user_failure_data.description)
+            assert "DagsterREDCapTranslator(key_prefix=...)" in said
+
+
 def test_lineage_follows_the_data(study: Study) -> None:
     graph = study.definitions().resolve_asset_graph()
     edges = {

@@ -230,6 +230,10 @@ def _build_op(
         retry_policy=settings.retry_policy,
     )
     def op(context: dg.AssetExecutionContext) -> Iterator[Result]:
+        keys = {*context.selected_asset_keys}
+        keys |= {check.asset_key for check in context.selected_asset_check_keys}
+        if renamed := sorted(keys - by_key.keys()):
+            raise _renamed_failure(recipe.tables.name, renamed)
         redcap = getattr(context.resources, resource)
         for result in make(context, get_project_client(recipe.tables.name, redcap)):
             if isinstance(result, dg.MaterializeResult) and result.asset_key is not None:
@@ -238,3 +242,14 @@ def _build_op(
             yield result
 
     return op
+
+
+def _renamed_failure(name: str, renamed: Sequence[dg.AssetKey]) -> dg.Failure:
+    """Return the failure of an op whose assets have other keys than those that it makes."""
+    return dg.Failure(
+        f"REDCap project {name}: this op does not know {renamed[0].to_user_string()} (of "
+        f"{len(renamed)} assets), as the assets were renamed after they were built, for example by "
+        "key_prefix of load_assets_from_modules. Give "
+        "translator=DagsterREDCapTranslator(key_prefix=...) instead.",
+        allow_retries=False,
+    )
