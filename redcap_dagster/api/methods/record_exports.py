@@ -21,7 +21,8 @@ from redcap_dagster.api.export.reader.selection import (
     check_selection,
 )
 from redcap_dagster.api.export.single_request import export_at_once, stream_at_once
-from redcap_dagster.api.export.snapshot import RecordExport, export_table, take_snapshot
+from redcap_dagster.api.export.small_export import export_table
+from redcap_dagster.api.export.snapshot import RecordExport, take_snapshot
 from redcap_dagster.api.export.verification.census import check_complete, read_census
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.api.methods.project_names import ProjectNames

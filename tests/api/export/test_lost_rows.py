@@ -21,7 +21,8 @@ from redcap_dagster.api.calls.project_structure import ProjectStructure, export_
 from redcap_dagster.api.export.download.fetcher import ExportSettings
 from redcap_dagster.api.export.plan.query import Among
 from redcap_dagster.api.export.plan.record_requests import Limits
-from redcap_dagster.api.export.snapshot import export_table, take_snapshot
+from redcap_dagster.api.export.small_export import export_table
+from redcap_dagster.api.export.snapshot import take_snapshot
 from redcap_dagster.api.http.response import Response
 from redcap_dagster.api.http.transport import Transport
 from redcap_dagster.sandbox import Sandbox
