@@ -1,4 +1,4 @@
 """A record export: plan requests, download and merge them, verify the result; `reader` reads CSV.
 
-The entry is `snapshot`. Imports `api.calls` and below.
+The entries are `small_export` and `snapshot`. Imports `api.calls` and below.
 """

@@ -101,5 +101,5 @@ def _find_cause(error: BaseException) -> BaseException:
 def network_error(request: str, server: str, what: str) -> NetworkError:
     """Return the error for a response that did not arrive, or not completely."""
     error = NetworkError(f"{request} from {server}: {what}.", request=request)
-    error.overdue = what == TOTAL_TIMED_OUT
+    error.overdue = what in (TOTAL_TIMED_OUT, RATE_LIMITED)
     return error

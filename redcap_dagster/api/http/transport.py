@@ -100,14 +100,6 @@ class Transport:
         self._token = check_token(token)
         if ca_bundle is not None and not Path(ca_bundle).exists():
             raise ValueError("ca_bundle: the file does not exist. Give the path of a PEM file.")
-        if retries < 0:
-            raise ValueError("retries: must be 0 or more.")
-        if backoff < 0:
-            raise ValueError("backoff: must be 0 seconds or more.")
-        if rate_limit is not None and rate_limit < 1:
-            raise ValueError(
-                "rate_limit: must be 1 request per minute or more, or None for no limit."
-            )
         if not verify_tls:
             logger.warning(
                 "TLS certificates are not verified (verify_tls=False): anyone on the network "
@@ -343,13 +335,13 @@ class Transport:
             if not wait:
                 return
             if monotonic() + wait > overdue:
-                raise self._not_sent(request, RATE_LIMITED, overdue=True)
+                raise self._not_sent(request, RATE_LIMITED)
             self._stopped.wait(wait)
         raise self._not_sent(request, "the client was stopped before the request was sent")
 
-    def _not_sent(self, request: str, what: str, *, overdue: bool = False) -> NetworkError:
+    def _not_sent(self, request: str, what: str) -> NetworkError:
         error = network_error(request, self._server, what)
-        error.sent, error.overdue = False, overdue
+        error.sent = False
         return error
 
 

@@ -237,7 +237,6 @@ class AdaptiveLimits:
         if not request.named or number <= FEW_RECORDS:
             raise error
         self._records = FEW_RECORDS
-        self.careful = True
         return (request,)
 
 
