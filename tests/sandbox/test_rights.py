@@ -120,7 +120,8 @@ def test_a_group_hides_all_others(sandbox: Sandbox, ask: Ask) -> None:
 
 
 def test_an_identifying_record_id_is_hashed(sandbox: Sandbox, ask: Ask) -> None:
-    for identifier, level, length in (("y", 1, 1), ("y", 2, 32), ("y", 3, 32), ("", 3, 1)):
+    cases = (("y", 1, 1), ("Y", 2, 32), ("y", 3, 32), ("", 3, 1), ("n", 3, 1))
+    for identifier, level, length in cases:
         row = field("id", "a", identifier=identifier)
         exports, rights = {"metadata": [row]}, {"forms_export": {"a": level}}
         token = sandbox.add_project(exports=exports, records=[{"id": "7"}], rights=rights)

@@ -149,7 +149,7 @@ def hides_record_id(project: StoredProject) -> bool:
     """Return whether the user sees hashes instead of record ids, which are identifiers."""
     field = project.structure.fields[0]
     level = project.rights.get_export_level(field.form_name)
-    return bool(field.identifier) and level in (DEIDENTIFIED, REMOVE_IDENTIFIERS)
+    return field.is_identifier and level in (DEIDENTIFIED, REMOVE_IDENTIFIERS)
 
 
 def _list_exportable_columns(
@@ -162,7 +162,7 @@ def _list_exportable_columns(
     columns = structure.columns(form)
     if level == FULL:
         return columns
-    columns = tuple(column for column in columns if not column.field.identifier)
+    columns = tuple(column for column in columns if not column.field.is_identifier)
     if level == REMOVE_IDENTIFIERS:
         return columns
     return tuple(column for column in columns if not _may_identify(column))
