@@ -50,7 +50,6 @@ class StudyRows:
     find_moment: Callable[[str], object] = field(default=lambda _: None, repr=False)
     _remembered: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     _always: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
-    _keys: dict[str, "RowKeys"] = field(default_factory=dict, init=False, repr=False)
     _records: list[pa.StringArray] = field(default_factory=list, init=False, repr=False)
 
     def count_rows(self, instrument: str) -> int:
@@ -115,10 +114,7 @@ class StudyRows:
 
     def find_keys(self, instrument: str) -> "RowKeys":
         """Return the keys of an instrument's rows."""
-        if instrument not in self._keys:
-            ids = self.read_column(instrument, self.project.record_id_field)
-            self._keys[instrument] = self._make_keys(instrument, self._number_records(ids))
-        return self._keys[instrument]
+        return self.remember_always(("keys", instrument), lambda: self._make_keys(instrument))
 
     def _number_records(self, ids: pa.StringArray) -> Numbers:
         """Return the number of each record, the same in all instruments."""
@@ -134,14 +130,14 @@ class StudyRows:
             column = pa.concat_arrays(column.chunks)
         return column
 
-    def _make_keys(self, instrument: str, record: Numbers) -> "RowKeys":
-        names = self.tables[instrument].column_names
+    def _make_keys(self, instrument: str) -> "RowKeys":
+        record = self._number_records(self.read_column(instrument, self.project.record_id_field))
         event = instance = np.zeros(len(record), np.int64)
         if self.project.is_longitudinal:
             known = pa.array(list(self.events), pa.string())
             found = pc.index_in(self.read_column(instrument, EVENT_NAME), known)
             event = _to_numbers(found, len(known))
-        if REPEAT_INSTANCE in names:
+        if REPEAT_INSTANCE in self.tables[instrument].column_names:
             text = self.read_column(instrument, REPEAT_INSTANCE)
             is_number = pc.match_substring_regex(text, r"^\d{1,9}$")
             number = pc.if_else(is_number, text, pa.scalar(None, pa.string()))
