@@ -141,7 +141,7 @@ class _Tables:
     census: dg.AssetKey
     instruments: Mapping[str, Sequence[dg.AssetKey]]
     partitions: Sequence[str]
-    lists: Sequence[dg.AssetKey] = ()
+    lists: Sequence[dg.AssetKey]
 
     @property
     def keys(self) -> list[dg.AssetKey]:

@@ -13,8 +13,8 @@ class Changes:
         instruments: Bucket (blank without partitions) to its changed instruments.
         structure: Whether the project's structure changed, and with it every table.
         digests: Digests of the changes; the same changes have the same digests.
-        note: How the changes were found, and why, where that is not by the log. Defaults to blank.
         last_changed: Bucket to the latest possible time of its last change, as a timestamp in UTC.
+        note: How the changes were found, and why, where that is not by the log. Defaults to blank.
     """
 
     instruments: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
