@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from redcap_dagster.options import shown_name
 
@@ -33,25 +33,31 @@ class SecretiveModel(BaseModel):
             hidden = _without_values(error)
         except ValueError as error:
             # As one of a validator, whose value pydantic would show.
-            raise PydanticCustomError("value_error", "{text}", {"text": str(error)}) from None
+            raise _custom_error("value_error", str(error), error=str(error)) from None
         raise hidden
 
 
 def check_token(token: Any) -> None:
-    """Raise `ValueError` for a token that is neither a text nor one environment variable.
+    """Raise `ValueError` for a token that is not one environment variable.
 
-    Any other template is evaluated when definitions load, so Dagster's snapshots of them would
-    contain the token.
+    Dagster's snapshots of definitions contain a token that is written out, and one that another
+    template has when definitions load.
     """
     if not isinstance(token, str):
         return  # missing, or of a type that the component refuses
+    if "{" not in token:
+        raise ValueError(
+            "token: it is not {{ env.NAME }}. Do not write the token itself here: Dagster shows "
+            "the options of a component to everyone. Put it into an environment variable, and "
+            "write {{ env.NAME }} with the name of the variable."
+        )
     match = VARIABLE.fullmatch(token.strip())
     if match and _TOKEN.fullmatch(match[1]):
         raise ValueError(
             "token: the template has what looks like a token where the name of its environment "
             "variable belongs, and messages show that name. Put the token into a variable."
         )
-    if "{" in token and not match:
+    if not match:
         raise ValueError(
             "token: it is not {{ env.NAME }} alone. Filters, functions and texts beside it are "
             "evaluated when definitions load, and Dagster stores the result. Write "
@@ -87,17 +93,31 @@ def _find_texts(value: Any) -> Iterator[str]:
 
 
 def _without_values(error: ValidationError) -> ValidationError:
-    """Return the error with its places and sentences, and without what YAML holds there."""
-    return ValidationError.from_exception_data(
-        error.title,
-        [
-            InitErrorDetails(
-                type=PydanticCustomError(each["type"], "{text}", {"text": each["msg"]}),
-                loc=tuple(
-                    shown_name(part) if isinstance(part, str) else part for part in each["loc"]
-                ),
-                input=_NOT_SHOWN,
-            )
-            for each in error.errors(include_input=False)
-        ],
-    )
+    """Return the error with its places and sentences, and without what YAML holds there.
+
+    Where an option is neither valid nor a template, only the former is said.
+    """
+    errors = [
+        InitErrorDetails(
+            type=_custom_error(each["type"], each["msg"], **each.get("ctx", {})),
+            loc=tuple(
+                shown_name(part) if isinstance(part, str) else part
+                for part in each["loc"]
+                if "[" not in str(part)  # a validator of ours, in a name that pydantic made
+            ),
+            input=_NOT_SHOWN,
+        )
+        for each in error.errors(include_input=False)
+        if not _is_about_template(each)
+    ]
+    return ValidationError.from_exception_data(error.title, errors)
+
+
+def _custom_error(kind: str, text: str, **context: Any) -> PydanticCustomError:
+    """Return an error that says a text, with the context by which Dagster builds it again."""
+    return PydanticCustomError(kind, "{text}", {**context, "text": text})
+
+
+def _is_about_template(error: ErrorDetails) -> bool:
+    """Return whether an error says no more than that an option is not a template."""
+    return error["type"] == "string_type" and error["loc"][-1] == "str"

@@ -40,6 +40,21 @@ class OptionModel(dg.Model):
             raise ValueError(unknown)
         return given
 
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the JSON schema, by which ``dg check yaml`` names what is wrong in an option.
+
+        By ``anyOf`` alone it would only say that the option is neither valid nor a template.
+        """
+        schema = super().model_json_schema(*args, **kwargs)
+        for model in [schema, *schema.get("$defs", {}).values()]:
+            for name, option in model.get("properties", {}).items():
+                models = [kind for kind in option.get("anyOf", []) if "$ref" in kind]
+                if len(models) == 1:
+                    inside = {"if": {"type": "object"}, "then": models[0]}
+                    model["properties"][name] = {**inside, **option}
+        return schema
+
 
 class RetryPolicyModel(OptionModel):
     """When an op is run again; the fields of dagster.RetryPolicy."""
@@ -88,9 +103,19 @@ def yaml_resolver(option: type, name: str, model: Any = None) -> dg.Resolver:
     """
 
     def resolve(context: dg.ResolutionContext, given: Any) -> Any:
+        check_is_mapping(context, given)
         return read_option(option, given, context) if isinstance(given, BaseModel) else given
 
     return dg.Resolver(resolve, model_field_type=model or option_model(option, name) | None)
+
+
+def check_is_mapping(context: dg.ResolutionContext, given: Any) -> None:
+    """Raise `ValueError` for a text in the place of an option that has options of its own."""
+    if isinstance(given, str):
+        raise ValueError(
+            f"{context.path[-1]}: it is a text, but has options of its own. Write them below it, "
+            "one in each line: NAME: VALUE."
+        )
 
 
 @cache

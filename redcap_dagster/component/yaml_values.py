@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from redcap_dagster.automation import check_cron
 from redcap_dagster.component.secrecy import VARIABLE, check_token
-from redcap_dagster.component.yaml_options import OptionModel
+from redcap_dagster.component.yaml_options import OptionModel, check_is_mapping
 from redcap_dagster.options import shown_name
 from redcap_dagster.project import REDCapProject, StructureError
 
@@ -65,6 +65,7 @@ def resolve_url(context: dg.ResolutionContext, given: Any) -> Any:
 
 def resolve_texts(context: dg.ResolutionContext, given: Any) -> Any:
     """Return a model whose texts have their templates resolved."""
+    check_is_mapping(context, given)
     if not isinstance(given, BaseModel):
         return given
     texts = {

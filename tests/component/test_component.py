@@ -422,6 +422,8 @@ def test_a_misspelt_field_in_yaml_is_refused_with_the_name_meant(name: str) -> N
         pass
     said = "".join(traceback.format_exception(refused.value))
     assert f"{name} has no option '{meant}x'. Did you mean '{meant}'?" in said
+    assert "defs.yaml:" in said  # Dagster's words for the file and the line
+    assert "valid string" not in said  # a template could be there, too
 
 
 @pytest.mark.parametrize(
@@ -569,6 +571,42 @@ def _wrong_in_yaml(**attributes: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("attributes", "path", "message"),
+    [
+        (
+            {"storage": {"ducdb": "x"}},
+            ["storage"],
+            "Additional properties are not allowed ('ducdb' was unexpected)",
+        ),
+        (
+            {"freshness": {"fail_after": 36}},
+            ["freshness", "fail_after"],
+            "36 is not of type 'string'",
+        ),
+        (
+            {"op": {"retry_policy": {"max_retries": "x"}}},
+            ["op", "retry_policy", "max_retries"],
+            "'x' is not of type 'integer'",
+        ),
+    ],
+)
+def test_what_is_wrong_inside_an_option_is_named_where_it_is(
+    attributes: dict[str, Any], path: list[str], message: str
+) -> None:
+    given = _yaml(**attributes)["attributes"]
+    validator = Draft202012Validator(REDCapProjectComponent.model().model_json_schema())
+    assert next((list(e.path), e.message) for e in validator.iter_errors(given)) == (path, message)
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name != "automation"])
+def test_a_text_in_the_place_of_options_is_refused(name: str) -> None:
+    with pytest.raises(ComponentTreeException) as refused, loaded(PROJECT, **{name: "x"}):
+        pass
+    said = "".join(traceback.format_exception(refused.value))
+    assert f"{name}: it is a text, but has options of its own." in said
+
+
+@pytest.mark.parametrize(
     "attributes",
     [{"max_age": "banana"}, {"name": "My-Study"}, {"freshness": {"fail_after": "banana"}}],
 )
@@ -608,11 +646,6 @@ def test_what_is_refused_is_not_shown(attribute: str, value: Any) -> None:
     with pytest.raises(ValueError, match=attribute) as refused_in_python:
         REDCapProjectComponent(**{**given, attribute: value})
     assert secret not in str(refused_in_python.value)
-
-
-def test_a_token_of_digits_is_a_text() -> None:
-    with loaded(state=None, token="01234567890123456789012345678901") as (component, _):
-        assert component.token == "01234567890123456789012345678901"
 
 
 # -- when the structure is fetched -----------------------------------------------------------------

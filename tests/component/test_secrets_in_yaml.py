@@ -67,6 +67,16 @@ def test_a_token_in_the_wrong_place_is_not_shown(
     assert SECRET not in _said_about(caplog, **mistake)
 
 
+@pytest.mark.parametrize("token", [SECRET, "01234567" * 4, f"${TOKEN_VARIABLE}", ""])
+def test_a_token_that_is_written_out_is_refused_and_not_shown(
+    token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = _said_about(caplog, token=token)
+    assert "token: it is not {{ env.NAME }}." in said
+    assert SECRET not in said
+    assert "01234567" not in said
+
+
 @pytest.mark.parametrize(
     "template",
     [
