@@ -142,7 +142,8 @@ class _Fetched(StateBackedDefinitionsLoader[str]):
                 _fetched[project] = _fetch_without_long_waits(self._name, self._redcap)
             except ProjectNotLoadedError as error:
                 without_assets(
-                    f"{error} It has no assets. To load it without REDCap, give project.",
+                    f"{error} The project has no assets until the code location is reloaded and "
+                    "this succeeds. To load it without REDCap, give its structure as project.",
                     strict=self._strict,
                 )
                 return ""

@@ -157,7 +157,7 @@ def _resolve(value: str) -> str:
     if not found:
         state = "not set" if found is None else "empty"
         raise ValueError(
-            f"The environment variable {value.env_var_name} is {state}. Export it. A file .env "
-            "in the folder where they start works for dagster dev and dg, not for every command."
+            f"The environment variable {value.env_var_name} is {state}. Export it. Only "
+            "dagster dev and dg read a file .env, that of the folder in which they are started."
         )
     return found

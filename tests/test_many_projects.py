@@ -109,7 +109,7 @@ def test_projects_of_a_server_that_hangs_wait_less_and_less(
     server.wait_for("project", 3 + 5)  # the first one is retried
     assert len(server.requests) == 3 + 5
     assert "sent nothing within the time limit" in caplog.text
-    assert "To load it without REDCap, give project." in caplog.text
+    assert "To load it without REDCap, give its structure as project." in caplog.text
 
 
 def test_a_wrong_token_does_not_make_others_wait_less(

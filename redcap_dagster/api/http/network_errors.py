@@ -48,6 +48,11 @@ def describe_failure(error: Exception) -> str:
             return "no connection within connect_timeout. Check the URL, VPN and firewall"
         case requests.Timeout():
             return READ_TIMED_OUT
+        case _ if isinstance(_find_reason(error), urllib3.exceptions.NameResolutionError):
+            return (
+                "the name of the server was not found. Check the URL for a typing error, and "
+                "whether network and VPN are connected"
+            )
         case _:
             return "no connection, or it was lost. Check the URL, VPN and firewall, or try again"
 
@@ -56,8 +61,12 @@ def never_connected(error: Exception) -> bool:
     """Return whether no connection was made, so that the server cannot have the request."""
     if isinstance(error, requests.ConnectTimeout):
         return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+    return isinstance(_find_reason(error), urllib3.exceptions.NewConnectionError)
+
+
+def _find_reason(error: Exception) -> object:
+    """Return why urllib3 stopped, of an error of requests."""
+    return getattr(error.args[0], "reason", None) if error.args else None
 
 
 def tls_error(

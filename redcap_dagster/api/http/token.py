@@ -9,6 +9,10 @@ def check_token(token: str) -> str:
     Raises:
         ValueError: It does not have the form of a token. The message does not show it.
     """
+    if not token:  # as os.environ.get returns None
+        raise ValueError(
+            "token: is missing. If it is read from an environment variable, set this variable."
+        )
     stripped = token.strip()
     if not re.fullmatch(r"[0-9A-Za-z]{32}|[0-9A-Za-z]{64}", stripped):
         raise ValueError(

@@ -18,6 +18,10 @@ def normalize_url(url: str) -> str:
         >>> normalize_url(" https://redcap.example.edu/api")
         'https://redcap.example.edu/api/'
     """
+    if not url:  # as os.environ.get returns None
+        raise ValueError(
+            "url: is missing. If it is read from an environment variable, set this variable."
+        )
     url = url.strip(" ")
     if any(letter.isspace() or not letter.isprintable() for letter in url):
         raise ValueError(

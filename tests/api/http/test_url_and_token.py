@@ -1,12 +1,14 @@
 """Where a token may go, and where it is never seen."""
 
 import copy
+import socket
 from collections.abc import Callable
 from pickle import dumps
+from typing import Any
 
 import pytest
 
-from redcap_dagster.api import REDCapClient
+from redcap_dagster.api import NetworkError, REDCapClient
 from tests.fake_server import TOKEN, Server, json_reply
 
 INFO = json_reply({"project_id": 1, "is_longitudinal": 0})
@@ -44,7 +46,6 @@ def test_addresses_are_normalized(url: str, normal: str) -> None:
         ("redcap.example.edu/api/", "not a URL"),
         ("https://[CANARY/api/", "not a URL"),
         ("https://redcap.example.edu:CANARY/api/", "not a URL"),
-        ("", "not a URL"),
         ("https://", "not a URL"),
         ("https:///CANARY/", "not a URL"),
         ("https://CANARY\\.example.edu/api/", "not a URL"),
@@ -73,7 +74,24 @@ def test_an_address_that_a_token_must_not_go_to_is_refused(url: str, says: str) 
     assert "CANARY" not in repr(caught.value.__cause__)
 
 
-@pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + "0", TOKEN[:-1] + "-", TOKEN * 3])
+@pytest.mark.parametrize("nothing", [None, ""])  # os.environ.get returns None
+def test_a_missing_url_or_token_is_said_to_be_missing(nothing: Any) -> None:
+    with pytest.raises(ValueError, match=r"url: is missing\."):
+        REDCapClient(nothing, TOKEN)
+    with pytest.raises(ValueError, match=r"token: is missing\."):
+        REDCapClient(FAR, nothing)
+
+
+def test_a_name_that_is_not_found_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_nothing(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "CANARY")
+
+    monkeypatch.setattr(socket, "getaddrinfo", find_nothing)
+    with pytest.raises(NetworkError, match=r"redcap\.example\.edu: the name .* not found\."):
+        REDCapClient(FAR, TOKEN, retries=0).export_version()
+
+
+@pytest.mark.parametrize("token", ["x", TOKEN[:-1], TOKEN + "0", TOKEN[:-1] + "-", TOKEN * 3])
 def test_what_is_no_token_is_refused_unseen(token: str) -> None:
     with pytest.raises(ValueError, match="Copy it again") as caught:
         REDCapClient(FAR, token)
