@@ -1,6 +1,7 @@
 """Connections to a DuckDB file that several processes use, one at a time."""
 
 import errno
+import logging
 import os
 import re
 import threading
@@ -18,6 +19,8 @@ from redcap_dagster.io_managers.location import check_regular_file, make_private
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+logger = logging.getLogger("redcap_dagster")
 
 STORAGE_VERSION = "v1.4.0"
 """Storage version of new files: that of the oldest DuckDB that is declared, which reads them."""
@@ -127,10 +130,21 @@ def _open(path: Path, storage_version: str, deadline: float) -> "Iterator[DuckDB
     """
     import duckdb
 
+    def say_who(state: tenacity.RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome and (error := state.outcome.exception()):
+            logger.warning(
+                "%s is in use by %s, and DuckDB allows one process at a time. Waiting for at most "
+                "%.0f seconds; close the file there.",
+                path,
+                _find_holder(error),
+                deadline - time.monotonic(),
+            )
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _find_holder(error) is not None),
         wait=tenacity.wait_random(0.05, 0.2),
         stop=tenacity.stop_after_delay(max(0, deadline - time.monotonic())),
+        before_sleep=say_who,
         reraise=True,
     )
     instance = _idle.pop(path, None) or _make_instance(path)

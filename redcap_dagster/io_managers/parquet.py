@@ -50,6 +50,9 @@ from redcap_dagster.partitions import BUCKET, get_partitioning
 
 logger = logging.getLogger("redcap_dagster")
 
+_TEMPORARY_HOME = ".tmp_dagster_home_"
+"""Begin of the folder that Dagster's commands make, and remove, without DAGSTER_HOME."""
+
 _READ_ATTEMPTS = 3
 """How often files are looked for that another process may replace meanwhile."""
 
@@ -96,11 +99,15 @@ class ParquetTableIOManager(TableIOManager):
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Take the default folder from the Dagster instance."""
         if self.base_path is None and context.instance is not None:
-            self._default_base = str(Path(context.instance.storage_directory()) / "redcap")
-            if context.instance.is_ephemeral:
-                logger.warning(
-                    "This Dagster instance is temporary, and its tables are deleted with it. Set "
-                    "DAGSTER_HOME, or give ParquetTableIOManager a base_path."
+            storage = Path(context.instance.storage_directory())
+            self._default_base = str(storage / "redcap")
+            if context.instance.is_ephemeral or any(
+                part.startswith(_TEMPORARY_HOME) for part in storage.parts
+            ):
+                (context.log or logger).warning(
+                    "DAGSTER_HOME is not set, so that this Dagster instance is temporary: its "
+                    "tables are deleted when the command ends. Set DAGSTER_HOME, or store the "
+                    "tables elsewhere: with storage, or a base_path of ParquetTableIOManager."
                 )
 
     def get_base(self) -> str:

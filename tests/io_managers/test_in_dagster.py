@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -201,6 +202,16 @@ def test_an_asset_that_stores_nothing_says_so(io_manager: TableIOManager) -> Non
 
     result = run(io_manager, silent, succeeds=False)
     assert "-> None" in str(result.failure_data_for_node("silent"))
+
+
+@pytest.mark.parametrize(("home", "warnings"), [(".tmp_dagster_home_x", 1), ("home", 0)])
+def test_a_temporary_instance_that_holds_the_tables_is_said_to_be(
+    tmp_path: Path, home: str, warnings: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / home).mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / home)) as instance:
+        run(ParquetTableIOManager(), tables, instance=instance)
+    assert capsys.readouterr().err.count("tables are deleted when the command ends") == warnings
 
 
 def test_no_value_is_in_the_event_log(io_manager: TableIOManager) -> None:
