@@ -51,10 +51,9 @@ class PDFs:
             >>> redcap.pdfs.export(record="1", instrument="visit").mime_type
             'application/pdf'
         """
-        parameters = _write_parameters(
+        parameters = self._write_parameters(
             record, event, instrument, repeat_instance, all_records, compact_display
         )
-        self._names.check_place(form=instrument, event=event)
         return export_file(self._transport, "pdf export", parameters)
 
     def save(
@@ -74,31 +73,32 @@ class PDFs:
             >>> redcap.pdfs.save(folder, instrument="visit").suffix
             '.pdf'
         """
-        parameters = _write_parameters(
+        path = check_folder(folder)
+        parameters = self._write_parameters(
             record, event, instrument, repeat_instance, all_records, compact_display
         )
-        path = check_folder(folder)
-        self._names.check_place(form=instrument, event=event)
         return save_file(self._transport, "pdf export", parameters, path)
 
-
-def _write_parameters(
-    record: str | int | None,
-    event: str | None,
-    instrument: str | None,
-    repeat_instance: int | None,
-    all_records: bool,
-    compact_display: bool,
-) -> dict[str, str]:
-    if all_records and record is not None:
-        raise ValueError("all_records: a record is given too. Give one of them, not both.")
-    return call_parameters(
-        "pdf",
-        record=record,
-        event=event,
-        instrument=instrument,
-        repeat_instance=check_positive("repeat_instance", repeat_instance),
-        # REDCap takes any value for yes, so no value is sent for no.
-        allRecords=write_flag("all_records", all_records),
-        compactDisplay=write_flag("compact_display", compact_display),
-    )
+    def _write_parameters(
+        self,
+        record: str | int | None,
+        event: str | None,
+        instrument: str | None,
+        repeat_instance: int | None,
+        all_records: bool,
+        compact_display: bool,
+    ) -> dict[str, str]:
+        if all_records and record is not None:
+            raise ValueError("all_records: a record is given too. Give one of them, not both.")
+        parameters = call_parameters(
+            "pdf",
+            record=record,
+            event=event,
+            instrument=instrument,
+            repeat_instance=check_positive("repeat_instance", repeat_instance),
+            # REDCap takes any value for yes, so no value is sent for no.
+            allRecords=write_flag("all_records", all_records),
+            compactDisplay=write_flag("compact_display", compact_display),
+        )
+        self._names.check_place(form=instrument, event=event)
+        return parameters
