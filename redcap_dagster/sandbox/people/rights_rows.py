@@ -16,9 +16,8 @@ from redcap_dagster.sandbox.protocol.formats import Table, dump_json
 from redcap_dagster.sandbox.protocol.import_data import UNREADABLE, Row, read_rows
 from redcap_dagster.sandbox.protocol.parameters import RequestError
 from redcap_dagster.sandbox.protocol.version import parse_version
-from redcap_dagster.sandbox.store.rights import FULL, TEXTS, Rights
+from redcap_dagster.sandbox.store.rights import BY_FORM, FULL, TEXTS, Rights
 
-_BY_FORM: Final = ("forms", "forms_export")
 _RANDOMIZATION: Final = ("random_setup", "random_dashboard", "random_perform")
 _SINCE: Final = {"api_modules": (14, 0, 3), "email_logging": (14, 4, 0)}
 _BIT_RIGHTS_SINCE: Final = (15, 6, 0)
@@ -52,7 +51,7 @@ def respond_with_rights(call: Call, rows: Sequence[RightsRow], *, as_text: bool)
         column.name
         for column in fields(Rights)
         if column.name not in TEXTS
-        and column.name not in _BY_FORM
+        and column.name not in BY_FORM
         and version >= _SINCE.get(column.name, ())
         and (structure.info.randomization_enabled or column.name not in _RANDOMIZATION)
     ]
@@ -100,7 +99,7 @@ def read_rights_rows(call: Call) -> list[Row]:
         try:
             rows = json.loads(data)
             for row in rows:
-                for name in _BY_FORM:
+                for name in BY_FORM:
                     if isinstance(row.get(name), dict):
                         row[name] = ",".join(f"{form}:{level}" for form, level in row[name].items())
             data = json.dumps(rows)
@@ -128,7 +127,7 @@ def apply_rights_row(call: Call, rights: Rights, row: Row, owner: str) -> Rights
         text = row.get(column.name, "")
         if text == "" or column.name in TEXTS:
             continue
-        if column.name not in _BY_FORM:
+        if column.name not in BY_FORM:
             given[column.name] = text
             continue
         pairs = dict(pair.strip().split(":", 1) for pair in text.split(",") if ":" in pair)
@@ -157,7 +156,7 @@ def build_minimal_rights(structure: REDCapProject) -> Rights:
     """Return the rights of a new user or role before its row: none, as REDCap documents."""
     forms = dict.fromkeys((form.instrument_name for form in structure.instruments), 0)
     none = list_form_rights(structure.version)["none"]
-    flags = {column.name: 0 for column in fields(Rights) if column.name not in (*_BY_FORM, *TEXTS)}
+    flags = {column.name: 0 for column in fields(Rights) if column.name not in (*BY_FORM, *TEXTS)}
     by_form = {"forms": dict.fromkeys(forms, none), "forms_export": forms}
     return Rights.from_row({**flags, **by_form})
 

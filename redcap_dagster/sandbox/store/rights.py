@@ -12,9 +12,11 @@ FULL: Final = 1
 DEIDENTIFIED: Final = 2
 REMOVE_IDENTIFIERS: Final = 3
 
-
 TEXTS: Final = ("data_access_group", "expiration")
 """Columns of `Rights` that are texts."""
+
+BY_FORM: Final = ("forms", "forms_export")
+"""Columns of `Rights` that are numbers by instrument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Rights:
             try:
                 if name in TEXTS:
                     given[name] = str(value or "")
-                elif name in ("forms", "forms_export"):
+                elif name in BY_FORM:
                     given[name] = {form: int(level) for form, level in value.items()}
                 else:
                     given[name] = int(value)
