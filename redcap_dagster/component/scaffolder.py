@@ -53,5 +53,5 @@ class REDCapProjectScaffolder(dg.Scaffolder[ScaffoldParams]):
         )
         if request.scaffold_format == "yaml":
             file = request.target_path if request.append else request.target_path / "defs.yaml"
-            with file.open("a") as lines:
+            with file.open("a", encoding="utf-8") as lines:
                 lines.write(_COMMENTS.format(name=name))

@@ -20,7 +20,7 @@ def write_state(path: Path, state: str) -> None:
     """Write a state; another process that reads or writes it meets a whole one."""
     written = path.with_name(f"{path.name}.{uuid4().hex}")
     try:
-        written.write_text(state)
+        written.write_text(state, encoding="utf-8")
         written.replace(path)
     finally:
         written.unlink(missing_ok=True)
@@ -37,7 +37,7 @@ def read_state(path: Path | None) -> REDCapProject:
     if not path.is_file():  # to read a pipe would wait forever
         raise StructureError(f"its stored structure is not a file: {path}")
     try:
-        return REDCapProject.from_json(path.read_text())
+        return REDCapProject.from_json(path.read_text(encoding="utf-8"))
     except (StructureError, OSError, UnicodeDecodeError) as error:
         raise StructureError(
             f"its stored structure cannot be read: {reason(error)} Run: dg utils refresh-defs-state"

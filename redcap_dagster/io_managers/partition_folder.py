@@ -41,7 +41,7 @@ def list_partition_files(folder: UPath) -> list[UPath]:
 def read_partitioning(folder: UPath) -> str | None:
     """Return the partitioning that is valid in a folder; None without one."""
     try:
-        text: str = (folder / PARTITIONING).read_text()
+        text: str = (folder / PARTITIONING).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
     return text

@@ -24,13 +24,13 @@ FORMAT: Final = 1
 
 
 def write_structure(project: Any) -> str:
-    """Return the attributes of a project as JSON.
+    """Return the attributes of a project as JSON in ASCII, the same in all encodings of files.
 
     Args:
         project: The project.
     """
     content = {"format": FORMAT, **_list_attributes(project)}
-    return json.dumps(content, ensure_ascii=False, default=_list_attributes)
+    return json.dumps(content, default=_list_attributes)
 
 
 def _list_attributes(value: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,8 +158,8 @@ def test_a_full_disk_leaves_the_old_state(
     state = tmp_path / "state"
     state.write_text("as it was")
 
-    def write_half(path: Path, text: str) -> None:
-        path.write_bytes(text.encode()[:10])
+    def write_half(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text.encode(encoding)[:10])
         raise OSError("no space left")
 
     monkeypatch.setattr(Path, "write_text", write_half)
@@ -243,8 +245,8 @@ def test_writers_at_the_same_time_leave_a_complete_state(
     """Each writes half, waits until the other has done so too, and writes the rest."""
     both = threading.Barrier(2)
 
-    def write_slowly(path: Path, text: str) -> None:
-        with path.open("w") as file:
+    def write_slowly(path: Path, text: str, encoding: str) -> None:
+        with path.open("w", encoding=encoding) as file:
             file.write(text[:10])
             file.flush()
             both.wait(60)
@@ -315,3 +317,23 @@ def test_state_in_memory_that_cannot_be_fetched_stops_no_other_project(
         with DefinitionsLoadContext.scoped(loading), sandbox.build_all_defs() as definitions:
             assert {key.path[0] for key in definitions.resolve_all_asset_keys()} == {"a"}
     assert "REDCap project b: structure not fetched." in caplog.text
+
+
+def test_a_state_is_the_same_whatever_the_locale(tmp_path: Path) -> None:
+    """In a Latin-1 locale, labels in UTF-8 would be other ones; in that of C, an error."""
+    project = REDCapProject.from_exports(metadata=[field("id", label="Größe")])
+    state = project.to_json()
+    path = tmp_path / "state"
+    written_before = json.dumps(json.loads(state), ensure_ascii=False)
+    path.write_text(written_before, encoding="utf-8")
+    code = (
+        "from pathlib import Path; import sys\n"
+        "from redcap_dagster.component.state import read_state, write_state\n"
+        "project = read_state(Path(sys.argv[1]))\n"
+        "write_state(Path(sys.argv[1]), project.to_json())"
+    )
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=os.environ | locale)
+
+    assert state.isascii()
+    assert path.read_text(encoding="ascii") == state
