@@ -1,8 +1,10 @@
 """Our own client against the sandbox: every room, from both sides."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from redcap_dagster.api import (
@@ -31,6 +33,32 @@ def test_users(client: REDCapClient) -> None:
 
     assert client.users.delete(["ann"]) == 1
     assert {user["username"] for user in client.users.export()} == before
+
+
+def test_users_keep_their_access_group_unless_it_is_given(client: REDCapClient) -> None:
+    """REDCap removes a user whose row lacks the group from it, who then sees all records."""
+
+    def get_groups() -> dict[str, str]:
+        users = client.users.export()
+        return {user["username"]: user["data_access_group"] for user in users}
+
+    ann: dict[str, Any] = {"username": "ann", "data_access_group": "north", "forms": {"visit": 1}}
+    client.users.import_([ann, {"username": "bob", "data_access_group": ""}])
+    text = "username,design\nann,1\nbob,0\neve,0\n"
+    for data in (
+        [{"username": "ann", "forms": {"visit": 2}}, {"username": "bob"}, {"username": "eve"}],
+        text,
+        pd.read_csv(io.StringIO(text)),
+    ):
+        assert client.users.import_(data) == 3
+        groups = get_groups()
+        assert (groups["ann"], groups["bob"], groups["eve"]) == ("north", "", "")
+    users = {user["username"]: user for user in client.users.export()}
+    assert str(users["ann"]["forms"]["visit"]) == "2"
+    assert str(users["ann"]["design"]) == "1"
+
+    assert client.users.import_([{"username": "ann", "data_access_group": ""}]) == 1
+    assert get_groups()["ann"] == ""
 
 
 def test_roles(client: REDCapClient) -> None:

@@ -100,6 +100,6 @@ def test_import_errors_of_any_text_are_read_or_unknown(
     server.say("user", json_reply({"error": '"1","weight","a "quote"","Bad."'}, 400))
 
     with pytest.raises(RefusedError) as caught:
-        client.users.import_([{"username": "a"}])
+        client.users.import_([{"username": "a", "data_access_group": ""}])
 
     assert_silent(caught.value)

@@ -36,7 +36,10 @@ CHANGES: dict[str, tuple[str, Callable[[REDCapClient], object]]] = {
             [{"record_id": CANARY, "redcap_repeat_instance": "new"}]
         ),
     ),
-    "users": ("user", lambda client: client.users.import_([{"username": CANARY}])),
+    "users": (
+        "user",
+        lambda client: client.users.import_([{"username": CANARY, "data_access_group": ""}]),
+    ),
     "roles": ("userRole", lambda client: client.roles.delete([CANARY])),
     "groups": ("dag", lambda client: client.groups.switch(CANARY)),
     "metadata": (

@@ -18,7 +18,7 @@ ODM = '<?xml version="1.0" encoding="UTF-8" ?>\n<ODM>é</ODM>\n'
 ARMS = [{"arm_num": 1, "name": "Arm 1"}]
 EVENTS = [{"event_name": "e", "arm_num": 1, "unique_event_name": "e_arm_1"}]
 MAPPING = [{"arm_num": 1, "unique_event_name": "e_arm_1", "form": "visit"}]
-USERS = [{"username": "ann", "forms": {"visit": 1}}]
+USERS = [{"username": "ann", "data_access_group": "", "forms": {"visit": 1}}]
 PARTICIPANTS = [{"email": "a@b.example", "survey_link": "https://redcap.example/s"}]
 DRAWN = {"randomization_id": 1, "record": "1", "target_field": "2", "target_field_alt": "*"}
 
@@ -191,7 +191,7 @@ ROOMS: list[tuple[Call, dict[str, str], Reply, object]] = [
         {
             "content": "user",
             "action": "import",
-            "data": '[{"username": "ann", "forms": {"visit": 1}}]',
+            "data": '[{"username": "ann", "data_access_group": "", "forms": {"visit": 1}}]',
         },
         Reply(b"1"),
         1,
