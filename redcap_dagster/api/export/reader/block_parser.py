@@ -69,14 +69,14 @@ def parse_block(schema: pa.Schema, delimiter: str, rows: memoryview) -> pa.Recor
         return BadBlock(str(error))
     if len(rows) > LONGEST_CELL and (column := _find_long_cell(table)):
         return BadBlock(long_column=column)
-    return _share_offsets(table.combine_chunks().to_batches()[0])
+    return _share_offsets(table.combine_chunks().to_batches()[0], schema)
 
 
 def _is_ascii(text: memoryview) -> bool:
     return not text or bool(np.frombuffer(text, np.uint8).max() < 0x80)
 
 
-def _share_offsets(rows: pa.RecordBatch) -> pa.RecordBatch:
+def _share_offsets(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return rows in which all columns of single bytes, or blank, have the same offsets.
 
     Such columns, as those of choices, are common, and their offsets take more memory than cells.
@@ -94,7 +94,7 @@ def _share_offsets(rows: pa.RecordBatch) -> pa.RecordBatch:
             shared[cells.type] = pa.py_buffer(np.arange(number + 1, dtype=_OFFSETS[cells.type]))
         buffers = [validity, shared[cells.type], text]
         columns[place] = pa.Array.from_buffers(cells.type, number, buffers, cells.null_count)
-    return pa.record_batch(columns, schema=rows.schema)
+    return pa.record_batch(columns, schema=schema)
 
 
 def _pad_nulls(text: pa.Buffer, starts: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

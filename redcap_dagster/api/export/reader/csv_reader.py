@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -138,10 +138,16 @@ def open_csv(
     if not newline:
         raise malformed_error(response, "it ends within its header", request_less=True)
     form = Form(columns, must_have, delimiter)
-    keys = {must_have, EVENT_NAME, *REPEAT_COLUMNS, ACCESS_GROUP, SURVEY_IDENTIFIER}
-    schema = pa.schema([(name, _KEY_TYPE if name in keys else text) for name in columns])
+    schema = _make_schema(columns, must_have, text)
     batches = _batches(response, form, schema, chain((rows,), response.chunks))
     return CSVResponse(columns, batches, response)
+
+
+@lru_cache(16)
+def _make_schema(columns: tuple[str, ...], id_column: str | None, text: pa.DataType) -> pa.Schema:
+    """Return the types of columns; the responses to the requests of a plan have the same ones."""
+    keys = {id_column, EVENT_NAME, *REPEAT_COLUMNS, ACCESS_GROUP, SURVEY_IDENTIFIER}
+    return pa.schema([(name, _KEY_TYPE if name in keys else text) for name in columns])
 
 
 def _read_header(
