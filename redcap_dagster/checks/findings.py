@@ -223,7 +223,8 @@ def dictionary_drift(changes: Sequence[Change], in_use: Collection[str]) -> Find
     return Finding(
         "dictionary_drift",
         False,
-        f"{text} Reload the code location to use the new dictionary.",
+        f"{text} To use the new dictionary, reload the code location; for a project in YAML, run "
+        "dg utils refresh-defs-state first.",
         {"changes": dg.MetadataValue.md(table)},
         "error" if serious else "warn",
         len(changes),

@@ -42,6 +42,7 @@ def test_a_dictionary_that_drifted(
         assert not found.passed
         assert found.severity.value == severity
         assert text in found.description
+        assert "dg utils refresh-defs-state" in found.description
         assert "| sex | base | " in found.metadata["redcap/changes"].value
 
 
