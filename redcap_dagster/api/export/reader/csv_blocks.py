@@ -26,6 +26,10 @@ from redcap_dagster.api.http.response import Response, malformed_error, page_err
 # take twice the time.
 _BLOCK = 1 << 21
 
+# Blocks after which they are as large. Before, half is better: several are in memory, which counts
+# beside a small table, and less is done in one thread at the beginning and at the end.
+_HALF_BLOCKS = 64
+
 # Bytes; the longest row that was seen is well below.
 _LONGEST_ROW = 1 << 24
 
@@ -135,13 +139,13 @@ def _check_rows(response: Response, text: bytes, form: Form, chunks: Iterator[by
 
 def _collect_pieces(chunks: Iterator[bytes]) -> Iterator[list[bytes]]:
     """Yield chunks in pieces of the size of a block."""
-    size, piece = 0, list[bytes]()
+    size, piece, left = 0, list[bytes](), _HALF_BLOCKS
     for chunk in chunks:
         piece.append(chunk)
         size += len(chunk)
-        if size >= _BLOCK:
+        if size >= (_BLOCK // 2 if left else _BLOCK):
             yield piece
-            size, piece = 0, []
+            size, piece, left = 0, [], max(left - 1, 0)
     yield piece
 
 
