@@ -10,6 +10,8 @@ import pytest
 
 from redcap_dagster import CheckRules, OpSettings, PartitionSettings
 from redcap_dagster.api import REDCapClient
+from redcap_dagster.catalog.event_log import Metadata, last_metadata
+from redcap_dagster.execution.guards import shrinking
 from redcap_dagster.partitions import bucket_keys
 from tests.dagster_runs import Study, check_results, materializations, studying
 from tests.dictionary import in_events
@@ -80,6 +82,21 @@ def test_some_records_may_be_deleted_and_the_log_says_so(study: Study) -> None:
     assert study.table("study_clean.visit").num_rows == 8
     told = "REDCap lists 8 records by event; the last materialization had 10."
     assert told in warnings(study, result)
+
+
+def test_the_event_log_is_read_once_for_a_table(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[dg.AssetKey] = []
+
+    def look_up(context: Any, key: dg.AssetKey, *what: Any) -> list[Metadata]:
+        read.append(key)
+        return last_metadata(context, key, *what)
+
+    monkeypatch.setattr(shrinking, "last_metadata", look_up)
+    assert rerun(study).success
+    tables = ("records/_census", "records/drug", "records/visit")
+    assert sorted(key.to_user_string() for key in read) == [f"study/{name}" for name in tables]
 
 
 def test_a_bucket_may_lose_more_than_the_project(study: Study) -> None:

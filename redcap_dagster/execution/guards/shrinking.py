@@ -35,16 +35,14 @@ def refuse_to_shrink(run: Run) -> None:
     ):
         return
     tables = run.recipe.tables
-    census = _stored_metadata(run, tables.census)
-    records = {
-        instrument: _stored_metadata(run, tables.records[instrument])
-        for instrument in run.exported_instruments
-    }
-    everything = (metadata for stored in (census, *records.values()) for metadata in stored)
+    records = {name: _find_stored(run, tables.records[name]) for name in run.exported_instruments}
+    known = {name: _add_other_buckets(run, tables.records[name], records[name]) for name in records}
+    census = _add_other_buckets(run, tables.census, _find_stored(run, tables.census))
+    everything = (metadata for stored in (census, *known.values()) for metadata in stored)
     losses = [
         *_find_lost_records(run, everything),
-        *_find_lost_rows(run),
-        *_find_lost_columns(run, records),
+        *_find_lost_rows(run, records),
+        *_find_lost_columns(run, known),
     ]
     if losses:
         raise StructureError(
@@ -55,18 +53,23 @@ def refuse_to_shrink(run: Run) -> None:
         )
 
 
-def _stored_metadata(run: Run, spec: dg.AssetSpec) -> Sequence[Metadata]:
-    """Return the metadata of what the run would replace of a table.
-
-    After the number of buckets changed, the new buckets are not stored yet: then that of the last
-    materialization of any bucket.
-    """
+def _find_stored(run: Run, spec: dg.AssetSpec) -> Sequence[Metadata]:
+    """Return the metadata of what the run would replace of a table."""
     if not run.selection.has(spec):
         return []
-    selected = last_metadata(
-        run.context, spec.key, "redcap/listed", run.selection.buckets, run.source
-    )
-    return selected or last_metadata(run.context, spec.key, "redcap/listed", [], run.source)
+    return last_metadata(run.context, spec.key, "redcap/listed", run.selection.buckets, run.source)
+
+
+def _add_other_buckets(
+    run: Run, spec: dg.AssetSpec, stored: Sequence[Metadata]
+) -> Sequence[Metadata]:
+    """Return the metadata of a table also if the number of its buckets changed.
+
+    The new buckets are not stored yet: then that of the last materialization of any bucket.
+    """
+    if stored or not (run.selection.buckets and run.selection.has(spec)):
+        return stored
+    return last_metadata(run.context, spec.key, "redcap/listed", [], run.source)
 
 
 def _find_lost_records(run: Run, stored: Iterable[Metadata]) -> Iterator[str]:
@@ -81,29 +84,21 @@ def _find_lost_records(run: Run, stored: Iterable[Metadata]) -> Iterator[str]:
         run.context.log.warning(f"{text}. If no record was deleted, look at the token's rights.")
 
 
-def _find_lost_rows(run: Run) -> Iterator[str]:
-    tables, max_drop = run.recipe.tables, run.recipe.checks.max_drop
+def _find_lost_rows(run: Run, stored: Mapping[str, Sequence[Metadata]]) -> Iterator[str]:
+    max_drop = run.recipe.checks.max_drop
     lost: list[str] = []
-    for instrument in run.exported_instruments:
-        spec = tables.records[instrument]
-        if not run.selection.has(spec):
+    for instrument, each in stored.items():
+        before = sum(int(metadata["dagster/row_count"].value) for metadata in each)
+        if not before:
             continue
         with suppress(StructureError):  # the instrument fails by itself, and is not replaced
             now = count_exported_rows(run, instrument)
-            before = _count_stored_rows(run, spec)
             # Of few rows, as a bucket has them too, some may be gone, but not all.
             few = not run.has_all_buckets or before - now == 1
             if now < before * (1 - max_drop) and not (few and now):
                 lost.append(f"{instrument} ({now} rows, {before} before)")
     if lost:
         yield f"Instruments lost more than {max_drop:.0%} of their rows: {list_names(lost)}."
-
-
-def _count_stored_rows(run: Run, spec: dg.AssetSpec) -> int:
-    """Return how many rows of the same project the run would replace."""
-    buckets = run.selection.buckets
-    stored = last_metadata(run.context, spec.key, "redcap/listed", buckets, run.source)
-    return sum(int(metadata["dagster/row_count"].value) for metadata in stored)
 
 
 def _find_lost_columns(run: Run, stored: Mapping[str, Sequence[Metadata]]) -> Iterator[str]:
