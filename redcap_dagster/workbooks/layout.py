@@ -20,6 +20,9 @@ MADE_BY: Final = "Open queries of {}, written by redcap-dagster"
 MADE_AT: Final = datetime(2000, 1, 1)  # noqa: DTZ001 workbooks have no time zones
 """When a workbook was made, as it says: the same queries give the same file."""
 
+_PARTS_MADE_AT: Final = (1980, 1, 31, 0, 0, 0)
+"""The date that XlsxWriter gives the parts of a file."""
+
 MADE_FILLED_IN: Final = datetime(2001, 1, 1)  # noqa: DTZ001
 """The same of a workbook that was written with what an earlier one held in who and why."""
 
@@ -51,11 +54,13 @@ def is_own(path: UPath, name: str) -> bool:
 def is_as_written(path: UPath) -> bool:
     """Return whether nothing is filled in, as nobody has saved a workbook of this package.
 
-    Some programs keep the time, others write texts beside the cells, which this package does not.
+    Some programs keep the time, others write texts beside the cells, which this package does not,
+    and most give the parts of the file the time of their saving.
     """
     found = _read_properties(path)
     with path.open("rb") as file, ZipFile(file) as parts:
         is_saved = "xl/sharedStrings.xml" in parts.namelist()
+        is_saved |= any(part.date_time != _PARTS_MADE_AT for part in parts.infolist())
     return not is_saved and bool(found.modified == MADE_AT)
 
 

@@ -1,5 +1,6 @@
 """Workbooks of open queries: what is in them, what is never in them, what comes back."""
 
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -273,6 +274,24 @@ def test_what_is_filled_in_is_not_lost(queries: QueryTables, tmp_path: Path) -> 
     write(queries.open.slice(1), tmp_path, groups=None, filled_in=filled_in)
     found = [(row["who"], row["why"]) for row in read_rows(path)]
     assert found == [(None, "to be looked up"), *[(None, None)] * (len(found) - 1)]
+
+
+def test_a_program_that_keeps_the_time_and_has_texts_in_cells_loses_nothing(
+    queries: QueryTables, tmp_path: Path
+) -> None:
+    (path,) = write(queries.open, tmp_path, groups=None)
+    with ZipFile(path) as written:
+        parts = {name: written.read(name).decode() for name in written.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    cells = re.findall(r'<c r="[A-Z]+2" s="\d+"/>', parts[sheet])[-2:]
+    for cell, text in zip(cells, ["Ada", "so it is"], strict=True):
+        filled = f'{cell[:-2]} t="inlineStr"><is><t>{text}</t></is></c>'
+        parts[sheet] = parts[sheet].replace(cell, filled)
+    with ZipFile(path, "w") as saved:
+        for name, text in parts.items():
+            saved.writestr(name, text)
+    filled_in = read_filled_in(UPath(tmp_path), "trial", queries.open)
+    assert [*filled_in.values()] == [("Ada", "so it is")]
 
 
 def insert_title(sheet: Worksheet) -> None:
