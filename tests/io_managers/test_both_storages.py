@@ -23,7 +23,7 @@ AWKWARD = pa.table(
         "code": ["007", "1e5", "-0", "1970-01-01", "true", None],
         "blank": pa.nulls(6, pa.string()),
         "integer": [0, -(2**63), 2**63 - 1, 1, None, -1],
-        "number": [0.1, -0.0, 5e-324, 1.7976931348623157e308, None, 0.0],
+        "number": [0.1, -0.0, 5e-324, 1.7976931348623157e308, None, -0.1],
         "boolean": [True, False, None, True, False, None],
         "date": [*DAYS, None, datetime.date(2024, 2, 29), datetime.date(1582, 10, 10)],
         "moment": pa.array([*MOMENTS, None] * 2, pa.timestamp("us")),

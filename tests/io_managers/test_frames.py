@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -60,11 +61,14 @@ def asset(io_manager: TableIOManager, contexts: dict[object, Any]) -> Asset:
     return Asset(io_manager, contexts)
 
 
+# DuckDB before 2 may store 0.0 and -0.0 of one column as the same.
+ZERO_HAS_SIGN = int(duckdb.__version__.partition(".")[0]) >= 2
+FLOATS = st.floats(allow_nan=False)
 VALUES = {
     pa.string(): st.text(st.characters(exclude_categories=["Cs"]))
     | st.sampled_from(["", "'", "😀"]),
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
-    pa.float64(): st.floats(allow_nan=False),
+    pa.float64(): FLOATS if ZERO_HAS_SIGN else FLOATS.map(lambda number: number or 0.0),
     pa.bool_(): st.booleans(),
     pa.date32(): st.dates(),
     pa.timestamp("us"): st.datetimes(),
