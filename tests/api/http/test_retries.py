@@ -105,7 +105,7 @@ def test_a_server_is_left_alone_as_long_as_it_wants(
     client.export_project_info()
 
     assert waits[0] == 70
-    assert 80 < waits[1] <= 90
+    assert 30 < waits[1] <= 90  # a busy machine may take long to read the date
 
 
 def test_a_server_that_wants_to_be_left_alone_for_long_is_not_asked_again(
