@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -166,7 +167,11 @@ def check_regular_file(path: Path) -> None:
         ...
         ValueError: /dev/null is not a regular file, but a folder, a pipe or a device, ...
     """
-    if path.exists() and not path.is_file():
+    try:
+        mode = path.stat().st_mode  # read once: another process may replace or remove the file
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not stat.S_ISREG(mode):
         raise ValueError(
             f"{path} is not a regular file, but a folder, a pipe or a device, so that no table can "
             "be stored there. Remove it, or store the tables elsewhere."
