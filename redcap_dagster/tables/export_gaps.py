@@ -16,8 +16,8 @@ from redcap_dagster.project.system_columns import (
     SURVEY_IDENTIFIER,
 )
 from redcap_dagster.tables.instruments import find_instrument_rows
-from redcap_dagster.tables.text_bytes import is_ascending
 from redcap_dagster.tables.text_columns import read_column
+from redcap_dagster.text_bytes import is_ascending
 
 
 def count_unplaced_cells(

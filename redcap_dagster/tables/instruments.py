@@ -16,8 +16,8 @@ from redcap_dagster.frames import Rows
 from redcap_dagster.project import NOT_COMPLETED, Column, REDCapProject, StructureError
 from redcap_dagster.project.columns import is_status_field, is_timestamp_field
 from redcap_dagster.project.system_columns import ARM, EVENT_NAME, REPEAT_INSTRUMENT
-from redcap_dagster.tables.text_bytes import find_texts
 from redcap_dagster.tables.text_columns import read_column, read_text
+from redcap_dagster.text_bytes import find_texts
 
 _FEW_ROWS: Final = 8
 """Number of rows that leave a table in so few pieces that these are not copied."""

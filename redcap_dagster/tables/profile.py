@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redcap_dagster.tables.text_bytes import is_ascending
 from redcap_dagster.tables.threads import map_columns
+from redcap_dagster.text_bytes import is_ascending
 
 MIN_ROWS = 10
 """Number of rows with a value that a column needs for a count of its distinct values."""

@@ -7,7 +7,7 @@ from redcap_dagster.frames import Rows, is_text, to_table
 from redcap_dagster.project import StructureError
 from redcap_dagster.project.name_lists import list_names
 from redcap_dagster.project.system_columns import ARM, EVENT_NAME
-from redcap_dagster.tables.text_bytes import has_blank
+from redcap_dagster.text_bytes import has_blank
 
 
 def read_text(rows: Rows) -> pa.Table:

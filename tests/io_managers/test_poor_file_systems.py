@@ -56,14 +56,7 @@ def test_a_mode_that_cannot_be_set_for_another_reason_is_an_error(
 def test_a_folder_that_cannot_be_synchronized_has_its_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synchronize = os.fsync
-
-    def refuse_folders(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        synchronize(descriptor)
-
-    monkeypatch.setattr(os, "fsync", refuse_folders)
+    _refuse_to_sync_folders(monkeypatch, errno.EINVAL)
     tables = ParquetTableIOManager(base_path=str(tmp_path))
     tables.write_table(VISIT, TABLE)
     assert tables.read_table(VISIT, None) == TABLE
@@ -106,13 +99,17 @@ def _raise(error: Exception) -> Any:
 def test_a_failing_disk_is_an_error_when_a_folder_is_synchronized(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synchronize = os.fsync
-
-    def fail_for_folders(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        synchronize(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    _refuse_to_sync_folders(monkeypatch, errno.EIO)
     with pytest.raises(OSError, match="Input/output"):
         ParquetTableIOManager(base_path=str(tmp_path)).write_table(VISIT, TABLE)
+
+
+def _refuse_to_sync_folders(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    synchronize = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        synchronize(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)

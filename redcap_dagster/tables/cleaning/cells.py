@@ -24,7 +24,7 @@ from redcap_dagster.tables.cleaning.column_types import (
 from redcap_dagster.tables.cleaning.labels import look_up_codes
 from redcap_dagster.tables.cleaning.rules import CleaningRules
 from redcap_dagster.tables.cleaning.type_inference import infer_type
-from redcap_dagster.tables.text_bytes import find_texts, pack_flags, view_bytes
+from redcap_dagster.text_bytes import find_texts, pack_flags, view_bytes
 
 _NULL = pa.scalar(None, pa.string())
 

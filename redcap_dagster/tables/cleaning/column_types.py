@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from redcap_dagster.project import Field
 from redcap_dagster.project.validations import CLOCKS, VALIDATIONS, build_number_pattern
-from redcap_dagster.tables.text_bytes import pack_flags, view_bytes
+from redcap_dagster.text_bytes import pack_flags, view_bytes
 
 _LEAP_YEAR = r"(?:\d{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 _YEAR = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from redcap_dagster.frames import Rows
 from redcap_dagster.project import Choice, REDCapProject, StructureError
-from redcap_dagster.tables.text_bytes import index_texts, pack_positions
 from redcap_dagster.tables.text_columns import read_text
+from redcap_dagster.text_bytes import index_texts, pack_positions
 
 CODED: Final = pa.dictionary(pa.int32(), pa.string())
 """Type of a column of choices."""

@@ -12,7 +12,7 @@ from redcap_dagster.tables.cleaning.column_types import (
     ColumnType,
     cast_array,
 )
-from redcap_dagster.tables.text_bytes import view_bytes
+from redcap_dagster.text_bytes import view_bytes
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from redcap_dagster.project.system_columns import (
     EVENT_NAME,
     REPEAT_COLUMNS,
 )
+from redcap_dagster.text_bytes import is_ascending
 
 REQUEST = "record export"
 
@@ -61,7 +62,8 @@ records in REDCap, or tell the server's administrator.
     not_hashed, ascending = list[pa.StringArray](), True
     for batch in batches:
         keys = _join_keys(batch, record_id_field)
-        ascending = ascending and _do_ascend([*not_hashed[-1:], keys])
+        last = [before[-1:] for before in not_hashed[-1:]]
+        ascending = ascending and is_ascending(pa.chunked_array([*last, keys]))
         if len(keys):
             not_hashed.append(keys)
         if ascending and not batch[record_id_field].null_count:
@@ -173,16 +175,6 @@ def _join_keys(rows: _Rows, record_id_field: str) -> Any:
     return pc.binary_join_element_wise(
         *columns, "\x1f", null_handling="replace", null_replacement=""
     )
-
-
-def _do_ascend(keys: Sequence[pa.StringArray]) -> bool:
-    """Return whether each key is longer than the one before it, or as long and greater."""
-    texts = pa.concat_arrays(keys)
-    lengths = pc.binary_length(texts)
-    is_longer = pc.greater(lengths[1:], lengths[:-1])
-    is_as_long = pc.equal(lengths[1:], lengths[:-1])
-    is_greater = pc.and_(is_as_long, pc.greater(texts[1:], texts[:-1]))
-    return bool(pc.all(pc.or_(is_longer, is_greater), min_count=0).as_py())
 
 
 def _hash_keys(texts: pa.StringArray) -> _Digests:

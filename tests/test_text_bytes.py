@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redcap_dagster.tables import text_bytes
+from redcap_dagster import text_bytes
 from redcap_dagster.tables.cleaning.column_types import (
     BOOLEAN,
     DATE,
@@ -20,7 +20,7 @@ from redcap_dagster.tables.cleaning.column_types import (
     cast_array,
     cast_by_grammar,
 )
-from redcap_dagster.tables.text_bytes import (
+from redcap_dagster.text_bytes import (
     find_texts,
     has_blank,
     index_texts,
